@@ -1,0 +1,111 @@
+"""The one file that names every built-in component; each is imported when it is first used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from i2i import kinds
+from i2i.hookspecs import hookimpl
+from i2i.registry import Kind, PluginRegistry
+
+if TYPE_CHECKING:
+    import click
+
+COMPONENTS: dict[Kind[Any], dict[str, str]] = {
+    kinds.NORM: {
+        "in": "i2i.norms.instance:InstanceNorm",
+        "bn": "i2i.norms.batch:BatchNorm",
+        "ln": "i2i.norms.layer:LayerNorm",
+        "gn": "i2i.norms.group:GroupNorm",
+        "iln": "i2i.norms.mixed:InstanceLayerNorm",
+    },
+    kinds.ADAPTIVE_NORM: {
+        "adain": "i2i.norms.instance:AdaptiveInstanceNorm",
+        "adalin": "i2i.norms.mixed:AdaptiveLayerInstanceNorm",
+    },
+    kinds.ACTIVATION: {
+        "relu": "torch.nn:ReLU",
+        "leaky_relu": "torch.nn:LeakyReLU",
+        "silu": "torch.nn:SiLU",
+        "gelu": "torch.nn:GELU",
+    },
+    kinds.ATTENTION: {
+        "cam": "i2i.attention.cam:CAM",
+    },
+    kinds.GENERATOR: {
+        "resnet": "i2i.generators.resnet:Resnet",
+        "resnet_adalin": "i2i.generators.resnet_adalin:ResnetAdaLIN",
+    },
+    kinds.DISCRIMINATOR: {
+        "patch": "i2i.discriminators.patch:Patch",
+    },
+    kinds.LOSS: {
+        "lsgan": "i2i.losses.adversarial:LSGAN",
+        "bce_gan": "i2i.losses.adversarial:BCEGAN",
+        "hinge": "i2i.losses.adversarial:Hinge",
+        "wgan_gp": "i2i.losses.penalized:WGANGP",
+        "r1": "i2i.losses.penalized:R1",
+        "l1": "i2i.losses.reconstruction:L1",
+        "l2": "i2i.losses.reconstruction:L2",
+        "cam": "i2i.losses.cam:CAMLoss",
+    },
+    kinds.TRANSLATOR: {
+        "cyclic": "i2i.translators.cyclic:Cyclic",
+    },
+    kinds.OPTIMIZER: {
+        "adam": "torch.optim:Adam",
+        "adamw": "torch.optim:AdamW",
+        "rmsprop": "torch.optim:RMSprop",
+        "sgd": "torch.optim:SGD",
+    },
+    kinds.SCHEDULE: {
+        "constant": "i2i.training.schedules:Constant",
+        "linear_decay": "i2i.training.schedules:LinearDecay",
+        "cosine": "i2i.training.schedules:Cosine",
+    },
+    kinds.DATASET: {
+        "folders": "i2i.data.folders:Folders",
+        "portraits": "i2i.data.portraits:Portraits",
+    },
+    kinds.METRIC: {
+        "l1": "i2i.evaluation.pairwise:L1Distance",
+        "psnr": "i2i.evaluation.pairwise:PSNR",
+        "ssim": "i2i.evaluation.pairwise:SSIM",
+    },
+    kinds.IMPORTER: {
+        "ugatit-pytorch": "i2i.importers.ugatit:ugatit_pytorch",
+    },
+}
+
+
+@hookimpl
+def register_components(registry: PluginRegistry) -> None:
+    for kind, components in COMPONENTS.items():
+        for name, target in components.items():
+            registry.add(kind, name, target)
+
+
+@hookimpl
+def recipe_folders() -> Path:
+    """The shipped recipes: inside the package once installed, beside it in a checkout."""
+    installed = Path(__file__).parent / "recipes"
+    return installed if installed.is_dir() else Path(__file__).parents[1] / "recipes"
+
+
+@hookimpl
+def register_commands(cli: click.Group) -> None:
+    from i2i.cli import components, importing, recipes, train, translate  # commands are needed on the command line only
+
+    for command in (
+        train.train,
+        translate.translate,
+        recipes.check,
+        recipes.recipes,
+        recipes.schema,
+        components.list_components,
+        components.describe,
+        components.plugins,
+        importing.import_checkpoint,
+    ):
+        cli.add_command(command)

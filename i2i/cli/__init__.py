@@ -1,0 +1,72 @@
+"""The command line: `i2i`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import traceback
+
+import click
+
+from i2i import __version__
+from i2i.errors import I2IError
+from i2i.plugins import default_plugins
+
+MISTAKE, FAILURE, INTERRUPTED = 2, 1, 130
+
+INTRODUCTION = """Image-to-image translation from recipes and plugins.
+
+\b
+First steps:
+  i2i train quickstart              train on portraits that i2i draws (three minutes)
+  i2i recipes list                  what can be trained
+  i2i train ugatit_light --set data.a=photos/selfie --set data.b=photos/anime
+  i2i translate runs/ugatit_light picture.jpg --to b --output translated
+"""
+
+
+@click.group(help=INTRODUCTION, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="i2i")
+def cli() -> None:  # noqa: D103  # its help is INTRODUCTION
+    pass
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command line and exits: 0 done, 2 the user's mistake, 130 interrupted, 1 anything else."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Runs the command line; gives the exit status."""
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    try:
+        default_plugins().hook.register_commands(cli=cli)
+        status = cli.main(arguments, prog_name="i2i", standalone_mode=False)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return MISTAKE
+    except I2IError as error:
+        return _told(f"error: {error}", MISTAKE)
+    except OSError as error:
+        return _told(f"error: {error.strerror or error}: {error.filename or ''}".rstrip(": "), FAILURE)
+    except Exception as error:
+        if type(error).__name__ == "OutOfMemoryError":
+            return _told(
+                f"error: the device ran out of memory ({error}). Lower train.batch_size, data.size or the networks' "
+                f"channels, raise train.accumulate instead of the batch, or use train.precision=bf16",
+                FAILURE,
+            )
+        traceback.print_exc()
+        return FAILURE
+    return status if isinstance(status, int) else 0
+
+
+def _told(message: str, status: int) -> int:
+    if os.environ.get("I2I_TRACEBACK"):
+        traceback.print_exc()
+    click.echo(message, err=True)
+    return status

@@ -1,0 +1,34 @@
+"""`i2i import`: other people's checkpoints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from i2i.cli.train import settings
+
+
+@click.command("import")
+@click.argument("format", metavar="FORMAT")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--output", type=click.Path(path_type=Path), required=True, help="Run folder to make.")
+@settings
+def import_checkpoint(format: str, file: Path, output: Path, settings: tuple[str, ...]) -> None:
+    """Turn a checkpoint FILE of another program into a run that translates and trains on.
+
+    \b
+      i2i import ugatit-pytorch selfie2anime_params_0100000.pt --output runs/selfie2anime
+      i2i translate runs/selfie2anime portrait.jpg --to b --output translated
+
+    `i2i list importer` names the formats. Nothing in FILE is executed.
+    """
+    from i2i import kinds
+    from i2i.importers.run import write_run
+    from i2i.plugins import default_registry
+
+    importer = default_registry().get(kinds.IMPORTER, format).load()
+    imported = importer(file)
+    folder = write_run(imported, output, settings)
+    click.echo(imported.summary)
+    click.echo(folder)

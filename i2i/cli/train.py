@@ -1,0 +1,81 @@
+"""`i2i train`: start a run, or go on with one."""
+
+from __future__ import annotations
+
+from itertools import count
+from pathlib import Path
+
+import click
+
+from i2i.errors import CheckpointError
+
+RUNS = Path("runs")
+
+settings = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change one value of the recipe, such as train.steps=1000 or data.a=photos; may be repeated.",
+)
+
+
+@click.command()
+@click.argument("recipe", required=False)
+@click.option("--output", type=click.Path(path_type=Path), help="Run folder; runs/RECIPE by default.")
+@click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with a run from its newest checkpoint.")
+@settings
+def train(recipe: str | None, output: Path | None, resume: Path | None, settings: tuple[str, ...]) -> int:
+    """Train RECIPE, a file or the name of a shipped recipe.
+
+    \b
+      i2i train quickstart
+      i2i train recipes/ugatit_light.toml --set data.a=selfie --set data.b=anime
+      i2i train --resume runs/ugatit_light --set train.steps=200000
+
+    The run folder gets the resolved recipe, a log (log.jsonl), sample grids and checkpoints. Ctrl-C and SIGTERM save
+    before they stop. On several GPUs: accelerate launch -m i2i train RECIPE. On several CPU processes: torchrun
+    --standalone --nproc_per_node 2 -m i2i train RECIPE.
+    """
+    if (recipe is None) == (resume is None):
+        raise click.UsageError("give a RECIPE to start a run, or --resume RUN to go on with one")
+    if resume is not None and output is not None:
+        raise click.UsageError("--output belongs to a new run; --resume goes on in the run's own folder")
+    from i2i.evaluation.pairs import HiddenPairs
+    from i2i.recipe.recipe import Recipe
+    from i2i.training import checkpoint
+    from i2i.training.console import Console
+    from i2i.training.log import JSONLines
+    from i2i.training.samples import Samples
+    from i2i.training.trackers import Trackers
+    from i2i.training.trainer import train as run_training
+    from i2i.translators.assembly import rehearse
+
+    saved = None
+    if resume is not None:
+        saved = checkpoint.find(resume)
+        folder = saved.folder.parent.parent
+        checked = Recipe.read(folder / checkpoint.RECIPE, settings)
+        if saved.step >= checked.train.steps:
+            raise CheckpointError(
+                f"{folder} has all of its {checked.train.steps} steps; train on with --set train.steps={2 * saved.step}"
+            )
+    else:
+        assert recipe is not None
+        checked = Recipe.read(recipe, settings)
+        folder = output or free_folder(checked.name)
+    rehearse(checked)
+    console = Console()
+    try:
+        run = run_training(checked, folder, saved, [console, HiddenPairs(), Trackers(), Samples(), JSONLines()])
+    finally:
+        console.close()
+    from i2i.cli import INTERRUPTED
+
+    return INTERRUPTED if run.interrupted else 0
+
+
+def free_folder(name: str) -> Path:
+    """`runs/name`, or the first of `runs/name-2`, `runs/name-3` ... that is not there."""
+    candidates = (RUNS / (name if number == 1 else f"{name}-{number}") for number in count(1))
+    return next(path for path in candidates if not path.exists())

@@ -1,0 +1,147 @@
+"""What each kind of component must do, and the small results that components hand each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:  # this file stays free of torch, so that `i2i --help` is fast
+    from pathlib import Path
+
+    from torch import Tensor
+    from torch.nn import Parameter
+    from torch.optim import Optimizer as TorchOptimizer
+
+
+class Attended(NamedTuple):
+    """What an attention gives.
+
+    Args:
+        features: [B, C, H, W], weighted.
+        logits: [B, n], the classifier's logit for each of its n pools, or None where nothing is classified.
+        heatmap: [B, 1, H, W], where the attention looked, or None.
+    """
+
+    features: Tensor
+    logits: Tensor | None = None
+    heatmap: Tensor | None = None
+
+
+class Translation(NamedTuple):
+    """What a generator gives: an image [B, 3, H, W] in [-1, 1], and the attention's logits and heat map if any."""
+
+    image: Tensor
+    cam: Tensor | None = None
+    heatmap: Tensor | None = None
+
+
+class Judgement(NamedTuple):
+    """What a discriminator gives: logits by head (`patch` [B, 1, h, w], `cam` [B, n]), and a heat map if any."""
+
+    logits: dict[str, Tensor]
+    heatmap: Tensor | None = None
+
+
+class Norm(Protocol):
+    """Normalizes features [B, C, H, W]."""
+
+    def __call__(self, x: Tensor) -> Tensor: ...
+
+
+class AdaptiveNorm(Protocol):
+    """Normalizes features [B, C, H, W], with a scale and a shift [B, C] that come from outside."""
+
+    def __call__(self, x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor: ...
+
+
+class Activation(Protocol):
+    """An elementwise function."""
+
+    def __call__(self, x: Tensor) -> Tensor: ...
+
+
+class Attention(Protocol):
+    """Weights features [B, C, H, W]; may classify them on the way."""
+
+    def __call__(self, x: Tensor) -> Attended: ...
+
+
+class Generator(Protocol):
+    """Paints an image [B, 3, H, W] in [-1, 1] from an image."""
+
+    def __call__(self, image: Tensor) -> Translation: ...
+
+
+class Discriminator(Protocol):
+    """Judges an image [B, 3, H, W] in [-1, 1]."""
+
+    def __call__(self, image: Tensor) -> Judgement: ...
+
+
+class Loss(Protocol):
+    """A module whose methods are named after phases and whose parameters are named after outputs.
+
+    A class that has `forward` alone, such as any criterion of torch.nn, plays in the generator phase.
+    """
+
+
+class Translator(Protocol):
+    """Says which images exist for a batch; see `i2i.translators.translator.Translator`, which all of them extend."""
+
+    def __call__(self, batch: Any, phase: str) -> dict[str, Tensor]: ...
+
+
+class Optimizer(Protocol):
+    """Builds an optimizer over parameters."""
+
+    def __call__(self, params: Iterable[Parameter]) -> TorchOptimizer: ...
+
+
+class Schedule(Protocol):
+    """The factor of the learning rate at a step, counted from 0."""
+
+    def __call__(self, step: int) -> float: ...
+
+
+class Dataset(Protocol):
+    """An endless stream of samples, each a function of its number alone."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, number: int) -> Mapping[str, Any]: ...
+    def preview(self, count: int) -> Mapping[str, Tensor]: ...
+
+
+class Augmentation(Protocol):
+    """Changes a batch of images [B, 3, H, W], as kornia's augmentations do."""
+
+    def __call__(self, image: Tensor) -> Tensor: ...
+
+
+class Metric(Protocol):
+    """Compares images [B, 3, H, W] in [-1, 1] with their targets; one figure for all of them."""
+
+    def __call__(self, image: Tensor, target: Tensor) -> float: ...
+
+
+class Imported(NamedTuple):
+    """Somebody else's checkpoint, understood.
+
+    Args:
+        recipe: name of the shipped recipe that it belongs to.
+        settings: what that recipe must be set to, as `--set` would.
+        weights: the translator's state dict.
+        summary: what was found, in one sentence.
+        step: steps that it had been trained for, as far as one can tell.
+    """
+
+    recipe: str
+    settings: dict[str, Any]
+    weights: dict[str, Tensor]
+    summary: str
+    step: int = 0
+
+
+class Importer(Protocol):
+    """Reads somebody else's checkpoint."""
+
+    def __call__(self, path: Path) -> Imported: ...

@@ -1,0 +1,176 @@
+"""Two unpaired folders of pictures as one endless, repeatable stream of samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from pathlib import Path
+from random import Random
+from typing import Annotated, ClassVar, NamedTuple
+
+import torch
+from annotated_types import Ge
+from PIL import Image
+from torch import Tensor
+
+from i2i.data.images import UnreadableImage, check_folder, find_images, read_image
+from i2i.data.order import epoch_order
+from i2i.data.transforms import Resample, eval_transform, train_transform
+from i2i.errors import DataError, OptionError
+
+# What the folders of published data sets are called: training, then test; {D} is A or B, {d} is a or b.
+_LAYOUTS = (
+    ("train{D}", "test{D}"),
+    ("train_{d}", "test_{d}"),
+    ("train/{D}", "test/{D}"),
+    ("train/{d}", "test/{d}"),
+    ("{d}", "test_{d}"),
+    ("{D}", "test{D}"),
+)
+
+
+class _Pictures(NamedTuple):
+    folder: Path
+    files: list[Path]
+
+
+class Folders:
+    """Two unpaired folders of pictures, of any layout.
+
+    Each domain visits all its pictures in a new order each epoch; the smaller one begins its next epoch while the
+    larger one is still in its first. What a sample holds depends on the arguments and its number alone, so neither
+    the number of workers nor a resumed run changes it.
+
+    Args:
+        a, b: the folders of training pictures, subfolders included; `data.root` may stand for both.
+        root: folder that holds `trainA` and `trainB`, and perhaps `testA` and `testB`.
+        test_a, test_b: folders of pictures for previews; without one, the first training pictures serve.
+        size: side of a sample in pixels.
+        load_size: side to which a picture is resized before the random crop; `size + 30` if not given, as in U-GAT-IT.
+        flip: whether half the training pictures are mirrored left to right.
+        resample: Pillow's filter for resizing.
+        seed: of order and augmentation, >= 0.
+
+    Raises:
+        DataError: a folder is missing, or holds no image that can be read; names all such folders.
+        OptionError: `load_size` is smaller than `size`.
+    """
+
+    domains: ClassVar[tuple[str, ...]] = ("a", "b")
+
+    def __init__(
+        self,
+        a: Path | None = None,
+        b: Path | None = None,
+        root: Path | None = None,
+        test_a: Path | None = None,
+        test_b: Path | None = None,
+        size: Annotated[int, Ge(8)] = 256,
+        load_size: int | None = None,
+        flip: bool = True,
+        resample: Resample = "bilinear",
+        seed: int = 0,
+    ) -> None:
+        self.size, self.flip, self.resample, self.seed = size, flip, resample, seed
+        self.load_size = size + 30 if load_size is None else load_size
+        if self.load_size < size:
+            raise OptionError("load_size", f"expected at least the size, {size}, got {load_size}")
+        folders = _resolve(a, b, root)
+        folders |= {name: folder for name, folder in (("test_a", test_a), ("test_b", test_b)) if folder is not None}
+        self.unreadable: dict[Path, str] = {}
+        """Damaged files met so far in this process, each with what is wrong; only saves decoding them again."""
+        found = self._find(folders)
+        self.train = {domain: found[domain] for domain in self.domains}
+        self.test = {domain: found.get(f"test_{domain}", found[domain]) for domain in self.domains}
+
+    def __len__(self) -> int:
+        """Pictures of the larger domain, which is what an epoch is; the stream of samples itself has no end."""
+        return max(len(pictures.files) for pictures in self.train.values())
+
+    def __getitem__(self, number: int) -> dict[str, object]:
+        """Sample `number` >= 0 of the stream; in place of a damaged file comes the next one of the epoch's order.
+
+        Returns:
+            sample: "a" and "b", [3, size, size] in [-1, 1], and "skipped", a line for each damaged file in its way.
+        """
+        sample: dict[str, object] = {}
+        skipped: list[str] = []
+        for domain in self.domains:
+            count = len(self.train[domain].files)
+            epoch, start = divmod(number, count)
+            order = epoch_order(self.seed, domain, epoch, count)
+            indices = map(int, chain(order[start:], order[:start]))
+            index, image = next(self._readable(self.train[domain], indices, skipped))
+            # A fresh generator for each sample: one that lives on would depend on what this process drew before.
+            random = Random(f"{self.seed} {domain} {epoch} {index}")
+            sample[domain] = train_transform(image, random, self.size, self.load_size, self.flip, self.resample)
+        return sample | {"skipped": skipped}
+
+    def preview(self, count: int) -> dict[str, Tensor]:
+        """The first pictures of each domain's test folder, or else of its training folder, neither flipped nor cropped.
+
+        Args:
+            count: how many of each domain, >= 1.
+
+        Returns:
+            batch: for each domain [n, 3, size, size] in [-1, 1]; n is `count`, or less where there are fewer pictures.
+        """
+        batch: dict[str, Tensor] = {}
+        for domain in self.domains:
+            pictures = self.test[domain]
+            readable = islice(self._readable(pictures, range(len(pictures.files)), []), count)
+            batch[domain] = torch.stack([eval_transform(image, self.size, self.resample) for _, image in readable])
+        return batch
+
+    def _find(self, folders: dict[str, Path]) -> dict[str, _Pictures]:
+        found: dict[str, _Pictures] = {}
+        problems: list[str] = []
+        for name, folder in folders.items():
+            try:
+                found[name] = pictures = _Pictures(folder, find_images(folder))
+                # Here and not in a worker process, whose errors torch wraps in a traceback.
+                next(self._readable(pictures, range(len(pictures.files)), []))
+            except DataError as error:
+                problems.append(str(error))
+        if problems:
+            raise DataError("\n".join(problems))
+        return found
+
+    def _readable(
+        self, pictures: _Pictures, indices: Iterable[int], skipped: list[str]
+    ) -> Iterator[tuple[int, Image.Image]]:
+        """Each readable picture at `indices`; raises if there is none, and tells `skipped` of the others on the way."""
+        none_yet = True
+        for index in indices:
+            path = pictures.files[index]
+            if path not in self.unreadable:
+                try:
+                    image = read_image(path)
+                except UnreadableImage as error:
+                    self.unreadable[path] = str(error)
+                else:
+                    none_yet = False
+                    yield index, image
+                    continue
+            skipped.append(self.unreadable[path])
+        if none_yet:
+            reasons = "; ".join(self.unreadable[path] for path in pictures.files[:3])
+            raise DataError(f"none of the {len(pictures.files)} images in {pictures.folder} can be read: {reasons}")
+
+
+def _resolve(a: Path | None, b: Path | None, root: Path | None) -> dict[str, Path]:
+    """The folders "a" and "b", and of "test_a" and "test_b" those that `root` has."""
+    wanted = "give data.a and data.b, a folder each, or data.root, a folder that holds trainA and trainB"
+    given = [f"data.{name}" for name, folder in (("a", a), ("b", b), ("root", root)) if folder is not None]
+    if a is not None and b is not None and root is None:
+        return {"a": a, "b": b}
+    if root is None or len(given) > 1:
+        raise DataError(f"expected two folders of training pictures, got {' and '.join(given) or 'none'}; {wanted}")
+    check_folder(root)
+    for train, test in _LAYOUTS:
+        folders = {domain: root / train.format(d=domain, D=domain.upper()) for domain in Folders.domains}
+        if all(folder.is_dir() for folder in folders.values()):
+            tests = {f"test_{domain}": root / test.format(d=domain, D=domain.upper()) for domain in folders}
+            return folders | {name: folder for name, folder in tests.items() if folder.is_dir()}
+    held = ", ".join(sorted(entry.name for entry in root.iterdir())[:8]) or "nothing"
+    raise DataError(f"data.root: expected {root} to hold trainA and trainB, got {held}; {wanted}")

@@ -1,0 +1,199 @@
+"""Picture files are found and read as RGB, which becomes tensors in [-1, 1] and back."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import stat
+import unicodedata
+from collections import Counter
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from i2i.data.modes import to_rgb, upright
+from i2i.errors import DataError
+
+_RASTER = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "PPM", "AVIF", "JPEG2000", "TGA")
+_BY_SUFFIX = MappingProxyType(Image.registered_extensions())  # registers every reader that this Pillow was built with
+# Only these readers are ever asked: others start programs (EPS), need handlers (HDF5), or hold no pictures (MPEG).
+_FORMATS = tuple(name for name in _RASTER if name in Image.OPEN)
+
+SUFFIXES = frozenset(suffix for suffix, name in _BY_SUFFIX.items() if name in _FORMATS)
+"""File name endings that count as images: lower case, with the dot."""
+
+
+class UnreadableImage(DataError):  # noqa: N818 - says what it found, not that it is an error
+    """A file that is no picture, or a damaged one.
+
+    Args:
+        path: the file.
+        reason: what is wrong with it, as the end of a sentence.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        # Names from old archives may hold bytes that are not UTF-8; printing them raw would raise a second error.
+        super().__init__(f"cannot read {path}: {reason}".encode("utf-8", "backslashreplace").decode())
+        self.path = path
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[UnreadableImage], tuple[Path, str]]:
+        return UnreadableImage, (self.path, self.reason)  # the default would call it with the message alone
+
+
+def read_image(path: Path) -> Image.Image:
+    """Reads a picture of any mode as upright 8-bit RGB.
+
+    The EXIF orientation is applied, transparent pixels are laid over white, of an animation the first frame is
+    taken, and deep pictures are brought to 8 bits as `to_rgb` says. Colour profiles are not applied, like in the
+    reference implementations.
+
+    Args:
+        path: a file whose bytes, not its suffix, say which format it has.
+
+    Returns:
+        image: mode RGB, detached from the file.
+
+    Raises:
+        UnreadableImage: names the file and what is wrong with it.
+    """
+    if fault := _fault_of_file(path):
+        raise UnreadableImage(path, fault)
+    # TGA has no signature, so its reader would take much of what is not a picture at all for one.
+    is_tga = _BY_SUFFIX.get(path.suffix.lower()) == "TGA"
+    formats = tuple(name for name in _FORMATS if is_tga or name != "TGA")
+    try:
+        # A file object, for given a path Pillow maps raw TIFFs into memory, and mixes up the pixels of turned ones.
+        with path.open("rb") as file, Image.open(file, formats=formats) as image:
+            # Pillow only warns up to twice its limit. warnings.catch_warnings() would turn that into an error, but it
+            # makes every other warning of the process appear again after each picture.
+            if Image.MAX_IMAGE_PIXELS is not None and image.width * image.height > Image.MAX_IMAGE_PIXELS:
+                raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
+            image.load()
+            return to_rgb(upright(image))
+    except MemoryError:
+        raise  # the machine's trouble, not the file's
+    except DataError as error:  # the mode's: already in words
+        raise UnreadableImage(path, str(error)) from error
+    except Exception as error:  # on damaged bytes decoders raise nearly anything: SyntaxError, struct.error, KeyError
+        raise UnreadableImage(path, _fault_of_bytes(path, error)) from error
+
+
+def find_images(folder: Path) -> list[Path]:
+    """All images in a folder and its subfolders, in an order that is the same on every system.
+
+    An image is what ends in one of `SUFFIXES`, in any case of letters. Hidden files and folders (`.name`) are passed
+    over. So are links to folders, and links to files outside `folder`: a data set is what lies in its folder.
+
+    Returns:
+        paths: `folder / ...`, sorted by code points of the relative path in NFC, because macOS may hand out NFD.
+
+    Raises:
+        DataError: the folder is missing, is a file, cannot be listed, or holds no image.
+    """
+    check_folder(folder)
+    home = folder.resolve()
+    images: list[Path] = []
+    others: Counter[str] = Counter()
+    links = 0
+    for parent, folders, names in os.walk(folder, onerror=_cannot_list):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        links += sum(Path(parent, name).is_symlink() for name in folders)  # os.walk does not enter them
+        for name in names:
+            path = Path(parent, name)
+            if name.startswith("."):
+                continue
+            if path.suffix.lower() not in SUFFIXES:
+                others[path.suffix or "no suffix"] += 1
+            elif path.is_symlink() and not _target(path).is_relative_to(home):
+                links += 1
+            else:
+                images.append(path)
+    if not images:
+        raise DataError(_no_image(folder, others, links))
+
+    def key(path: Path) -> tuple[str, str]:
+        name = path.relative_to(folder).as_posix()
+        return unicodedata.normalize("NFC", name), name
+
+    return sorted(images, key=key)
+
+
+def check_folder(folder: Path) -> None:
+    """Raises a DataError that names the nearest existing folder when `folder` is not one."""
+    if folder.is_dir():
+        return
+    if folder.exists():
+        raise DataError(f"{folder} is a file, where a folder was expected; perhaps you mean {folder.parent}")
+    first = folder  # the first part of the path that is missing
+    while not first.parent.exists():
+        first = first.parent
+    siblings = sorted(entry.name for entry in first.parent.iterdir() if entry.is_dir()) if first.parent.is_dir() else []
+    near = difflib.get_close_matches(first.name, siblings, n=1)
+    hint = f"did you mean {first.parent / near[0]}?" if near else f"the nearest folder that exists is {first.parent}"
+    raise DataError(f"folder {folder} does not exist; {hint}")
+
+
+def _target(link: Path) -> Path:
+    # Path.resolve() raises on a link to itself up to Python 3.12.
+    return Path(os.path.realpath(link))
+
+
+def _cannot_list(error: OSError) -> None:
+    raise DataError(f"cannot list folder {error.filename}: the system says {error.strerror!r}") from error
+
+
+def _no_image(folder: Path, others: Counter[str], links: int) -> str:
+    found = "nothing"
+    if total := others.total():
+        kinds = ", ".join(f"{suffix} {count}" for suffix, count in others.most_common(8))
+        found = f"{total} file{'s' * (total > 1)}, none of them an image: {kinds}"
+    if links:
+        found += f"; and {links} link{'s' * (links > 1)} to folders or out of the folder, which are not followed"
+    return f"folder {folder} holds no image; looked for {' '.join(sorted(SUFFIXES))}, found {found}"
+
+
+def to_tensor(image: Image.Image) -> Tensor:
+    """RGB picture to `(x / 255 - 0.5) / 0.5`: [3, H, W] float32 in [-1, 1]."""
+    if image.mode != "RGB":
+        raise DataError(f"to_tensor: expected a picture of mode RGB, got {image.mode}; call to_rgb first")
+    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
+    # These three operations in this order, and not x / 127.5 - 1, are bit for bit what the references compute.
+    return pixels.to(torch.float32, memory_format=torch.contiguous_format).div_(255).sub_(0.5).div_(0.5)
+
+
+def to_image(tensor: Tensor) -> Image.Image:
+    """Tensor [3, H, W] in [-1, 1] to an RGB picture; rounds to the nearest level and clamps what lies outside."""
+    if tensor.ndim != 3 or tensor.shape[0] != 3:
+        raise DataError(f"to_image: expected a tensor [3, H, W], got {list(tensor.shape)}; take one sample of a batch")
+    levels = tensor.detach().to("cpu", torch.float32).mul(0.5).add(0.5).mul(255).round().clamp(0, 255)
+    return Image.fromarray(levels.to(torch.uint8).permute(1, 2, 0).contiguous().numpy())
+
+
+def _fault_of_file(path: Path) -> str | None:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return f"it is a link to {path.readlink()}, which does not exist" if path.is_symlink() else "it does not exist"
+    except OSError as error:
+        return f"the system says {error.strerror!r}"
+    if stat.S_ISDIR(status.st_mode):
+        return "it is a folder, not a picture"
+    if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
+        return "it is not a regular file"
+    return "it is empty (0 bytes)" if status.st_size == 0 else None
+
+
+def _fault_of_bytes(path: Path, error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        with path.open("rb") as file:
+            return f"its bytes are of no known picture format, they begin with {file.read(16)!r}"
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return f"it is larger than Pillow's limit of {Image.MAX_IMAGE_PIXELS} pixels ({error})"
+    if isinstance(error, OSError) and error.strerror:
+        return f"the system says {error.strerror!r}"
+    return f"it is damaged or cut short (Pillow: {error})"

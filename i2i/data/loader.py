@@ -1,0 +1,105 @@
+"""Batches of an endless stream of samples, the same for any number of workers and after any resume."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from torch.utils import data
+
+from i2i.contracts import Dataset
+from i2i.errors import DataError
+
+
+class Draws(data.Sampler[list[int]]):
+    """Sample numbers of each batch of one process, from `start_step` on without an end.
+
+    Sample i of micro batch m of step s in process r has the number
+
+        n = ((s * micro_batches + m) * processes + r) * batch_size + i
+
+    so that each number is drawn once, two processes draw what one with the double batch draws, and two micro batches
+    what one step without them draws from twice the batch.
+
+    Args:
+        batch_size: samples of one micro batch in one process.
+        start_step: the first step to draw for, that is how many steps are already done.
+        micro_batches: batches of one process within one step.
+        processes: how many processes train together.
+        rank: this process, 0 to `processes - 1`.
+    """
+
+    def __init__(
+        self, batch_size: int, start_step: int = 0, micro_batches: int = 1, processes: int = 1, rank: int = 0
+    ) -> None:
+        self.batch_size = batch_size
+        self.first_batch = start_step * micro_batches
+        self.processes = processes
+        self.rank = rank
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for batch in count(self.first_batch):
+            first = (batch * self.processes + self.rank) * self.batch_size
+            yield list(range(first, first + self.batch_size))
+
+
+def collate(samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One batch from samples with the same keys: tensors are stacked, lists joined, other values listed.
+
+    Returns:
+        batch: for `Folders`: "a" and "b", [B, 3, S, S] in [-1, 1], and "skipped", a list of lines.
+    """
+    return {key: _join(key, [sample[key] for sample in samples]) for key in samples[0]}
+
+
+def _join(key: str, values: list[Any]) -> Any:
+    tensors = [value for value in values if isinstance(value, Tensor)]
+    if len(tensors) == len(values):
+        if len(shapes := {tuple(tensor.shape) for tensor in tensors}) > 1:
+            raise DataError(
+                f"samples of one batch: expected {key!r} in one shape, got {sorted(shapes)}; resize them alike"
+            )
+        return torch.stack(tensors)
+    lists = [value for value in values if isinstance(value, list)]
+    return [item for value in lists for item in value] if len(lists) == len(values) else values
+
+
+def make_loader(
+    dataset: Dataset,
+    *,
+    batch_size: int,
+    start_step: int = 0,
+    micro_batches: int = 1,
+    processes: int = 1,
+    rank: int = 0,
+    workers: int = 0,
+    pin_memory: bool = False,
+) -> data.DataLoader[dict[str, Any]]:
+    """A loader over `Draws` and `collate`; take one iterator and keep it, for each begins at `start_step` again.
+
+    Args:
+        workers: processes that read ahead, each with a single torch thread; 0 reads in this one.
+        pin_memory: whether batches come in page-locked memory, from which copies to a CUDA device can overlap.
+        For the rest see `Draws`.
+    """
+    return data.DataLoader(
+        cast(data.Dataset[dict[str, Any]], dataset),
+        batch_sampler=Draws(batch_size, start_step, micro_batches, processes, rank),
+        num_workers=workers,
+        collate_fn=collate,
+        pin_memory=pin_memory,
+        # Forked workers start at once and share the list of files. Elsewhere (macOS) fork breaks system libraries.
+        multiprocessing_context=("fork" if sys.platform == "linux" else "spawn") if workers else None,
+        persistent_workers=workers > 0,
+        worker_init_fn=_start_worker if workers else None,
+        # Without one each iterator draws from torch's global generator, and weights made after it would differ.
+        generator=torch.Generator(),
+    )
+
+
+def _start_worker(_: int) -> None:
+    torch.set_num_threads(1)  # many threads in many workers wait for each other longer than they compute

@@ -1,0 +1,66 @@
+"""Decoded pictures of any mode and orientation become upright 8-bit RGB."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+import numpy as np
+from PIL import Image
+
+from i2i.errors import DataError
+
+_UPRIGHT = MappingProxyType(
+    {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_270,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_90,
+    }
+)
+_ORIENTATION = 0x0112  # the EXIF tag
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Turns and mirrors a loaded picture as its EXIF orientation says, if it has one."""
+    # ImageOps.exif_transpose also writes the rest of the EXIF block anew, and fails where that is damaged.
+    try:
+        orientation = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # an unreadable note about a readable picture
+        return image
+    method = _UPRIGHT.get(orientation)
+    return image if method is None else image.transpose(method)
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Any mode as 8-bit RGB, transparent pixels laid over white.
+
+    Greyscale of 16 bits (I;16) maps 0..65535 to 0..255. A file does not say which range 32-bit integers (I) and
+    floats (F) have, so none is guessed from the content: I is taken as 16-bit values in a wider type, which is how
+    Pillow reads 16-bit PGM, and F as 0..1. Values outside are refused. Colour profiles are not applied.
+
+    Raises:
+        DataError: values of I or F are out of range.
+    """
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return _deep_to_grey(image).convert("RGB")
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+    return image.convert("RGB")
+
+
+def _deep_to_grey(image: Image.Image) -> Image.Image:
+    top = 1.0 if image.mode == "F" else 65535.0
+    values = np.asarray(image)
+    levels = np.rint(values.astype(np.float64) * (255 / top))
+    if not (levels.min() >= 0 and levels.max() <= 255):  # so that NaN is refused too
+        raise DataError(
+            f"its values run from {values.min():g} to {values.max():g}, where mode {image.mode} was expected to hold "
+            f"0 to {top:g}; convert it to 8 bits"
+        )
+    if isinstance(key := image.info.get("transparency"), int):  # of a 16-bit PNG: one value that is transparent
+        levels[values == key] = 255
+    return Image.fromarray(levels.astype(np.uint8))

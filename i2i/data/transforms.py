@@ -1,0 +1,87 @@
+"""The references' way from a picture to a training or test sample, as pure functions.
+
+Training: horizontal flip, resize to a square without regard to the aspect, random crop. Test: resize alone. The order
+(flip before resize) and Pillow's antialiased bilinear filter are those of U-GAT-IT's official code.
+"""
+
+from __future__ import annotations
+
+from random import Random
+from types import MappingProxyType
+from typing import Literal, NamedTuple
+
+from PIL import Image
+from torch import Tensor
+
+from i2i.data.images import to_tensor
+
+Resample = Literal["bilinear", "bicubic", "lanczos"]
+
+_FILTERS = MappingProxyType(
+    {
+        "bilinear": Image.Resampling.BILINEAR,
+        "bicubic": Image.Resampling.BICUBIC,
+        "lanczos": Image.Resampling.LANCZOS,
+    }
+)
+
+
+class FlipCrop(NamedTuple):
+    """One draw of the random part of `train_transform`.
+
+    Args:
+        flipped: whether left and right change places.
+        top, left: the crop's corner in the resized picture, in pixels.
+    """
+
+    flipped: bool
+    top: int
+    left: int
+
+
+def draw_flip_crop(random: Random, size: int, load_size: int, flip: bool = True) -> FlipCrop:
+    """Draws a flip with probability one half and a crop of `size` uniformly inside `load_size`, both in pixels."""
+    # Python promises the same stream for the same seed in every version for random() only, not for randrange().
+    flipped = random.random() < 0.5
+    top, left = (int(random.random() * (load_size - size + 1)) for _ in range(2))
+    return FlipCrop(flipped and flip, top, left)
+
+
+def flip_resize_crop(
+    image: Image.Image, flip_crop: FlipCrop, size: int, load_size: int, resample: Resample = "bilinear"
+) -> Tensor:
+    """Flips, resizes to `load_size` squared, and crops `size` squared.
+
+    Args:
+        image: mode RGB, of any size.
+
+    Returns:
+        sample: [3, size, size] in [-1, 1].
+    """
+    flipped, top, left = flip_crop
+    if flipped:
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    image = image.resize((load_size, load_size), _FILTERS[resample])
+    return to_tensor(image.crop((left, top, left + size, top + size)))
+
+
+def train_transform(
+    image: Image.Image, random: Random, size: int, load_size: int, flip: bool = True, resample: Resample = "bilinear"
+) -> Tensor:
+    """`flip_resize_crop` with a fresh draw: RGB picture to [3, size, size] in [-1, 1]."""
+    return flip_resize_crop(image, draw_flip_crop(random, size, load_size, flip), size, load_size, resample)
+
+
+def eval_transform(image: Image.Image, size: int, resample: Resample = "bilinear") -> Tensor:
+    """Resizes without regard to the aspect: RGB picture to [3, size, size] in [-1, 1]."""
+    return to_tensor(image.resize((size, size), _FILTERS[resample]))
+
+
+def resize_short_side(image: Image.Image, size: int, multiple: int = 4, resample: Resample = "bilinear") -> Image.Image:
+    """Resizes the shorter side to `size`, keeping the aspect as far as both sides stay multiples of `multiple`.
+
+    Generators halve the picture some times and double it again, which gives back the size only for multiples.
+    """
+    scale = size / min(image.size)
+    width, height = (max(1, round(side * scale / multiple)) * multiple for side in image.size)
+    return image.resize((width, height), _FILTERS[resample])

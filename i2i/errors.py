@@ -1,0 +1,44 @@
+"""Errors that a user can mend: each says where, what was expected, what came, and the nearest fix."""
+
+from __future__ import annotations
+
+
+class I2IError(Exception):
+    """A mistake of input or set-up; the command line prints it without a traceback and exits with status 2."""
+
+
+class RegistryError(I2IError):
+    """A component's name is unknown, taken twice, or its plugin failed to load."""
+
+
+class OptionError(I2IError, ValueError):
+    """An option of a component has an illegal value.
+
+    Args:
+        option: the option's name, so that a recipe check can point at its line.
+        message: what was expected and what came.
+    """
+
+    def __init__(self, option: str, message: str) -> None:
+        super().__init__(f"{option}: {message}")
+        self.option = option
+        self.message = message
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:  # raised in a worker process, it must survive pickling
+        return type(self), (self.option, self.message)
+
+
+class ShapeError(I2IError, ValueError):
+    """A tensor has a shape that a component cannot take."""
+
+
+class DataError(I2IError):
+    """A picture or a folder of pictures cannot be used."""
+
+
+class CheckpointError(I2IError):
+    """A run folder or a checkpoint is missing, damaged, or of another kind than expected."""
+
+
+class TrainingError(I2IError):
+    """Training cannot go on, and says why."""

@@ -1,0 +1,1 @@
+"""Evaluation: figures that compare pictures."""

@@ -1,0 +1,37 @@
+"""A figure at the end of a run whose data set knows the truth that training never sees."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from i2i.evaluation.pairwise import PSNR, SSIM, L1Distance
+from i2i.hookspecs import hookimpl
+from i2i.training.console import say
+from i2i.training.run import Run
+
+COUNT = 64
+
+
+class HiddenPairs:
+    """Compares translations with their true counterparts, where the data set has them (`pairs(count)`)."""
+
+    @hookimpl
+    def training_finished(self, run: Run) -> None:
+        if not run.is_main or run.interrupted or not hasattr(run.dataset, "pairs"):
+            return
+        pairs = run.dataset.pairs(COUNT)
+        made = translated(run, pairs["a"], "b")
+        say(f"against {COUNT} hidden pairs, a to b (in brackets: copying the input):")
+        for metric in (L1Distance(), PSNR(), SSIM()):
+            copied, reached = metric(pairs["a"], pairs["b"]), metric(made, pairs["b"])
+            say(f"  {type(metric).__name__} {reached:.3f} ({copied:.3f}; {metric.better} is better)")
+
+
+@torch.no_grad()
+def translated(run: Run, images: Tensor, to: str) -> Tensor:
+    """The run's translations of images [n, 3, H, W], on the CPU in float32."""
+    weight = next(run.translator.parameters())
+    with run.stepper.painting() as translator:
+        batches = [translator.translate(batch.to(weight), to).image for batch in images.split(8)]
+    return torch.cat(batches).float().cpu()

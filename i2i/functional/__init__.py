@@ -1,0 +1,1 @@
+"""Pure tensor functions: a formula each, its shapes and its source."""

@@ -1,0 +1,162 @@
+"""What the residual generators share: the size check, residual blocks, the encoder and the way back to an image."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from i2i.contracts import Activation, AdaptiveNorm, Norm
+from i2i.errors import OptionError, ShapeError
+from i2i.factory import Factory
+from i2i.layers.convolution import ConvBlock, Padding, UpBlock, Upsample
+
+MULTIPLE = 4
+"""Two halvings and two doublings: other sides would come back larger than they went in."""
+SMALLEST = 8
+"""Below, the residual blocks' maps would be too small to pad by reflection and to normalize."""
+
+
+def check_image_size(image_size: int) -> None:
+    """Refuses an image side that the generators here cannot take.
+
+    Raises:
+        OptionError: names the nearest legal sides.
+    """
+    if image_size % MULTIPLE or image_size < SMALLEST:
+        below = max(SMALLEST, image_size // MULTIPLE * MULTIPLE)
+        nearest = str(below) if image_size < SMALLEST else f"{below} or {below + MULTIPLE}"
+        raise OptionError(
+            "image_size", f"expected a multiple of {MULTIPLE}, at least {SMALLEST}, got {image_size}; try {nearest}"
+        )
+
+
+def check_image(image: Tensor, fixed_size: int | None = None) -> None:
+    """Refuses a batch of images that the generators here cannot take.
+
+    Args:
+        image: [B, 3, H, W].
+        fixed_size: the only side that is legal, if not every multiple of 4 is.
+
+    Raises:
+        ShapeError: says what was expected and what came.
+    """
+    if image.ndim != 4 or image.shape[1] != 3:
+        raise ShapeError(f"generator: expected images [B, 3, H, W], got {list(image.shape)}")
+    height, width = image.shape[2:]
+    if fixed_size is not None and (height, width) != (fixed_size, fixed_size):
+        raise ShapeError(
+            f"generator: expected images of {fixed_size} x {fixed_size}, the size it was built for, "
+            f"got {height} x {width}; only light = true, or a decoder_norm that is not adaptive, takes any size"
+        )
+    if height % MULTIPLE or width % MULTIPLE or min(height, width) < SMALLEST:
+        raise ShapeError(
+            f"generator: expected sides that are multiples of {MULTIPLE} and at least {SMALLEST}, "
+            f"got {height} x {width}"
+        )
+
+
+class ResidualBlock(nn.Module):
+    """`x + norm(conv(dropout(act(norm(conv(x))))))`, with 3x3 convolutions padded by reflection."""
+
+    def __init__(
+        self,
+        channels: int,
+        norm: Factory[Norm],
+        activation: Factory[Activation],
+        bias: bool,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.first = ConvBlock(channels, channels, 3, padding=1, bias=bias, norm=norm, activation=activation)
+        self.dropout = nn.Dropout(dropout) if dropout > 0 else None
+        self.second = ConvBlock(channels, channels, 3, padding=1, bias=bias, norm=norm)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.first(x)
+        hidden = hidden if self.dropout is None else self.dropout(hidden)
+        residual: Tensor = x + self.second(hidden)
+        return residual
+
+
+class AdaptiveConvBlock(nn.Module):
+    """A 3x3 convolution padded by reflection and without bias, then an adaptive norm."""
+
+    def __init__(self, channels: int, norm: Factory[AdaptiveNorm]) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1, bias=False, padding_mode="reflect")
+        self.norm = norm(channels)
+
+    def forward(self, x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
+        return self.norm(self.conv(x), gamma, beta)
+
+
+class AdaptiveResidualBlock(nn.Module):
+    """A residual block whose two norms take the same scale and shift [B, C] from outside."""
+
+    def __init__(self, channels: int, norm: Factory[AdaptiveNorm], activation: Factory[Activation]) -> None:
+        super().__init__()
+        self.first = AdaptiveConvBlock(channels, norm)
+        self.activation = activation()
+        self.second = AdaptiveConvBlock(channels, norm)
+
+    def forward(self, x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
+        hidden = self.activation(self.first(x, gamma, beta))
+        residual: Tensor = x + self.second(hidden, gamma, beta)
+        return residual
+
+
+class Encoder(nn.Module):
+    """An image [B, 3, H, W] to features [B, 4·channels, H/4, W/4].
+
+    Args:
+        channels: after the first convolution; doubled by each of the two of stride 2.
+        blocks: residual blocks at the smallest size.
+        down_padding: how the convolutions of stride 2 are padded.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        blocks: int,
+        norm: Factory[Norm],
+        activation: Factory[Activation],
+        bias: bool,
+        down_padding: Padding,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.stem = ConvBlock(3, channels, 7, padding=3, bias=bias, norm=norm, activation=activation)
+        self.down = nn.ModuleList(
+            ConvBlock(width, 2 * width, 3, 2, 1, down_padding, bias, norm, activation)
+            for width in (channels, 2 * channels)
+        )
+        self.blocks = nn.ModuleList(ResidualBlock(4 * channels, norm, activation, bias, dropout) for _ in range(blocks))
+
+    def forward(self, image: Tensor) -> Tensor:
+        x: Tensor = self.stem(image)
+        for block in (*self.down, *self.blocks):
+            x = block(x)
+        return x
+
+
+class Painter(nn.Module):
+    """Features [B, 4·channels, H/4, W/4] to an image [B, 3, H, W] in [-1, 1]."""
+
+    def __init__(
+        self,
+        channels: int,
+        norm: Factory[Norm],
+        activation: Factory[Activation],
+        bias: bool,
+        upsample: Upsample,
+    ) -> None:
+        super().__init__()
+        self.up = nn.ModuleList(
+            UpBlock(2 * width, width, upsample, bias, norm, activation) for width in (2 * channels, channels)
+        )
+        self.head = nn.Conv2d(channels, 3, 7, padding=3, bias=bias, padding_mode="reflect")
+
+    def forward(self, x: Tensor) -> Tensor:
+        for block in self.up:
+            x = block(x)
+        return torch.tanh(self.head(x))

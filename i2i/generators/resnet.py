@@ -1,0 +1,67 @@
+"""CycleGAN's generator: two halvings, residual blocks, two doublings."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from i2i.contracts import Activation, Attention, Norm, Translation
+from i2i.factory import Factory
+from i2i.generators.blocks import MULTIPLE, Encoder, Painter, check_image, check_image_size
+from i2i.kinds import ACTIVATION, NORM
+from i2i.layers.convolution import Padding, Upsample
+from i2i.layers.initialization import Initialization, initialize
+
+
+class Resnet(nn.Module):
+    """A residual network from image to image.
+
+    Args:
+        channels: after the first convolution; four times as many in the residual blocks.
+        blocks: residual blocks; the paper has 9 for images of 256 px and more, 6 below.
+        dropout: probability in the middle of each residual block.
+        upsample: how sides are doubled.
+        down_padding: how the convolutions of stride 2 are padded.
+        bias: of every convolution.
+        attention: over the features after the residual blocks; gives logits and a heat map.
+        init: how the weights start.
+
+    Source: Zhu et al., ICCV 2017, arXiv:1703.10593, appendix 7.2; junyanz/pytorch-CycleGAN-and-pix2pix,
+    `ResnetGenerator`.
+    """
+
+    multiple: ClassVar[int] = MULTIPLE
+    fixed_size: int | None = None
+
+    def __init__(
+        self,
+        channels: int = 64,
+        blocks: int = 9,
+        norm: Factory[Norm] = NORM("in"),
+        activation: Factory[Activation] = ACTIVATION("relu"),
+        dropout: float = 0.0,
+        upsample: Upsample = "transposed",
+        down_padding: Padding = "zeros",
+        bias: bool = True,
+        attention: Factory[Attention] | None = None,
+        init: Initialization = "normal",
+    ) -> None:
+        super().__init__()
+        self.encoder = Encoder(channels, blocks, norm, activation, bias, down_padding, dropout)
+        self.attention = attention(4 * channels, activation=activation()) if attention is not None else None
+        self.painter = Painter(channels, norm, activation, bias, upsample)
+        initialize(self, init)
+
+    @classmethod
+    def check(cls, image_size: int) -> None:
+        """Refuses an image side that is no multiple of 4."""
+        check_image_size(image_size)
+
+    def forward(self, image: Tensor) -> Translation:
+        check_image(image)
+        x: Tensor = self.encoder(image)
+        if self.attention is None:
+            return Translation(self.painter(x))
+        attended = self.attention(x)
+        return Translation(self.painter(attended.features), attended.logits, attended.heatmap)

@@ -1,0 +1,37 @@
+"""From somebody else's checkpoint to a run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from i2i.contracts import Imported
+from i2i.errors import CheckpointError
+from i2i.recipe.recipe import Recipe, to_setting
+from i2i.training import checkpoint
+from i2i.translators.assembly import build
+
+
+def write_run(imported: Imported, folder: Path, settings: Iterable[str] = ()) -> Path:
+    """Writes a run with one checkpoint, whose optimizers begin anew.
+
+    Args:
+        settings: `key=value` each, on top of what the importer found.
+
+    Raises:
+        CheckpointError: the folder holds a run, or the weights do not fit the recipe.
+    """
+    if checkpoint.listed(folder):
+        raise CheckpointError(f"{folder} holds a run already; choose another folder")
+    found = [to_setting(key, value) for key, value in imported.settings.items()]
+    recipe = Recipe.read(imported.recipe, [*found, *settings])
+    translator = build(recipe)
+    try:
+        translator.load_state_dict(imported.weights)
+    except RuntimeError as error:
+        raise CheckpointError(f"the weights do not fit the recipe {imported.recipe!r}: {error}") from error
+    files = {checkpoint.WEIGHTS: translator.state_dict()}
+    state = {"recipe": recipe.name, "optimizers": {}, "scaler": None, "processes": 1}
+    written = checkpoint.write(folder / "checkpoints", imported.step, files, state, recipe.to_toml())
+    (folder / checkpoint.RECIPE).write_text(recipe.to_toml(), encoding="utf-8")
+    return written

@@ -1,0 +1,134 @@
+"""Using what was trained: load a run or a checkpoint, translate tensors, pictures and files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from i2i.contracts import Translation
+from i2i.data.images import read_image, to_image, to_tensor
+from i2i.data.transforms import Resample, eval_transform, resize_short_side
+from i2i.errors import CheckpointError, I2IError
+from i2i.recipe.recipe import Recipe
+from i2i.training import checkpoint
+from i2i.translators.assembly import build
+from i2i.translators.translator import Translator
+
+Size = int | str | None
+
+
+class Loaded:
+    """A trained translator, ready to use.
+
+    Args:
+        recipe: what it was trained with.
+        translator: with its weights, in evaluation mode, on its device.
+        step: steps that it was trained for.
+    """
+
+    def __init__(self, recipe: Recipe, translator: Translator, step: int) -> None:
+        self.recipe, self.translator, self.step = recipe, translator, step
+
+    @overload
+    def translate(self, image: Tensor, to: str = "b", *, size: Size = None) -> Tensor: ...
+    @overload
+    def translate(self, image: Image.Image | str | Path, to: str = "b", *, size: Size = None) -> Image.Image: ...
+    @overload
+    def translate(self, image: NDArray[np.uint8], to: str = "b", *, size: Size = None) -> NDArray[np.uint8]: ...
+
+    def translate(self, image: Any, to: str = "b", *, size: Size = None) -> Any:
+        """Translates one image or one batch.
+
+        Args:
+            image: a float tensor [B, 3, H, W] (or [3, H, W]) in [-1, 1], taken as it is; a PIL image or a file, which
+                go through the recipe's preprocessing; or an array [H, W, 3] of uint8, treated like a PIL image.
+            to: the domain to paint.
+            size: length of the shorter side in pixels, or "original"; the recipe's size when None. Only for pictures.
+
+        Returns:
+            The same sort of thing as `image`; a file becomes a PIL image.
+
+        Raises:
+            I2IError: no such domain, or an image that the networks cannot take.
+        """
+        if isinstance(image, Tensor):
+            batch = image if image.ndim == 4 else image.unsqueeze(0)
+            made = self.run(batch, to).image.to(image.device, image.dtype)
+            return made if image.ndim == 4 else made[0]
+        if isinstance(image, np.ndarray):
+            if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+                raise I2IError(f"expected an array [H, W, 3] of uint8, got {list(image.shape)} of {image.dtype}")
+            return np.asarray(self.translate(Image.fromarray(image), to, size=size))
+        if not isinstance(image, Image.Image):
+            image = read_image(Path(image))
+        return to_image(self.run(self.prepare(image, size).unsqueeze(0), to).image[0].float().cpu())
+
+    @torch.inference_mode()
+    def run(self, batch: Tensor, to: str) -> Translation:
+        """Translates a batch [B, 3, H, W] in [-1, 1]; also gives the attention's heat map, where there is one."""
+        if to not in self.translator.domains:
+            raise I2IError(f"no domain {to!r}; domains: {', '.join(self.translator.domains)}")
+        if not batch.is_floating_point():
+            raise I2IError(f"expected a float tensor in [-1, 1], got {batch.dtype}; an array of uint8 may be given as it is")
+        if batch.dtype == torch.float64:
+            self.translator.double()
+        weight = next(self.translator.parameters())
+        return self.translator.translate(batch.to(weight.device, weight.dtype), to)
+
+    def prepare(self, image: Image.Image, size: Size = None) -> Tensor:
+        """The recipe's preprocessing of one picture: [3, H, W] in [-1, 1].
+
+        A network of one fixed size gets the square that it was trained on, as in the official test code. Any other gets
+        the shorter side at the recipe's size (or `size`), with the aspect kept.
+
+        Raises:
+            I2IError: another size was asked of a network that has one of its own.
+        """
+        image = image.convert("RGB") if image.mode != "RGB" else image
+        resample: Resample = self.recipe.data.options.get("resample", "bilinear")
+        fixed = self.translator.fixed_size
+        if fixed is not None:
+            if size not in (None, fixed):
+                raise I2IError(
+                    f"this translator is bound to {fixed} x {fixed} pixels: its generator's weights depend on the size. "
+                    f"Leave the size away, or train a generator with light = true, which takes any size"
+                )
+            return eval_transform(image, fixed, resample)
+        short = min(image.size) if size == "original" else int(size or self.recipe.image_size)
+        return to_tensor(resize_short_side(image, short, self.translator.multiple, resample))
+
+
+def load(path: str | Path, device: str | torch.device | None = None, averaged: bool = True) -> Loaded:
+    """Loads a run's newest checkpoint, or one checkpoint's folder.
+
+    Args:
+        path: a run folder, or one of its checkpoints.
+        device: where to; the machine's accelerator when None, else the CPU.
+        averaged: use the moving average of the weights where the run has one.
+
+    Raises:
+        CheckpointError: there is no checkpoint, or it is damaged.
+        RecipeError: the recipe beside it names a component that is not installed.
+    """
+    saved = checkpoint.find(Path(path))
+    recipe = Recipe.read(saved.folder / checkpoint.RECIPE)
+    translator = build(recipe)
+    weights = saved.weights(averaged)
+    try:
+        translator.load_state_dict(weights)
+    except RuntimeError as error:
+        raise CheckpointError(f"{saved.folder}: the weights do not fit the recipe beside them: {error}") from error
+    dtype = next(value.dtype for value in weights.values() if value.is_floating_point())
+    translator.to(device or default_device(), dtype).eval().requires_grad_(False)
+    return Loaded(recipe, translator, saved.step)
+
+
+def default_device() -> torch.device:
+    """The accelerator that torch finds, else the CPU."""
+    return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")

@@ -1,0 +1,83 @@
+"""Convolution, normalization and activation as one block."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+from i2i.contracts import Activation, Norm
+from i2i.factory import Factory
+from i2i.layers.spectral import SpectralConv2d
+
+Padding = Literal["zeros", "reflect"]
+Upsample = Literal["transposed", "nearest"]
+
+
+class ConvBlock(nn.Module):
+    """A convolution, then a norm and an activation where they are given.
+
+    Args:
+        padding: pixels added on each side, filled as `padding_mode` says.
+        bias: of the convolution; a norm without affine terms cancels it.
+        spectral_norm: divides the convolution's weight by its spectral norm.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        padding: int = 0,
+        padding_mode: Padding = "reflect",
+        bias: bool = True,
+        norm: Factory[Norm] | None = None,
+        activation: Factory[Activation] | None = None,
+        spectral_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        convolution = SpectralConv2d if spectral_norm else nn.Conv2d
+        self.conv = convolution(
+            in_channels, out_channels, kernel_size, stride, padding, bias=bias, padding_mode=padding_mode
+        )
+        self.norm = norm(out_channels) if norm is not None else None
+        self.activation = activation() if activation is not None else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        x = x if self.norm is None else self.norm(x)
+        return x if self.activation is None else self.activation(x)
+
+
+class UpBlock(nn.Module):
+    """Doubles the sides of a feature map, then a norm and an activation.
+
+    Args:
+        upsample: `transposed` is a transposed convolution (CycleGAN), `nearest` repeats pixels before a convolution
+            (U-GAT-IT), which leaves no checkerboard.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        upsample: Upsample,
+        bias: bool,
+        norm: Factory[Norm],
+        activation: Factory[Activation],
+    ) -> None:
+        super().__init__()
+        self.conv: nn.Module
+        if upsample == "transposed":
+            self.repeat = None
+            self.conv = nn.ConvTranspose2d(in_channels, out_channels, 3, 2, padding=1, output_padding=1, bias=bias)
+        else:
+            self.repeat = nn.Upsample(scale_factor=2, mode="nearest")
+            self.conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias, padding_mode="reflect")
+        self.norm = norm(out_channels)
+        self.activation = activation()
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x if self.repeat is None else self.repeat(x)
+        return self.activation(self.norm(self.conv(x)))

@@ -1,0 +1,1 @@
+"""Recipes: read from TOML, checked whole, written back resolved."""

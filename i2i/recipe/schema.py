@@ -1,0 +1,135 @@
+"""JSON Schema of recipes, made from the signatures of all installed components."""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from typing import Any
+
+from pydantic import PydanticUserError
+from pydantic.errors import PydanticInvalidForJsonSchema
+
+from i2i import kinds
+from i2i.errors import RegistryError
+from i2i.factory import Factory, plain
+from i2i.kinds import KIND_OF
+from i2i.recipe.recipe import TrainOptions
+from i2i.recipe.values import adapter, holds_factory, is_factory, is_optional, members
+from i2i.recipe.wiring import Wiring
+from i2i.registry import Entry, Kind, Registry
+from i2i.signature import Option, options
+
+Schema = dict[str, Any]
+
+
+def schema(registry: Registry) -> Schema:
+    """The schema of a recipe file; every key is optional, since a recipe may extend another."""
+    definitions: Schema = {}
+    for kind in (kinds.TRANSLATOR, kinds.LOSS, kinds.OPTIMIZER, kinds.SCHEDULE, kinds.DATASET):
+        _define(kind, registry, definitions)
+    reference = {
+        "translator": _choice([kinds.TRANSLATOR]),
+        "losses": {"type": "object", "additionalProperties": _choice([kinds.LOSS])},
+        "optimizers": {"type": "object", "additionalProperties": _choice([kinds.OPTIMIZER])},
+        "schedule": _choice([kinds.SCHEDULE]),
+        "data": _choice([kinds.DATASET]),
+        "train": _table(options(TrainOptions), TrainOptions.__doc__ or "", registry, definitions),
+    }
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "i2i recipe",
+        "type": "object",
+        "properties": {
+            "extends": {"type": "string", "description": "A recipe file beside this one, or a shipped recipe by name."},
+            **reference,
+        },
+        "additionalProperties": False,
+        "definitions": definitions,
+    }
+
+
+def _define(kind: Kind[Any], registry: Registry, definitions: Schema) -> None:
+    """Adds a kind: its name alone, or a table whose `type` decides which options there are."""
+    if kind.name in definitions:
+        return
+    definitions[kind.name] = {}  # set before the components are walked: a kind may hold itself
+    entries = [entry for entry in registry if entry.kind == kind]
+    rules = []
+    for entry in entries:
+        key = f"{kind.name}.{entry.name}"
+        try:
+            definitions[key] = _component(entry, registry, definitions)
+        except RegistryError:
+            continue  # a plugin whose module cannot be imported; the recipe check says so when it is named
+        rules.append(
+            {
+                "if": {"properties": {"type": {"const": entry.name}}, "required": ["type"]},
+                "then": {"$ref": f"#/definitions/{key}"},
+            }
+        )
+    names: Schema = {"type": "string", "enum": [entry.name for entry in entries]}
+    if kind.namespaces:
+        pattern = "|".join(space.replace(".", r"\.") for space in kind.namespaces)
+        names = {"anyOf": [names, {"type": "string", "pattern": rf"^({pattern})\.[A-Za-z0-9_]+$"}]}
+    definitions[kind.name] = {
+        "anyOf": [names, {"type": "object", "properties": {"type": names}, "allOf": rules}],
+    }
+
+
+def _component(entry: Entry, registry: Registry, definitions: Schema) -> Schema:
+    component = entry.load()
+    hidden = {*entry.kind.passed, *entry.kind.offered}
+    settable = {name: option for name, option in options(component).items() if name not in hidden}
+    if entry.kind == kinds.LOSS:
+        settable |= options(Wiring)
+    table = _table(settable, inspect.getdoc(component) or "", registry, definitions)
+    table["properties"]["type"] = {"const": entry.name}
+    return table
+
+
+def _table(settable: dict[str, Option], text: str, registry: Registry, definitions: Schema) -> Schema:
+    properties = {}
+    for name, option in settable.items():
+        properties[name] = _annotation(option.annotation, registry, definitions)
+        if not option.required and option.default is not None and not isinstance(option.default, Factory):
+            properties[name] = {**properties[name], "default": plain(option.default)}
+    return {
+        "type": "object",
+        "description": text.partition("\n")[0],
+        "properties": properties,
+        "additionalProperties": False,
+    }
+
+
+def _annotation(annotation: Any, registry: Registry, definitions: Schema) -> Schema:
+    alternatives = [member for member in members(annotation) if member is not types.NoneType]
+    none: list[Schema] = [{"const": "none"}] if is_optional(annotation) else []
+    if not holds_factory(annotation):
+        return _any([*(_leaf(member) for member in alternatives), *none])
+    chosen = [KIND_OF[typing.get_args(member)[0]] for member in alternatives if is_factory(member)]
+    for kind in chosen:
+        _define(kind, registry, definitions)
+    schemas = [_choice(chosen)] if chosen else []
+    for member in alternatives:
+        if not is_factory(member) and typing.get_origin(member) is dict:
+            item = _annotation(typing.get_args(member)[1], registry, definitions)
+            schemas.append({"type": "object", "additionalProperties": _any([item, {"const": "none"}])})
+        elif not is_factory(member):
+            schemas.append({"type": "array", "items": _annotation(typing.get_args(member)[0], registry, definitions)})
+    return _any([*schemas, *none])
+
+
+def _choice(chosen: list[Kind[Any]]) -> Schema:
+    return _any([{"$ref": f"#/definitions/{kind.name}"} for kind in chosen])
+
+
+def _any(schemas: list[Schema]) -> Schema:
+    return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+
+
+def _leaf(annotation: Any) -> Schema:
+    try:
+        return adapter(annotation).json_schema()
+    except (PydanticInvalidForJsonSchema, PydanticUserError):
+        return {}  # a type that only Python knows; the recipe check still looks at the value

@@ -1,0 +1,77 @@
+"""The log as JSON lines: one object for each logged step, each sample and each checkpoint."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from torch import Tensor
+
+from i2i.hookspecs import hookimpl
+from i2i.training.run import Run
+
+NAME = "log.jsonl"
+
+
+class JSONLines:
+    """Writes `log.jsonl` into the run folder."""
+
+    def __init__(self) -> None:
+        self.file: TextIO | None = None
+        self.since, self.from_step = time.perf_counter(), 0
+
+    @hookimpl
+    def training_started(self, run: Run) -> None:
+        if not run.is_main:
+            return
+        path = run.folder / NAME
+        if run.start:
+            _forget_after(path, run.start)
+        self.file = path.open("a" if run.start else "w", encoding="utf-8")
+        self.since, self.from_step = time.perf_counter(), run.step
+        self._write(event="resumed" if run.start else "started", step=run.step, recipe=run.recipe.name)
+
+    @hookimpl
+    def step_finished(self, run: Run, terms: Mapping[str, Tensor]) -> None:
+        if self.file is None or (run.step % run.recipe.train.log_every and run.step != run.steps):
+            return
+        now = time.perf_counter()
+        pace = (run.step - self.from_step) / max(now - self.since, 1e-9)
+        self.since, self.from_step = now, run.step
+        values = {name: float(value) for name, value in terms.items()}
+        self._write(
+            event="step", step=run.step, terms=values, rates=run.stepper.rates(), steps_per_second=round(pace, 3)
+        )
+
+    @hookimpl
+    def checkpoint_saved(self, run: Run, folder: Path) -> None:
+        self._write(event="checkpoint", step=run.step, folder=str(folder.relative_to(run.folder)))
+
+    @hookimpl
+    def training_finished(self, run: Run) -> None:
+        self._write(event="stopped" if run.interrupted else "finished", step=run.step, skipped=run.skipped)
+        if self.file is not None:
+            self.file.close()
+            self.file = None
+
+    def _write(self, **entry: Any) -> None:
+        if self.file is not None:
+            self.file.write(json.dumps(entry) + "\n")
+            self.file.flush()
+
+
+def _forget_after(path: Path, step: int) -> None:
+    """Drops what a killed run logged after the checkpoint that it goes on from, so that no step is there twice."""
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            if json.loads(line)["step"] <= step:
+                kept.append(line + "\n")
+        except (ValueError, KeyError, TypeError):
+            continue  # the half line of a killed process
+    path.write_text("".join(kept), encoding="utf-8")

@@ -1,0 +1,113 @@
+"""A run: its folder, and what hooks may look at while it trains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from i2i.errors import CheckpointError
+from i2i.recipe.recipe import Recipe
+from i2i.training import checkpoint
+from i2i.training.checkpoint import Checkpoint
+from i2i.training.stepper import Stepper
+from i2i.translators.translator import Translator
+
+
+@dataclass
+class Run:
+    """One training, from its first step or from a checkpoint.
+
+    Args:
+        folder: holds the resolved recipe, the log, samples and checkpoints.
+        recipe: what is trained.
+        stepper: translator, optimizers, device.
+        dataset: where the images come from.
+        skipped: pictures that could not be read, with the reason.
+    """
+
+    folder: Path
+    recipe: Recipe
+    stepper: Stepper
+    dataset: Any
+    start: int = 0
+    skipped: dict[str, str] = field(default_factory=dict)
+    interrupted: bool = False
+
+    @property
+    def step(self) -> int:
+        """Steps taken so far."""
+        return self.stepper.step_number
+
+    @property
+    def steps(self) -> int:
+        """Steps in all."""
+        return self.recipe.train.steps
+
+    @property
+    def translator(self) -> Translator:
+        return self.stepper.translator
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes and prints."""
+        return bool(self.stepper.accelerator.is_main_process)
+
+    def save(self) -> Path:
+        """Writes a checkpoint; every process must call it."""
+        accelerator = self.stepper.accelerator
+        local = self._local_states()
+        target = self.folder / "checkpoints" / f"step-{self.step:07d}"
+        if accelerator.is_main_process:
+            files = {checkpoint.WEIGHTS: self.translator.state_dict(), **local}
+            if self.stepper.ema is not None:
+                files[checkpoint.AVERAGE] = self.stepper.ema.average
+            optimizers = {}
+            for phase, optimizer in self.stepper.optimizers.items():
+                files[f"optimizer-{phase}.safetensors"], optimizers[phase] = checkpoint.split_optimizer(optimizer)
+            state = {
+                "recipe": self.recipe.name,
+                "optimizers": optimizers,
+                "scaler": accelerator.scaler.state_dict() if accelerator.scaler else None,
+                "processes": accelerator.num_processes,
+            }
+            checkpoint.write(target.parent, self.step, files, state, self.recipe.to_toml())
+            checkpoint.prune(self.folder, self.recipe.train.keep_last)
+        accelerator.wait_for_everyone()
+        return target
+
+    def load(self, saved: Checkpoint) -> None:
+        """Goes back to a checkpoint.
+
+        Raises:
+            CheckpointError: its weights belong to another recipe.
+        """
+        stepper = self.stepper
+        try:
+            self.translator.load_state_dict(saved.weights())
+            for phase, plain in saved.state["optimizers"].items():
+                checkpoint.join_optimizer(stepper.optimizers[phase], saved.tensors(f"optimizer-{phase}.safetensors"), plain)
+        except (RuntimeError, KeyError, ValueError) as error:
+            raise CheckpointError(f"{saved.folder} does not fit the recipe beside it: {error}") from error
+        if stepper.ema is not None:
+            stepper.ema.load(saved.tensors(checkpoint.AVERAGE))
+        if stepper.accelerator.scaler is not None and saved.state.get("scaler"):
+            stepper.accelerator.scaler.load_state_dict(saved.state["scaler"])
+        self.translator.load_local_state(saved.tensors(self._local_name(stepper.accelerator.process_index)))
+        stepper.step_number = self.start = saved.step
+
+    def _local_states(self) -> dict[str, dict[str, torch.Tensor]]:
+        """Every process's own state, gathered where the checkpoint is written."""
+        accelerator = self.stepper.accelerator
+        mine = {name: value.cpu() for name, value in self.translator.local_state().items()}
+        if accelerator.num_processes == 1:
+            return {self._local_name(0): mine}
+        everybody: list[Any] = [None] * accelerator.num_processes
+        torch.distributed.all_gather_object(everybody, mine)
+        return {self._local_name(rank): state for rank, state in enumerate(everybody)}
+
+    @staticmethod
+    def _local_name(rank: int) -> str:
+        return f"process-{rank}.safetensors"

@@ -1,0 +1,60 @@
+"""Schedules of the learning rate: a factor that follows from the step alone, so that a resumed run needs no state."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+from pydantic import Field
+
+
+class Constant:
+    """The learning rate as the optimizer has it."""
+
+    def __call__(self, step: int) -> float:
+        """Factor at a step, counted from 0."""
+        return 1.0
+
+
+class LinearDecay:
+    """Constant at first, then falling by equal amounts to 0 at the last step.
+
+    Args:
+        steps: how many steps in all.
+        start: share of the steps before the fall.
+
+    Source: U-GAT-IT (arXiv:1907.10830) and CycleGAN (arXiv:1703.10593), both with `start` 0.5. For an odd number of
+    steps U-GAT-IT's code ends below 0; this one stops there.
+    """
+
+    def __init__(self, steps: int, start: Annotated[float, Field(ge=0, le=1)] = 0.5) -> None:
+        self.begin = math.floor(steps * start)
+        self.length = max(1, math.floor(steps * (1 - start)))
+
+    def __call__(self, step: int) -> float:
+        """Factor at a step, counted from 0."""
+        return max(0.0, 1 - max(0, step + 1 - self.begin) / self.length)
+
+
+class Cosine:
+    """Half a cosine from 1 to `floor`, after a linear warm-up.
+
+    Args:
+        steps: how many steps in all.
+        warmup: steps in which the rate rises from near 0.
+        floor: factor at the end.
+
+    Source: Loshchilov and Hutter, ICLR 2017, arXiv:1608.03983, equation 5, without restarts.
+    """
+
+    def __init__(
+        self, steps: int, warmup: Annotated[int, Field(ge=0)] = 0, floor: Annotated[float, Field(ge=0, le=1)] = 0.0
+    ) -> None:
+        self.steps, self.warmup, self.floor = steps, warmup, floor
+
+    def __call__(self, step: int) -> float:
+        """Factor at a step, counted from 0."""
+        if step < self.warmup:
+            return (step + 1) / self.warmup
+        progress = (step - self.warmup) / max(1, self.steps - self.warmup)
+        return self.floor + (1 - self.floor) * (1 + math.cos(math.pi * min(1.0, progress))) / 2

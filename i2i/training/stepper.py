@@ -1,0 +1,146 @@
+"""One step of any recipe: phases outside, micro-batches inside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from typing import Any, cast
+
+import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.state import AcceleratorState
+from torch import Tensor
+from torch.optim import Optimizer
+
+from i2i.errors import OptionError
+from i2i.randomness import seed_of
+from i2i.recipe.recipe import Recipe
+from i2i.training.ema import EMA
+from i2i.translators.assembly import build
+from i2i.translators.outputs import Batch
+from i2i.translators.translator import Translator
+
+MIXED = {"fp32": "no", "fp64": "no", "bf16": "bf16", "fp16": "fp16"}
+
+
+def make_accelerator(precision: str, **more: Any) -> Accelerator:
+    """Accelerate set up for adversarial training.
+
+    Raises:
+        OptionError: fp16 on a device without gradient scaling.
+    """
+    known = AcceleratorState._shared_state.get("_mixed_precision")
+    if known not in (None, MIXED[precision]):
+        AcceleratorState._reset_state()  # one process may train several recipes, of several precisions
+    # Each phase trains some networks and leaves others out, so parameters go unused in every forward. Buffers
+    # (spectral norm's vectors) follow from the weights alike in all processes; broadcasting them between the two
+    # forwards of one phase would change what the first one's backward needs.
+    ddp = DistributedDataParallelKwargs(find_unused_parameters=True, broadcast_buffers=False)
+    accelerator = Accelerator(mixed_precision=MIXED[precision], kwargs_handlers=[ddp], **more)
+    if precision == "fp16" and accelerator.scaler is None:
+        raise OptionError("train.precision", f"fp16 needs gradient scaling, which {accelerator.device} lacks; use bf16")
+    return accelerator
+
+
+class Stepper:
+    """A recipe's translator with its optimizers, ready to take steps.
+
+    Args:
+        recipe: what to train.
+        accelerator: device, precision and processes; made from the recipe when None.
+        translator: built from the recipe when None.
+    """
+
+    def __init__(
+        self, recipe: Recipe, accelerator: Accelerator | None = None, translator: Translator | None = None
+    ) -> None:
+        self.recipe = recipe
+        self.accelerator = accelerator or make_accelerator(recipe.train.precision)
+        self.translator = translator or build(recipe)
+        if recipe.train.precision == "fp64":
+            self.translator.double()
+        self.translator.train()
+        self.schedule = recipe.schedule(steps=recipe.train.steps)
+        self.step_number = 0
+        self.model = self.accelerator.prepare(self.translator)
+        self.optimizers: dict[str, Optimizer] = {
+            phase: self.accelerator.prepare(recipe.optimizers[phase](self.translator.trained(phase)))
+            for phase in self.translator.phases
+        }
+        self._rates = {
+            phase: [group["lr"] for group in optimizer.param_groups] for phase, optimizer in self.optimizers.items()
+        }
+        self.ema = EMA(self.translator, recipe.train.ema) if recipe.train.ema else None
+
+    def step(self, *micro: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Trains one step.
+
+        Args:
+            micro: one mapping from domains to images [B, 3, H, W] in [-1, 1] for each micro-batch.
+
+        Returns:
+            The weighted loss terms by `phase/name`, means over the micro-batches, detached.
+        """
+        seed, rank = self.recipe.train.seed, self.accelerator.process_index
+        torch.manual_seed(seed_of(seed, "step", self.step_number, rank))  # dropout, noise: the same after a resume
+        self._set_rates()
+        self.translator.at_step_(self.step_number)
+        batches = [
+            Batch(self._placed(images), seed_of(seed, "batch", self.step_number, rank, index), len(micro) == 1)
+            for index, images in enumerate(micro)
+        ]
+        terms: dict[str, Tensor] = {}
+        for phase in self.translator.active(self.step_number):
+            for name, value in self._phase(phase, batches).items():
+                terms[f"{phase}/{name}"] = value
+        if self.ema is not None:
+            self.ema.update()
+        self.step_number += 1
+        return terms
+
+    @contextmanager
+    def painting(self) -> Iterator[Translator]:
+        """The translator as `translate` will use it: averaged weights if there are any, in evaluation mode."""
+        self.translator.eval()  # spectral norm's vectors rest, dropout is off
+        try:
+            with self.ema.applied() if self.ema is not None else nullcontext():
+                yield self.translator
+        finally:
+            self.translator.train()
+
+    def rates(self) -> dict[str, float]:
+        """The learning rate of each phase in the last step."""
+        return {phase: optimizer.param_groups[0]["lr"] for phase, optimizer in self.optimizers.items()}
+
+    def _phase(self, phase: str, batches: list[Batch]) -> dict[str, Tensor]:
+        optimizer = self.optimizers[phase]
+        sums: dict[str, Tensor] = {}
+        for index, batch in enumerate(batches):
+            last = index == len(batches) - 1
+            with nullcontext() if last else self.accelerator.no_sync(self.model):
+                terms = cast("dict[str, Tensor]", self.model(batch, phase))
+                self.accelerator.backward(sum(terms.values()) / len(batches))
+            for name, value in terms.items():
+                mean = value.detach() / len(batches)
+                sums[name] = sums[name] + mean if name in sums else mean
+        clip = self.recipe.train.clip_grad_norm
+        if clip is not None:
+            self.accelerator.unscale_gradients(optimizer)
+            torch.nn.utils.clip_grad_norm_(self.translator.trained(phase), clip)
+        optimizer.step()
+        optimizer.zero_grad()
+        self.translator.constrain_(phase)
+        return sums
+
+    def _placed(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        dtype = torch.float64 if self.recipe.train.precision == "fp64" else torch.float32
+        device = self.accelerator.device
+        return {
+            domain: images[domain].to(device, dtype, non_blocking=True) for domain in self.translator.domains
+        }
+
+    def _set_rates(self) -> None:
+        factor = self.schedule(self.step_number)
+        for phase, optimizer in self.optimizers.items():
+            for group, rate in zip(optimizer.param_groups, self._rates[phase], strict=True):
+                group["lr"] = rate * factor

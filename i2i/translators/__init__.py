@@ -1,0 +1,1 @@
+"""Translators: which images exist for a batch, and which networks make them."""

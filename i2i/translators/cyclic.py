@@ -1,0 +1,166 @@
+"""Two generators that undo each other: CycleGAN, U-GAT-IT."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, ClassVar, Literal, cast
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from i2i.contracts import Discriminator, Generator, Translation
+from i2i.errors import OptionError
+from i2i.factory import Factory
+from i2i.functional.heatmap import draw_heatmap
+from i2i.randomness import seed_of
+from i2i.translators.outputs import GANOutputs, Outputs, detached
+from i2i.translators.pool import ImagePool
+from i2i.translators.translator import Translator
+
+Phase = Literal["discriminator", "generator"]
+
+
+def other(domain: str) -> str:
+    """The other one of the two domains."""
+    return "b" if domain == "a" else "a"
+
+
+class CyclicOutputs(GANOutputs):
+    """Outputs by the domain that a tensor belongs to: `fake["b"]` is a's image painted as b."""
+
+    nets: Cyclic
+
+    @cached_property
+    def translation(self) -> dict[str, Translation]:
+        """Each generator on the other domain's images."""
+        return {domain: self.nets.paint(self.real[other(domain)], domain) for domain in self.real}
+
+    @cached_property
+    def reproduction(self) -> dict[str, Translation]:
+        """Each generator on its own domain's images, which it should leave as they are."""
+        return {domain: self.nets.paint(self.real[domain], domain) for domain in self.real}
+
+    @property
+    def fake(self) -> dict[str, Tensor]:
+        """Translated images."""
+        return {domain: made.image for domain, made in self.translation.items()}
+
+    @property
+    def identity(self) -> dict[str, Tensor]:
+        """Images after the generator of their own domain."""
+        return {domain: made.image for domain, made in self.reproduction.items()}
+
+    @cached_property
+    def cycle(self) -> dict[str, Tensor]:
+        """Images translated there and back."""
+        return {domain: self.nets.paint(self.fake[other(domain)], domain).image for domain in self.real}
+
+    @property
+    def fake_cam(self) -> dict[str, Tensor]:
+        """The generator's classifier on images of the other domain; nothing where it has no attention."""
+        return {domain: made.cam for domain, made in self.translation.items() if made.cam is not None}
+
+    @property
+    def identity_cam(self) -> dict[str, Tensor]:
+        """The generator's classifier on images of its own domain; nothing where it has no attention."""
+        return {domain: made.cam for domain, made in self.reproduction.items() if made.cam is not None}
+
+    @cached_property
+    def shown(self) -> dict[str, Tensor]:
+        """Fakes for the discriminators: detached, through each domain's image pool."""
+        return {
+            domain: self.nets.pools[domain].exchange(image, random.Random(seed_of(self.batch.seed, "pool", domain)))
+            for domain, image in detached(self.fake).items()
+        }
+
+
+class Cyclic(Translator):
+    """A generator and discriminators for each of two domains, trained on unpaired images.
+
+    Args:
+        generator: built twice; `generators.b` paints b from a.
+        discriminators: by name, each built once for each domain.
+        order: of the phases in a step.
+        pool: earlier fakes that discriminators are shown too; 0 for none.
+
+    Source: Zhu et al., ICCV 2017, arXiv:1703.10593; Kim et al., ICLR 2020, arXiv:1907.10830.
+    """
+
+    Outputs: ClassVar[type[Outputs]] = CyclicOutputs
+    phases: Mapping[str, tuple[str, ...]] = {"discriminator": ("discriminators",), "generator": ("generators",)}
+    makers: ClassVar[tuple[str, ...]] = ("generators",)
+
+    def __init__(
+        self,
+        generator: Factory[Generator],
+        discriminators: dict[str, Factory[Discriminator]],
+        order: tuple[Phase, ...] = ("discriminator", "generator"),
+        pool: Annotated[int, Field(ge=0)] = 0,
+        image_size: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.check(order, discriminators)
+        self.phases = {phase: type(self).phases[phase] for phase in order}
+        self.generators = nn.ModuleDict({domain: _module(generator(image_size=image_size)) for domain in self.domains})
+        self.discriminators = nn.ModuleDict(
+            {
+                domain: nn.ModuleDict(
+                    {name: _module(build(image_size=image_size)) for name, build in discriminators.items()}
+                )
+                for domain in self.domains
+            }
+        )
+        self.pools = {domain: ImagePool(pool) for domain in self.domains}
+
+    @classmethod
+    def check(cls, order: tuple[str, ...], discriminators: dict[str, Factory[Discriminator]]) -> None:
+        """Every phase once, and somebody to judge."""
+        if sorted(order) != sorted(cls.phases):
+            raise OptionError("order", f"expected each of {', '.join(cls.phases)} once, got {', '.join(order)}")
+        if not discriminators:
+            raise OptionError("discriminators", "expected at least one discriminator, got none")
+
+    def paint(self, image: Tensor, to: str) -> Translation:
+        """One generator's work on a batch."""
+        return cast(Translation, self.generators[to](image))
+
+    def translate(self, image: Tensor, to: str) -> Translation:
+        return self.paint(image, to)
+
+    def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+        """The paper's rows: input, then heat map and image of identity, translation and cycle."""
+        rows: dict[str, dict[str, Tensor]] = {"input": dict(images)}
+        for source, image in images.items():
+            same = self.paint(image, source)
+            there = self.paint(image, other(source))
+            back = self.paint(there.image, source)
+            for caption, made in {"identity": same, "translation": there, "cycle": back}.items():
+                if made.heatmap is not None:
+                    rows.setdefault(f"{caption} heat map", {})[source] = draw_heatmap(made.heatmap, image.shape[-2:])
+                rows.setdefault(caption, {})[source] = made.image
+        return rows
+
+    @property
+    def fixed_size(self) -> int | None:
+        size: int | None = getattr(self.generators["a"], "fixed_size", None)
+        return size
+
+    @property
+    def multiple(self) -> int:
+        return int(getattr(self.generators["a"], "multiple", 1))
+
+    def local_state(self) -> dict[str, Tensor]:
+        return {f"pool.{domain}": torch.stack(pool.images) for domain, pool in self.pools.items() if pool.images}
+
+    def load_local_state(self, state: Mapping[str, Tensor]) -> None:
+        for domain, pool in self.pools.items():
+            pool.images = list(state.get(f"pool.{domain}", torch.empty(0)))
+
+
+def _module(component: object) -> nn.Module:
+    if not isinstance(component, nn.Module):
+        raise OptionError("type", f"expected a network (torch.nn.Module), got {type(component).__name__}")
+    return component

@@ -1,0 +1,133 @@
+"""The tensors of one batch, made when a loss first asks for them and kept for the whole step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from i2i.randomness import seed_of
+
+if TYPE_CHECKING:
+    from i2i.translators.translator import Translator
+
+
+@dataclass
+class Batch:
+    """The images of one micro-batch, and what has been made of them in this step.
+
+    Args:
+        images: [B, 3, H, W] in [-1, 1] by domain.
+        seed: what everything drawn for this batch follows from.
+        keep_graph: whether images that one phase makes keep their graph for a later phase. Under gradient
+            accumulation that would hold the graphs of all micro-batches at once, so there each phase makes its own.
+    """
+
+    images: Mapping[str, Tensor]
+    seed: int = 0
+    keep_graph: bool = True
+    outputs: Outputs | None = None
+
+
+class per_phase(cached_property[Any]):  # noqa: N801  # used as a decorator, like its parent
+    """An output that is made anew in every phase, such as logits: the networks behind it have moved."""
+
+
+class Outputs:
+    """Named tensors of one batch, by domain; every public property is an output that a loss can ask for by name.
+
+    A `cached_property` is made once per step and shared by its phases, a `per_phase` property once in each phase.
+
+    Args:
+        nets: the translator, whose submodules make the images.
+        batch: the images and the seed of what is drawn.
+    """
+
+    def __init__(self, nets: Translator, batch: Batch) -> None:
+        self.nets, self.batch = nets, batch
+        self.phase = ""
+        self.has_graph = False
+
+    @property
+    def real(self) -> Mapping[str, Tensor]:
+        """The batch's own images."""
+        return self.batch.images
+
+    @property
+    def draw(self) -> dict[str, int]:
+        """A seed for whatever a loss draws, another in each phase and domain."""
+        return {domain: seed_of(self.batch.seed, self.phase, domain) for domain in self.batch.images}
+
+    def updates(self, module: str) -> bool:
+        """Whether the phase at work trains a submodule."""
+        return module in self.nets.phases[self.phase]
+
+    def enter(self, phase: str) -> None:
+        """Begins a phase: what was made for the last one alone is forgotten."""
+        self.phase = phase
+        for name in [name for name in vars(self) if isinstance(getattr(type(self), name, None), per_phase)]:
+            del vars(self)[name]
+
+    def detach_(self) -> None:
+        """Lets go of the graph: images stay, for those phases that only look at them."""
+        self.has_graph = False
+        for name, value in vars(self).items():
+            if isinstance(getattr(type(self), name, None), cached_property):
+                vars(self)[name] = detached(value)
+
+
+class GANOutputs(Outputs):
+    """Outputs of a translator that has `discriminators`, by domain and name."""
+
+    @property
+    def fake(self) -> Mapping[str, Tensor]:
+        """The translator's images, by the domain that they imitate."""
+        raise NotImplementedError
+
+    @cached_property
+    def shown(self) -> Mapping[str, Tensor]:
+        """The fakes that discriminators are trained on: detached, and through the image pool if there is one."""
+        return detached(dict(self.fake))
+
+    @property
+    def judge(self) -> dict[str, Callable[[Tensor], dict[str, Tensor]]]:
+        """The discriminators as functions, for losses that look at their gradients."""
+        return {domain: lambda image, domain=domain: self._judge({domain: image}) for domain in self.real}  # type: ignore[misc]
+
+    @per_phase
+    def real_logits(self) -> dict[str, Tensor]:
+        """Logits of the real images, by `domain/discriminator/head`."""
+        return self._judge(self.real)
+
+    @per_phase
+    def fake_logits(self) -> dict[str, Tensor]:
+        """Logits of the fakes: of `shown` where discriminators train, else of the fakes with their graph."""
+        if not self.updates("discriminators"):
+            return self._judge(self.fake)
+        # Spectral norm moves one iteration with each forward, so the order is part of the method: real, then fake.
+        _ = self.real_logits
+        return self._judge(self.shown)
+
+    def _judge(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {
+            f"{domain}/{name}/{head}": logits
+            for domain, image in images.items()
+            for name, discriminator in self.nets.discriminators_of(domain).items()
+            for head, logits in discriminator(image).logits.items()
+        }
+
+
+def detached(value: Any) -> Any:
+    """The same mappings and tuples, with every tensor detached."""
+    if isinstance(value, torch.Tensor):
+        return value.detach()
+    if isinstance(value, Mapping):
+        return {key: detached(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        parts = [detached(item) for item in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+    return value

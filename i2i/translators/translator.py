@@ -1,0 +1,154 @@
+"""What every translator is: networks by name, phases that train them, and losses that ask for outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import ClassVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from i2i.contracts import Discriminator, Translation
+from i2i.errors import TrainingError
+from i2i.recipe.wiring import Call
+from i2i.translators.outputs import Batch, Outputs
+
+
+class Translator(nn.Module):
+    """Base of all translators.
+
+    `forward` is the one call that a wrapper such as DistributedDataParallel sees, once per phase.
+    """
+
+    Outputs: ClassVar[type[Outputs]]
+    """What exists for a batch."""
+    phases: Mapping[str, tuple[str, ...]]
+    """Submodules that each phase trains, in the order of a step."""
+    makers: ClassVar[tuple[str, ...]]
+    """Submodules whose images live through the step."""
+    default_phase: ClassVar[str] = "generator"
+    """Where a loss plays that has `forward` alone."""
+    every: ClassVar[Mapping[str, int]] = {}
+    """Phases that run only in each n-th step."""
+    domains: ClassVar[tuple[str, ...]] = ("a", "b")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.losses = nn.ModuleDict()
+        self.calls: dict[str, tuple[Call, ...]] = {}
+
+    def wire(self, losses: Mapping[str, tuple[nn.Module, tuple[Call, ...]]]) -> None:
+        """Gives the translator its losses, each with the calls that the recipe's check found."""
+        for name, (loss, calls) in losses.items():
+            self.losses[name] = loss
+            self.calls[name] = calls
+
+    def active(self, step: int) -> list[str]:
+        """Phases of a step, in order."""
+        return [phase for phase in self.phases if step % self.every.get(phase, 1) == 0]
+
+    def forward(self, batch: Batch, phase: str) -> dict[str, Tensor]:
+        """Weighted loss terms of one phase by the recipe's names; their sum is what the phase minimizes."""
+        return {
+            name: cast(Tensor, sum(parts.values()) * self._weight(name, phase))
+            for name, parts in self.details(batch, phase).items()
+        }
+
+    def details(self, batch: Batch, phase: str) -> dict[str, dict[str, Tensor]]:
+        """Unweighted loss values of one phase: by loss, then by domain (or `domain/discriminator/head`)."""
+        outputs = self._enter(batch, phase)
+        details = {name: self._call(name, call, outputs) for name, call in self._calls(phase)}
+        if self._trains_makers(phase):
+            outputs.detach_()  # the values keep the graph; later phases of this step only look at the images
+        return details
+
+    def translate(self, image: Tensor, to: str) -> Translation:
+        """Translates images [B, 3, H, W] in [-1, 1] to a domain."""
+        raise NotImplementedError
+
+    def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+        """Rows of a sample grid: caption, then domain of the input, then images [n, 3, H, W] in [-1, 1]."""
+        raise NotImplementedError
+
+    @property
+    def fixed_size(self) -> int | None:
+        """Side of the only images that the networks can take, or None where any size will do."""
+        return None
+
+    @property
+    def multiple(self) -> int:
+        """What both sides of an image must divide by."""
+        return 1
+
+    def discriminators_of(self, domain: str) -> Mapping[str, Discriminator]:
+        """The discriminators that judge a domain's images, by name."""
+        return cast("Mapping[str, Discriminator]", cast(nn.ModuleDict, self.get_submodule(f"discriminators.{domain}")))
+
+    def trained(self, phase: str) -> list[nn.Parameter]:
+        """The parameters that a phase trains."""
+        return [parameter for name in self.phases[phase] for parameter in self.get_submodule(name).parameters()]
+
+    @torch.no_grad()
+    def constrain_(self, phase: str) -> None:
+        """Puts what the phase has trained back where it may be: modules clamp themselves in their own `constrain_`."""
+        for name in self.phases[phase]:
+            for module in self.get_submodule(name).modules():
+                constrain = getattr(module, "constrain_", None)
+                if constrain is not None and module is not self:
+                    constrain()
+
+    def at_step_(self, step: int) -> None:
+        """Follows what changes with the step alone, such as progressive growing."""
+
+    def local_state(self) -> dict[str, Tensor]:
+        """What belongs to this process alone and must survive a resume, such as image pools."""
+        return {}
+
+    def load_local_state(self, state: Mapping[str, Tensor]) -> None:
+        """Takes back what `local_state` gave."""
+
+    def _enter(self, batch: Batch, phase: str) -> Outputs:
+        trains = self._trains_makers(phase)
+        order = list(self.phases)
+        later = any(self._trains_makers(name) for name in order[order.index(phase) + 1 :])
+        with_graph = trains or (later and batch.keep_graph and torch.is_grad_enabled())
+        for name in self._submodules():
+            graph = with_graph if name in self.makers else name in self.phases[phase]
+            self.get_submodule(name).requires_grad_(graph)
+        outputs = batch.outputs
+        if outputs is None or (trains and not outputs.has_graph):
+            outputs = batch.outputs = self.Outputs(self, batch)
+            outputs.has_graph = with_graph
+        outputs.enter(phase)
+        return outputs
+
+    def _submodules(self) -> Iterable[str]:
+        return dict.fromkeys(name for names in self.phases.values() for name in names)
+
+    def _trains_makers(self, phase: str) -> bool:
+        return any(name in self.makers for name in self.phases[phase])
+
+    def _calls(self, phase: str) -> list[tuple[str, Call]]:
+        return [(name, call) for name, calls in self.calls.items() for call in calls if call.phase == phase]
+
+    def _weight(self, name: str, phase: str) -> float:
+        return next(call.weight for call in self.calls[name] if call.phase == phase)
+
+    def _call(self, name: str, call: Call, outputs: Outputs) -> dict[str, Tensor]:
+        """Calls a loss once for each domain that all of its inputs have."""
+        inputs = {parameter: getattr(outputs, output) for parameter, output in call.inputs.items()}
+        shared = [key for key in next(iter(inputs.values())) if all(key in values for values in inputs.values())]
+        if not shared:
+            found = "; ".join(f"{output}: {', '.join(inputs[p]) or 'nothing'}" for p, output in call.inputs.items())
+            raise TrainingError(f"losses.{name}: its inputs share no domain ({found}), so it would never be computed")
+        method = getattr(self.losses[name], call.method)
+        if call.method == "forward":
+            method = self.losses[name]  # hooks of a criterion run only through its call
+        return {key: method(**{p: _full(values[key]) for p, values in inputs.items()}) for key in shared}
+
+
+def _full(value: object) -> object:
+    """Half-precision inputs as float32: losses sum over many pixels."""
+    if isinstance(value, Tensor) and value.dtype in (torch.float16, torch.bfloat16):
+        return value.float()
+    return value
