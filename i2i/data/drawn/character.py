@@ -5,7 +5,7 @@ from __future__ import annotations
 import colorsys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Self, get_args
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
@@ -85,23 +85,24 @@ class Character:
             red, green, blue = (float(np.clip(c + spread * rng.normal(), 0, 1)) for c in color)
             return red, green, blue
 
-        def one_of(kinds: Sequence[str]) -> str:
+        def one_of(literal: object) -> Any:
+            kinds = get_args(literal)
             return kinds[int(rng.integers(len(kinds)))]
 
         tone = float(rng.uniform(0, len(SKINS) - 1))
         light, deep = rgb(SKINS[int(tone)]), rgb(SKINS[int(tone) + 1])
-        skin = tuple(a + (tone % 1) * (b - a) for a, b in zip(light, deep, strict=True))
-        style, jaw, vivid = one_of(get_args(Style)), float(rng.uniform()), bool(rng.uniform() < 0.28)
+        red, green, blue = (a + (tone % 1) * (b - a) for a, b in zip(light, deep, strict=True))
+        style, jaw, vivid = one_of(Style), float(rng.uniform()), bool(rng.uniform() < 0.28)
         bearded = not vivid and jaw > 0.35 and style in ("buzz", "short", "spiky", "curly")
         return cls(
-            skin=around(skin, 0.012),  # type: ignore[arg-type]
+            skin=around((red, green, blue), 0.012),
             hair=around(pick(VIVID_HAIR if vivid else NATURAL_HAIR), 0.015),
             eyes=around(pick(EYES), 0.02),
             shirt=around(pick(SHIRTS), 0.02),
-            style=style,  # type: ignore[arg-type]
-            fringe=one_of(get_args(Fringe)),  # type: ignore[arg-type]
-            mouth=one_of(get_args(Mouth)),  # type: ignore[arg-type]
-            collar=one_of(get_args(Collar)),  # type: ignore[arg-type]
+            style=style,
+            fringe=one_of(Fringe),
+            mouth=one_of(Mouth),
+            collar=one_of(Collar),
             glasses=bool(rng.uniform() < 0.22),
             beard=bool(rng.uniform() < 0.5) and bearded,
             freckles=bool(rng.uniform() < 0.15),

@@ -61,7 +61,7 @@ def _skin(face: Canvas, character: Character) -> Plane:
 
     skin = np.array(character.skin, np.float32)[:, None, None]
     # Light that has passed through skin comes out red, so shadows lose blue and green first.
-    colors = mixed(skin * _tint(0.52, 0.38, 0.36), np.minimum(skin * 1.06 + 0.02, 1), lit)
+    colors = mixed(skin * _tint(0.55, 0.41, 0.38), np.minimum(skin * 1.12 + 0.025, 1), lit)
     flush = 0.22 * (face.glow((0.22, 0.16), (0.13, 0.1)) + face.glow((-0.22, 0.16), (0.13, 0.1)))
     flush += 0.16 * face.glow((0, 0.17), (0.07, 0.06))
     colors = mixed(colors, skin * _tint(1.02, 0.7, 0.68) * (0.45 + 0.55 * lit), flush)

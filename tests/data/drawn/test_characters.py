@@ -94,7 +94,14 @@ def test_the_manners_differ_in_shape_and_share_the_pose() -> None:
         Character.drawn_from(0), style="short", fringe="back", glasses=False, beard=False, freckles=False, mouth="smile"
     )
     person = replace(
-        person, skin=(0.9, 0.7, 0.6), eyes=(0.2, 0.4, 0.9), hue=0.08, hair=(0.5, 0.3, 0.1), center=(0.0, 0.0), tilt=0.0, scale=1.0
+        person,
+        skin=(0.9, 0.7, 0.6),
+        eyes=(0.2, 0.4, 0.9),
+        hue=0.08,
+        hair=(0.5, 0.3, 0.1),
+        center=(0.0, 0.0),
+        tilt=0.0,
+        scale=1.0,
     )
 
     def blue(picture: NDArray[np.float32]) -> NDArray[np.bool_]:
