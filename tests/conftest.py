@@ -19,3 +19,32 @@ def golden() -> Path:
     if not GOLDEN.is_dir():
         pytest.skip(f"no folder of official figures at {GOLDEN}; set I2I_GOLDEN to where it is")
     return GOLDEN
+
+
+@pytest.fixture(autouse=True)
+def _no_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests see the built-in components alone, whatever is installed beside them."""
+    monkeypatch.setenv("I2I_PLUGINS", "")
+
+
+TINY = {
+    "translator.generator.channels": 4,
+    "translator.generator.blocks": 1,
+    "translator.discriminators.global.channels": 4,
+    "translator.discriminators.local.channels": 4,
+    "data.size": 32,
+    "data.type": "portraits",
+    "data.count": 12,
+    "train.steps": 6,
+    "train.batch_size": 2,
+    "train.workers": 0,
+    "train.log_every": 1,
+    "train.sample_every": 0,
+    "train.checkpoint_every": 100,
+}
+
+
+@pytest.fixture
+def tiny() -> dict[str, object]:
+    """Settings that make the recipe `quickstart` small enough to train in a test."""
+    return dict(TINY)

@@ -33,5 +33,5 @@ def translated(run: Run, images: Tensor, to: str) -> Tensor:
     """The run's translations of images [n, 3, H, W], on the CPU in float32."""
     weight = next(run.translator.parameters())
     with run.stepper.painting() as translator:
-        batches = [translator.translate(batch.to(weight), to).image for batch in images.split(8)]
+        batches = [translator.translate(batch.to(weight), to).image for batch in torch.split(images, 8)]
     return torch.cat(batches).float().cpu()

@@ -8,21 +8,21 @@ from torch.nn import functional as F
 from i2i.functional.precision import widen
 
 
-def least_squares(logits: Tensor, target: float) -> Tensor:
-    r"""LSGAN: :math:`\mathbb{E}[(D - t)^2]`.
+def least_squares(logits: Tensor, target: bool) -> Tensor:
+    r"""LSGAN: :math:`\mathbb{E}[(D - 1)^2]` for real, :math:`\mathbb{E}[D^2]` for fake.
 
     Args:
         logits: any shape.
-        target: 1 for what should be judged real, 0 for fake.
+        target: whether they should say real.
 
     Source: Mao et al., Least Squares GAN, ICCV 2017, arXiv:1611.04076, equation 9.
 
     Example:
         >>> import torch
-        >>> least_squares(torch.tensor([1.0, 3.0]), 1.0)
+        >>> least_squares(torch.tensor([1.0, 3.0]), target=True)
         tensor(2.)
     """
-    return (widen(logits) - target).square().mean()
+    return (widen(logits) - float(target)).square().mean()
 
 
 def binary_cross_entropy(logits: Tensor, target: bool) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from i2i.contracts import Imported
 from i2i.errors import CheckpointError
@@ -31,7 +32,7 @@ def write_run(imported: Imported, folder: Path, settings: Iterable[str] = ()) ->
     except RuntimeError as error:
         raise CheckpointError(f"the weights do not fit the recipe {imported.recipe!r}: {error}") from error
     files = {checkpoint.WEIGHTS: translator.state_dict()}
-    state = {"recipe": recipe.name, "optimizers": {}, "scaler": None, "processes": 1}
+    state: dict[str, Any] = {"recipe": recipe.name, "optimizers": {}, "scaler": None, "processes": 1}
     written = checkpoint.write(folder / "checkpoints", imported.step, files, state, recipe.to_toml())
     (folder / checkpoint.RECIPE).write_text(recipe.to_toml(), encoding="utf-8")
     return written

@@ -37,11 +37,12 @@ def ugatit_pytorch(path: Path) -> Imported:
         path: a file that `torch.save` wrote, in its present or its older format; no code in it is run.
 
     Returns:
-        The recipe `ugatit` with the sizes that the shapes of the weights tell. There is no optimizer state in such a file,
-        and for light generators nothing tells the size of the images.
+        The recipe `ugatit` with the sizes that the shapes of the weights tell. Such a file holds no optimizer state,
+        and for light generators nothing in it tells the size of the images.
 
     Raises:
-        CheckpointError: the file is something else, is damaged, or its networks do not fit together; says what was found.
+        CheckpointError: the file is something else, is damaged, or its networks do not fit together; says what was
+            found.
     """
     networks = _networks(path, _load(path))
     try:

@@ -17,10 +17,12 @@ class LSGAN(nn.Module):
     """
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        return adversarial.least_squares(real_logits, 1) + adversarial.least_squares(fake_logits, 0)
+        return adversarial.least_squares(real_logits, target=True) + adversarial.least_squares(
+            fake_logits, target=False
+        )
 
     def generator(self, fake_logits: Tensor) -> Tensor:
-        return adversarial.least_squares(fake_logits, 1)
+        return adversarial.least_squares(fake_logits, target=True)
 
 
 class BCEGAN(nn.Module):

@@ -42,9 +42,10 @@ def grid(images: Mapping[str, Tensor]) -> Image.Image:
     captions = list(dict.fromkeys(caption for column in columns.values() for caption in column))
     blocks = [_strip(column, captions) for column in columns.values()]
     size = max(row.shape[-2] for row in images.values())
-    font = ImageFont.load_default(max(10, min(16, size // 5)))
+    points = max(10, min(16, size // 5))
+    font = ImageFont.load_default(points)
     margin = int(max(font.getlength(caption) for caption in captions)) + 3 * GAP
-    top = round(font.size) + 2 * GAP
+    top = points + 2 * GAP
     width = margin + sum(block.width + 2 * GAP for block in blocks)
     sheet = Image.new("RGB", (width, top + blocks[0].height), "white")
     draw = ImageDraw.Draw(sheet)

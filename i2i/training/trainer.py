@@ -123,7 +123,7 @@ def _agreed(run: Run, stop: threading.Event) -> bool:
     if run.step % run.recipe.train.log_every:
         return False
     asked = torch.tensor([float(stop.is_set())], device=accelerator.device)
-    return bool(accelerator.reduce(asked, "sum").item() > 0)  # type: ignore[union-attr]
+    return bool(accelerator.reduce(asked, "sum").item() > 0)
 
 
 def _check_finite(terms: dict[str, Tensor], step: int) -> None:
@@ -166,7 +166,7 @@ def _stop_signals() -> Iterator[threading.Event]:
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before: dict[int, Any] = {}
+    before: dict[signal.Signals, Any] = {}
 
     def ask(number: int, frame: object) -> None:
         stop.set()

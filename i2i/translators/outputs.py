@@ -91,7 +91,8 @@ class GANOutputs(Outputs):
     @cached_property
     def shown(self) -> Mapping[str, Tensor]:
         """The fakes that discriminators are trained on: detached, and through the image pool if there is one."""
-        return detached(dict(self.fake))
+        shown: Mapping[str, Tensor] = detached(dict(self.fake))
+        return shown
 
     @property
     def judge(self) -> dict[str, Callable[[Tensor], dict[str, Tensor]]]:

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from i2i.contracts import Discriminator, Translation
 from i2i.errors import TrainingError
 from i2i.recipe.wiring import Call
-from i2i.translators.outputs import Batch, Outputs
+from i2i.translators import outputs
+from i2i.translators.outputs import Batch
 
 
 class Translator(nn.Module):
@@ -20,7 +21,7 @@ class Translator(nn.Module):
     `forward` is the one call that a wrapper such as DistributedDataParallel sees, once per phase.
     """
 
-    Outputs: ClassVar[type[Outputs]]
+    Outputs: ClassVar[type[outputs.Outputs]]
     """What exists for a batch."""
     phases: Mapping[str, tuple[str, ...]]
     """Submodules that each phase trains, in the order of a step."""
@@ -56,10 +57,10 @@ class Translator(nn.Module):
 
     def details(self, batch: Batch, phase: str) -> dict[str, dict[str, Tensor]]:
         """Unweighted loss values of one phase: by loss, then by domain (or `domain/discriminator/head`)."""
-        outputs = self._enter(batch, phase)
-        details = {name: self._call(name, call, outputs) for name, call in self._calls(phase)}
+        made = self._enter(batch, phase)
+        details = {name: self._call(name, call, made) for name, call in self._calls(phase)}
         if self._trains_makers(phase):
-            outputs.detach_()  # the values keep the graph; later phases of this step only look at the images
+            made.detach_()  # the values keep the graph; later phases of this step only look at the images
         return details
 
     def translate(self, image: Tensor, to: str) -> Translation:
@@ -107,7 +108,7 @@ class Translator(nn.Module):
     def load_local_state(self, state: Mapping[str, Tensor]) -> None:
         """Takes back what `local_state` gave."""
 
-    def _enter(self, batch: Batch, phase: str) -> Outputs:
+    def _enter(self, batch: Batch, phase: str) -> outputs.Outputs:
         trains = self._trains_makers(phase)
         order = list(self.phases)
         later = any(self._trains_makers(name) for name in order[order.index(phase) + 1 :])
@@ -115,12 +116,12 @@ class Translator(nn.Module):
         for name in self._submodules():
             graph = with_graph if name in self.makers else name in self.phases[phase]
             self.get_submodule(name).requires_grad_(graph)
-        outputs = batch.outputs
-        if outputs is None or (trains and not outputs.has_graph):
-            outputs = batch.outputs = self.Outputs(self, batch)
-            outputs.has_graph = with_graph
-        outputs.enter(phase)
-        return outputs
+        made = batch.outputs
+        if made is None or (trains and not made.has_graph):
+            made = batch.outputs = self.Outputs(self, batch)
+            made.has_graph = with_graph
+        made.enter(phase)
+        return made
 
     def _submodules(self) -> Iterable[str]:
         return dict.fromkeys(name for names in self.phases.values() for name in names)
@@ -134,12 +135,12 @@ class Translator(nn.Module):
     def _weight(self, name: str, phase: str) -> float:
         return next(call.weight for call in self.calls[name] if call.phase == phase)
 
-    def _call(self, name: str, call: Call, outputs: Outputs) -> dict[str, Tensor]:
+    def _call(self, name: str, call: Call, made: outputs.Outputs) -> dict[str, Tensor]:
         """Calls a loss once for each domain that all of its inputs have."""
-        inputs = {parameter: getattr(outputs, output) for parameter, output in call.inputs.items()}
+        inputs = {parameter: getattr(made, output) for parameter, output in call.inputs.items()}
         shared = [key for key in next(iter(inputs.values())) if all(key in values for values in inputs.values())]
         if not shared:
-            found = "; ".join(f"{output}: {', '.join(inputs[p]) or 'nothing'}" for p, output in call.inputs.items())
+            found = "; ".join(f"{output}: {', '.join(inputs[p]) or 'none'}" for p, output in call.inputs.items())
             raise TrainingError(f"losses.{name}: its inputs share no domain ({found}), so it would never be computed")
         method = getattr(self.losses[name], call.method)
         if call.method == "forward":

@@ -1,0 +1,108 @@
+"""A run that is stopped and resumed is the run that was never stopped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from i2i.errors import CheckpointError
+from i2i.recipe.recipe import Recipe
+from i2i.training import checkpoint
+from i2i.training.log import JSONLines
+from i2i.training.run import Run
+from i2i.training.trainer import train
+
+CASES = {
+    "plain": {},
+    "pool, ema, accumulation": {
+        "translator.pool": 3,
+        "translator.order": ["generator", "discriminator"],
+        "train.ema": 0.9,
+        "train.accumulate": 2,
+        "train.batch_size": 1,
+    },
+    "workers": {"train.workers": 2},
+}
+
+
+def everything(run: Run) -> dict[str, torch.Tensor]:
+    """All tensors that a step depends on."""
+    found = dict(run.translator.state_dict())
+    for phase, optimizer in run.stepper.optimizers.items():
+        found |= {f"{phase}/{name}": value for name, value in checkpoint.split_optimizer(optimizer)[0].items()}
+    found |= {f"local/{name}": value for name, value in run.translator.local_state().items()}
+    if run.stepper.ema is not None:
+        found |= {f"ema/{name}": value for name, value in run.stepper.ema.average.items()}
+    return found
+
+
+def log_of(run: Run) -> list[dict[str, object]]:
+    lines = [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
+    return [{"step": line["step"], "terms": line["terms"]} for line in lines if line["event"] == "step"]
+
+
+class StopAfter:
+    """Asks a run to stop as a signal would."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    from i2i.hookspecs import hookimpl
+
+    @hookimpl
+    def step_finished(self, run: Run) -> None:
+        if run.step == self.step:
+            import os
+            import signal
+
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_resume_is_exact(case: str, tiny: dict[str, object], tmp_path: Path) -> None:
+    recipe = Recipe.read("quickstart", tiny | CASES[case])
+    whole = train(recipe, tmp_path / "whole", extras=[JSONLines()])
+    stopped = train(recipe, tmp_path / "stopped", extras=[JSONLines(), StopAfter(4)])
+    assert stopped.interrupted
+    assert stopped.step == 4
+    saved = checkpoint.find(tmp_path / "stopped")
+    resumed = train(Recipe.read(tmp_path / "stopped" / "recipe.toml"), tmp_path / "stopped", saved, [JSONLines()])
+    assert resumed.step == whole.step == 6
+    expected, got = everything(whole), everything(resumed)
+    assert expected.keys() == got.keys()
+    assert len(expected) > 100
+    for name, value in expected.items():
+        assert torch.equal(value, got[name]), name
+    assert log_of(resumed) == log_of(whole)
+
+
+def test_a_killed_run_leaves_no_line_twice(tiny: dict[str, object], tmp_path: Path) -> None:
+    recipe = Recipe.read("quickstart", tiny | {"train.checkpoint_every": 2, "train.steps": 5})
+    whole = train(recipe, tmp_path / "whole", extras=[JSONLines()])
+    folder = tmp_path / "whole"
+    with (folder / "log.jsonl").open("a") as file:
+        file.write('{"event": "step", "step": 5, "ter')  # killed while writing
+    import shutil
+
+    shutil.rmtree(checkpoint.listed(folder)[5])
+    resumed = train(recipe, folder, checkpoint.find(folder), [JSONLines()])
+    assert [line["step"] for line in log_of(resumed)] == [1, 2, 3, 4, 5]
+    assert resumed.start == 4
+    assert whole.step == resumed.step
+
+
+def test_an_earlier_run_is_never_written_over(tiny: dict[str, object], tmp_path: Path) -> None:
+    recipe = Recipe.read("quickstart", tiny | {"train.steps": 1})
+    train(recipe, tmp_path / "run")
+    with pytest.raises(CheckpointError, match=r"run holds a run already: go on with --resume .*run, or choose"):
+        train(recipe, tmp_path / "run")
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(tiny: dict[str, object], tmp_path: Path) -> None:
+    train(Recipe.read("quickstart", tiny | {"train.steps": 1}), tmp_path / "run")
+    other = Recipe.read("quickstart", tiny | {"train.steps": 2, "translator.generator.channels": 6})
+    with pytest.raises(CheckpointError, match="does not fit the recipe beside it"):
+        train(other, tmp_path / "run", checkpoint.find(tmp_path / "run"))
