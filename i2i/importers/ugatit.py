@@ -144,24 +144,33 @@ def _reshaped(tensor: Tensor, ours: str) -> Tensor:
 
 
 def _settings(networks: Mapping[str, State]) -> dict[str, Any]:
-    generator = networks["genA2B"]
-    names = {ours: official for official, ours in _names("genA2B", generator).items()}
-    first, second = generator["FC.0.weight"], generator["FC.2.weight"]
-    features = second.shape[0]
-    pixels = first.shape[-1] // max(features, 1)
+    generator = _names("genA2B", networks["genA2B"])
+    features, pixels = _features_and_pixels(networks["genA2B"]["FC.0.weight"])
     settings: dict[str, Any] = {
-        "translator.generator.channels": generator["DownBlock.1.weight"].shape[0],
-        "translator.generator.blocks": sum(ours.endswith("first.norm.rho") for ours in names),
+        "translator.generator.channels": features // 4,
+        "translator.generator.blocks": sum(ours.endswith("first.norm.rho") for ours in generator.values()),
         "translator.generator.light": pixels == 1,
     }
     for head, network in (("global", "disGA"), ("local", "disLA")):
-        _names(network, networks[network])
-        settings[f"translator.discriminators.{head}.channels"] = networks[network]["model.1.weight_orig"].shape[0]
-        before = _count(networks[network], r"model\.\d+\.weight_orig")
-        settings[f"translator.discriminators.{head}.layers"] = before + 1
+        convolutions = [name for name in _names(network, networks[network]).values() if name.endswith("conv.u")]
+        settings[f"translator.discriminators.{head}.channels"] = networks[network]["model.1.bias"].numel()
+        settings[f"translator.discriminators.{head}.layers"] = len(convolutions) + 1
     if pixels != 1:
         settings["data.size"] = 4 * math.isqrt(pixels)
     return settings
+
+
+def _features_and_pixels(weight: Tensor) -> tuple[int, int]:
+    """Of the first linear layer for gamma and beta: [C, C] is light, [C, C·(S/4)²] full."""
+    if weight.ndim == 2 and weight.shape[0] and weight.shape[0] % 4 == 0:
+        features = weight.shape[0]
+        side = math.isqrt(weight.shape[1] // features)
+        if side and weight.shape[1] == features * side**2:
+            return features, side**2
+    raise CheckpointError(
+        f"genA2B.FC.0.weight has shape {list(weight.shape)}; expected [C, C] of a light generator or [C, C·n²] of a "
+        f"full one, with C a multiple of 4"
+    )
 
 
 def _check_shapes(networks: Mapping[str, State], settings: Mapping[str, Any]) -> None:
