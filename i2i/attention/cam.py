@@ -28,9 +28,8 @@ class CAM(nn.Module):
         num_features: channels C of the features [B, C, H, W].
         pools: how the map is pooled, one classifier and one logit each.
         activation: after the 1x1 convolution; ReLU when None.
-        spectral_norm: divides the classifiers' weights by their spectral norm for the logits. The multiplication keeps
-        the
-            weight that is not normalized, as in the official code, and the 1x1 convolution has no spectral norm.
+        spectral_norm: divides the classifiers' weights by their spectral norm for the logits. The multiplication takes
+            the weight that is not normalized, and the 1x1 convolution has no spectral norm, as in the official code.
 
     Source: Kim et al., U-GAT-IT, ICLR 2020, arXiv:1907.10830, section 2.1; znxlwm/UGATIT-pytorch b8c4251.
     """

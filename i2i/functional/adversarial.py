@@ -26,8 +26,7 @@ def least_squares(logits: Tensor, target: bool) -> Tensor:
 
 
 def binary_cross_entropy(logits: Tensor, target: bool) -> Tensor:
-    r"""Cross entropy of a logit: :math:`\mathbb{E}[\log(1 + e^{-D})]` for real, :math:`\mathbb{E}[\log(1 + e^{D})]` for
-    fake.
+    r"""Cross entropy: :math:`\mathbb{E}[\log(1 + e^{-D})]` for real, :math:`\mathbb{E}[\log(1 + e^{D})]` for fake.
 
     Args:
         logits: any shape.
@@ -45,8 +44,7 @@ def binary_cross_entropy(logits: Tensor, target: bool) -> Tensor:
 
 
 def hinge(logits: Tensor, target: bool) -> Tensor:
-    r"""The discriminator's hinge: :math:`\mathbb{E}[\max(0, 1 - D)]` for real, :math:`\mathbb{E}[\max(0, 1 + D)]` for
-    fake.
+    r"""Hinge: :math:`\mathbb{E}[\max(0, 1 - D)]` for real, :math:`\mathbb{E}[\max(0, 1 + D)]` for fake.
 
     Args:
         logits: any shape.

@@ -45,8 +45,7 @@ def instance_norm(
         [B, C, H, W] in the type of `x`.
 
     Raises:
-        ShapeError: a map of one pixel has no variance (the biased one would silently give 0), or gamma or beta does not
-        fit.
+        ShapeError: a map has one pixel, whose variance would silently be 0 or NaN; or gamma or beta does not fit.
 
     Source: Ulyanov et al., Instance Normalization, arXiv:1607.08022.
 

@@ -1,5 +1,4 @@
-"""U-GAT-IT's generator: an encoder, attention by class activation maps, and a decoder that adapts its norms to the
-image."""
+"""U-GAT-IT's generator: an encoder, attention, and a decoder whose norms adapt to the image."""
 
 from __future__ import annotations
 
@@ -54,13 +53,11 @@ class ResnetAdaLIN(nn.Module):
     Args:
         channels: after the first convolution; C is four times as many.
         blocks: residual blocks before the attention, and as many after it.
-        light: gamma and beta come from the features' average, so any image size works. Otherwise from all pixels: 96 %
-        of
-            the weights at 256 px, and one image size for ever.
+        light: gamma and beta come from the features' average, so any image size works. Otherwise they come from all
+            pixels, by a layer that holds 96 % of the weights at 256 px and ties the network to one image size.
         norm: of the encoder.
-        decoder_norm: of the residual blocks after the attention. With a plain norm, as in the paper's ablations, there
-        is
-            no gamma and beta to compute.
+        decoder_norm: of the residual blocks after the attention. With a plain norm, as in the paper's ablations, no
+            gamma and beta are computed.
         upsample_norm: of the two doublings.
         attention: over the encoder's features; None passes them on, and there are no logits and no heat map.
         init: how the weights start.

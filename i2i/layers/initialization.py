@@ -16,9 +16,8 @@ def initialize(module: nn.Module, how: Initialization, gain: float = 0.02) -> No
 
     Args:
         how: `default` leaves what the layers' constructors drew. Otherwise biases start at 0, the scales of affine
-        norms
-            at N(1, gain), and the weights of convolutions and linear layers at N(0, gain) for `normal`, or by Glorot's,
-            He's or the orthogonal rule.
+            norms at N(1, gain), and the weights of convolutions and linear layers at N(0, gain) for `normal`, or by
+            Glorot's, He's or the orthogonal rule.
         gain: standard deviation of `normal`, factor of `xavier` and `orthogonal`; `kaiming` does not use it.
 
     Source: CycleGAN (Zhu et al., ICCV 2017, arXiv:1703.10593) has `normal` with 0.02, U-GAT-IT's PyTorch code

@@ -8,18 +8,17 @@ from i2i.functional import adversarial
 
 
 class LSGAN(nn.Module):
-    r"""Least squares: D :math:`\mathbb{E}[(D(x) - 1)^2] + \mathbb{E}[D(G(z))^2]`, G :math:`\mathbb{E}[(D(G(z)) -
-    1)^2]`.
+    r"""Least squares.
 
+    D :math:`\mathbb{E}[(D(x) - 1)^2] + \mathbb{E}[D(G(z))^2]`, G :math:`\mathbb{E}[(D(G(z)) - 1)^2]`.
     U-GAT-IT weighs both by 1; CycleGAN's discriminator has half of it, which is a recipe's weight.
 
     Source: Mao et al., ICCV 2017, arXiv:1611.04076, equation 9.
     """
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        return adversarial.least_squares(real_logits, target=True) + adversarial.least_squares(
-            fake_logits, target=False
-        )
+        real = adversarial.least_squares(real_logits, target=True)
+        return real + adversarial.least_squares(fake_logits, target=False)
 
     def generator(self, fake_logits: Tensor) -> Tensor:
         return adversarial.least_squares(fake_logits, target=True)
@@ -43,8 +42,9 @@ class BCEGAN(nn.Module):
 
 
 class Hinge(nn.Module):
-    r"""Hinge: D :math:`\mathbb{E}[\max(0, 1 - D(x))] + \mathbb{E}[\max(0, 1 + D(G(z)))]`, G
-    :math:`-\mathbb{E}[D(G(z))]`.
+    r"""Hinge.
+
+    D :math:`\mathbb{E}[\max(0, 1 - D(x))] + \mathbb{E}[\max(0, 1 + D(G(z)))]`, G :math:`-\mathbb{E}[D(G(z))]`.
 
     Source: Lim and Ye, arXiv:1705.02894; Miyato et al., ICLR 2018, arXiv:1802.05957, equations 16 and 17.
     """

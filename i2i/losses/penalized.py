@@ -34,7 +34,7 @@ class R1(nn.Module):
 
     def discriminator(self, real: Tensor, judge: Judge) -> Tensor:
         with without_autocast(real):  # second derivatives overflow and vanish in half precision
-            _, gradients = _gradients(real, judge)
+            gradients = _gradients(real, judge)
             squares = [gradient.square().sum((1, 2, 3)).mean() for gradient in gradients]
             return self.gamma / 2 * torch.stack(squares).sum()
 
@@ -73,7 +73,7 @@ class WGANGP(nn.Module):
             share = share.to(real.device, widen(real).dtype)
             judged = zip(judge(widen(real)).values(), judge(widen(shown)).values(), strict=True)
             terms = [adversarial.critic(of_shown) - adversarial.critic(of_real) for of_real, of_shown in judged]
-            _, gradients = _gradients(share * real + (1 - share) * shown, judge)
+            gradients = _gradients(share * real + (1 - share) * shown, judge)
             excess = [torch.linalg.vector_norm(gradient, dim=(1, 2, 3)) - 1 for gradient in gradients]
             terms += [self.penalty * distance.square().mean() for distance in excess]
             return torch.stack(terms).sum()
@@ -82,8 +82,7 @@ class WGANGP(nn.Module):
         return -adversarial.critic(fake_logits)
 
 
-def _gradients(image: Tensor, judge: Judge) -> tuple[dict[str, Tensor], list[Tensor]]:
-    """Logits by head, and each head's gradient with regard to the image, both of which can be derived again."""
+def _gradients(image: Tensor, judge: Judge) -> list[Tensor]:
+    """Each head's gradient [B, 3, H, W] with regard to the image, which can be derived again."""
     image = widen(image.detach()).requires_grad_()
-    logits = judge(image)
-    return logits, [torch.autograd.grad(head.sum(), image, create_graph=True)[0] for head in logits.values()]
+    return [torch.autograd.grad(logits.sum(), image, create_graph=True)[0] for logits in judge(image).values()]
