@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 
 class I2IError(Exception):
-    """A mistake of input or set-up; the command line prints it without a traceback and exits with status 2."""
+    """A mistake of input or set-up; the command line prints it without a traceback and exits with its `status`."""
+
+    status: ClassVar[int] = 2
+    """2 for what the user can mend before starting again, 1 for what went wrong on the way."""
 
 
 class RegistryError(I2IError):
@@ -42,3 +47,5 @@ class CheckpointError(I2IError):
 
 class TrainingError(I2IError):
     """Training cannot go on, and says why."""
+
+    status = 1

@@ -8,17 +8,13 @@ from i2i import contracts
 from i2i.registry import Kind
 
 NORM: Kind[contracts.Norm] = Kind("norm", contracts.Norm, passed=("num_features",))
-ADAPTIVE_NORM: Kind[contracts.AdaptiveNorm] = Kind(
-    "adaptive_norm", contracts.AdaptiveNorm, passed=("num_features",)
-)
+ADAPTIVE_NORM: Kind[contracts.AdaptiveNorm] = Kind("adaptive_norm", contracts.AdaptiveNorm, passed=("num_features",))
 ACTIVATION: Kind[contracts.Activation] = Kind("activation", contracts.Activation, namespaces=("torch.nn",))
 ATTENTION: Kind[contracts.Attention] = Kind(
     "attention", contracts.Attention, passed=("num_features",), offered=("activation", "spectral_norm")
 )
 GENERATOR: Kind[contracts.Generator] = Kind("generator", contracts.Generator, offered=("image_size",))
-DISCRIMINATOR: Kind[contracts.Discriminator] = Kind(
-    "discriminator", contracts.Discriminator, offered=("image_size",)
-)
+DISCRIMINATOR: Kind[contracts.Discriminator] = Kind("discriminator", contracts.Discriminator, offered=("image_size",))
 LOSS: Kind[contracts.Loss] = Kind("loss", contracts.Loss, namespaces=("torch.nn", "kornia.losses"))
 TRANSLATOR: Kind[contracts.Translator] = Kind("translator", contracts.Translator, offered=("image_size",))
 OPTIMIZER: Kind[contracts.Optimizer] = Kind(

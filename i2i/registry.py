@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from i2i.errors import RegistryError
+from i2i.spelling import did_you_mean
 
 if TYPE_CHECKING:
     from i2i.factory import Factory
 
 T = TypeVar("T", covariant=True)
+
+_NAME = re.compile(r"[\w-]+")
+_TARGET = re.compile(r"[\w.]+:\w+")
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class Entry:
 
     kind: Kind[Any]
     name: str
-    target: str | type | Any
+    target: Any
     plugin: str
 
     def load(self) -> Any:
@@ -66,9 +70,10 @@ class Entry:
         module, _, attribute = self.target.partition(":")
         try:
             return getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
+        except Exception as error:  # a stranger's import may raise anything
             raise RegistryError(
-                f"{self.kind} {self.name!r} of plugin {self.plugin!r} cannot be loaded from {self.target}: {error}"
+                f"{self.kind} {self.name!r} of plugin {self.plugin!r} cannot be loaded from {self.target}: "
+                f"{type(error).__name__}: {error}"
             ) from error
 
 
@@ -84,11 +89,21 @@ class Registry:
         """Registers a component.
 
         Args:
+            name: letters, digits, `_` and `-`.
             component: a class, a function, or `"module:attribute"`, which is imported when first used.
 
         Raises:
-            RegistryError: the name is taken; both plugins are named.
+            RegistryError: one of these is something else, or the name is taken: both plugins are named.
         """
+        if not isinstance(kind, Kind):
+            raise RegistryError(f"expected a kind such as i2i.NORM, got {kind!r} for {name!r} of plugin {plugin!r}")
+        what = f"{kind} {name!r} of plugin {plugin!r}"
+        if not isinstance(name, str) or not _NAME.fullmatch(name) or name == "none":
+            raise RegistryError(
+                f"{what}: expected a name of letters, digits, _ and -, and not 'none', which switches off"
+            )
+        if not (_TARGET.fullmatch(component) if isinstance(component, str) else callable(component)):
+            raise RegistryError(f'{what}: expected a class, a function or "module:attribute", got {component!r}')
         taken = self._entries.get((kind.name, name))
         if taken is not None:
             raise RegistryError(
@@ -103,15 +118,19 @@ class Registry:
         Raises:
             RegistryError: unknown, with the nearest name, all names and the plugins that failed to load.
         """
-        entry = self._entries.get((kind.name, name))
-        if entry is None:
-            entry = _named_in_full(kind, name)
-        if entry is None:
-            raise RegistryError(self._unknown(kind, name))
-        return entry
+        return self.find([kind], name)
 
-    def names(self, kind: Kind[Any]) -> list[str]:
-        return sorted(entry.name for entry in self if entry.kind == kind)
+    def find(self, kinds: Sequence[Kind[Any]], name: str) -> Entry:
+        """As `get`, where components of several kinds will do; the first kind that has the name wins."""
+        for kind in kinds:
+            entry = self._entries.get((kind.name, name)) or _named_in_full(kind, name)
+            if entry is not None:
+                return entry
+        raise RegistryError(self._unknown(kinds, name))
+
+    def names(self, *kinds: Kind[Any]) -> list[str]:
+        """All registered names of some kinds."""
+        return sorted({entry.name for entry in self if entry.kind in kinds})
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries.values())
@@ -120,11 +139,19 @@ class Registry:
         kind, name = key
         return (kind.name, name) in self._entries
 
-    def _unknown(self, kind: Kind[Any], name: str) -> str:
-        names = self.names(kind)
-        parts = [f"unknown {kind} {name!r}.{did_you_mean(name, names)} Registered: {', '.join(names) or 'none'}"]
-        if kind.namespaces:
-            parts.append(f"; or any class named in full from {', '.join(kind.namespaces)}")
+    def _unknown(self, kinds: Sequence[Kind[Any]], name: str) -> str:
+        namespaces = list(dict.fromkeys(space for kind in kinds for space in kind.namespaces))
+        space = name.rpartition(".")[0]
+        if space in namespaces:
+            near = did_you_mean(name, [f"{space}.{one}" for one in public_classes(space)])
+            return f"{space} has no class {name.removeprefix(f'{space}.')!r}.{near}".removesuffix(".")
+        listed = [", ".join(self.names(kind)) or "none" for kind in kinds]
+        if len(kinds) > 1:
+            listed = [f"{names} ({kind})" for kind, names in zip(kinds, listed, strict=True)]
+        parts = [f"unknown {' or '.join(map(str, kinds))} {name!r}.{did_you_mean(name, self.names(*kinds))}"]
+        parts.append(f" Registered: {'; '.join(listed)}")
+        if namespaces:
+            parts.append(f"; or any class named in full from {', '.join(namespaces)}")
         if self.failed:
             reasons = "; ".join(f"{plugin} ({reason})" for plugin, reason in self.failed.items())
             parts.append(f". It may belong to a plugin that failed to load: {reasons}")
@@ -140,28 +167,28 @@ class PluginRegistry:
 
     def add(self, kind: Kind[Any], name: str, component: Any) -> None:
         """Registers a component; see `Registry.add`."""
+        self._staged.add(kind, name, component, plugin=self._plugin)
         if (kind, name) in self._registry:
             self._registry.add(kind, name, component, plugin=self._plugin)  # raises, and names both plugins
-        self._staged.add(kind, name, component, plugin=self._plugin)
 
     def commit(self) -> None:
         for entry in self._staged:
             self._registry.add(entry.kind, entry.name, entry.target, plugin=self._plugin)
 
 
-def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """` Did you mean 'x'?`, or nothing when no name is near."""
-    near = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
-    return f" Did you mean {near[0]!r}?" if near else ""
+def public_classes(namespace: str) -> dict[str, type]:
+    """A module's public classes by name; nothing where the module is not installed."""
+    try:
+        found = vars(importlib.import_module(namespace))
+    except ImportError:
+        return {}
+    return {name: value for name, value in found.items() if isinstance(value, type) and not name.startswith("_")}
 
 
 def _named_in_full(kind: Kind[Any], name: str) -> Entry | None:
     """A public class of one of the kind's namespaces: only those, since a recipe must not import what it likes."""
     module, _, attribute = name.rpartition(".")
-    if module not in kind.namespaces or attribute.startswith("_"):
+    if module not in kind.namespaces:
         return None
-    try:
-        component = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError):
-        return None
-    return Entry(kind, name, component, plugin=module.partition(".")[0]) if isinstance(component, type) else None
+    component = public_classes(module).get(attribute)
+    return None if component is None else Entry(kind, name, component, plugin=module.partition(".")[0])

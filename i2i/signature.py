@@ -7,7 +7,7 @@ import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Optional
 
 from i2i.errors import RegistryError
 
@@ -19,7 +19,7 @@ class Option:
     """One parameter of a constructor.
 
     Args:
-        annotation: its type, resolved; `Any` where the author gave none.
+        annotation: its type, resolved; `Any` where the author gave none. None is part of it where it is the default.
         default: its default, or `REQUIRED`.
     """
 
@@ -43,21 +43,21 @@ def options(component: Callable[..., Any]) -> dict[str, Option]:
     try:
         signature = inspect.signature(component)
         hints = typing.get_type_hints(function, include_extras=True)
-    except (NameError, TypeError, ValueError) as error:
+        return {
+            name: Option(name, _with_default(hints.get(name, Any), parameter.default), parameter.default)
+            for name, parameter in signature.parameters.items()
+            if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        }
+    except Exception as error:  # reading an annotation evaluates it, and a stranger's may raise anything
         raise RegistryError(
-            f"the signature of {component!r} cannot be read: {error}; import what its annotations name at run time, "
-            f"not under TYPE_CHECKING"
+            f"the signature of {getattr(component, '__qualname__', component)!r} cannot be read: {error}; "
+            f"import what its annotations name at run time, not under TYPE_CHECKING"
         ) from error
-    return {
-        name: Option(name, hints.get(name, Any), parameter.default)
-        for name, parameter in signature.parameters.items()
-        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-    }
 
 
-def required_names(function: Callable[..., Any]) -> list[str]:
-    """Names of a bound or unbound method's parameters that have no default, without `self`."""
-    return [name for name, parameter in named(function).items() if parameter.default is REQUIRED]
+def _with_default(annotation: Any, default: Any) -> Any:
+    """`size: int = None` is an old way to write `int | None`, and without it no recipe could say that default."""
+    return Optional[annotation] if default is None else annotation  # noqa: UP045  # `|` does not take every annotation
 
 
 def named(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:

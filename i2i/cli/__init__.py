@@ -12,6 +12,7 @@ import click
 from i2i import __version__
 from i2i.errors import I2IError
 from i2i.plugins import default_plugins
+from i2i.recipe.source import RecipeError
 
 MISTAKE, FAILURE, INTERRUPTED = 2, 1, 130
 
@@ -39,9 +40,12 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str] | None = None) -> int:
     """Runs the command line; gives the exit status."""
+    # OpenMP's threads wait by spinning unless told otherwise before torch is loaded: on a machine with other work, a
+    # step of a tenth of a second has been seen to take ten.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     try:
-        default_plugins().hook.register_commands(cli=cli)
+        default_plugins().register_commands(cli)
         status = cli.main(arguments, prog_name="i2i", standalone_mode=False)
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
@@ -49,8 +53,10 @@ def run(arguments: list[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return MISTAKE
+    except RecipeError as error:
+        return _told(str(error), MISTAKE)  # a line for each problem, which begins with its place
     except I2IError as error:
-        return _told(f"error: {error}", MISTAKE)
+        return _told(f"error: {error}", error.status)
     except OSError as error:
         return _told(f"error: {error.strerror or error}: {error.filename or ''}".rstrip(": "), FAILURE)
     except Exception as error:

@@ -10,8 +10,9 @@ from i2i.errors import I2IError
 from i2i.factory import plain
 from i2i.kinds import KINDS
 from i2i.plugins import default_plugins
-from i2i.registry import Entry, did_you_mean
+from i2i.registry import Entry
 from i2i.signature import Option, options
+from i2i.spelling import did_you_mean
 
 
 @click.command("list")

@@ -29,6 +29,6 @@ def import_checkpoint(format: str, file: Path, output: Path, settings: tuple[str
 
     importer = default_registry().get(kinds.IMPORTER, format).load()
     imported = importer(file)
-    folder = write_run(imported, output, settings)
+    write_run(imported, output, settings)
     click.echo(imported.summary)
-    click.echo(folder)
+    click.echo(output)

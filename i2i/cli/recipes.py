@@ -10,8 +10,9 @@ import click
 from i2i.cli.train import settings
 from i2i.errors import I2IError
 from i2i.plugins import default_plugins
-from i2i.recipe.source import RecipeError, shipped
-from i2i.registry import did_you_mean
+from i2i.recipe.files import shipped
+from i2i.recipe.source import RecipeError
+from i2i.spelling import did_you_mean
 
 
 @click.command()
@@ -80,7 +81,9 @@ def copy(name: str, target: Path) -> None:
 
 
 @click.command()
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write; standard output by default.")
+@click.option(
+    "--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write; standard output by default."
+)
 def schema(output: Path | None) -> None:
     """JSON Schema of recipes, with all installed components, so that editors complete and check them.
 

@@ -56,6 +56,11 @@ def train(recipe: str | None, output: Path | None, resume: Path | None, settings
         saved = checkpoint.find(resume)
         folder = saved.folder.parent.parent
         checked = Recipe.read(folder / checkpoint.RECIPE, settings)
+        newest = max(checkpoint.listed(folder))
+        if newest > saved.step:
+            raise CheckpointError(
+                f"{folder} has checkpoints up to step {newest}; to go on from step {saved.step}, move the later ones away"
+            )
         if saved.step >= checked.train.steps:
             raise CheckpointError(
                 f"{folder} has all of its {checked.train.steps} steps; train on with --set train.steps={2 * saved.step}"

@@ -1,21 +1,25 @@
-"""The check of a recipe: every problem at once, each with its place, before anything is built."""
+"""The check of components: every problem at once, each with its place, before anything is built."""
 
 from __future__ import annotations
 
 import inspect
-import typing
 from collections.abc import Mapping
 from typing import Any
 
 from i2i.errors import OptionError, RegistryError
 from i2i.factory import Factory
-from i2i.kinds import KIND_OF
+from i2i.recipe.annotations import container_of, holds_factory, is_optional, kinds_of
+from i2i.recipe.names import name_problem
 from i2i.recipe.source import KeyPath, Problem, Source, dotted
-from i2i.recipe.values import Mismatch, fit, holds_factory, is_factory, is_optional, members
-from i2i.registry import Kind, Registry, did_you_mean
-from i2i.signature import Option, accepted, options
+from i2i.recipe.values import MismatchError, fit
+from i2i.recipe.writing import shown
+from i2i.registry import Entry, Kind, Registry
+from i2i.signature import Option, options
+from i2i.spelling import did_you_mean, nearest
 
 MISSING: Any = object()
+SURE = 0.7
+"""How near a misspelt component must be to a known one, for the rest of its table to be checked as if it were that."""
 
 
 class Checker:
@@ -24,41 +28,47 @@ class Checker:
     Args:
         source: the recipe's values with their origins.
         registry: where component names are looked up.
-        offered: values for the parameters that callers offer (`image_size`), used by components' own checks.
     """
 
-    def __init__(self, source: Source, registry: Registry, offered: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, source: Source, registry: Registry) -> None:
         self.source, self.registry = source, registry
-        self.offered = dict(offered or {})
         self.problems: list[Problem] = []
+        self.offered: dict[str, tuple[Any, KeyPath]] = {}
+        """What callers give to components that declare it, such as `image_size`, and where the recipe says it."""
 
     def report(self, path: KeyPath, message: str) -> None:
-        problem = self.source.problem(path, message)
-        if problem not in self.problems:
-            self.problems.append(problem)
+        self.problems.append(self.source.problem(path, message))
 
     def check(self, value: Any, annotation: Any, path: KeyPath) -> Any:
         """A value of any annotation: a component, a table or an array of them, a dataclass, or a plain value."""
         if not holds_factory(annotation):
             return self._plain(value, annotation, path)
-        alternatives = members(annotation)
         if value == "none" and is_optional(annotation):
             return None
-        kinds = [KIND_OF[typing.get_args(member)[0]] for member in alternatives if is_factory(member)]
+        try:
+            kinds = kinds_of(annotation)
+        except RegistryError as error:
+            self.report(path, str(error))
+            return MISSING
         if kinds:
-            return self.component(value, kinds, path)
-        container = next(member for member in alternatives if holds_factory(member))
-        item = typing.get_args(container)[-1 if typing.get_origin(container) is dict else 0]
-        if typing.get_origin(container) is dict:
-            if not isinstance(value, dict):
-                self.report(path, f"expected a table of named components, got {value!r}")
-                return {}
-            checked = {name: self.check(entry, item, (*path, name)) for name, entry in value.items()}
-            return {name: entry for name, entry in checked.items() if entry is not None}
-        if not isinstance(value, list):
-            self.report(path, f"expected an array of components, got {value!r}")
-            return ()
-        return tuple(self.check(entry, item, (*path, index)) for index, entry in enumerate(value))
+            factory = self.component(value, kinds, path)
+            return MISSING if factory is None else factory
+        in_table, item = container_of(annotation)
+        if in_table and isinstance(value, dict):
+            return {name: self.check(one, item, (*path, name)) for name, one in self.named(value, path).items()}
+        if not in_table and isinstance(value, list):
+            return tuple(self.check(one, item, (*path, index)) for index, one in enumerate(value))
+        expected = f"a table for each, [{dotted(path)}.NAME]" if in_table else "an array of components"
+        self.report(path, f"expected {expected}, got {shown(value)}")
+        return MISSING
+
+    def named(self, table: Mapping[str, Any], path: KeyPath) -> dict[str, Any]:
+        """Those components of a table that are not switched off; their names become names of submodules."""
+        for name in table:
+            problem = name_problem(name)
+            if problem:
+                self.report((*path, name), problem)
+        return {name: value for name, value in table.items() if value != "none"}
 
     def component(
         self,
@@ -66,7 +76,7 @@ class Checker:
         kinds: list[Kind[Any]],
         path: KeyPath,
         default: str | None = None,
-        common: tuple[str, ...] = (),
+        common: Mapping[str, Option] | None = None,
     ) -> Factory[Any] | None:
         """A component: its name, or a table with `type` and options.
 
@@ -75,28 +85,43 @@ class Checker:
             common: keys that all components of the kind have beside their own options; the caller reads them.
         """
         table = {"type": value} if isinstance(value, str) else value
+        what = " or ".join(map(str, kinds))
         if not isinstance(table, dict):
-            self.report(path, f"expected the name of a {kinds[0]} or a table with type = ..., got {value!r}")
+            self.report(path, f"expected a component's name ({what}), or a table with its type, got {shown(value)}")
             return None
-        name = table.get("type", default)
+        at = (*path, "type") if isinstance(value, dict) and "type" in value else path
+        chosen = self._chosen(table.get("type", default), kinds, at)
+        if chosen is None:
+            return None
+        entry, declared = chosen
+        common = common or {}
+        fixed = {*entry.kind.passed, *entry.kind.offered}
+        own = {key: option for key, option in declared.items() if key not in fixed and key not in common}
+        given = {key: item for key, item in table.items() if key != "type" and key not in common}
+        checked = self.options(given, own, path, f"{entry.kind} {entry.name!r}", fixed, tuple(common))
+        self._own_check(entry.load(), own, checked, path)
+        return Factory(entry.kind, entry.name, checked, self.registry, path)
+
+    def _chosen(self, name: Any, kinds: list[Kind[Any]], at: KeyPath) -> tuple[Entry, dict[str, Option]] | None:
+        """A name's entry and options; where the name is misspelt, those of the component that it looks like."""
+        names = self.registry.names(*kinds)
         if not isinstance(name, str):
-            names = ", ".join(self.registry.names(kinds[0]))
-            self.report(path, f"expected type = ..., the name of a {kinds[0]}: {names}")
+            expected = f"expected the name of a component, one of {', '.join(names)}"
+            self.report(at, f"needs its type: {expected}" if name is None else f"{expected}, got {shown(name)}")
             return None
         try:
-            kind = self._kind(name, kinds)
-            entry = self.registry.get(kind, name)
-            declared = options(entry.load())
+            entry = self.registry.find(kinds, name)
         except RegistryError as error:
-            self.report((*path, "type") if isinstance(value, dict) and "type" in value else path, str(error))
+            self.report(at, str(error))
+            meant = nearest(name, names, SURE)
+            if meant is None:
+                return None
+            entry = self.registry.find(kinds, meant)
+        try:
+            return entry, options(entry.load())
+        except RegistryError as error:
+            self.report(at, str(error))
             return None
-        settable = {key: option for key, option in declared.items() if key not in (*kind.passed, *kind.offered)}
-        given = {key: item for key, item in table.items() if key != "type" and key not in common}
-        before = len(self.problems)
-        checked = self.options(given, settable, path, of=f"{kind} {name!r}", offered=kind.offered, common=common)
-        if len(self.problems) == before:
-            self._own_check(entry.load(), {**declared_defaults(settable), **checked}, path)
-        return Factory(kind, name, checked, self.registry)
 
     def options(
         self,
@@ -104,19 +129,25 @@ class Checker:
         settable: Mapping[str, Option],
         path: KeyPath,
         of: str,
-        offered: tuple[str, ...] = (),
+        fixed: set[str] | None = None,
         common: tuple[str, ...] = (),
     ) -> dict[str, Any]:
-        """Options against a signature: unknown and missing ones are reported, the others checked."""
+        """Options against a signature: unknown and missing ones are reported, the others checked.
+
+        Args:
+            of: whose options, for messages.
+            fixed: parameters that are given elsewhere.
+            common: other keys that the table may have, for messages.
+        """
         checked = {}
         for key, value in given.items():
             if key in settable:
                 checked[key] = self.check(value, settable[key].annotation, (*path, key))
-            elif key in offered:
-                self.report((*path, key), "cannot be set here: it follows from the rest of the recipe")
+            elif key in (fixed or ()):
+                self.report((*path, key), "cannot be set here: the rest of the recipe decides it")
             else:
                 names = [*settable, *common]
-                known = f"Options: {', '.join(names)}" if names else "It has no options"
+                known = f"Options: {', '.join(names)}" if names else "It has none"
                 self.report((*path, key), f"{of} has no option {key!r}.{did_you_mean(key, names)} {known}")
         for key, option in settable.items():
             if option.required and key not in given:
@@ -126,35 +157,43 @@ class Checker:
     def table(self, value: Any, cls: type, path: KeyPath) -> dict[str, Any]:
         """A table whose keys are a dataclass's fields."""
         if not isinstance(value, dict):
-            self.report(path, f"expected a table, got {value!r}")
+            self.report(path, f"expected a table, got {shown(value)}")
             return {}
-        return self.options(value, options(cls), path, of=dotted(path))
-
-    def _kind(self, name: str, kinds: list[Kind[Any]]) -> Kind[Any]:
-        return next((kind for kind in kinds if (kind, name) in self.registry), kinds[0])
+        return self.options(value, options(cls), path, dotted(path))
 
     def _plain(self, value: Any, annotation: Any, path: KeyPath) -> Any:
         try:
             return fit(value, annotation)
-        except Mismatch as mismatch:
-            self.report(path, str(mismatch))
+        except MismatchError as mismatch:
+            for place, message in mismatch.problems.items():
+                self.report((*path, *place), message)
             return MISSING
 
-    def _own_check(self, component: Any, values: Mapping[str, Any], path: KeyPath) -> None:
+    def _own_check(
+        self, component: Any, settable: Mapping[str, Option], checked: Mapping[str, Any], path: KeyPath
+    ) -> None:
         """A component may look at its options together, in a classmethod `check` that names those it needs."""
-        check = inspect.getattr_static(component, "check", None)
-        if not isinstance(check, classmethod):
+        if not isinstance(inspect.getattr_static(component, "check", None), classmethod):
             return
-        known = {**self.offered, **values}
-        bound = component.check
-        if any(known.get(name, MISSING) is MISSING for name in inspect.signature(bound).parameters):
-            return
+        defaults = {name: option.default for name, option in settable.items() if not option.required}
+        known = {**{name: value for name, (value, _) in self.offered.items()}, **defaults, **checked}
+        asked = inspect.signature(component.check).parameters
+        needed = [name for name, one in asked.items() if name in known or one.default is one.empty]
+        wanted = {name: known.get(name, MISSING) for name in needed}
+        if any(holds_missing(value) for value in wanted.values()):
+            return  # what it needs is itself missing or wrong, which has been said
         try:
-            bound(**accepted(bound, known))
+            component.check(**wanted)
         except OptionError as error:
-            key = (*path, error.option)
-            self.report(key if key in self.source.origins or error.option in values else path, error.message)
+            if error.option in self.offered:
+                self.report(self.offered[error.option][1], f"{error.message} (because of {dotted(path)})")
+            else:
+                self.report((*path, error.option) if error.option in settable else path, error.message)
+        except Exception as error:  # an option without annotation may hold anything, so its check may meet anything
+            self.report(path, f"cannot be checked: {type(error).__name__}: {error}")
 
 
-def declared_defaults(settable: Mapping[str, Option]) -> dict[str, Any]:
-    return {name: option.default for name, option in settable.items() if not option.required}
+def holds_missing(value: Any) -> bool:
+    """Whether a value, or a component inside it, could not be read."""
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else ()
+    return value is MISSING or any(holds_missing(item) for item in items)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import tomllib
+from collections.abc import Callable
 
 Path = tuple[str | int, ...]
 
@@ -67,7 +69,7 @@ class _Scanner:
             self.skip(_BLANK)
             if self.text[self.at] in "\"'":
                 raw = self.take(_STRING)
-                parts.append(raw[1:-1])
+                parts.append(tomllib.loads(f"key = {raw}")["key"])  # escapes mean the same as in a value
             else:
                 parts.append(self.take(_BARE))
             self.skip(_BLANK)
@@ -88,14 +90,13 @@ class _Scanner:
         if opening in "\"'":
             self.take(_STRING)
         elif opening == "[":
-            self.items(path, "]", lambda index: self.item((*path, index)))
+            self.items("]", lambda index: self.item((*path, index)))
         elif opening == "{":
-            self.items(path, "}", lambda index: self.pair(path))
+            self.items("}", lambda index: self.pair(path))
         else:
             self.take(_SCALAR)
 
-    def items(self, path: Path, closing: str, one: object) -> None:
-        assert callable(one)
+    def items(self, closing: str, one: Callable[[int], None]) -> None:
         self.at += 1
         index = 0
         self.skip(_SPACE)
@@ -113,8 +114,9 @@ class _Scanner:
         self.value(path)
 
     def note(self, path: Path, line: int) -> None:
-        for length in range(1, len(path) + 1):  # a dotted key makes its tables
+        for length in range(1, len(path)):  # a dotted key makes its tables, unless they have a line of their own
             self.found.setdefault(path[:length], line)
+        self.found[path] = line
 
     def line(self) -> int:
         return self.text.count("\n", 0, self.at) + 1

@@ -14,8 +14,9 @@ from i2i import kinds
 from i2i.errors import RegistryError
 from i2i.factory import Factory, plain
 from i2i.kinds import KIND_OF
-from i2i.recipe.recipe import TrainOptions
-from i2i.recipe.values import adapter, holds_factory, is_factory, is_optional, members
+from i2i.recipe.annotations import holds_factory, is_factory, is_optional, members
+from i2i.recipe.tables import TrainOptions
+from i2i.recipe.values import adapter
 from i2i.recipe.wiring import Wiring
 from i2i.registry import Entry, Kind, Registry
 from i2i.signature import Option, options

@@ -1,43 +1,33 @@
-"""Checking one value against one annotation, with pydantic, and saying what is wrong in i2i's words."""
+"""Checking one plain value against one annotation, with pydantic, and saying what is wrong in a recipe's words."""
 
 from __future__ import annotations
 
 import json
 import os
-import types
-import typing
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
-from i2i.factory import Factory
-from i2i.registry import did_you_mean
+from i2i.recipe.annotations import choices, is_optional, members
+from i2i.recipe.writing import shown
+from i2i.spelling import did_you_mean
 
-
-class Mismatch(Exception):
-    """A value that does not fit; its text says what was expected and what came."""
-
-
-def members(annotation: Any) -> tuple[Any, ...]:
-    """The alternatives of `X | Y`, or the annotation alone."""
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        return typing.get_args(annotation)
-    return (annotation,)
+Path_ = tuple[str | int, ...]
 
 
-def is_factory(annotation: Any) -> bool:
-    return typing.get_origin(annotation) is Factory
+class MismatchError(Exception):
+    """A value that does not fit.
 
+    Args:
+        problems: by place inside the value, what was expected there and what came.
+    """
 
-def holds_factory(annotation: Any) -> bool:
-    """Whether a recipe chooses a component there, or in the items of a table or an array there."""
-    return is_factory(annotation) or any(holds_factory(part) for part in typing.get_args(annotation))
-
-
-def is_optional(annotation: Any) -> bool:
-    return types.NoneType in members(annotation)
+    def __init__(self, problems: dict[Path_, str]) -> None:
+        super().__init__("; ".join(problems.values()))
+        self.problems = problems
 
 
 @cache
@@ -56,43 +46,115 @@ def fit(value: Any, annotation: Any) -> Any:
     resumed from another folder.
 
     Raises:
-        Mismatch: it does not fit.
+        MismatchError: it does not fit.
     """
     if value == "none" and is_optional(annotation):
         return None
     try:
         # strict JSON: no "3" for 3 and no true for 1, yet an array may be a tuple and a string a path
-        fitted = adapter(annotation).validate_json(json.dumps(value), strict=True)
+        fitted = adapter(annotation).validate_json(_json(value), strict=True)
     except ValidationError as error:
-        raise Mismatch(_message(error, value, annotation)) from error
+        raise MismatchError(_problems(error.errors(), value, annotation)) from error
+    if value == "" and isinstance(fitted, Path):
+        raise MismatchError({(): "expected a path, got ''"})  # it would mean the working folder
+    return _absolute(fitted)
+
+
+def _json(value: Any) -> str:
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise MismatchError({(): f"expected a number of 64 bits, got {shown(value)}"})
+    try:
+        return json.dumps(value)
     except TypeError as error:
-        raise Mismatch(f"expected a plain value, got {type(value).__name__}") from error
-    return Path(os.path.abspath(fitted.expanduser())) if isinstance(fitted, Path) else fitted
+        raise MismatchError({(): f"no option takes a date or a time, got {shown(value)}"}) from error
+    except (ValueError, RecursionError) as error:
+        raise MismatchError({(): f"too many digits or brackets in {shown(value)}"}) from error
 
 
-def _message(error: ValidationError, value: Any, annotation: Any) -> str:
-    details = [detail for detail in error.errors() if detail["type"] != "none_required"] or error.errors()
-    expected = list(dict.fromkeys(_expected(detail["msg"]) for detail in details))
-    if is_optional(annotation):
-        expected.append('"none"')
-    near = did_you_mean(value, _choices(annotation)) if isinstance(value, str) else ""
-    return f"expected {' or '.join(expected)}, got {json.dumps(value)}.{near}".removesuffix(".")
+def _absolute(value: Any) -> Any:
+    if isinstance(value, Path):
+        return Path(os.path.abspath(os.path.expanduser(value)))  # noqa: PTH100, PTH111  # keeps links, raises nothing
+    if isinstance(value, list | tuple) and type(value) in (list, tuple):
+        return type(value)(_absolute(item) for item in value)
+    return {key: _absolute(item) for key, item in value.items()} if type(value) is dict else value
 
 
-def _expected(message: str) -> str:
-    words = message.removeprefix("Input should be ").removeprefix("a valid ")
-    if words.startswith(("greater", "less", "a multiple")):
-        return f"a number {words}"
-    article = "an" if words[:1] in "aeiou" else "a"
-    return f"{article} {words}" if words.split(",")[0] in ("integer", "number", "string", "boolean", "tuple") else words
+def _problems(details: list[ErrorDetails], value: Any, annotation: Any) -> dict[Path_, str]:
+    """One sentence for each place; of several alternatives, those that the value went into deepest are meant."""
+    places: dict[Path_, list[ErrorDetails]] = {}
+    for detail in details:
+        places.setdefault(_place(detail["loc"], value), []).append(detail)
+    if len(places) > 1:
+        places.pop((), None)
+    return {place: _sentence(found, _at(value, place), annotation, not place) for place, found in places.items()}
 
 
-def _choices(annotation: Any) -> list[str]:
-    found: list[str] = []
-    for member in members(annotation):
-        if typing.get_origin(member) is typing.Literal:
-            found += [choice for choice in typing.get_args(member) if isinstance(choice, str)]
-        elif typing.get_args(member):
-            for part in typing.get_args(member):
-                found += _choices(part)
-    return found
+def _place(location: tuple[str | int, ...], value: Any) -> Path_:
+    """pydantic's location without the names of the alternatives that stand in it."""
+    place: Path_ = ()
+    for part in location:
+        inside = range(len(value)) if isinstance(value, list) else value if isinstance(value, dict) else ()
+        if part in inside:
+            place, value = (*place, part), value[part]
+    return place
+
+
+def _at(value: Any, place: Path_) -> Any:
+    for part in place:
+        value = value[part]
+    return value
+
+
+def _sentence(details: list[ErrorDetails], value: Any, annotation: Any, whole: bool) -> str:
+    expected = [text for text in dict.fromkeys(map(_expected, details)) if text]
+    if whole and is_optional(annotation):
+        expected.append("'none'")
+    if "a string" in expected and Path in members(annotation):
+        expected[expected.index("a string")] = "a path"
+    legal = choices(annotation)
+    hint = did_you_mean(value, legal) if isinstance(value, str) else ""
+    if isinstance(value, float) and value.is_integer() and "an integer" in expected:
+        hint = f" Write {int(value):_}"
+    elif value in legal and "an array" in expected:
+        hint = f" Write [{shown(value)}]"
+    return f"expected {' or '.join(expected) or 'what no recipe can say'}, got {shown(value)}.{hint}".removesuffix(".")
+
+
+_WORDS = {
+    "int_type": "an integer",
+    "int_from_float": "an integer",
+    "int_parsing_size": "an integer of 64 bits",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "string_type": "a string",
+    "bool_type": "true or false",
+    "path_type": "a path",
+    "list_type": "an array",
+    "tuple_type": "an array",
+    "set_type": "an array",
+    "frozen_set_type": "an array",
+    "dict_type": "a table",
+    "dataclass_type": "a table",
+    "model_type": "a table",
+    "greater_than": "a number > {gt:g}",
+    "greater_than_equal": "a number >= {ge:g}",
+    "less_than": "a number < {lt:g}",
+    "less_than_equal": "a number <= {le:g}",
+    "multiple_of": "a multiple of {multiple_of}",
+    "literal_error": "{expected}",
+    "enum": "{expected}",
+    "too_short": "an array of at least {min_length}",
+    "too_long": "an array of at most {max_length}",
+    "none_required": "",  # said as 'none', which is how TOML writes it
+    "needs_python_object": "",  # a type that no recipe can hold, such as a tensor
+}
+
+
+def _expected(detail: ErrorDetails) -> str:
+    if detail["type"] == "missing":
+        last = detail["loc"][-1]
+        return f"a value for {last!r}" if isinstance(last, str) else "a longer array"
+    words = _WORDS.get(detail["type"])
+    if words is None:
+        return detail["msg"].removeprefix("Input should be ").removeprefix("a valid ")
+    return words.format(**detail.get("ctx", {}))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any
@@ -11,13 +11,13 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from i2i.factory import Factory
-from i2i.registry import did_you_mean
 from i2i.signature import named
+from i2i.spelling import did_you_mean, nearest
 
 Report = Callable[[tuple[str, ...], str], None]
 """Takes a key path below the loss's table, and what is wrong there."""
 
-Weight = Annotated[float, Field(ge=0)]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,9 @@ class Wiring:
     weight: Weight | dict[str, Weight] = 1.0
     inputs: dict[str, str] | None = None
     phase: str | None = None
+
+    def weight_in(self, phase: str) -> float:
+        return self.weight.get(phase, 1.0) if isinstance(self.weight, dict) else self.weight
 
 
 @dataclass(frozen=True)
@@ -54,12 +57,9 @@ class LossPlan:
     calls: tuple[Call, ...]
 
     def resolved(self) -> dict[str, Any]:
-        extra: dict[str, Any] = {"weight": self.wiring.weight}
-        if self.wiring.inputs:
-            extra["inputs"] = dict(self.wiring.inputs)
-        if self.wiring.phase:
-            extra["phase"] = self.wiring.phase
-        return {**self.factory.resolved(), **extra}
+        own = {name: value for name, value in self.factory.resolved().items() if name not in vars(self.wiring)}
+        wiring = {name: value for name, value in vars(self.wiring).items() if value is not None and value != {}}
+        return {**own, **wiring}
 
 
 class Wirer:
@@ -85,48 +85,69 @@ class Wirer:
         methods = {phase: phase for phase in self.phases if callable(getattr(component, phase, None))}
         if methods and wiring.phase is not None:
             report(("phase",), f"is not used: {factory.name!r} itself says what it does in {', '.join(methods)}")
+        if not methods and not _has_forward(component):
+            report((), f"{factory.name!r} has neither forward nor a method for a phase. {_list('Phases', self.phases)}")
+            return ()
         if not methods:
             methods = {wiring.phase or self.default_phase: "forward"}
-        self._check_names(component, methods, wiring, report)
-        calls = []
-        for phase, method in methods.items():
-            weight = wiring.weight.get(phase, 1.0) if isinstance(wiring.weight, dict) else wiring.weight
-            if weight > 0:
-                inputs = dict(self._inputs(getattr(component, method), wiring.inputs or {}, factory.name, report))
-                calls.append(Call(phase, method, weight, inputs))
-        return tuple(calls)
+            self._check_phase(wiring.phase, report)
+        self._check_weights(wiring.weight, methods, report)
+        weights = {phase: wiring.weight_in(phase) for phase in methods if wiring.weight_in(phase) > 0}
+        if not weights:
+            return ()  # switched off: its inputs may belong to the translator of a recipe that this one extends
+        parameters = {phase: named(getattr(component, method)) for phase, method in methods.items()}
+        renamed = self._renamed(wiring.inputs or {}, {name for names in parameters.values() for name in names}, report)
+        inputs = {phase: self._inputs(parameters[phase], renamed, factory.name, report) for phase in weights}
+        return tuple(Call(phase, methods[phase], weight, inputs[phase]) for phase, weight in weights.items())
 
-    def _check_names(self, component: Any, methods: dict[str, str], wiring: Wiring, report: Report) -> None:
-        phases = list(wiring.weight) if isinstance(wiring.weight, dict) else []
-        for phase in phases:
+    def _check_phase(self, phase: str | None, report: Report) -> None:
+        if phase is not None and phase not in self.phases:
+            report(("phase",), f"no phase {phase!r}.{did_you_mean(phase, self.phases)} {_list('Phases', self.phases)}")
+
+    def _check_weights(self, weight: float | dict[str, float], methods: Iterable[str], report: Report) -> None:
+        for phase in weight if isinstance(weight, dict) else ():
             if phase not in methods:
-                report(("weight", phase), f"no phase {phase!r} here.{did_you_mean(phase, methods)} {_list('Phases', methods)}")
-        if wiring.phase is not None and wiring.phase not in self.phases:
-            near = did_you_mean(wiring.phase, self.phases)
-            report(("phase",), f"no phase {wiring.phase!r}.{near} {_list('Phases', self.phases)}")
-        parameters = {name for method in methods.values() for name in named(getattr(component, method))}
-        for name in wiring.inputs or {}:
-            if name not in parameters:
-                near = did_you_mean(name, parameters)
-                report(("inputs", name), f"the loss has no input {name!r}.{near} {_list('Inputs', sorted(parameters))}")
+                near = did_you_mean(phase, methods)
+                report(("weight", phase), f"the loss has no phase {phase!r}.{near} {_list('Its phases', methods)}")
+
+    def _renamed(self, inputs: Mapping[str, str], parameters: set[str], report: Report) -> dict[str, tuple[str, str]]:
+        """By parameter, the key that renames it and its output; a misspelt key stands for what it looks like."""
+        renamed = {}
+        for key, output in inputs.items():
+            if key not in parameters:
+                near, known = did_you_mean(key, parameters), _list("Inputs", sorted(parameters))
+                report(("inputs", key), f"the loss has no input {key!r}.{near} {known}")
+            renamed[key if key in parameters else nearest(key, parameters - {*inputs}) or key] = (key, output)
+            if output not in self.outputs:
+                near, known = did_you_mean(output, self.outputs), _list("Outputs", self.outputs)
+                report(("inputs", key), f"no output {output!r}.{near} {known}")
+        return renamed
 
     def _inputs(
-        self, method: Any, renamed: Mapping[str, str], loss: str, report: Report
-    ) -> Iterator[tuple[str, str]]:
-        for name, parameter in named(method).items():
-            output = renamed.get(name, name)
-            if output in self.outputs:
-                yield name, output
-            elif name in renamed:
-                near = did_you_mean(output, self.outputs)
-                report(("inputs", name), f"no output {output!r}.{near} {_list('Outputs', self.outputs)}")
-            elif parameter.default is inspect.Parameter.empty:
-                near = did_you_mean(name, self.outputs)
-                report(
-                    (),
-                    f"{loss!r} needs {name!r}, which is no output.{near} "
-                    f"Say which one feeds it: inputs = {{ {name} = ... }}. {_list('Outputs', self.outputs)}",
-                )
+        self,
+        parameters: Mapping[str, inspect.Parameter],
+        renamed: Mapping[str, tuple[str, str]],
+        loss: str,
+        report: Report,
+    ) -> dict[str, str]:
+        inputs = {name: renamed[name][1] if name in renamed else name for name in parameters}
+        fed = {name: output for name, output in inputs.items() if name in renamed or output in self.outputs}
+        required = inspect.Parameter.empty
+        missing = [name for name, one in parameters.items() if name not in fed and one.default is required]
+        if missing:
+            example = ", ".join(f"{name} = '...'" for name in missing)
+            needs = f"{loss!r} needs {' and '.join(map(repr, missing))}"
+            known = _list("Outputs", self.outputs)
+            report((), f"{needs}: say which outputs feed it, inputs = {{ {example} }}. {known}")
+        elif not fed:
+            report((), f"{loss!r} takes no output, so it would be wired to nothing. {_list('Outputs', self.outputs)}")
+        return fed
+
+
+def _has_forward(component: Any) -> bool:
+    forward = getattr(component, "forward", None)
+    # torch.nn.Module itself has a forward, whose name says that it is none
+    return callable(forward) and getattr(forward, "__name__", "") != "_forward_unimplemented"
 
 
 def output_names(outputs: type) -> set[str]:

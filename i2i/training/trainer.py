@@ -120,8 +120,6 @@ def _agreed(run: Run, stop: threading.Event) -> bool:
     accelerator = run.stepper.accelerator
     if accelerator.num_processes == 1:
         return stop.is_set()
-    if run.step % run.recipe.train.log_every:
-        return False
     asked = torch.tensor([float(stop.is_set())], device=accelerator.device)
     return bool(accelerator.reduce(asked, "sum").item() > 0)
 

@@ -1,0 +1,144 @@
+"""Reading recipes: files that extend each other, and what `--set` changes."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from i2i.recipe.lines import lines
+from i2i.recipe.source import KeyPath, Problem, RecipeError, Source, merge
+from i2i.recipe.writing import shown
+from i2i.spelling import did_you_mean
+
+_PART = re.compile(r"[\w-]+")
+
+
+def read(recipe: str | Path, settings: Iterable[str] = (), folders: Sequence[Path] = ()) -> Source:
+    """Reads a recipe, what it extends, and what `--set` changes.
+
+    Args:
+        recipe: a file, or the name of a recipe in one of `folders`.
+        settings: `key=value` each; the value as TOML, or as bare text.
+
+    Raises:
+        RecipeError: a file is missing or is not TOML, or settings are not `key=value`.
+    """
+    problems: list[Problem] = []
+    changes = Source("")
+    for setting in settings:
+        try:
+            merge(changes, _setting(setting))
+        except RecipeError as error:
+            problems += error.problems
+    try:
+        source = _file(_find(str(recipe), None, folders), folders, ())
+        merge(source, changes)
+    except RecipeError as error:
+        problems = [*error.problems, *problems]
+    except RecursionError:
+        problems = [Problem(str(recipe), "", "is nested too deeply to be read"), *problems]
+    if problems:
+        raise RecipeError(problems)
+    return source
+
+
+def shipped(folders: Iterable[Path]) -> dict[str, Path]:
+    """Recipes by name, of all folders; an earlier folder's win."""
+    found: dict[str, Path] = {}
+    for folder in folders:
+        for path in sorted(Path(folder).glob("*.toml")):
+            found.setdefault(path.stem, path)
+    return found
+
+
+def _find(name: str, child: Path | None, folders: Sequence[Path]) -> Path:
+    """A recipe's file: beside the recipe that extends it, else the shipped recipe of that name."""
+    path = Path(name) if child is None else child.parent / name
+    if _is_file(path) and not (child is not None and path.resolve() == child.resolve()):
+        return path
+    known = shipped(folders)
+    stem = name.removesuffix(".toml")
+    if stem in known:
+        return known[stem]
+    beside = [one.name for one in sorted(path.parent.glob("*.toml"))] if child is not None else []
+    found = "is a folder, not a recipe" if path.is_dir() else "no such recipe file, nor a recipe of that name"
+    near = did_you_mean(Path(name).stem, known) or did_you_mean(Path(name).name, beside)
+    raise RecipeError([Problem(name, "", f"{found}.{near} Shipped recipes: {', '.join(known) or 'none'}")])
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long for any file
+        return False
+
+
+def _file(path: Path, folders: Sequence[Path], below: tuple[Path, ...]) -> Source:
+    source = _parsed(path)
+    parent_name = source.values.pop("extends", None)
+    if parent_name is None:
+        return source
+    if not isinstance(parent_name, str):
+        message = f"expected the name or the file of a recipe, got {shown(parent_name)}"
+        raise RecipeError([source.problem(("extends",), message)])
+    try:
+        parent_path = _find(parent_name, path, folders)
+    except RecipeError as error:
+        raise RecipeError([source.problem(("extends",), f"{parent_name}: {error.problems[0].message}")]) from error
+    chain = (*below, path)
+    if parent_path.resolve() in [ancestor.resolve() for ancestor in chain]:
+        circle = " extends ".join(one.name for one in (*chain, parent_path))
+        raise RecipeError([source.problem(("extends",), f"{circle}, so none of them can be read")])
+    parent = _file(parent_path, folders, chain)
+    merge(parent, source)
+    return parent
+
+
+def _parsed(path: Path) -> Source:
+    """One file's values, each with its line."""
+    name = _shown(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a byte order mark
+        values, known = tomllib.loads(text), lines(text)
+    except UnicodeDecodeError as error:
+        message = f"expected UTF-8 text, got the byte 0x{error.object[error.start]:02x}"
+        raise RecipeError([Problem(name, "", message)]) from error
+    except OSError as error:
+        raise RecipeError([Problem(name, "", f"cannot be read: {error.strerror}")]) from error
+    except ValueError as error:
+        match = re.search(r" \(at line (\d+), column (\d+)\)$", str(error))
+        place, message = (f"{name}:{match[1]}", str(error)[: match.start()]) if match else (name, str(error))
+        raise RecipeError([Problem(place, "", f"not TOML: {message}")]) from error
+    origins: dict[KeyPath, str] = {at: f"{name}:{line}" for at, line in known.items()}
+    return Source(path.stem, values, {**origins, (): name})
+
+
+def _setting(setting: str) -> Source:
+    key, equals, text = setting.partition("=")
+    origin = f"--set {setting}"
+    path = tuple(part.strip() for part in key.split("."))
+    if not equals or not all(_PART.fullmatch(part) for part in path):
+        raise RecipeError([Problem(origin, "", "expected key=value, such as train.steps=1000")])
+    if path == ("extends",):
+        raise RecipeError([Problem(origin, "extends", "can only be set in a recipe file")])
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except (ValueError, RecursionError):
+        value = text  # bare text, such as a folder's name, needs no quotes
+    values: dict[str, Any] = {path[-1]: value}
+    for part in reversed(path[:-1]):
+        values = {part: values}
+    origins: dict[KeyPath, str] = {path[:length]: origin for length in range(1, len(path) + 1)}
+    return Source("", values, {**origins, (): origin})
+
+
+def _shown(path: Path) -> str:
+    """A path as a person would write it: relative where it lies below the working folder."""
+    try:
+        return str(Path(os.path.abspath(path)).relative_to(Path.cwd()))  # noqa: PTH100  # a link keeps its own name
+    except ValueError:
+        return str(path)

@@ -1,0 +1,137 @@
+"""The check of a whole recipe: its tables in the order in which they need each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from i2i import kinds
+from i2i.factory import Factory
+from i2i.recipe.check import MISSING, SURE, Checker
+from i2i.recipe.source import DEFAULT_TYPES, KeyPath, Source
+from i2i.recipe.tables import TABLES, TrainOptions
+from i2i.recipe.wiring import LossPlan, Wirer, Wiring
+from i2i.recipe.writing import shown
+from i2i.registry import Kind, Registry
+from i2i.signature import options
+from i2i.spelling import did_you_mean, nearest
+
+
+class Reader:
+    """Reads a recipe's tables.
+
+    Args:
+        source: the recipe's values with their origins.
+        registry: where component names are looked up.
+    """
+
+    def __init__(self, source: Source, registry: Registry) -> None:
+        self.source = source
+        self.checker = Checker(source, registry)
+        self.keys = self._meant((), source.values, TABLES, "table")
+
+    def parts(self) -> dict[str, Any]:
+        """Every table, checked.
+
+        Raises:
+            RecipeError: everything that is wrong.
+        """
+        data = self._data()
+        translator = self._component("translator", kinds.TRANSLATOR)
+        wirer = self._wirer(translator)
+        parts = {
+            "data": data,
+            "translator": translator,
+            "losses": self._losses(wirer),
+            "optimizers": self._optimizers(wirer),
+            "schedule": self._component("schedule", kinds.SCHEDULE, needed=False),
+        }
+        train = self.checker.table(self._value("train"), TrainOptions, self._path("train"))
+        if self.checker.problems:
+            raise self.source.error(self.checker.problems)
+        return {**parts, "train": TrainOptions(**train)}
+
+    def _meant(self, path: KeyPath, given: Iterable[str], known: Sequence[str], what: str) -> dict[str, str]:
+        """The key that stands for each known name; a misspelt one is reported, and stands for the one it looks like."""
+        keys = {name: name for name in known if name in given}
+        for key in given:
+            if key not in known:
+                listed = f"{what.capitalize()}s: {', '.join(known)}"
+                self.checker.report((*path, key), f"no {what} {key!r}.{did_you_mean(key, known)} {listed}")
+                keys.setdefault(nearest(key, known, SURE) or "", key)
+        return keys
+
+    def _path(self, table: str) -> KeyPath:
+        return (self.keys.get(table, table),)
+
+    def _value(self, table: str) -> Any:
+        return self.source.values.get(self.keys.get(table, table), {})
+
+    def _component(self, table: str, kind: Kind[Any], needed: bool = True) -> Factory[Any] | None:
+        if needed and table not in self.keys:
+            self.checker.report((), f"the table [{table}] is missing")
+            return None
+        return self.checker.component(self._value(table), [kind], self._path(table), DEFAULT_TYPES.get((table,)))
+
+    def _data(self) -> Factory[Any] | None:
+        data = self._component("data", kinds.DATASET)
+        if data is None:
+            return None
+        size = options(data.component).get("size")
+        if size is None:
+            message = f"dataset {data.name!r} has no option 'size', the side of its images, which networks need to know"
+            self.checker.report(self._path("data"), message)
+        elif isinstance(value := data.options.get("size", size.default), int):
+            self.checker.offered["image_size"] = (value, (*self._path("data"), "size"))
+        return data
+
+    def _wirer(self, translator: Factory[Any] | None) -> Wirer | None:
+        if translator is None:
+            return None
+        lacking = [name for name in ("Outputs", "phases", "default_phase") if not hasattr(translator.component, name)]
+        if lacking:
+            self.checker.report(("translator",), f"translator {translator.name!r} has no {' and no '.join(lacking)}")
+            return None
+        return Wirer(translator.component)
+
+    def _losses(self, wirer: Wirer | None) -> dict[str, LossPlan]:
+        path = self._path("losses")
+        tables = self.checker.named(self._tables("losses", "[losses.NAME]"), path)
+        plans = {name: self._loss((*path, name), value, wirer) for name, value in tables.items()}
+        if wirer and None not in plans.values():  # a loss with a mistake may be the one that a phase lacks
+            playing = {call.phase for plan in plans.values() if plan for call in plan.calls}
+            for phase in wirer.phases:
+                if phase not in playing:
+                    self.checker.report(path, f"no loss plays in the phase {phase!r}: it would train nothing")
+        return {name: plan for name, plan in plans.items() if plan is not None}
+
+    def _loss(self, path: KeyPath, value: Any, wirer: Wirer | None) -> LossPlan | None:
+        table = value if isinstance(value, dict) else {}
+        before = len(self.checker.problems)
+        known = options(Wiring)
+        wiring = self.checker.options({key: table[key] for key in known if key in table}, known, path, "a loss")
+        factory = self.checker.component(value, [kinds.LOSS], path, common=known)
+        if factory is None or wirer is None:
+            return None
+        wired = Wiring(**{key: one for key, one in wiring.items() if one is not MISSING})
+        calls = wirer.wire(factory, wired, lambda below, message: self.checker.report((*path, *below), message))
+        return LossPlan(factory, wired, calls) if len(self.checker.problems) == before else None
+
+    def _optimizers(self, wirer: Wirer | None) -> dict[str, Any]:
+        path = self._path("optimizers")
+        tables = self._tables("optimizers", "[optimizers.PHASE]")
+        if wirer is not None:
+            keys = self._meant(path, tables, wirer.phases, "phase")
+            for phase in wirer.phases:
+                if phase not in keys:
+                    self.checker.report(path, f"the phase {phase!r} has no optimizer: add [optimizers.{phase}]")
+        return {
+            phase: self.checker.component(value, [kinds.OPTIMIZER], (*path, phase)) for phase, value in tables.items()
+        }
+
+    def _tables(self, name: str, example: str) -> dict[str, Any]:
+        value = self._value(name)
+        if isinstance(value, dict):
+            return value
+        self.checker.report(self._path(name), f"expected a table for each, {example}, got {shown(value)}")
+        return {}

@@ -1,0 +1,51 @@
+"""The tables that a recipe has, and the one that names no component: `[train]`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+TABLES = ("translator", "losses", "optimizers", "schedule", "data", "train")
+
+Positive = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(ge=0)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """The table `[train]`.
+
+    Args:
+        steps: how many steps in all.
+        batch_size: images of each domain per step, process and micro-batch.
+        accumulate: micro-batches whose gradients are summed before a step.
+        precision: of the computation; weights stay float32 (float64 with `fp64`).
+        seed: of everything that is drawn: weights, pairing, augmentation, latent codes.
+        clip_grad_norm: largest norm of a phase's gradients.
+        ema: decay per step of the averaged weights that `translate` then uses, such as 0.999.
+        checkpoint_every: steps between checkpoints.
+        keep_last: checkpoints that are kept.
+        sample_every: steps between sample grids; 0 for none.
+        sample_count: pictures of each domain in a sample grid.
+        log_every: steps between log lines.
+        workers: processes that read pictures; 0 reads in the training process.
+        trackers: Accelerate's trackers to report to, such as `tensorboard`.
+    """
+
+    steps: Positive
+    batch_size: Positive = 1
+    accumulate: Positive = 1
+    precision: Literal["fp32", "bf16", "fp16", "fp64"] = "fp32"
+    seed: Count = 0
+    clip_grad_norm: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    ema: Fraction | None = None
+    checkpoint_every: Positive = 1000
+    keep_last: Positive = 3
+    sample_every: Count = 500
+    sample_count: Positive = 4
+    log_every: Positive = 10
+    workers: Count = 2
+    trackers: tuple[Literal["tensorboard", "wandb", "trackio", "aim", "mlflow"], ...] = ()

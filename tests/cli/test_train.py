@@ -1,0 +1,194 @@
+"""`i2i train`, `i2i translate` and `i2i import` as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from i2i.cli import run
+from i2i.training import checkpoint
+
+Settings = dict[str, object]
+
+
+def flags(settings: Settings) -> list[str]:
+    return [f"--set={key}={json.dumps(value)}" for key, value in settings.items()]
+
+
+@pytest.fixture
+def trained(tiny: Settings, tmp_path: Path) -> Path:
+    settings = tiny | {"train.steps": 2, "train.sample_every": 1, "train.sample_count": 2}
+    assert run(["train", "quickstart", "--output", str(tmp_path / "run"), *flags(settings)]) == 0
+    return tmp_path / "run"
+
+
+def test_a_run_folder_holds_all_that_is_needed(trained: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert sorted(path.name for path in trained.iterdir()) == ["checkpoints", "log.jsonl", "recipe.toml", "samples"]
+    assert [path.name for path in sorted((trained / "samples").iterdir())] == ["step-0000001.png", "step-0000002.png"]
+    files = sorted(path.name for path in checkpoint.listed(trained)[2].iterdir())
+    assert files == [
+        "optimizer-discriminator.safetensors",
+        "optimizer-generator.safetensors",
+        "recipe.toml",
+        "state.json",
+        "translator.safetensors",
+    ]
+    with Image.open(trained / "samples" / "step-0000002.png") as grid:
+        assert grid.size[0] > 2 * 2 * 32  # two domains of two pictures, and the captions
+    events = [json.loads(line)["event"] for line in (trained / "log.jsonl").read_text().splitlines()]
+    assert events == ["started", "step", "step", "checkpoint", "finished"]
+
+
+def test_the_end_names_the_sample_grid_and_the_hidden_pairs(trained: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["train", "--resume", str(trained), "--set=train.steps=3"]) == 0
+    said = capfd.readouterr().err
+    assert f"resumes at step 2 of 3 on {said.split(' on ')[1].split(',')[0]}, fp32; run folder: {trained}" in said
+    assert "against 64 hidden pairs, a to b (in brackets: copying the input):" in said
+    assert f"done; sample grid: {trained}/samples/step-0000003.png" in said
+
+
+def test_a_finished_run_says_how_to_train_on(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["train", "--resume", str(trained)]) == 2
+    assert f"error: {trained} has all of its 2 steps; train on with --set train.steps=4" in capsys.readouterr().err
+
+
+def test_default_folders_never_collide(tiny: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert run(["train", "quickstart", *flags(tiny | {"train.steps": 1})]) == 0
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["quickstart", "quickstart-2"]
+
+
+@pytest.mark.parametrize("arguments", [["train"], ["train", "quickstart", "--resume", "x"], ["train", "--resume", "x", "--output", "y"]])
+def test_usage_mistakes_have_status_2(arguments: list[str]) -> None:
+    assert run(arguments) == 2
+
+
+def test_missing_folders_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["train", "ugatit_light", "--output", str(tmp_path / "run")]) == 2
+    assert "give data.a and data.b, a folder each, or data.root" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def start(tiny: Settings, folder: Path) -> subprocess.Popen[str]:
+    """A long run in a process of its own, on its way."""
+    settings = tiny | {"train.steps": 100_000}
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "i2i", "train", "quickstart", "--output", str(folder), *flags(settings)],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        log = folder / "log.jsonl"
+        if log.exists() and log.read_text().count('"event": "step"') >= 2:
+            break
+        time.sleep(0.1)
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_save_first(tiny: Settings, tmp_path: Path, number: signal.Signals) -> None:
+    process = start(tiny, tmp_path / "run")
+    process.send_signal(number)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130, said
+    saved = checkpoint.find(tmp_path / "run")
+    assert saved.step >= 2
+    assert f"stopped at step {saved.step}, saved; go on with: i2i train --resume {tmp_path / 'run'}" in said
+
+
+def picture(path: Path, width: int = 40, height: int = 56, mode: str = "RGB") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    Image.fromarray(pixels).convert(mode).save(path)
+    return path
+
+
+def test_folders_and_files_are_translated(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture(tmp_path / "album" / "one.png")
+    picture(tmp_path / "album" / "deep" / "two.jpg", 64, 32)
+    picture(tmp_path / "album" / "grey.gif", mode="L")
+    (tmp_path / "album" / "broken.png").write_bytes(b"no picture")
+    single = picture(tmp_path / "single.webp")
+    output = tmp_path / "out"
+    capsys.readouterr()
+    assert run(["translate", str(trained), str(tmp_path / "album"), str(single), "--output", str(output), "--heatmap"]) == 0
+    said = capsys.readouterr()
+    assert said.out == f"4 translated to b in {output}, 1 skipped\n"
+    assert "skipped " in said.err
+    assert "broken.png" in said.err
+    names = sorted(str(path.relative_to(output)) for path in output.rglob("*.*"))
+    assert names == [
+        "deep/two.heatmap.png", "deep/two.jpg", "grey.heatmap.png", "grey.png", "one.heatmap.png", "one.png",
+        "single.heatmap.png", "single.webp",
+    ]  # fmt: skip
+    with Image.open(output / "one.png") as made, Image.open(output / "deep" / "two.jpg") as wide:
+        assert (made.size, wide.size) == ((32, 44), (64, 32))
+
+
+def test_side_by_side(trained: Path, tmp_path: Path) -> None:
+    single = picture(tmp_path / "one.png", 32, 32)
+    arguments = ["translate", str(trained), str(single), "--output", str(tmp_path / "out"), "--side-by-side", "--to", "a"]
+    assert run(arguments) == 0
+    with Image.open(tmp_path / "out" / "one.png") as made, Image.open(single) as source:
+        assert made.size == (64, 32)
+        assert np.array_equal(np.asarray(made)[:, :32], np.asarray(source))
+
+
+def test_batches_change_nothing(trained: Path, tmp_path: Path) -> None:
+    for index in range(3):
+        picture(tmp_path / "album" / f"{index}.png", 40 + 4 * index, 40)
+    for size in ("1", "3"):
+        arguments = [str(trained), str(tmp_path / "album"), "--output", str(tmp_path / size), "--batch-size", size]
+        assert run(["translate", *arguments]) == 0
+    for index in range(3):
+        one, three = (np.asarray(Image.open(tmp_path / size / f"{index}.png")).astype(int) for size in ("1", "3"))
+        assert np.abs(one - three).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere.png"], "error: nowhere.png does not exist; give pictures or folders of pictures"),
+        (["--to", "c"], "error: no domain 'c'; domains: a, b"),
+        (["--size", "big"], 'expected a number of pixels from 8 on, or "original", got \'big\''),
+        (["--device", "cuda:99"], "error: --device cuda:99: not to be had here"),
+    ],
+)
+def test_translate_says_what_is_wrong(
+    trained: Path, tmp_path: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    single = str(picture(tmp_path / "one.png"))
+    assert run(["translate", str(trained), single, "--output", str(tmp_path / "out"), *arguments]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_is_written_over(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one, other = picture(tmp_path / "x" / "one.png"), picture(tmp_path / "y" / "one.png")
+    assert run(["translate", str(trained), str(one), "--output", str(one.parent)]) == 2
+    assert "would be written over; choose another --output" in capsys.readouterr().err
+    assert run(["translate", str(trained), str(one), str(other), "--output", str(tmp_path / "out")]) == 2
+    assert "would both be written to" in capsys.readouterr().err
+
+
+def test_an_official_checkpoint_is_imported(golden: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = golden / "ugatit" / "traj_light_refckpt_params_0000003.pt"
+    assert run(["import", "ugatit-pytorch", str(file), "--output", str(tmp_path / "run"), "--set", "data.size=96"]) == 0
+    assert capsys.readouterr().out.endswith(f"{tmp_path / 'run'}\n")
+    single = picture(tmp_path / "one.png", 96, 96)
+    assert run(["translate", str(tmp_path / "run"), str(single), "--output", str(tmp_path / "out")]) == 0
+    assert run(["import", "ugatit-pytorch", str(file), "--output", str(tmp_path / "run")]) == 2
+    assert "holds a run already; choose another folder" in capsys.readouterr().err

@@ -1,0 +1,145 @@
+"""Loading a run and translating tensors, pictures, arrays and files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+import i2i
+from i2i.errors import CheckpointError, I2IError
+from i2i.importers.run import write_run
+from i2i.importers.ugatit import ugatit_pytorch
+from i2i.recipe.recipe import Recipe
+from i2i.training import checkpoint
+from i2i.training.run import Run
+from i2i.training.stepper import Stepper
+
+
+@pytest.fixture
+def run(tiny: dict[str, object], tmp_path: Path) -> Path:
+    """A light run of no steps."""
+    return write(Recipe.read("quickstart", tiny), tmp_path / "run")
+
+
+@pytest.fixture
+def full_run(tiny: dict[str, object], tmp_path: Path) -> Path:
+    """A run of the full generator, which is bound to 32 px."""
+    return write(Recipe.read("quickstart", tiny | {"translator.generator.light": False}), tmp_path / "full")
+
+
+def write(recipe: Recipe, folder: Path) -> Path:
+    Run(folder, recipe, Stepper(recipe), dataset=None).save()
+    return folder
+
+
+def picture(width: int, height: int) -> Image.Image:
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return Image.fromarray(pixels)
+
+
+def test_a_tensor_is_taken_as_it_is(run: Path) -> None:
+    loaded = i2i.load(run, device="cpu")
+    batch = torch.rand(2, 3, 40, 24) * 2 - 1
+    made = loaded.translate(batch, to="b")
+    assert made.shape == batch.shape
+    generator = loaded.translator.get_submodule("generators.b")
+    assert torch.equal(made, generator(batch).image)
+    assert torch.equal(loaded.translate(batch[0], to="b"), loaded.translate(batch[:1], to="b")[0])
+
+
+def test_the_two_directions_differ(run: Path) -> None:
+    loaded = i2i.load(run, device="cpu")
+    batch = torch.rand(1, 3, 32, 32)
+    assert not torch.equal(loaded.translate(batch, to="a"), loaded.translate(batch, to="b"))
+
+
+def test_pictures_go_through_the_recipes_preprocessing(run: Path, tmp_path: Path) -> None:
+    loaded = i2i.load(run, device="cpu")
+    image = picture(60, 90)
+    image.save(tmp_path / "picture.png")
+    made = loaded.translate(image)
+    assert made.size == (32, 48)  # the shorter side at the recipe's size, the aspect kept
+    assert np.array_equal(np.asarray(loaded.translate(tmp_path / "picture.png")), np.asarray(made))
+    assert np.array_equal(loaded.translate(np.asarray(image)), np.asarray(made))
+    assert loaded.translate(image, size=40).size == (40, 60)
+    assert loaded.translate(image, size="original").size == (60, 88)  # multiples of 4
+
+
+def test_a_full_generator_is_bound_to_its_size(full_run: Path) -> None:
+    loaded = i2i.load(full_run, device="cpu")
+    assert loaded.translate(picture(60, 90)).size == (32, 32)
+    with pytest.raises(I2IError, match="this translator is bound to 32 x 32 pixels"):
+        loaded.translate(picture(60, 90), size=64)
+    with pytest.raises(I2IError, match="expected images of 32 x 32, the size it was built for, got 64 x 64"):
+        loaded.translate(torch.zeros(1, 3, 64, 64))
+
+
+def test_what_cannot_be_translated_is_refused(run: Path) -> None:
+    loaded = i2i.load(run, device="cpu")
+    with pytest.raises(I2IError, match="no domain 'c'; domains: a, b"):
+        loaded.translate(torch.zeros(1, 3, 32, 32), to="c")
+    with pytest.raises(I2IError, match=r"expected a float tensor in \[-1, 1\], got torch.uint8"):
+        loaded.translate(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
+    with pytest.raises(I2IError, match=r"expected an array \[H, W, 3\] of uint8, got \[32, 32\] of float64"):
+        loaded.translate(np.zeros((32, 32)))
+
+
+def test_float64_is_computed_in_float64(run: Path) -> None:
+    loaded = i2i.load(run, device="cpu")
+    batch = torch.rand(1, 3, 32, 32)
+    single, double = loaded.translate(batch), loaded.translate(batch.double())
+    assert double.dtype == torch.float64
+    torch.testing.assert_close(double.float(), single, rtol=1e-4, atol=1e-5)
+    assert not torch.equal(double, double.float().double())
+
+
+def test_averaged_weights_are_used_where_there_are_any(tiny: dict[str, object], tmp_path: Path) -> None:
+    recipe = Recipe.read("quickstart", tiny | {"train.ema": 0.5, "optimizers.generator.lr": 0.01})
+    stepper = Stepper(recipe)
+    stepper.step({domain: torch.rand(1, 3, 32, 32) for domain in "ab"})
+    Run(tmp_path, recipe, stepper, dataset=None).save()
+    batch = torch.rand(1, 3, 32, 32)
+    averaged, last = i2i.load(tmp_path, "cpu"), i2i.load(tmp_path, "cpu", averaged=False)
+    assert averaged.step == 1
+    assert not torch.equal(averaged.translate(batch), last.translate(batch))
+    with stepper.painting() as translator, torch.no_grad():
+        torch.testing.assert_close(averaged.translate(batch), translator.translate(batch, "b").image)
+
+
+def test_a_missing_or_damaged_run_says_so(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="nowhere does not exist; give a run folder"):
+        i2i.load(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CheckpointError, match="empty holds no checkpoint"):
+        i2i.load(tmp_path / "empty")
+    weights = checkpoint.listed(run)[0] / checkpoint.WEIGHTS
+    weights.write_bytes(weights.read_bytes()[:5000])
+    with pytest.raises(CheckpointError, match="translator.safetensors is damaged"):
+        i2i.load(run)
+    weights.unlink()
+    with pytest.raises(CheckpointError, match="holds no translator.safetensors"):
+        i2i.load(run)
+
+
+@pytest.mark.parametrize("variant", ["light", "full"])
+def test_an_official_checkpoint_translates_and_trains_on(golden: Path, variant: str, tmp_path: Path) -> None:
+    folder = golden / "ugatit"
+    imported = ugatit_pytorch(folder / f"traj_{variant}_refckpt_params_0000003.pt")
+    write_run(imported, tmp_path / "run", ["data.size=96", "data.type=portraits", "train.workers=0"])
+    loaded = i2i.load(tmp_path / "run", device="cpu")
+    batches = load_file(folder / f"traj_{variant}_batches.safetensors")
+    made = loaded.translate(batches["real_A/0"])
+    generator = loaded.translator.get_submodule("generators.b")
+    assert torch.equal(made, generator(batches["real_A/0"]).image)
+    from i2i.training.trainer import train
+
+    recipe = Recipe.read(tmp_path / "run" / "recipe.toml", [f"train.steps={loaded.step + 1}", "train.sample_every=0"])
+    trained = train(recipe, tmp_path / "run", checkpoint.find(tmp_path / "run"))
+    assert trained.step == loaded.step + 1
+    before, after = loaded.translator.state_dict(), trained.translator.state_dict()
+    assert any(not torch.equal(before[name], after[name]) for name in before)
