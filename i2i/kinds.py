@@ -26,7 +26,7 @@ AUGMENTATION: Kind[contracts.Augmentation] = Kind(
     "augmentation", contracts.Augmentation, namespaces=("kornia.augmentation",)
 )
 METRIC: Kind[contracts.Metric] = Kind("metric", contracts.Metric)
-IMPORTER: Kind[contracts.Importer] = Kind("importer", contracts.Importer)
+IMPORTER: Kind[contracts.Importer] = Kind("importer", contracts.Importer, passed=("path",))
 
 KINDS: dict[str, Kind[Any]] = {value.name: value for value in list(globals().values()) if isinstance(value, Kind)}
 KIND_OF: dict[type, Kind[Any]] = {kind.contract: kind for kind in KINDS.values()}

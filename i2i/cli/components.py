@@ -6,12 +6,12 @@ import inspect
 
 import click
 
+from i2i.cli.wording import option_line
 from i2i.errors import I2IError
-from i2i.factory import plain
 from i2i.kinds import KINDS
 from i2i.plugins import default_plugins
 from i2i.registry import Entry
-from i2i.signature import Option, options
+from i2i.signature import options
 from i2i.spelling import did_you_mean
 
 
@@ -35,53 +35,57 @@ def list_components(kind: str | None) -> None:
 @click.command()
 @click.argument("name")
 def describe(name: str) -> None:
-    """Describe a component: NAME or KIND.NAME; its options, defaults, documentation, source and plugin."""
-    registry = default_plugins().registry
-    found = [entry for entry in registry if name in (entry.name, f"{entry.kind.name}.{entry.name}")]
-    kind, _, rest = name.partition(".")
-    if not found and kind in KINDS and rest:
-        found = [registry.get(KINDS[kind], rest)]  # also a class named in full, such as loss.torch.nn.L1Loss
-    if not found:
-        names = [entry.name for entry in registry]
-        raise I2IError(f"no component {name!r}.{did_you_mean(name, names)} `i2i list` names them all")
-    click.echo("\n\n".join(_described(entry) for entry in found))
+    """Describe a component: NAME, KIND.NAME or a class named in full.
+
+    \b
+      i2i describe patch
+      i2i describe loss.cam
+      i2i describe torch.nn.SmoothL1Loss
+
+    Tells its options with their types and defaults, its documentation, where its source is and which plugin it is of.
+    """
+    click.echo("\n\n".join(_described(entries) for entries in _named(name)))
 
 
 @click.command()
 def plugins() -> None:
     """List the plugins that were found, and why any of them was not loaded."""
     for info in default_plugins().found:
-        state = f"not loaded: {info.problem}" if info.problem else "loaded"
-        click.echo(f"{info.name:<16} {info.distribution} {info.version}  {state}")
+        state = "loaded" if info.loaded else "not loaded"
+        click.echo(
+            f"{info.name:<16} {f'{info.distribution} {info.version}':<24} {state}{info.problem and ': '}{info.problem}"
+        )
 
 
-def _described(entry: Entry) -> str:
+def _named(name: str) -> list[list[Entry]]:
+    """Components of a name, each with its entries: a class named in full may serve as several kinds."""
+    registry = default_plugins().registry
+    found = [[entry] for entry in registry if name in (entry.name, f"{entry.kind.name}.{entry.name}")]
+    if found:
+        return found
+    kind, _, rest = name.partition(".")
+    if kind in KINDS and rest:
+        return [[registry.get(KINDS[kind], rest)]]
+    full = [registry.get(one, name) for one in KINDS.values() if name.rpartition(".")[0] in one.namespaces]
+    if not full:
+        names = [known for entry in registry for known in (entry.name, f"{entry.kind.name}.{entry.name}")]
+        raise I2IError(f"no component {name!r}.{did_you_mean(name, names)} `i2i list` names them all")
+    return [full]
+
+
+def _described(entries: list[Entry]) -> str:
+    entry = entries[0]
     component = entry.load()
     hidden = {*entry.kind.passed, *entry.kind.offered}
-    rows = [f"  {_option(option)}" for option in options(component).values() if option.name not in hidden]
+    rows = [f"  {option_line(option)}" for option in options(component).values() if option.name not in hidden]
     try:
         source = f"{inspect.getsourcefile(component)}:{inspect.getsourcelines(component)[1]}"
     except (OSError, TypeError):
         source = "built in"
     parts = [
-        f"{entry.kind.name} {entry.name} (plugin {entry.plugin})",
+        f"{' or '.join(one.kind.name for one in entries)} {entry.name} (plugin {entry.plugin})",
         f"source: {source}",
         "options:\n" + ("\n".join(rows) or "  none"),
         inspect.getdoc(component) or "",
     ]
     return "\n".join(part for part in parts if part)
-
-
-def _option(option: Option) -> str:
-    annotation = inspect.formatannotation(option.annotation).replace("i2i.contracts.", "").replace("i2i.factory.", "")
-    return f"{option.name}: {annotation}" + ("" if option.required else f" = {plain_text(option)}")
-
-
-def plain_text(option: Option) -> str:
-    """A default as a recipe would write it."""
-    from i2i.factory import Factory
-
-    default = option.default
-    if isinstance(default, Factory):
-        return f'"{default.name}"' if not default.options else str(plain({"type": default.name, **default.options}))
-    return repr(plain(default)).replace("'", '"')

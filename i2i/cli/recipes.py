@@ -50,9 +50,9 @@ def recipes() -> None:
 def list_recipes() -> None:
     """Names of the shipped recipes, with their first line."""
     found = shipped(default_plugins().recipe_folders())
-    width = max(map(len, found))
+    width = max(map(len, found), default=0)
     for name, path in sorted(found.items()):
-        first = path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+        first = path.read_text(encoding="utf-8", errors="replace").partition("\n")[0].lstrip("# ")
         click.echo(f"{name:{width}}  {first}")
 
 
@@ -72,7 +72,7 @@ def copy(name: str, target: Path) -> None:
     What it extends is found by name, so the copy works anywhere.
     """
     source = _path(name)
-    target = target / source.name if target.is_dir() else target
+    target = target / source.name if target.is_dir() or not target.suffix else target
     if target.exists():
         raise I2IError(f"{target} exists; name another file")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -95,6 +95,7 @@ def schema(output: Path | None) -> None:
     if output is None:
         click.echo(text)
     else:
+        output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(text + "\n", encoding="utf-8")
         click.echo(output)
 

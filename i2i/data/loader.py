@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
@@ -103,3 +104,11 @@ def make_loader(
 
 def _start_worker(_: int) -> None:
     torch.set_num_threads(1)  # many threads in many workers wait for each other longer than they compute
+    # Ctrl-C and batch systems signal the whole process group, while the main process wants to finish its step and save;
+    # torch would raise in the middle of that step if a worker died. The loader ends its workers otherwise.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _heed_the_next)
+
+
+def _heed_the_next(number: int, _: object) -> None:
+    signal.signal(number, signal.SIG_DFL)

@@ -92,7 +92,7 @@ def _loop(run: Run, notify: Notifier, stop: threading.Event) -> None:
         if run.step % options.checkpoint_every == 0 or run.step == run.steps or run.interrupted:
             notify("checkpoint_saved", run=run, folder=run.save())
             saved = run.step
-    if saved is None:
+    if saved != run.step:
         notify("checkpoint_saved", run=run, folder=run.save())
 
 
