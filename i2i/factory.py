@@ -87,8 +87,7 @@ class Factory(Generic[T]):
         except I2IError:
             raise
         except (TypeError, ValueError, ArithmeticError, LookupError, RuntimeError) as error:
-            given = f" with {plain(self.options)}" if self.options else ""
-            raise BuildError(self, "", f"cannot be built{given}: {error}") from error
+            raise BuildError(self, "", f"cannot be built: {error}") from error
         return built
 
     def resolved(self) -> dict[str, Any]:

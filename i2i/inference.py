@@ -75,7 +75,9 @@ class Loaded:
         if to not in self.translator.domains:
             raise I2IError(f"no domain {to!r}; domains: {', '.join(self.translator.domains)}")
         if not batch.is_floating_point():
-            raise I2IError(f"expected a float tensor in [-1, 1], got {batch.dtype}; an array of uint8 may be given as it is")
+            raise I2IError(
+                f"expected a float tensor in [-1, 1], got {batch.dtype}; an array of uint8 may be given as it is"
+            )
         if batch.dtype == torch.float64:
             self.translator.double()
         weight = next(self.translator.parameters())
@@ -116,7 +118,7 @@ def load(path: str | Path, device: str | torch.device | None = None, averaged: b
         CheckpointError: there is no checkpoint, or it is damaged.
         RecipeError: the recipe beside it names a component that is not installed.
     """
-    saved = checkpoint.find(Path(path))
+    saved = checkpoint.find(Path(path), needed=(checkpoint.WEIGHTS, checkpoint.AVERAGE, checkpoint.RECIPE))
     recipe = Recipe.read(saved.folder / checkpoint.RECIPE)
     translator = build(recipe)
     weights = saved.weights(averaged)

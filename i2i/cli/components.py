@@ -51,10 +51,8 @@ def describe(name: str) -> None:
 def plugins() -> None:
     """List the plugins that were found, and why any of them was not loaded."""
     for info in default_plugins().found:
-        state = "loaded" if info.loaded else "not loaded"
-        click.echo(
-            f"{info.name:<16} {f'{info.distribution} {info.version}':<24} {state}{info.problem and ': '}{info.problem}"
-        )
+        state = ": ".join(part for part in ("loaded" if info.loaded else "not loaded", info.problem) if part)
+        click.echo(f"{info.name:<16} {f'{info.distribution} {info.version}':<24} {state}")
 
 
 def _named(name: str) -> list[list[Entry]]:

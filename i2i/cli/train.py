@@ -23,7 +23,9 @@ settings = click.option(
 @click.command()
 @click.argument("recipe", required=False)
 @click.option("--output", type=click.Path(path_type=Path), help="Run folder; runs/RECIPE by default.")
-@click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with a run from its newest checkpoint.")
+@click.option(
+    "--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with a run from its newest checkpoint."
+)
 @settings
 def train(recipe: str | None, output: Path | None, resume: Path | None, settings: tuple[str, ...]) -> int:
     """Train RECIPE, a file or the name of a shipped recipe.

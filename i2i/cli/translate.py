@@ -33,11 +33,19 @@ class Job(NamedTuple):
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="INPUT...")
 @click.option("--to", "domain", default="b", show_default=True, help="Domain to paint.")
-@click.option("--output", type=click.Path(path_type=Path, file_okay=False), default=Path("translated"), show_default=True)
-@click.option("--size", help='Shorter side in pixels, or "original"; the recipe\'s size by default. The aspect is kept.')
+@click.option(
+    "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("translated"), show_default=True
+)
+@click.option(
+    "--size", help='Shorter side in pixels, or "original"; the recipe\'s size by default. The aspect is kept.'
+)
 @click.option("--heatmap", is_flag=True, help="Also write NAME.heatmap.png: where the generator's attention looked.")
-@click.option("--side-by-side", is_flag=True, help="Write input, heat map (if asked for) and translation in one picture.")
-@click.option("--batch-size", type=click.IntRange(min=1), default=4, show_default=True, help="Pictures of one size at a time.")
+@click.option(
+    "--side-by-side", is_flag=True, help="Write input, heat map (if asked for) and translation in one picture."
+)
+@click.option(
+    "--batch-size", type=click.IntRange(min=1), default=4, show_default=True, help="Pictures of one size at a time."
+)
 @click.option("--device", help="Such as cpu, cuda:1 or mps; the machine's accelerator by default.")
 def translate(
     run: Path,
@@ -117,7 +125,9 @@ def _size(text: str | None) -> int | str | None:
     if text is None or text == "original":
         return text
     if not text.isdecimal() or int(text) < 8:
-        raise click.BadParameter(f'expected a number of pixels from 8 on, or "original", got {text!r}', param_hint="--size")
+        raise click.BadParameter(
+            f'expected a number of pixels from 8 on, or "original", got {text!r}', param_hint="--size"
+        )
     return int(text)
 
 
@@ -146,9 +156,7 @@ def _prepared(
             yield None  # still one of the pictures that the progress bar counts
 
 
-def _batches(
-    pictures: Iterable[tuple[Job, Tensor] | None], batch_size: int
-) -> Iterator[list[tuple[Job, Tensor]]]:
+def _batches(pictures: Iterable[tuple[Job, Tensor] | None], batch_size: int) -> Iterator[list[tuple[Job, Tensor]]]:
     """Neighbours of one shape together, as many as `batch_size`."""
     readable = (picture for picture in pictures if picture is not None)
     for _, alike in groupby(readable, key=lambda picture: picture[1].shape):

@@ -48,9 +48,11 @@ def worded(annotation: Any) -> str:
         return f"array of {items[0] if len(set(items)) == 1 else ', '.join(items)}"
     if origin is dict:
         return f"table of {worded(arguments[1])}"
+    if annotation is Any:
+        return "anything"
     if isinstance(annotation, type):
         return _PLAIN.get(annotation, annotation.__name__)
-    return "anything" if annotation is Any else inspect.formatannotation(annotation)
+    return inspect.formatannotation(annotation)
 
 
 def _bounds(metadata: tuple[Any, ...]) -> Iterator[str]:

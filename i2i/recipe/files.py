@@ -11,7 +11,7 @@ from typing import Any
 
 from i2i.recipe.lines import lines
 from i2i.recipe.source import KeyPath, Problem, RecipeError, Source, merge
-from i2i.recipe.writing import shown
+from i2i.recipe.writing import LONGEST, shown
 from i2i.spelling import did_you_mean
 
 _PART = re.compile(r"[\w-]+")
@@ -119,7 +119,7 @@ def _parsed(path: Path) -> Source:
 
 def _setting(setting: str) -> Source:
     key, equals, text = setting.partition("=")
-    origin = f"--set {setting}"
+    origin = f"--set {setting}" if len(setting) <= LONGEST else f"--set {setting[: LONGEST - 3]}..."
     path = tuple(part.strip() for part in key.split("."))
     if not equals or not all(_PART.fullmatch(part) for part in path):
         raise RecipeError([Problem(origin, "", "expected key=value, such as train.steps=1000")])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import math
 import types
-import typing
 from typing import Any
 
 from pydantic import PydanticUserError
@@ -12,9 +12,8 @@ from pydantic.errors import PydanticInvalidForJsonSchema
 
 from i2i import kinds
 from i2i.errors import RegistryError
-from i2i.factory import Factory, plain
-from i2i.kinds import KIND_OF
-from i2i.recipe.annotations import holds_factory, is_factory, is_optional, members
+from i2i.factory import Factory, is_plain, plain
+from i2i.recipe.annotations import container_of, holds_factory, is_optional, kinds_of, members
 from i2i.recipe.tables import TrainOptions
 from i2i.recipe.values import adapter
 from i2i.recipe.wiring import Wiring
@@ -22,6 +21,8 @@ from i2i.registry import Entry, Kind, Registry
 from i2i.signature import Option, options
 
 Schema = dict[str, Any]
+_UNSAID = (None, math.inf, -math.inf)
+"""Defaults that JSON cannot hold, or that go without saying."""
 
 
 def schema(registry: Registry) -> Schema:
@@ -31,7 +32,7 @@ def schema(registry: Registry) -> Schema:
         _define(kind, registry, definitions)
     reference = {
         "translator": _choice([kinds.TRANSLATOR]),
-        "losses": {"type": "object", "additionalProperties": _choice([kinds.LOSS])},
+        "losses": {"type": "object", "additionalProperties": _any([_choice([kinds.LOSS]), {"const": "none"}])},
         "optimizers": {"type": "object", "additionalProperties": _choice([kinds.OPTIMIZER])},
         "schedule": _choice([kinds.SCHEDULE]),
         "data": _choice([kinds.DATASET]),
@@ -93,7 +94,7 @@ def _table(settable: dict[str, Option], text: str, registry: Registry, definitio
     properties = {}
     for name, option in settable.items():
         properties[name] = _annotation(option.annotation, registry, definitions)
-        if not option.required and option.default is not None and not isinstance(option.default, Factory):
+        if is_plain(option.default) and option.default not in _UNSAID and not isinstance(option.default, Factory):
             properties[name] = {**properties[name], "default": plain(option.default)}
     return {
         "type": "object",
@@ -107,18 +108,19 @@ def _annotation(annotation: Any, registry: Registry, definitions: Schema) -> Sch
     alternatives = [member for member in members(annotation) if member is not types.NoneType]
     none: list[Schema] = [{"const": "none"}] if is_optional(annotation) else []
     if not holds_factory(annotation):
-        return _any([*(_leaf(member) for member in alternatives), *none])
-    chosen = [KIND_OF[typing.get_args(member)[0]] for member in alternatives if is_factory(member)]
-    for kind in chosen:
-        _define(kind, registry, definitions)
-    schemas = [_choice(chosen)] if chosen else []
-    for member in alternatives:
-        if not is_factory(member) and typing.get_origin(member) is dict:
-            item = _annotation(typing.get_args(member)[1], registry, definitions)
-            schemas.append({"type": "object", "additionalProperties": _any([item, {"const": "none"}])})
-        elif not is_factory(member):
-            schemas.append({"type": "array", "items": _annotation(typing.get_args(member)[0], registry, definitions)})
-    return _any([*schemas, *none])
+        leaves = [_leaf(member, definitions) for member in alternatives]
+        sayable = [leaf for leaf in leaves if leaf is not None]  # a tensor stands beside what a recipe can say
+        return _any([*sayable, *none]) if sayable else {}
+    chosen = kinds_of(annotation)
+    if chosen:
+        for kind in chosen:
+            _define(kind, registry, definitions)
+        return _any([_choice(chosen), *none])
+    in_table, item = container_of(annotation)
+    one = _annotation(item, registry, definitions)
+    if in_table:
+        return _any([{"type": "object", "additionalProperties": _any([one, {"const": "none"}])}, *none])
+    return _any([{"type": "array", "items": one}, *none])
 
 
 def _choice(chosen: list[Kind[Any]]) -> Schema:
@@ -129,8 +131,19 @@ def _any(schemas: list[Schema]) -> Schema:
     return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
 
 
-def _leaf(annotation: Any) -> Schema:
+def _leaf(annotation: Any, definitions: Schema) -> Schema | None:
+    """A plain value's schema; None for a type that only Python knows."""
     try:
-        return adapter(annotation).json_schema()
+        leaf = adapter(annotation).json_schema(ref_template="#/definitions/{model}")
     except (PydanticInvalidForJsonSchema, PydanticUserError):
-        return {}  # a type that only Python knows; the recipe check still looks at the value
+        return None
+    leaf = _draft_7(leaf)
+    definitions |= leaf.pop("$defs", {})
+    return leaf
+
+
+def _draft_7(schema: Any) -> Any:
+    """pydantic writes a newer dialect, which calls the items of a tuple otherwise."""
+    if isinstance(schema, dict):
+        return {"items" if key == "prefixItems" else key: _draft_7(value) for key, value in schema.items()}
+    return [_draft_7(item) for item in schema] if isinstance(schema, list) else schema

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
-from i2i.errors import CheckpointError
+from i2i.errors import CheckpointError, TrainingError
 
 FORMAT = 1
 RECIPE = "recipe.toml"
@@ -24,6 +26,7 @@ STATE = "state.json"
 WEIGHTS = "translator.safetensors"
 AVERAGE = "ema.safetensors"
 _NAME = re.compile(r"step-(\d+)")
+log = logging.getLogger("i2i")
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,9 @@ class Checkpoint:
         return {**found, **self.tensors(AVERAGE)} if averaged else found
 
 
-def write(folder: Path, step: int, files: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any], recipe: str) -> Path:
+def write(
+    folder: Path, step: int, files: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any], recipe: str
+) -> Path:
     """Writes a checkpoint that either stands whole or not at all.
 
     Args:
@@ -73,49 +78,90 @@ def write(folder: Path, step: int, files: Mapping[str, Mapping[str, Tensor]], st
         files: tensors by file name; empty ones are left out.
         state: what is not a tensor.
         recipe: the resolved recipe as TOML.
+
+    Raises:
+        TrainingError: it cannot be written; what stood before still stands.
     """
     final = folder / f"step-{step:07d}"
     beside = folder / f".{final.name}.part"
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
-    for name, tensors in files.items():
-        if tensors:
-            save_file({key: value.detach().contiguous().cpu() for key, value in tensors.items()}, beside / name)
-    (beside / RECIPE).write_text(recipe, encoding="utf-8")
-    (beside / STATE).write_text(json.dumps({"format": FORMAT, "step": step, **state}, indent=1), encoding="utf-8")
-    for path in [*beside.iterdir(), beside]:
-        _sync(path)
-    if final.exists():
-        shutil.rmtree(final)
-    os.replace(beside, final)
-    _sync(folder)
+    before = folder / f".{final.name}.old"
+    try:
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir(parents=True)
+        for name, tensors in files.items():
+            if tensors:
+                save_file({key: value.detach().contiguous().cpu() for key, value in tensors.items()}, beside / name)
+        (beside / RECIPE).write_text(recipe, encoding="utf-8")
+        sums = {path.name: _checksum(path) for path in beside.iterdir()}
+        text = json.dumps({"format": FORMAT, "step": step, "sha256": sums, **state}, indent=1)
+        (beside / STATE).write_text(text, encoding="utf-8")
+        for path in [*beside.iterdir(), beside]:
+            _sync(path)
+        if final.exists():
+            os.replace(final, before)
+        os.replace(beside, final)
+        _sync(folder)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise TrainingError(
+            f"the checkpoint of step {step} cannot be written to {folder}: {error}. Earlier ones stand; make room (or "
+            f"lower train.keep_last) and go on with --resume"
+        ) from error
+    shutil.rmtree(before, ignore_errors=True)
     return final
 
 
-def find(path: Path) -> Checkpoint:
-    """The newest checkpoint of a run folder, or the one that a checkpoint's own folder holds.
+def find(path: Path, needed: Collection[str] | None = None) -> Checkpoint:
+    """The newest sound checkpoint of a run folder, or the one that a checkpoint's own folder holds.
+
+    Args:
+        needed: files whose checksums must be right; all of them when None.
 
     Raises:
-        CheckpointError: there is none, or it is of a later format.
+        CheckpointError: there is none, it is damaged, or it is of a later format.
     """
     if not path.exists():
         raise CheckpointError(f"{path} does not exist; give a run folder or one of its checkpoints")
-    folder = path
-    if not (path / STATE).is_file():
-        steps = listed(path)
-        if not steps:
-            raise CheckpointError(
-                f"{path} holds no checkpoint: expected checkpoints/step-*/{STATE}, as `i2i train` and `i2i import` write them"
-            )
-        folder = steps[max(steps)]
+    if (path / STATE).is_file():
+        return _read(path, needed)
+    steps = listed(path)
+    if not steps:
+        raise CheckpointError(
+            f"{path} holds no checkpoint: expected checkpoints/step-*/{STATE}, as `i2i train` and `i2i import` write them"
+        )
+    problems = []
+    for step in sorted(steps, reverse=True):
+        try:
+            found = _read(steps[step], needed)
+        except CheckpointError as error:
+            problems.append(str(error))
+            continue
+        for problem in problems:
+            log.warning("%s; going back to step %d", problem, step)
+        return found
+    raise CheckpointError("\n".join(problems))
+
+
+def _read(folder: Path, needed: Collection[str] | None) -> Checkpoint:
     try:
         state = json.loads((folder / STATE).read_text(encoding="utf-8"))
-        step, version = int(state["step"]), int(state["format"])
+        version, sums = int(state["format"]), dict(state["sha256"])
+        if version > FORMAT:
+            raise CheckpointError(f"{folder} was written by a newer i2i: format {version}, expected {FORMAT}")
+        checked = {name: digest for name, digest in sums.items() if needed is None or name in needed}
+        damaged = [name for name, digest in checked.items() if _checksum(folder / name) != digest]
+        found = Checkpoint(folder, state)
+        _ = found.step
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{folder / STATE} cannot be read: {error}; use an older checkpoint") from error
-    if version > FORMAT:
-        raise CheckpointError(f"{folder} (step {step}) was written by a newer i2i: format {version}, expected {FORMAT}")
-    return Checkpoint(folder, state)
+        raise CheckpointError(f"{folder} is damaged: {type(error).__name__}: {error}") from error
+    if damaged:
+        raise CheckpointError(f"{folder} is damaged: {', '.join(damaged)} is not as it was written")
+    return found
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def listed(run: Path) -> dict[int, Path]:
@@ -164,12 +210,10 @@ def join_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor], plain: M
 
 
 def _sync(path: Path) -> None:
+    if path.is_dir() and os.name == "nt":
+        return  # Windows cannot open folders
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
-    except OSError:  # some file systems cannot sync a folder
-        pass
     finally:
         os.close(handle)
-
-

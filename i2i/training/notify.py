@@ -49,4 +49,6 @@ class Notifier:
                 self.failures[hook, implementation.plugin_name] += 1
                 count = self.failures[hook, implementation.plugin_name]
                 off = "; it is switched off for this run" if count >= LIMIT else ""
-                log.warning("%s failed in %s (%d of %d): %s: %s%s", name, hook, count, LIMIT, type(error).__name__, error, off)
+                log.warning(
+                    "%s failed in %s (%d of %d): %s: %s%s", name, hook, count, LIMIT, type(error).__name__, error, off
+                )

@@ -88,7 +88,9 @@ class Run:
         try:
             self.translator.load_state_dict(saved.weights())
             for phase, plain in saved.state["optimizers"].items():
-                checkpoint.join_optimizer(stepper.optimizers[phase], saved.tensors(f"optimizer-{phase}.safetensors"), plain)
+                checkpoint.join_optimizer(
+                    stepper.optimizers[phase], saved.tensors(f"optimizer-{phase}.safetensors"), plain
+                )
         except (RuntimeError, KeyError, ValueError) as error:
             raise CheckpointError(f"{saved.folder} does not fit the recipe beside it: {error}") from error
         if stepper.ema is not None:

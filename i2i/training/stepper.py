@@ -137,9 +137,7 @@ class Stepper:
     def _placed(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
         dtype = torch.float64 if self.recipe.train.precision == "fp64" else torch.float32
         device = self.accelerator.device
-        return {
-            domain: images[domain].to(device, dtype, non_blocking=True) for domain in self.translator.domains
-        }
+        return {domain: images[domain].to(device, dtype, non_blocking=True) for domain in self.translator.domains}
 
     def _set_rates(self) -> None:
         factor = self.schedule(self.step_number)

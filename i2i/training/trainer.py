@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor
 
 from i2i.data.loader import make_loader
@@ -48,17 +49,16 @@ def train(
     accelerator = make_accelerator(recipe.train.precision)
     dataset = recipe.data(seed=recipe.train.seed)
     run = Run(folder, recipe, Stepper(recipe, accelerator), dataset)
-    if resume is None:
-        _claim(folder, accelerator.is_main_process)
-    else:
-        run.load(resume)
-    if accelerator.is_main_process:
-        _write_recipe(run)
-    accelerator.wait_for_everyone()
-    with _stop_signals() as stop, Notifier(plugins or default_plugins(), [*extras]) as notify:
-        notify("training_started", run=run)
-        _loop(run, notify, stop)
-        notify("training_finished", run=run)
+    with _claimed(folder, resume, accelerator.is_main_process):
+        if resume is not None:
+            run.load(resume)
+        if accelerator.is_main_process:
+            _write_recipe(run)
+        accelerator.wait_for_everyone()
+        with _stop_signals() as stop, Notifier(plugins or default_plugins(), [*extras]) as notify:
+            notify("training_started", run=run)
+            _loop(run, notify, stop)
+            notify("training_finished", run=run)
     return run
 
 
@@ -142,12 +142,23 @@ def _note_skipped(run: Run, micro: list[dict[str, Any]]) -> None:
                 log.warning("skipped %s: %s", path, reason)
 
 
-def _claim(folder: Path, main: bool) -> None:
-    """Makes sure that no earlier run is written over."""
-    if main and checkpoint.listed(folder):
+@contextmanager
+def _claimed(folder: Path, resume: checkpoint.Checkpoint | None, main: bool) -> Iterator[None]:
+    """Makes sure that no earlier run is written over, and that no other process works in the folder."""
+    if not main:
+        yield
+        return
+    if resume is None and checkpoint.listed(folder):
         raise CheckpointError(
             f"{folder} holds a run already: go on with --resume {folder}, or choose another folder with --output"
         )
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        with lock:
+            yield
+    except Timeout as error:
+        raise CheckpointError(f"{folder} is being trained by another process; wait for it or stop it first") from error
 
 
 def _write_recipe(run: Run) -> None:
@@ -178,5 +189,3 @@ def _stop_signals() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-

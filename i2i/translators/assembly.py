@@ -6,6 +6,7 @@ from typing import cast
 
 import torch
 from torch import nn
+from torch._subclasses import fake_tensor  # no public name yet; meta tensors have no device, which some losses ask for
 
 from i2i.errors import I2IError
 from i2i.factory import BuildError
@@ -16,6 +17,15 @@ from i2i.recipe.wiring import Call
 from i2i.translators.outputs import Batch
 from i2i.translators.translator import Translator
 
+_INCONCLUSIVE = (
+    NotImplementedError,
+    fake_tensor.DataDependentOutputException,
+    fake_tensor.DynamicOutputShapeException,
+    fake_tensor.UnsupportedFakeTensorException,
+    fake_tensor.UnsupportedOperatorException,
+)
+"""What is raised where values are looked at, which a rehearsal has none of: no sign of a mistake in the recipe."""
+
 
 def build(recipe: Recipe) -> Translator:
     """The recipe's translator with its losses, its weights drawn from the recipe's seed.
@@ -24,27 +34,13 @@ def build(recipe: Recipe) -> Translator:
         RecipeError: a component refused its options.
     """
     torch.manual_seed(seed_of(recipe.train.seed, "weights"))
-    return assemble(recipe)
-
-
-def assemble(recipe: Recipe) -> Translator:
-    """As `build`, with weights drawn from torch's own generator as it stands."""
-    try:
-        translator = recipe.translator(image_size=recipe.image_size)
-        if not isinstance(translator, Translator):
-            message = f"{recipe.translator.name!r} does not extend i2i.translators.translator.Translator"
-            raise BuildError(recipe.translator, "type", message)
-        losses = {name: (cast(nn.Module, plan.factory()), plan.calls) for name, plan in recipe.losses.items()}
-    except BuildError as error:
-        raise recipe.source.error([_built(recipe, error)]) from error
-    translator.wire(losses)
-    return translator
+    return _assembled(recipe)
 
 
 def count_parameters(recipe: Recipe) -> dict[str, int]:
     """Parameters of each trained part, counted without making them."""
-    with torch.device("meta"):
-        translator = assemble(recipe)
+    with _without_memory():
+        translator = _assembled(recipe)
     names = dict.fromkeys(name for part in translator.phases.values() for name in part)
     return {name: sum(p.numel() for p in translator.get_submodule(name).parameters()) for name in names}
 
@@ -55,39 +51,64 @@ def rehearse(recipe: Recipe) -> None:
     Raises:
         RecipeError: components that refuse their options, a loss whose inputs share no domain, shapes that do not fit.
     """
-    with torch.device("meta"):
-        translator = assemble(recipe)
-        try:
-            images = {domain: torch.empty(1, 3, recipe.image_size, recipe.image_size) for domain in translator.domains}
-        except RuntimeError as error:
-            raise recipe.source.error([recipe.source.problem(("data", "size"), f"too large: {error}")]) from error
-    batch = Batch(images)
     problems: dict[str, Problem] = {}
-    for phase in translator.phases:
-        for name, call in translator._calls(phase):
-            message = _try(translator, batch, phase, name, call)
-            if message:  # networks that do not fit make every loss fail alike: the first one says it
-                problems.setdefault(message, recipe.source.problem(("losses", name), message))
+    try:
+        with _without_memory():
+            translator = _assembled(recipe)
+            batch = Batch(_images(recipe, translator))
+            for phase in translator.phases:
+                for name, call in translator._calls(phase):
+                    message = _try(translator, batch, phase, name, call)
+                    if message:  # networks that do not fit make every loss fail alike: the first one says it
+                        problems.setdefault(message, recipe.source.problem(("losses", name), message))
+    except _INCONCLUSIVE:
+        return
     if problems:
         raise recipe.source.error(list(problems.values()))
 
 
-def _built(recipe: Recipe, error: BuildError) -> Problem:
+def _without_memory() -> fake_tensor.FakeTensorMode:
+    return fake_tensor.FakeTensorMode(allow_non_fake_inputs=True)
+
+
+def _assembled(recipe: Recipe) -> Translator:
+    try:
+        translator = recipe.translator(image_size=recipe.image_size)
+        if not isinstance(translator, Translator):
+            raise BuildError(recipe.translator, "", "does not extend i2i.translators.translator.Translator")
+        losses = {name: (cast(nn.Module, plan.factory()), plan.calls) for name, plan in recipe.losses.items()}
+    except BuildError as error:
+        if isinstance(error.__cause__, _INCONCLUSIVE):
+            raise error.__cause__ from None
+        raise recipe.source.error([_problem(recipe, error)]) from error
+    translator.wire(losses)
+    return translator
+
+
+def _images(recipe: Recipe, translator: Translator) -> dict[str, torch.Tensor]:
+    size = recipe.image_size
+    try:
+        return {domain: torch.empty(1, 3, size, size) for domain in translator.domains}
+    except RuntimeError as error:
+        raise recipe.source.error([recipe.source.problem(("data", "size"), f"too large: {error}")]) from error
+
+
+def _problem(recipe: Recipe, error: BuildError) -> Problem:
     factory = error.factory
-    inside = bool(error.option) and (*factory.path, error.option) in recipe.source.origins
-    path = (*factory.path, error.option) if inside else factory.path
-    return recipe.source.problem(path, error.message if inside else str(error))
+    if error.option in factory.options:
+        return recipe.source.problem((*factory.path, error.option), error.message)
+    return recipe.source.problem(factory.path, str(error))
 
 
 def _try(translator: Translator, batch: Batch, phase: str, name: str, call: Call) -> str | None:
     try:
         translator._call(name, call, translator._enter(batch, phase))
-    except NotImplementedError:
-        return None  # an operation without a meta kernel says nothing about the recipe
+    except _INCONCLUSIVE:
+        return None
     except I2IError as error:
         return str(error).removeprefix(f"losses.{name}: ")
-    except Exception as error:  # a stranger's loss may raise anything; training would raise it too
-        if "meta" in str(error):
-            return None  # it looks at values, which tensors without memory do not have
-        return f"{type(error).__name__}: {error}"
+    except Exception as error:  # a stranger's loss may raise anything, and training would meet it too
+        if "tensor subclass" in str(error):
+            return None  # it hands tensors to NumPy, which needs their values
+        return f"cannot be computed: {type(error).__name__}: {' '.join(str(error).split())}"
     return None

@@ -32,7 +32,8 @@ def trained(tiny: Settings, tmp_path: Path) -> Path:
 
 
 def test_a_run_folder_holds_all_that_is_needed(trained: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert sorted(path.name for path in trained.iterdir()) == ["checkpoints", "log.jsonl", "recipe.toml", "samples"]
+    seen = sorted(path.name for path in trained.iterdir() if not path.name.startswith("."))
+    assert seen == ["checkpoints", "log.jsonl", "recipe.toml", "samples"]
     assert [path.name for path in sorted((trained / "samples").iterdir())] == ["step-0000001.png", "step-0000002.png"]
     files = sorted(path.name for path in checkpoint.listed(trained)[2].iterdir())
     assert files == [
@@ -68,7 +69,9 @@ def test_default_folders_never_collide(tiny: Settings, tmp_path: Path, monkeypat
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["quickstart", "quickstart-2"]
 
 
-@pytest.mark.parametrize("arguments", [["train"], ["train", "quickstart", "--resume", "x"], ["train", "--resume", "x", "--output", "y"]])
+@pytest.mark.parametrize(
+    "arguments", [["train"], ["train", "quickstart", "--resume", "x"], ["train", "--resume", "x", "--output", "y"]]
+)
 def test_usage_mistakes_have_status_2(arguments: list[str]) -> None:
     assert run(arguments) == 2
 
@@ -125,7 +128,10 @@ def test_folders_and_files_are_translated(trained: Path, tmp_path: Path, capsys:
     single = picture(tmp_path / "single.webp")
     output = tmp_path / "out"
     capsys.readouterr()
-    assert run(["translate", str(trained), str(tmp_path / "album"), str(single), "--output", str(output), "--heatmap"]) == 0
+    assert (
+        run(["translate", str(trained), str(tmp_path / "album"), str(single), "--output", str(output), "--heatmap"])
+        == 0
+    )
     said = capsys.readouterr()
     assert said.out == f"4 translated to b in {output}, 1 skipped\n"
     assert "skipped " in said.err
@@ -141,7 +147,16 @@ def test_folders_and_files_are_translated(trained: Path, tmp_path: Path, capsys:
 
 def test_side_by_side(trained: Path, tmp_path: Path) -> None:
     single = picture(tmp_path / "one.png", 32, 32)
-    arguments = ["translate", str(trained), str(single), "--output", str(tmp_path / "out"), "--side-by-side", "--to", "a"]
+    arguments = [
+        "translate",
+        str(trained),
+        str(single),
+        "--output",
+        str(tmp_path / "out"),
+        "--side-by-side",
+        "--to",
+        "a",
+    ]
     assert run(arguments) == 0
     with Image.open(tmp_path / "out" / "one.png") as made, Image.open(single) as source:
         assert made.size == (64, 32)
@@ -164,7 +179,7 @@ def test_batches_change_nothing(trained: Path, tmp_path: Path) -> None:
     [
         (["nowhere.png"], "error: nowhere.png does not exist; give pictures or folders of pictures"),
         (["--to", "c"], "error: no domain 'c'; domains: a, b"),
-        (["--size", "big"], 'expected a number of pixels from 8 on, or "original", got \'big\''),
+        (["--size", "big"], "expected a number of pixels from 8 on, or \"original\", got 'big'"),
         (["--device", "cuda:99"], "error: --device cuda:99: not to be had here"),
     ],
 )

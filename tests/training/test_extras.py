@@ -66,7 +66,9 @@ def test_a_failing_extra_never_stops_training(
 
 def test_a_loss_that_is_no_number_stops_the_run(tiny: dict[str, object], tmp_path: Path) -> None:
     recipe = Recipe.read("quickstart", tiny | {"optimizers.generator.lr": 1e30, "train.checkpoint_every": 1})
-    with pytest.raises(TrainingError, match=r"step \d: .*generator/.* is no longer a number. The last checkpoint stands"):
+    with pytest.raises(
+        TrainingError, match=r"step \d: .*generator/.* is no longer a number. The last checkpoint stands"
+    ):
         train(recipe, tmp_path / "run")
     assert max(checkpoint.listed(tmp_path / "run")) >= 1
 

@@ -96,9 +96,10 @@ def test_three_float64_steps_are_the_official_ones(golden: Path, variant: str, m
     error = sum((weights[name] - end[name].double()).square().sum() for name in end) ** 0.5
     assert error / moved <= 1e-6
     for name in end:
-        assert torch.linalg.vector_norm(weights[name] - end[name]) <= 1e-6 * torch.linalg.vector_norm(
-            end[name].double() - start[name].double()
-        ) + 1e-12, name
+        assert (
+            torch.linalg.vector_norm(weights[name] - end[name])
+            <= 1e-6 * torch.linalg.vector_norm(end[name].double() - start[name].double()) + 1e-12
+        ), name
 
 
 @pytest.mark.parametrize("variant", ["light", "full"])
