@@ -81,6 +81,7 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
 
 @hookimpl
 def register_components(registry: PluginRegistry) -> None:
+    """All of the table above."""
     for kind, components in COMPONENTS.items():
         for name, target in components.items():
             registry.add(kind, name, target)
@@ -95,6 +96,7 @@ def recipe_folders() -> Path:
 
 @hookimpl
 def register_commands(cli: click.Group) -> None:
+    """The commands of `i2i`."""
     from i2i.cli import components, importing, recipes, train, translate  # commands are needed on the command line only
 
     for command in (

@@ -98,8 +98,8 @@ class Loaded:
         if fixed is not None:
             if size not in (None, fixed):
                 raise I2IError(
-                    f"this translator is bound to {fixed} x {fixed} pixels: its generator's weights depend on the size. "
-                    f"Leave the size away, or train a generator with light = true, which takes any size"
+                    f"this translator is bound to {fixed} x {fixed} pixels: its generator's weights depend on the "
+                    f"size. Leave the size away, or train a generator with light = true, which takes any size"
                 )
             return eval_transform(image, fixed, resample)
         short = min(image.size) if size == "original" else int(size or self.recipe.image_size)

@@ -95,6 +95,10 @@ class Registry:
         Raises:
             RegistryError: one of these is something else, or the name is taken: both plugins are named.
         """
+        self._entries[kind.name, name] = self.entry(kind, name, component, plugin)
+
+    def entry(self, kind: Kind[Any], name: str, component: Any, plugin: str) -> Entry:
+        """What `add` would register; raises as it does."""
         if not isinstance(kind, Kind):
             raise RegistryError(f"expected a kind such as i2i.NORM, got {kind!r} for {name!r} of plugin {plugin!r}")
         what = f"{kind} {name!r} of plugin {plugin!r}"
@@ -110,7 +114,7 @@ class Registry:
                 f"{kind} {name!r} is registered twice: by plugin {taken.plugin!r} and by plugin {plugin!r}. "
                 f"Rename one of them, or load only one with I2I_PLUGINS."
             )
-        self._entries[kind.name, name] = Entry(kind, name, component, plugin)
+        return Entry(kind, name, component, plugin)
 
     def get(self, kind: Kind[Any], name: str) -> Entry:
         """The entry of a name, or of a class named in full inside one of the kind's namespaces.
@@ -167,9 +171,8 @@ class PluginRegistry:
 
     def add(self, kind: Kind[Any], name: str, component: Any) -> None:
         """Registers a component; see `Registry.add`."""
+        self._registry.entry(kind, name, component, self._plugin)
         self._staged.add(kind, name, component, plugin=self._plugin)
-        if (kind, name) in self._registry:
-            self._registry.add(kind, name, component, plugin=self._plugin)  # raises, and names both plugins
 
     def commit(self) -> None:
         for entry in self._staged:

@@ -119,7 +119,7 @@ def test_a_missing_or_damaged_run_says_so(run: Path, tmp_path: Path) -> None:
         i2i.load(tmp_path / "empty")
     weights = checkpoint.listed(run)[0] / checkpoint.WEIGHTS
     weights.write_bytes(weights.read_bytes()[:5000])
-    with pytest.raises(CheckpointError, match="is damaged: translator.safetensors is not as it was written"):
+    with pytest.raises(CheckpointError, match=r"is damaged: translator\.safetensors is not as it was written"):
         i2i.load(run)
     weights.unlink()
     with pytest.raises(CheckpointError, match="is damaged: FileNotFoundError"):

@@ -59,9 +59,9 @@ def train(recipe: str | None, output: Path | None, resume: Path | None, settings
         folder = saved.folder.parent.parent
         checked = Recipe.read(folder / checkpoint.RECIPE, settings)
         newest = max(checkpoint.listed(folder))
-        if newest > saved.step:
+        if resume.resolve() != folder.resolve() and newest > saved.step:  # an old checkpoint was asked for by its name
             raise CheckpointError(
-                f"{folder} has checkpoints up to step {newest}; to go on from step {saved.step}, move the later ones away"
+                f"{folder} has checkpoints up to step {newest}; to go on from {saved.step}, move the later ones away"
             )
         if saved.step >= checked.train.steps:
             raise CheckpointError(

@@ -134,10 +134,10 @@ def _any(schemas: list[Schema]) -> Schema:
 def _leaf(annotation: Any, definitions: Schema) -> Schema | None:
     """A plain value's schema; None for a type that only Python knows."""
     try:
-        leaf = adapter(annotation).json_schema(ref_template="#/definitions/{model}")
+        written = adapter(annotation).json_schema(ref_template="#/definitions/{model}")
     except (PydanticInvalidForJsonSchema, PydanticUserError):
         return None
-    leaf = _draft_7(leaf)
+    leaf: Schema = _draft_7(written)
     definitions |= leaf.pop("$defs", {})
     return leaf
 

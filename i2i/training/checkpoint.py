@@ -127,7 +127,7 @@ def find(path: Path, needed: Collection[str] | None = None) -> Checkpoint:
     steps = listed(path)
     if not steps:
         raise CheckpointError(
-            f"{path} holds no checkpoint: expected checkpoints/step-*/{STATE}, as `i2i train` and `i2i import` write them"
+            f"{path} holds no checkpoint: expected checkpoints/step-*/{STATE}, as `i2i train` writes them"
         )
     problems = []
     for step in sorted(steps, reverse=True):

@@ -40,7 +40,8 @@ def make_accelerator(precision: str, **more: Any) -> Accelerator:
     cpu = not torch.accelerator.is_available()
     accelerator = Accelerator(mixed_precision=MIXED[precision], kwargs_handlers=[ddp], cpu=cpu, **more)
     if precision == "fp16" and accelerator.scaler is None:
-        raise OptionError("train.precision", f"fp16 needs gradient scaling, which {accelerator.device} lacks; use bf16")
+        message = f"fp16 needs gradient scaling, which {accelerator.device} lacks; use bf16"
+        raise OptionError("train.precision", message)
     return accelerator
 
 

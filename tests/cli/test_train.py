@@ -208,3 +208,25 @@ def test_an_official_checkpoint_is_imported(golden: Path, tmp_path: Path, capsys
     assert run(["translate", str(tmp_path / "run"), str(single), "--output", str(tmp_path / "out")]) == 0
     assert run(["import", "ugatit-pytorch", str(file), "--output", str(tmp_path / "run")]) == 2
     assert "holds a run already; choose another folder" in capsys.readouterr().err
+
+
+def test_a_damaged_newest_checkpoint_does_not_end_a_run(
+    tiny: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "run"
+    settings = tiny | {"train.steps": 3, "train.checkpoint_every": 1}
+    assert run(["train", "quickstart", "--output", str(folder), *flags(settings)]) == 0
+    (checkpoint.listed(folder)[3] / checkpoint.WEIGHTS).write_bytes(b"")
+    assert run(["train", "--resume", str(folder)]) == 0
+    assert caplog.messages[0].endswith("is not as it was written; going back to step 2")
+    assert checkpoint.find(folder).step == 3
+
+
+def test_an_old_checkpoint_is_not_gone_on_from_silently(
+    tiny: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    settings = tiny | {"train.steps": 2, "train.checkpoint_every": 1}
+    assert run(["train", "quickstart", "--output", str(folder), *flags(settings)]) == 0
+    assert run(["train", "--resume", str(folder / "checkpoints" / "step-0000001")]) == 2
+    assert "has checkpoints up to step 2; to go on from 1, move the later ones away" in capsys.readouterr().err

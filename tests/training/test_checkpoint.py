@@ -80,27 +80,27 @@ def test_a_later_format_is_refused(tmp_path: Path) -> None:
 
 def test_a_write_that_fails_leaves_what_stood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, 1)
-    calls = {"count": 0}
+    calls = {"count": 0, "fails at": 0}
     for name in ("fsync", "replace"):
         original = getattr(os, name)
 
         def failing(*arguments: object, original: object = original) -> object:
             calls["count"] += 1
-            if calls["count"] == fails_at:
+            if calls["count"] == calls["fails at"]:
                 raise OSError(28, "No space left on device")
             assert callable(original)
             return original(*arguments)
 
         monkeypatch.setattr(os, name, failing)
     for fails_at in range(1, 6):
-        calls["count"] = 0
+        calls |= {"count": 0, "fails at": fails_at}
         with pytest.raises(
             TrainingError, match=r"step 2 cannot be written to .*: .*No space left .* Earlier ones stand"
         ):
             write(tmp_path, 2)
         assert sorted(checkpoint.listed(tmp_path)) == [1]
         assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-0000001"]
-    fails_at = 0
+    calls |= {"count": 0, "fails at": 0}
     write(tmp_path, 2)
     assert checkpoint.find(tmp_path).step == 2
 

@@ -97,7 +97,7 @@ def test_rho_stays_between_zero_and_one(tiny: dict[str, object]) -> None:
     stepper.step(images(1))
     rho = {name: value for name, value in stepper.translator.state_dict().items() if name.endswith("rho")}
     assert len(rho) == 2 * (2 + 2)
-    assert all(0 <= float(value.min()) and float(value.max()) <= 1 for value in rho.values())
+    assert all(float(value.min()) >= 0 and float(value.max()) <= 1 for value in rho.values())
     assert any(float(value.min()) == 0 for value in rho.values())
 
 
