@@ -41,15 +41,22 @@ if TYPE_CHECKING:
     from i2i.recipe.recipe import Recipe
     from i2i.training.stepper import Stepper
     from i2i.training.trainer import train
+    from i2i.translators.outputs import Batch, GANOutputs, Outputs, per_phase
+    from i2i.translators.translator import Translator
 
 __version__ = "0.1.0"
 
 # These import torch, which takes seconds, so they are imported when first asked for.
 _LAZY = {
+    "Batch": "i2i.translators.outputs",
+    "GANOutputs": "i2i.translators.outputs",
     "Loaded": "i2i.inference",
+    "Outputs": "i2i.translators.outputs",
     "Recipe": "i2i.recipe.recipe",
     "Stepper": "i2i.training.stepper",
+    "Translator": "i2i.translators.translator",
     "load": "i2i.inference",
+    "per_phase": "i2i.translators.outputs",
     "train": "i2i.training.trainer",
 }
 
@@ -72,8 +79,10 @@ __all__ = [
     "AdaptiveNorm",
     "Attended",
     "Attention",
+    "Batch",
     "Discriminator",
     "Factory",
+    "GANOutputs",
     "Generator",
     "I2IError",
     "Imported",
@@ -81,11 +90,14 @@ __all__ = [
     "Loaded",
     "Norm",
     "OptionError",
+    "Outputs",
     "Recipe",
     "Stepper",
     "Translation",
+    "Translator",
     "hookimpl",
     "load",
+    "per_phase",
     "train",
 ]
 

@@ -120,6 +120,9 @@ class Augmentation(Protocol):
 class Metric(Protocol):
     """Compares images [B, 3, H, W] in [-1, 1] with their targets; one figure for all of them."""
 
+    better: str
+    """`lower` or `higher`."""
+
     def __call__(self, image: Tensor, target: Tensor) -> float: ...
 
 

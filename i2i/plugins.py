@@ -158,7 +158,7 @@ class Plugins:
         hooks = self.manager.get_hookcallers(module)
         if not hooks:
             raise RegistryError("it implements no hook; are its functions marked with @i2i.hookimpl?")
-        known = [name for name in vars(hookspecs) if getattr(self.manager.hook, name, None)]
+        known = [name for name in vars(hookspecs) if self.manager.parse_hookspec_opts(hookspecs, name)]
         for hook in hooks:
             if not hook.has_spec():
                 raise RegistryError(f"no hook {hook.name!r}.{did_you_mean(hook.name, known)} Hooks: {', '.join(known)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -51,13 +52,12 @@ def train(recipe: str | None, output: Path | None, resume: Path | None, settings
     from i2i.training.samples import Samples
     from i2i.training.trackers import Trackers
     from i2i.training.trainer import train as run_training
-    from i2i.translators.assembly import rehearse
 
     saved = None
     if resume is not None:
         saved = checkpoint.find(resume)
         folder = saved.folder.parent.parent
-        checked = Recipe.read(folder / checkpoint.RECIPE, settings)
+        checked = replace(Recipe.read(folder / checkpoint.RECIPE, settings), name=saved.state["recipe"])
         newest = max(checkpoint.listed(folder))
         if resume.resolve() != folder.resolve() and newest > saved.step:  # an old checkpoint was asked for by its name
             raise CheckpointError(
@@ -71,10 +71,9 @@ def train(recipe: str | None, output: Path | None, resume: Path | None, settings
         assert recipe is not None
         checked = Recipe.read(recipe, settings)
         folder = output or free_folder(checked.name)
-    rehearse(checked)
     console = Console()
     try:
-        run = run_training(checked, folder, saved, [console, HiddenPairs(), Trackers(), Samples(), JSONLines()])
+        run = run_training(checked, folder, saved, [HiddenPairs(), Trackers(), Samples(), JSONLines(), console])
     finally:
         console.close()
     from i2i.cli import INTERRUPTED

@@ -13,10 +13,13 @@ from annotated_types import Ge
 from PIL import Image
 from torch import Tensor
 
+from i2i.contracts import Augmentation
+from i2i.data.augmentation import augmented
 from i2i.data.images import UnreadableImage, check_folder, find_images, read_image
 from i2i.data.order import epoch_order
 from i2i.data.transforms import Resample, eval_transform, train_transform
 from i2i.errors import DataError, OptionError
+from i2i.factory import Factory
 
 # What the folders of published data sets are called: training, then test; {D} is A or B, {d} is a or b.
 _LAYOUTS = (
@@ -49,6 +52,7 @@ class Folders:
         load_size: side to which a picture is resized before the random crop; `size + 30` if not given, as in U-GAT-IT.
         flip: whether half the training pictures are mirrored left to right.
         resample: Pillow's filter for resizing.
+        augment: what else happens to a training picture, such as `{ type = "kornia.augmentation.ColorJiggle", hue = 0.1 }`.
         seed: of order and augmentation, >= 0.
 
     Raises:
@@ -69,8 +73,10 @@ class Folders:
         load_size: int | None = None,
         flip: bool = True,
         resample: Resample = "bilinear",
+        augment: tuple[Factory[Augmentation], ...] = (),
         seed: int = 0,
     ) -> None:
+        self.augment = [build() for build in augment]
         self.size, self.flip, self.resample, self.seed = size, flip, resample, seed
         self.load_size = size + 30 if load_size is None else load_size
         if self.load_size < size:
@@ -103,7 +109,8 @@ class Folders:
             index, image = next(self._readable(self.train[domain], indices, skipped))
             # A fresh generator for each sample: one that lives on would depend on what this process drew before.
             random = Random(f"{self.seed} {domain} {epoch} {index}")
-            sample[domain] = train_transform(image, random, self.size, self.load_size, self.flip, self.resample)
+            picture = train_transform(image, random, self.size, self.load_size, self.flip, self.resample)
+            sample[domain] = augmented(picture, self.augment, random.getrandbits(63))
         return sample | {"skipped": skipped}
 
     def preview(self, count: int) -> dict[str, Tensor]:

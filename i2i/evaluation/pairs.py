@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from i2i.evaluation.pairwise import PSNR, SSIM, L1Distance
 from i2i.hookspecs import hookimpl
+from i2i.kinds import METRIC
+from i2i.plugins import default_registry
 from i2i.training.console import say
 from i2i.training.run import Run
 
@@ -14,7 +15,7 @@ COUNT = 64
 
 
 class HiddenPairs:
-    """Compares translations with their true counterparts, where the data set has them (`pairs(count)`)."""
+    """Compares translations with their true counterparts by every registered metric, where the data set has `pairs`."""
 
     @hookimpl
     def training_finished(self, run: Run) -> None:
@@ -23,9 +24,12 @@ class HiddenPairs:
         pairs = run.dataset.pairs(COUNT)
         made = translated(run, pairs["a"], "b")
         say(f"against {COUNT} hidden pairs, a to b (in brackets: copying the input):")
-        for metric in (L1Distance(), PSNR(), SSIM()):
+        registry = default_registry()
+        for name in registry.names(METRIC):
+            metric = METRIC(name)()
             copied, reached = metric(pairs["a"], pairs["b"]), metric(made, pairs["b"])
-            say(f"  {type(metric).__name__} {reached:.3f} ({copied:.3f}; {metric.better} is better)")
+            run.figures[name], run.figures[f"{name} of the input"] = reached, copied
+            say(f"  {name} {reached:.3f} ({copied:.3f}; {metric.better} is better)")
 
 
 @torch.no_grad()

@@ -52,7 +52,8 @@ class JSONLines:
 
     @hookimpl
     def training_finished(self, run: Run) -> None:
-        self._write(event="stopped" if run.interrupted else "finished", step=run.step, skipped=run.skipped)
+        event = "stopped" if run.interrupted else "finished"
+        self._write(event=event, step=run.step, skipped=run.skipped, figures=run.figures)
         if self.file is not None:
             self.file.close()
             self.file = None

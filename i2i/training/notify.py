@@ -14,7 +14,9 @@ log = logging.getLogger("i2i")
 
 
 class Notifier:
-    """Calls a hook in every plugin; one that has failed `LIMIT` times in a hook is no longer called there.
+    """Calls a hook in every plugin, the run's extras last and in their order.
+
+    An implementation that has failed `LIMIT` times is no longer called.
 
     Args:
         plugins: the process's plugins.
@@ -35,20 +37,18 @@ class Notifier:
             self.plugins.manager.unregister(extra)
 
     def __call__(self, hook: str, **arguments: Any) -> None:
-        for implementation in reversed(getattr(self.plugins.hook, hook).get_hookimpls()):
-            name = implementation.plugin_name
-            if not self.plugins.manager.get_name(implementation.plugin) or self.failures[hook, name] >= LIMIT:
+        for implementation in list(getattr(self.plugins.hook, hook).get_hookimpls()):
+            own = implementation.plugin in self.extras
+            name = type(implementation.plugin).__name__ if own else implementation.plugin_name
+            if self.failures[hook, name] >= LIMIT:
                 continue
-            if implementation.plugin in self.extras:
-                name = type(implementation.plugin).__name__
             try:
                 implementation.function(*(arguments[argument] for argument in implementation.argnames))
             except I2IError:
                 raise
             except Exception as error:  # whatever it is, a run of days is worth more than an extra
-                self.failures[hook, implementation.plugin_name] += 1
-                count = self.failures[hook, implementation.plugin_name]
+                self.failures[hook, name] += 1
+                count = self.failures[hook, name]
                 off = "; it is switched off for this run" if count >= LIMIT else ""
-                log.warning(
-                    "%s failed in %s (%d of %d): %s: %s%s", name, hook, count, LIMIT, type(error).__name__, error, off
-                )
+                what = f"{type(error).__name__}: {error}{off}"
+                log.warning("%s failed in %s (%d of %d): %s", name, hook, count, LIMIT, what)

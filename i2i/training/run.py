@@ -25,7 +25,10 @@ class Run:
         recipe: what is trained.
         stepper: translator, optimizers, device.
         dataset: where the images come from.
-        skipped: pictures that could not be read, with the reason.
+        start: step that it began or went on from.
+        skipped: pictures that could not be read, a sentence each.
+        figures: what evaluations at the end have found.
+        interrupted: whether it was asked to stop.
     """
 
     folder: Path
@@ -33,7 +36,8 @@ class Run:
     stepper: Stepper
     dataset: Any
     start: int = 0
-    skipped: dict[str, str] = field(default_factory=dict)
+    skipped: list[str] = field(default_factory=list)
+    figures: dict[str, float] = field(default_factory=dict)
     interrupted: bool = False
 
     @property
@@ -88,9 +92,10 @@ class Run:
         try:
             self.translator.load_state_dict(saved.weights())
             for phase, plain in saved.state["optimizers"].items():
-                checkpoint.join_optimizer(
-                    stepper.optimizers[phase], saved.tensors(f"optimizer-{phase}.safetensors"), plain
-                )
+                optimizer = stepper.optimizers[phase]
+                checkpoint.join_optimizer(optimizer, saved.tensors(f"optimizer-{phase}.safetensors"), plain)
+                for group in optimizer.param_groups:  # what the recipe says now counts, such as another weight decay
+                    group.update(self.recipe.optimizers[phase].options)
         except (RuntimeError, KeyError, ValueError) as error:
             raise CheckpointError(f"{saved.folder} does not fit the recipe beside it: {error}") from error
         if stepper.ema is not None:

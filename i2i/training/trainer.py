@@ -24,13 +24,14 @@ from i2i.training import checkpoint
 from i2i.training.notify import Notifier
 from i2i.training.run import Run
 from i2i.training.stepper import Stepper, make_accelerator
+from i2i.translators.assembly import rehearse
 
 log = logging.getLogger("i2i")
 
 
 def train(
     recipe: Recipe,
-    folder: Path,
+    folder: str | Path,
     resume: checkpoint.Checkpoint | None = None,
     extras: Sequence[Any] = (),
     plugins: Plugins | None = None,
@@ -43,9 +44,12 @@ def train(
         extras: objects with hook implementations, such as a progress bar.
 
     Raises:
+        RecipeError: the recipe's components do not work together.
         CheckpointError: the folder holds another run, or the checkpoint does not fit.
         TrainingError: a loss is no longer a number.
     """
+    folder = Path(folder)
+    rehearse(recipe)
     accelerator = make_accelerator(recipe.train.precision)
     dataset = recipe.data(seed=recipe.train.seed)
     run = Run(folder, recipe, Stepper(recipe, accelerator), dataset)
@@ -136,10 +140,9 @@ def _check_finite(terms: dict[str, Tensor], step: int) -> None:
 def _note_skipped(run: Run, micro: list[dict[str, Any]]) -> None:
     for batch in micro:
         for line in batch.get("skipped", ()):
-            path, _, reason = str(line).partition(": ")
-            if path not in run.skipped:
-                run.skipped[path] = reason
-                log.warning("skipped %s: %s", path, reason)
+            if line not in run.skipped:
+                run.skipped.append(line)
+                log.warning("skipped: %s", line)
 
 
 @contextmanager
