@@ -114,9 +114,7 @@ def test_a_plugin_that_cannot_be_imported_is_skipped_and_said(install: Install, 
     assert (kinds.NORM, "pono") in plugins.registry
     with pytest.raises(RegistryError) as caught:
         plugins.registry.get(kinds.NORM, "pond")
-    assert str(caught.value).endswith(
-        f"It may belong to a plugin that failed to load: broken of i2i-broken ({reason})"
-    )
+    assert str(caught.value).endswith(f"It may belong to a plugin that failed to load: broken of i2i-broken ({reason})")
 
 
 def test_an_interrupt_while_loading_is_not_the_plugins() -> None:
@@ -297,7 +295,9 @@ def test_a_plugin_adds_commands_and_may_do_so_again() -> None:
 
 def test_commands_that_clash_are_said_and_none_of_them_added(caplog: pytest.LogCaptureFixture) -> None:
     cli = click.Group()
-    plugins = Plugins({"one": commands(hello="one"), "two": commands(bye="two", hello="two"), "three": commands(train="3")})
+    plugins = Plugins(
+        {"one": commands(hello="one"), "two": commands(bye="two", hello="two"), "three": commands(train="3")}
+    )
     plugins.register_commands(cli)
     assert cli.commands["train"].callback is not None
     assert cli.commands["train"].callback.__module__ == "i2i.cli.train"

@@ -90,9 +90,7 @@ def test_a_kind_is_an_object_not_its_name(registry: Registry) -> None:
 
 
 def test_an_unknown_name_gets_the_nearest_and_all(registry: Registry) -> None:
-    assert message(registry.get, kinds.NORM, "ilm") == (
-        "unknown norm 'ilm'. Did you mean 'iln'? Registered: iln, in"
-    )
+    assert message(registry.get, kinds.NORM, "ilm") == ("unknown norm 'ilm'. Did you mean 'iln'? Registered: iln, in")
     assert message(registry.get, kinds.NORM, "spectral") == "unknown norm 'spectral'. Registered: iln, in"
     assert message(registry.get, kinds.METRIC, "fid") == "unknown metric 'fid'. Registered: none"
 
@@ -128,7 +126,9 @@ def test_an_unknown_name_may_belong_to_a_plugin_that_failed(registry: Registry) 
         (kinds.AUGMENTATION, "kornia.augmentation.RandomErasing"),
     ],
 )
-def test_a_class_of_the_kinds_namespaces_may_be_named_in_full(registry: Registry, kind: Kind[object], name: str) -> None:
+def test_a_class_of_the_kinds_namespaces_may_be_named_in_full(
+    registry: Registry, kind: Kind[object], name: str
+) -> None:
     entry = registry.get(kind, name)
     assert entry.load().__name__ == name.rpartition(".")[2]
     assert entry.plugin == name.partition(".")[0]
@@ -178,9 +178,7 @@ def test_a_misspelt_class_gets_the_nearest_class(registry: Registry) -> None:
         "torch.nn has no class 'L1Los'. Did you mean 'torch.nn.L1Loss'?"
     )
     assert message(registry.get, kinds.LOSS, "torch.nn.Qqqqqqqqqqqqqqqq") == "torch.nn has no class 'Qqqqqqqqqqqqqqqq'"
-    assert message(registry.get, kinds.LOSS, "l3").endswith(
-        "or any class named in full from torch.nn, kornia.losses"
-    )
+    assert message(registry.get, kinds.LOSS, "l3").endswith("or any class named in full from torch.nn, kornia.losses")
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ class Careless:
 
 
 class OldFashioned:
-    def __init__(self, size: int = None) -> None:  # type: ignore[assignment]
+    def __init__(self, size: int = None) -> None:  # type: ignore[assignment]  # noqa: RUF013
         pass
 
 

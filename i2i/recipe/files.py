@@ -58,23 +58,17 @@ def shipped(folders: Iterable[Path]) -> dict[str, Path]:
 def _find(name: str, child: Path | None, folders: Sequence[Path]) -> Path:
     """A recipe's file: beside the recipe that extends it, else the shipped recipe of that name."""
     path = Path(name) if child is None else child.parent / name
-    if _is_file(path) and not (child is not None and path.resolve() == child.resolve()):
+    is_file, is_folder = os.path.isfile(path), os.path.isdir(path)  # noqa: PTH112, PTH113  # pathlib's raise if too long
+    if is_file and not (child is not None and path.resolve() == child.resolve()):
         return path
     known = shipped(folders)
     stem = name.removesuffix(".toml")
     if stem in known:
         return known[stem]
     beside = [one.name for one in sorted(path.parent.glob("*.toml"))] if child is not None else []
-    found = "is a folder, not a recipe" if path.is_dir() else "no such recipe file, nor a recipe of that name"
+    found = "is a folder, not a recipe" if is_folder else "no such recipe file, nor a recipe of that name"
     near = did_you_mean(Path(name).stem, known) or did_you_mean(Path(name).name, beside)
     raise RecipeError([Problem(name, "", f"{found}.{near} Shipped recipes: {', '.join(known) or 'none'}")])
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name too long for any file
-        return False
 
 
 def _file(path: Path, folders: Sequence[Path], below: tuple[Path, ...]) -> Source:

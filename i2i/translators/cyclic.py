@@ -21,6 +21,13 @@ from i2i.translators.pool import ImagePool
 from i2i.translators.translator import Translator
 
 Phase = Literal["discriminator", "generator"]
+BATCH_DEPENDENT = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
+
+
+def halves(made: Translation) -> tuple[Translation, Translation]:
+    """What was made of two batches of one size in one call."""
+    first, second = zip(*(part.chunk(2) if part is not None else (None, None) for part in made), strict=True)
+    return Translation(*first), Translation(*second)
 
 
 def other(domain: str) -> str:
@@ -36,12 +43,31 @@ class CyclicOutputs(GANOutputs):
     @cached_property
     def translation(self) -> dict[str, Translation]:
         """Each generator on the other domain's images."""
+        if self._together:
+            return {domain: both[0] for domain, both in self._both.items()}
         return {domain: self.nets.paint(self.real[other(domain)], domain) for domain in self.real}
 
     @cached_property
     def reproduction(self) -> dict[str, Translation]:
         """Each generator on its own domain's images, which it should leave as they are."""
+        if self._together:
+            return {domain: both[1] for domain, both in self._both.items()}
         return {domain: self.nets.paint(self.real[domain], domain) for domain in self.real}
+
+    @property
+    def _together(self) -> bool:
+        """Whether a generator paints the other domain's and its own images in one call: the same images in less time.
+
+        Only where both are asked for in the step and their graphs are kept, and no image of a batch sees another.
+        """
+        alike = len({image.shape for image in self.real.values()}) == 1
+        asked = self.nets.asked("identity", "identity_cam", "reproduction")
+        return self.has_graph and alike and asked and not self.nets.mixing
+
+    @cached_property
+    def _both(self) -> dict[str, tuple[Translation, Translation]]:
+        images = {domain: torch.cat([self.real[other(domain)], self.real[domain]]) for domain in self.real}
+        return {domain: halves(self.nets.paint(image, domain)) for domain, image in images.items()}
 
     @property
     def fake(self) -> dict[str, Tensor]:
@@ -126,6 +152,11 @@ class Cyclic(Translator):
     def paint(self, image: Tensor, to: str) -> Translation:
         """One generator's work on a batch."""
         return cast(Translation, self.generators[to](image))
+
+    @property
+    def mixing(self) -> bool:
+        """Whether a generator's images depend on what else is in the batch, or on draws in the order of the calls."""
+        return any(isinstance(module, BATCH_DEPENDENT) and module.training for module in self.generators.modules())
 
     def translate(self, image: Tensor, to: str) -> Translation:
         return self.paint(image, to)

@@ -44,6 +44,10 @@ class Translator(nn.Module):
             self.losses[name] = loss
             self.calls[name] = calls
 
+    def asked(self, *outputs: str) -> bool:
+        """Whether any loss of any phase asks for one of these outputs."""
+        return any(name in call.inputs.values() for calls in self.calls.values() for call in calls for name in outputs)
+
     def active(self, step: int) -> list[str]:
         """Phases of a step, in order."""
         return [phase for phase in self.phases if step % self.every.get(phase, 1) == 0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +13,11 @@ import tomli_w
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from i2i.recipe.lines import Path, lines
+from i2i.recipe.lines import lines
+from i2i.recipe.source import KeyPath
 
 
-def paths(value: Any, path: Path = ()) -> Iterator[Path]:
+def paths(value: Any, path: KeyPath = ()) -> Iterator[KeyPath]:
     """Every key path that a parser finds."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in items:
@@ -23,7 +25,7 @@ def paths(value: Any, path: Path = ()) -> Iterator[Path]:
         yield from paths(item, (*path, key))
 
 
-def check(text: str) -> dict[Path, int]:
+def check(text: str) -> dict[KeyPath, int]:
     found = lines(text)
     expected = set(paths(tomllib.loads(text)))
     assert set(found) == expected
@@ -70,61 +72,7 @@ def test_the_line_of_a_key_is_where_it_was_written(pairs: list[tuple[str, Any]],
     assert {path: at for path, at in found.items() if len(path) == 1} == expected
 
 
-HANDWRITTEN = r'''# a comment with [brackets] and key = "value"
-title = "a # no comment, [no] table" # but this is { one }
-
-[ owner . "first name" ]
-dob = 1979-05-27T07:32:00-08:00
-'quoted.key' = 1
-"esc\u0061ped\"" = 2
-a . b."c d" = 3
-
-[array]
-flat = [1, 2,
-        3] # [4]
-multi = [   # a comment, with ] inside
-  "a]",
-  # another = comment
-  'b[',
-  [ 1.5, [ ] ],
-  { x = 1, y.z = [2, 3] },
-]
-empty = []
-none = {}
-basic = """
-not = a key
-[nor a table]
-\""" still "" inside
-"""
-literal = '''
-also = not
-[a] # table
-'' '''
-after = true
-tight="""a"""""
-quotes = [''''a''''', 'b']
-
-[[fruits]]
-name = "apple"
-[fruits.physical]
-colour = "red"
-[[fruits.varieties]]
-name = "red delicious"
-[[fruits.varieties]]
-name = "granny smith"
-
-[[fruits]]
-name = "banana"
-[[fruits.varieties]]
-name = "plantain"
-
-[deep.er.est]
-x = 1
-[deep]
-y = 2
-[array.late]
-z = { inline = { nested = "}" }, other = '{' }
-'''
+HANDWRITTEN = (Path(__file__).parent / "odd.toml").read_text(encoding="utf-8")
 
 
 def test_the_lines_of_an_odd_text_by_hand() -> None:
@@ -134,7 +82,7 @@ def test_the_lines_of_an_odd_text_by_hand() -> None:
     def line(start: str, nth: int = 0) -> int:
         return [number for number, row in enumerate(numbered, 1) if row.strip().startswith(start)][nth]
 
-    expected: dict[Path, int] = {
+    expected: dict[KeyPath, int] = {
         ("title",): 2,
         ("owner",): 4,
         ("owner", "first name"): 4,

@@ -93,7 +93,9 @@ def test_a_missing_recipe_gets_a_suggestion(write: Write, tmp_path: Path) -> Non
         "recipes/ugatti.toml: no such recipe file, nor a recipe of that name. Did you mean 'ugatit'? "
         "Shipped recipes: ugatit"
     ]
-    assert refused(lambda: read("qqq")) == ["qqq: no such recipe file, nor a recipe of that name. Shipped recipes: none"]
+    assert refused(lambda: read("qqq")) == [
+        "qqq: no such recipe file, nor a recipe of that name. Shipped recipes: none"
+    ]
 
 
 @pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "", "../" * 3000])
@@ -132,10 +134,10 @@ def test_what_is_not_toml_has_its_line(write: Write) -> None:
 
 
 def test_what_is_not_toml_in_a_parent_has_the_parents_line(write: Write) -> None:
-    write("\n\nx", "parent.toml")
-    assert refused(lambda: read(write("extends = 'parent.toml'"))) == [
-        "parent.toml:3: not TOML: Expected '=' after a key in a key/value pair"
-    ] or refused(lambda: read(write("extends = 'parent.toml'")))[0].startswith("parent.toml: not TOML:")
+    write("\n\nx\n", "parent.toml")
+    assert refused(lambda: read(write("extends = 'parent.toml'")))[0].startswith(
+        "parent.toml:3: not TOML: Expected '='"
+    )
 
 
 def test_what_cannot_be_read_is_said(write: Write, tmp_path: Path) -> None:
@@ -143,9 +145,7 @@ def test_what_cannot_be_read_is_said(write: Write, tmp_path: Path) -> None:
     path.write_bytes(b"a = '\xff'")
     assert refused(lambda: read(path)) == ["mine.toml: expected UTF-8 text, got the byte 0xff"]
     (tmp_path / "folder.toml").mkdir()
-    assert refused(lambda: read("folder.toml")) == [
-        "folder.toml: is a folder, not a recipe. Shipped recipes: none"
-    ]
+    assert refused(lambda: read("folder.toml")) == ["folder.toml: is a folder, not a recipe. Shipped recipes: none"]
     huge = write(f"a = {'9' * 5000}")
     assert refused(lambda: read(huge))[0].startswith("mine.toml: not TOML: Exceeds the limit")
 

@@ -61,11 +61,25 @@ def test_each_phase_moves_its_own_networks_alone(tiny: dict[str, object]) -> Non
 
 def test_images_are_made_once_a_step(tiny: dict[str, object]) -> None:
     stepper = stepper_of(tiny)
-    calls: Counter[str] = Counter()
+    painted: Counter[str] = Counter()
     for domain, generator in stepper.translator.get_submodule("generators").named_children():
-        generator.register_forward_hook(lambda *_, domain=domain: calls.update([domain]))
+        generator.register_forward_hook(lambda _, given, __, domain=domain: painted.update({domain: len(given[0])}))
     stepper.step(images(1))
-    assert calls == {"a": 3, "b": 3}  # translation, identity, cycle; the discriminators' phase makes none of its own
+    assert painted == {"a": 3, "b": 3}  # translation, identity, cycle; the discriminators' phase makes none of its own
+
+
+def test_translation_and_identity_in_one_call_change_nothing(tiny: dict[str, object]) -> None:
+    together, apart = stepper_of(tiny), stepper_of(tiny)
+    start = weights(together)
+    apart.translator.generators.register_module("dropout", torch.nn.Dropout(0.0))  # draws nothing, but might
+    assert apart.translator.mixing
+    assert not together.translator.mixing
+    for step in range(2):
+        one, other = together.step(images(2, step)), apart.step(images(2, step))
+        assert {name: float(value) for name, value in one.items()} == pytest.approx(
+            {name: float(value) for name, value in other.items()}, rel=1e-10
+        )
+    assert distance(weights(together), weights(apart), start) < 1e-9
 
 
 def test_a_loss_of_weight_zero_is_never_computed(tiny: dict[str, object]) -> None:

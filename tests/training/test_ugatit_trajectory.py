@@ -54,10 +54,10 @@ def official_losses(terms: dict[str, dict[str, Tensor]], phase: str) -> dict[str
             if name == "gan":
                 which, _, kind = head.partition("/")
                 cam = "_cam" if kind == "cam" else ""
-                found[f"{phase[0].upper()}_ad{cam}_loss_{which[0].upper()}{letter}"] = float(value)
+                found[f"{phase[0].upper()}_ad{cam}_loss_{which[0].upper()}{letter}"] = float(value.detach())
             else:
                 official = {"cycle": "recon", "identity": "identity", "cam": "cam"}[name]
-                found[f"G_{official}_loss_{letter}"] = float(value)
+                found[f"G_{official}_loss_{letter}"] = float(value.detach())
     return found
 
 
