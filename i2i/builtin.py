@@ -49,9 +49,11 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
         "l1": "i2i.losses.reconstruction:L1",
         "l2": "i2i.losses.reconstruction:L2",
         "cam": "i2i.losses.cam:CAMLoss",
+        "patch_nce": "i2i.losses.patch_nce:PatchNCE",
     },
     kinds.TRANSLATOR: {
         "cyclic": "i2i.translators.cyclic:Cyclic",
+        "one_sided": "i2i.translators.one_sided:OneSided",
     },
     kinds.OPTIMIZER: {
         "adam": "torch.optim:Adam",
@@ -62,6 +64,7 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
     kinds.SCHEDULE: {
         "constant": "i2i.training.schedules:Constant",
         "linear_decay": "i2i.training.schedules:LinearDecay",
+        "epoch_decay": "i2i.training.schedules:EpochDecay",
         "cosine": "i2i.training.schedules:Cosine",
     },
     kinds.DATASET: {
@@ -75,6 +78,7 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
     },
     kinds.IMPORTER: {
         "ugatit-pytorch": "i2i.importers.ugatit:ugatit_pytorch",
+        "cut-pytorch": "i2i.importers.cut:cut_pytorch",
     },
 }
 

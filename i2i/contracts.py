@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:  # this file stays free of torch, so that `i2i --help` is fast
@@ -70,6 +70,19 @@ class Generator(Protocol):
     """Paints an image [B, 3, H, W] in [-1, 1] from an image."""
 
     def __call__(self, image: Tensor) -> Translation: ...
+
+
+class TappedGenerator(Generator, Protocol):
+    """A generator that also gives the features between its layers.
+
+    Layers are named, such as `down.0.conv`, or numbered from 0.
+    """
+
+    def features(self, image: Tensor, taps: Sequence[int | str]) -> tuple[Tensor, ...]:
+        """Features [B, C, h, w] after the layers `taps`."""
+
+    def tapped_channels(self, taps: Sequence[int | str]) -> tuple[int, ...]:
+        """C of each of them."""
 
 
 class Discriminator(Protocol):

@@ -10,7 +10,7 @@ from i2i.contracts import Activation, Attention, Judgement, Norm
 from i2i.errors import OptionError, ShapeError
 from i2i.factory import Factory
 from i2i.kinds import ACTIVATION, NORM
-from i2i.layers.convolution import ConvBlock, Padding
+from i2i.layers.convolution import ConvBlock, Down, Padding
 from i2i.layers.initialization import Initialization, initialize
 from i2i.layers.spectral import SpectralConv2d
 
@@ -30,6 +30,7 @@ class Patch(nn.Module):
         in_channels: of the image; 6 for a pair of images.
         norm: after every convolution but the first and the last.
         spectral_norm: divides the convolutions' weights by their spectral norm.
+        down: whether convolutions of stride 2 halve the sides, or ones of stride 1 with a blur after them (CUT).
         padding: how a pixel is added on every side before each convolution.
         max_multiplier: the most that the channels grow to, as a multiple of `channels`; None for no limit.
         attention: over the features before the last convolution; its logits become the head `cam`.
@@ -57,6 +58,7 @@ class Patch(nn.Module):
         final_bias: bool = True,
         init: Initialization = "normal",
         activation: Factory[Activation] = ACTIVATION("leaky_relu", negative_slope=0.2),
+        down: Down = "strided",
     ) -> None:
         super().__init__()
         if layers < FEWEST_LAYERS:
@@ -76,6 +78,7 @@ class Patch(nn.Module):
                 norm=None if depth == 0 else norm,
                 activation=activation,
                 spectral_norm=spectral_norm,
+                down=down,
             )
             for depth, (before, after) in enumerate(zip([in_channels, *widths], widths, strict=False))
         )

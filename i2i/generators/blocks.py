@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from i2i.contracts import Activation, AdaptiveNorm, Norm
 from i2i.errors import OptionError, ShapeError
 from i2i.factory import Factory
-from i2i.layers.convolution import ConvBlock, Padding, UpBlock, Upsample
+from i2i.layers.convolution import ConvBlock, Down, Padding, UpBlock, Upsample
+from i2i.layers.stages import Stage, padded_image
 
 MULTIPLE = 4
 """Two halvings and two doublings: other sides would come back larger than they went in."""
@@ -112,6 +113,7 @@ class Encoder(nn.Module):
         channels: after the first convolution; doubled by each of the two of stride 2.
         blocks: residual blocks at the smallest size.
         down_padding: how the convolutions of stride 2 are padded.
+        down: whether those convolutions halve the sides, or a blur after them.
     """
 
     def __init__(
@@ -123,11 +125,12 @@ class Encoder(nn.Module):
         bias: bool,
         down_padding: Padding,
         dropout: float = 0.0,
+        down: Down = "strided",
     ) -> None:
         super().__init__()
         self.stem = ConvBlock(3, channels, 7, padding=3, bias=bias, norm=norm, activation=activation)
         self.down = nn.ModuleList(
-            ConvBlock(width, 2 * width, 3, 2, 1, down_padding, bias, norm, activation)
+            ConvBlock(width, 2 * width, 3, 2, 1, down_padding, bias, norm, activation, down=down)
             for width in (channels, 2 * channels)
         )
         self.blocks = nn.ModuleList(ResidualBlock(4 * channels, norm, activation, bias, dropout) for _ in range(blocks))
@@ -137,6 +140,13 @@ class Encoder(nn.Module):
         for block in (*self.down, *self.blocks):
             x = block(x)
         return x
+
+    def stages(self) -> list[Stage]:
+        """The layers by name, for taps."""
+        halvings = [stage for i, block in enumerate(self.down) for stage in block.stages(f"down.{i}")]
+        channels = halvings[-1].channels
+        residual = [Stage(f"blocks.{i}", block, channels) for i, block in enumerate(self.blocks)]
+        return [padded_image(3), *self.stem.stages("stem"), *halvings, *residual]
 
 
 class Painter(nn.Module):
@@ -160,3 +170,7 @@ class Painter(nn.Module):
         for block in self.up:
             x = block(x)
         return torch.tanh(self.head(x))
+
+    def stages(self) -> list[Stage]:
+        """The layers before the last one by name, for taps."""
+        return [stage for i, block in enumerate(self.up) for stage in block.stages(f"up.{i}")]

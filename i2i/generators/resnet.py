@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -10,8 +11,9 @@ from i2i.contracts import Activation, Attention, Norm, Translation
 from i2i.factory import Factory
 from i2i.generators.blocks import MULTIPLE, Encoder, Painter, check_image, check_image_size
 from i2i.kinds import ACTIVATION, NORM
-from i2i.layers.convolution import Padding, Upsample
+from i2i.layers.convolution import Down, Padding, Upsample
 from i2i.layers.initialization import Initialization, initialize
+from i2i.layers.stages import Stage, Tap, tapped, tapped_channels
 
 
 class Resnet(nn.Module):
@@ -22,6 +24,7 @@ class Resnet(nn.Module):
         blocks: residual blocks; the paper has 9 for images of 256 px and more, 6 below.
         dropout: probability in the middle of each residual block.
         upsample: how sides are doubled.
+        down: how they are halved; CUT blurs both ways.
         down_padding: how the convolutions of stride 2 are padded.
         bias: of every convolution.
         attention: over the features after the residual blocks; gives logits and a heat map.
@@ -42,13 +45,15 @@ class Resnet(nn.Module):
         activation: Factory[Activation] = ACTIVATION("relu"),
         dropout: float = 0.0,
         upsample: Upsample = "transposed",
+        down: Down = "strided",
         down_padding: Padding = "zeros",
         bias: bool = True,
         attention: Factory[Attention] | None = None,
         init: Initialization = "normal",
     ) -> None:
         super().__init__()
-        self.encoder = Encoder(channels, blocks, norm, activation, bias, down_padding, dropout)
+        self.channels = channels
+        self.encoder = Encoder(channels, blocks, norm, activation, bias, down_padding, dropout, down)
         self.attention = attention(4 * channels, activation=activation()) if attention is not None else None
         self.painter = Painter(channels, norm, activation, bias, upsample)
         initialize(self, init)
@@ -65,3 +70,19 @@ class Resnet(nn.Module):
             return Translation(self.painter(x))
         attended = self.attention(x)
         return Translation(self.painter(attended.features), attended.logits, attended.heatmap)
+
+    def features(self, image: Tensor, taps: Sequence[Tap]) -> tuple[Tensor, ...]:
+        check_image(image)
+        return tapped(self.stages(), image, taps)
+
+    def tapped_channels(self, taps: Sequence[Tap]) -> tuple[int, ...]:
+        return tapped_channels(self.stages(), taps)
+
+    def stages(self) -> list[Stage]:
+        """The layers by name, which `taps` may name."""
+        attention = [] if self.attention is None else [Stage("attention", self._attended, 4 * self.channels)]
+        return [*self.encoder.stages(), *attention, *self.painter.stages()]
+
+    def _attended(self, x: Tensor) -> Tensor:
+        assert self.attention is not None
+        return self.attention(x).features

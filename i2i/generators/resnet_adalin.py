@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, cast
 
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ from i2i.generators.blocks import (
 )
 from i2i.kinds import ACTIVATION, ADAPTIVE_NORM, ATTENTION, NORM
 from i2i.layers.initialization import Initialization, initialize
+from i2i.layers.stages import Tap, tapped, tapped_channels
 
 
 class Modulation(nn.Module):
@@ -119,6 +121,13 @@ class ResnetAdaLIN(nn.Module):
         for block in self.decoder:
             x = block(x, *shared)
         return Translation(self.painter(x), logits, heatmap)
+
+    def features(self, image: Tensor, taps: Sequence[Tap]) -> tuple[Tensor, ...]:
+        check_image(image, self.fixed_size)
+        return tapped(self.encoder.stages(), image, taps)
+
+    def tapped_channels(self, taps: Sequence[Tap]) -> tuple[int, ...]:
+        return tapped_channels(self.encoder.stages(), taps)
 
 
 def _needed(image_size: int | None) -> int:

@@ -8,10 +8,13 @@ from torch import Tensor, nn
 
 from i2i.contracts import Activation, Norm
 from i2i.factory import Factory
+from i2i.layers.blur import BlurDown, BlurUp
 from i2i.layers.spectral import SpectralConv2d
+from i2i.layers.stages import Stage
 
 Padding = Literal["zeros", "reflect"]
-Upsample = Literal["transposed", "nearest"]
+Upsample = Literal["transposed", "nearest", "blur"]
+Down = Literal["strided", "blur"]
 
 
 class ConvBlock(nn.Module):
@@ -21,6 +24,8 @@ class ConvBlock(nn.Module):
         padding: pixels added on each side, filled as `padding_mode` says.
         bias: of the convolution; a norm without affine terms cancels it.
         spectral_norm: divides the convolution's weight by its spectral norm.
+        down: where a stride of 2 is made: in the convolution, or by a blur after the activation (CUT), which keeps
+            shifted images' features shifted.
     """
 
     def __init__(
@@ -35,9 +40,12 @@ class ConvBlock(nn.Module):
         norm: Factory[Norm] | None = None,
         activation: Factory[Activation] | None = None,
         spectral_norm: bool = False,
+        down: Down = "strided",
     ) -> None:
         super().__init__()
         convolution = SpectralConv2d if spectral_norm else nn.Conv2d
+        self.blur = BlurDown() if down == "blur" and stride == 2 else None
+        stride = stride if self.blur is None else 1
         self.conv = convolution(
             in_channels, out_channels, kernel_size, stride, padding, bias=bias, padding_mode=padding_mode
         )
@@ -47,7 +55,12 @@ class ConvBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(x)
         x = x if self.norm is None else self.norm(x)
-        return x if self.activation is None else self.activation(x)
+        x = x if self.activation is None else self.activation(x)
+        return x if self.blur is None else self.blur(x)
+
+    def stages(self, name: str) -> list[Stage]:
+        """The layers, named `NAME.conv`, `NAME.norm`, `NAME.activation` and `NAME.blur`."""
+        return _stages(self, name, ("conv", "norm", "activation", "blur"), self.conv.out_channels)
 
 
 class UpBlock(nn.Module):
@@ -55,7 +68,7 @@ class UpBlock(nn.Module):
 
     Args:
         upsample: `transposed` is a transposed convolution (CycleGAN), `nearest` repeats pixels before a convolution
-            (U-GAT-IT), which leaves no checkerboard.
+            (U-GAT-IT), which leaves no checkerboard, `blur` interpolates before it (CUT).
     """
 
     def __init__(
@@ -69,9 +82,14 @@ class UpBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.conv: nn.Module
+        self.repeat: nn.Module | None
+        self.in_channels, self.out_channels = in_channels, out_channels
         if upsample == "transposed":
             self.repeat = None
             self.conv = nn.ConvTranspose2d(in_channels, out_channels, 3, 2, padding=1, output_padding=1, bias=bias)
+        elif upsample == "blur":
+            self.repeat = BlurUp()
+            self.conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias)
         else:
             self.repeat = nn.Upsample(scale_factor=2, mode="nearest")
             self.conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias, padding_mode="reflect")
@@ -81,3 +99,13 @@ class UpBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = x if self.repeat is None else self.repeat(x)
         return self.activation(self.norm(self.conv(x)))
+
+    def stages(self, name: str) -> list[Stage]:
+        """The layers, named `NAME.repeat`, `NAME.conv`, `NAME.norm` and `NAME.activation`."""
+        repeat = _stages(self, name, ("repeat",), self.in_channels)
+        return repeat + _stages(self, name, ("conv", "norm", "activation"), self.out_channels)
+
+
+def _stages(block: nn.Module, name: str, parts: tuple[str, ...], channels: int) -> list[Stage]:
+    layers = {part: getattr(block, part) for part in parts}
+    return [Stage(f"{name}.{part}", layer, channels) for part, layer in layers.items() if layer is not None]

@@ -36,6 +36,32 @@ class LinearDecay:
         return max(0.0, 1 - max(0, step + 1 - self.begin) / self.length)
 
 
+class EpochDecay:
+    """Constant at first, then falling by equal amounts after each epoch, to one such amount in the last epoch.
+
+    Args:
+        steps: how many steps in all.
+        epochs: how many epochs they are.
+        start: share of the epochs before the fall.
+
+    Source: CUT (arXiv:2007.15651), whose scheduler steps at the end of each epoch; 400 epochs and `start` 0.5.
+    """
+
+    def __init__(
+        self,
+        steps: int,
+        epochs: Annotated[int, Field(ge=1)] = 400,
+        start: Annotated[float, Field(ge=0, le=1)] = 0.5,
+    ) -> None:
+        self.steps, self.epochs = steps, epochs
+        self.begin = math.floor(epochs * start)
+
+    def __call__(self, step: int) -> float:
+        """Factor at a step, counted from 0."""
+        finished = min(step, self.steps - 1) * self.epochs // self.steps
+        return 1 - max(0, finished + 1 - self.begin) / (self.epochs - self.begin + 1)
+
+
 class Cosine:
     """Half a cosine from 1 to `floor`, after a linear warm-up.
 
