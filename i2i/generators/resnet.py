@@ -52,7 +52,7 @@ class Resnet(nn.Module):
         init: Initialization = "normal",
     ) -> None:
         super().__init__()
-        self.channels = channels
+        self.channels, self.dropout = channels, dropout
         self.encoder = Encoder(channels, blocks, norm, activation, bias, down_padding, dropout, down)
         self.attention = attention(4 * channels, activation=activation()) if attention is not None else None
         self.painter = Painter(channels, norm, activation, bias, upsample)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import pickle
 import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,8 @@ from torch import Tensor, nn
 
 from i2i.contracts import Imported
 from i2i.errors import CheckpointError
+from i2i.importers.reading import few as _few
+from i2i.importers.reading import load as _load
 from i2i.kinds import ATTENTION, DISCRIMINATOR, GENERATOR
 
 PREFIXES = {
@@ -212,29 +212,6 @@ def _check_shapes(networks: Mapping[str, State], settings: Mapping[str, Any]) ->
             raise CheckpointError(f"{network} has fewer blocks or layers than its twin")
 
 
-def _load(path: Path) -> object:
-    if not path.is_file():
-        raise CheckpointError(f"{path}: expected a checkpoint file, found {'a folder' if path.is_dir() else 'nothing'}")
-    archive = zipfile.is_zipfile(path)
-    try:
-        # Files from before torch 1.6 are no archives and cannot be mapped. weights_only: a pickle could run anything.
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=archive)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(f"{path}: {_reason(path, archive, str(error))}") from error
-    except Exception as error:  # damaged archives raise nearly anything: RuntimeError, EOFError, KeyError, UnicodeError
-        raise CheckpointError(f"{path}: {_reason(path, archive, '')}") from error
-
-
-def _reason(path: Path, archive: bool, message: str) -> str:
-    if named := re.search(r"GLOBAL ([\w.]+)", message):
-        return f"refused, since it holds more than tensors: loading it would call {named[1]}"
-    with path.open("rb") as file:
-        starts_as_archive = file.read(2) == b"PK"
-    if starts_as_archive and not archive:
-        return "the file is cut off: an archive without its end"
-    return "expected a file written by torch.save, found something else or a damaged one"
-
-
 def _networks(path: Path, loaded: object) -> dict[str, dict[str, Tensor]]:
     expected = f"expected U-GAT-IT's networks {', '.join(PREFIXES)}"
     if not isinstance(loaded, Mapping):
@@ -267,10 +244,3 @@ def _summary(settings: Mapping[str, Any]) -> str:
 
 def _count(state: State, pattern: str) -> int:
     return sum(re.fullmatch(pattern, str(name)) is not None for name in state)
-
-
-def _few(names: Any) -> str:
-    """Up to four names, and how many more."""
-    ordered = sorted(map(str, names))
-    more = f" and {len(ordered) - 4} more" if len(ordered) > 4 else ""
-    return (", ".join(ordered[:4]) or "nothing") + more

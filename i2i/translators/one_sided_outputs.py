@@ -1,0 +1,126 @@
+"""What exists for a batch that is translated one way, with patches of what came and went."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import Tensor
+
+from i2i.contracts import Translation
+from i2i.randomness import seed_of
+from i2i.translators.outputs import GANOutputs, detached, per_phase
+
+if TYPE_CHECKING:
+    from i2i.translators.one_sided import OneSided
+
+Vectors = tuple[Tensor, ...]
+
+
+class OneSidedOutputs(GANOutputs):
+    """Outputs of domain b, which is the only one that is painted; `real` has both."""
+
+    nets: OneSided
+
+    @cached_property
+    def translation(self) -> dict[str, Translation]:
+        """The generator on a's images, mirrored where `flip_equivariance` says so."""
+        return {"b": _rows(self._painted, slice(0, len(self.real["a"])))}
+
+    @cached_property
+    def reproduction(self) -> dict[str, Translation]:
+        """The generator on b's images, which it should leave as they are; nothing without `identity`."""
+        return {"b": _rows(self._painted, slice(len(self.real["a"]), None))} if self.nets.identity else {}
+
+    @property
+    def fake(self) -> dict[str, Tensor]:
+        """Translated images."""
+        return {domain: made.image for domain, made in self.translation.items()}
+
+    @property
+    def identity(self) -> dict[str, Tensor]:
+        """b's images after the generator."""
+        return {domain: made.image for domain, made in self.reproduction.items()}
+
+    @property
+    def fake_cam(self) -> dict[str, Tensor]:
+        """The generator's classifier on a's images; nothing where it has no attention."""
+        return {domain: made.cam for domain, made in self.translation.items() if made.cam is not None}
+
+    @property
+    def identity_cam(self) -> dict[str, Tensor]:
+        """The generator's classifier on b's images; nothing where it has no attention."""
+        return {domain: made.cam for domain, made in self.reproduction.items() if made.cam is not None}
+
+    @property
+    def fake_patches(self) -> dict[str, Vectors]:
+        """Patches of the translation, [B, P, C] for each tap."""
+        return {domain: queries for domain, (queries, _) in self._fake_pairs.items()}
+
+    @property
+    def source_patches(self) -> dict[str, Vectors]:
+        """Patches of a's images at the same places, detached."""
+        return {domain: keys for domain, (_, keys) in self._fake_pairs.items()}
+
+    @property
+    def identity_patches(self) -> dict[str, Vectors]:
+        """Patches of b's images after the generator, [B, P, C] for each tap; nothing without `identity`."""
+        return {domain: queries for domain, (queries, _) in self._identity_pairs.items()}
+
+    @property
+    def target_patches(self) -> dict[str, Vectors]:
+        """Patches of b's images at the same places, detached."""
+        return {domain: keys for domain, (_, keys) in self._identity_pairs.items()}
+
+    @property
+    def judge(self) -> dict[str, Callable[[Tensor], dict[str, Tensor]]]:
+        """The discriminators as functions, for losses that look at their gradients."""
+        return {"b": lambda image: self._judge({"b": image})}
+
+    @per_phase
+    def real_logits(self) -> dict[str, Tensor]:
+        """Logits of b's images, by `b/discriminator/head`."""
+        return self._judge({"b": self.real["b"]})
+
+    @cached_property
+    def _mirrored(self) -> bool:
+        return self.nets.flip_equivariance and self.nets.draw_flip(seed_of(self.batch.seed, "flip"))
+
+    @cached_property
+    def _painted(self) -> Translation:
+        # a and b go through the generator together, which only matters where it has batch statistics.
+        images = torch.cat([self.real["a"], self.real["b"]]) if self.nets.identity else self.real["a"]
+        return self.nets.paint(images.flip(3) if self._mirrored else images)
+
+    @per_phase
+    def _fake_pairs(self) -> dict[str, tuple[Vectors, Vectors]]:
+        return self._pairs("fake", self.fake, self.real["a"])
+
+    @per_phase
+    def _identity_pairs(self) -> dict[str, tuple[Vectors, Vectors]]:
+        return self._pairs("identity", self.identity, self.real["b"])
+
+    def _pairs(
+        self, term: str, painted: Mapping[str, Tensor], source: Tensor
+    ) -> dict[str, tuple[Vectors, Vectors]]:
+        if not self.nets.taps:
+            return {}
+        keys = self.nets.features(source)
+        pixels = [feature.shape[2] * feature.shape[3] for feature in keys]
+        drawn = self.nets.draw_places(term, seed_of(self.batch.seed, "places", term), pixels)
+        places = [place.to(source.device) for place in drawn]
+        detached_keys: Vectors = detached(self.nets.heads(keys, places))
+        found = {}
+        for domain, image in painted.items():
+            queries = self.nets.features(image)
+            # A mirrored translation's features are mirrored back: they must fit the source as it is.
+            queries = tuple(feature.flip(3) for feature in queries) if self._mirrored else queries
+            found[domain] = (cast(Vectors, self.nets.heads(queries, places)), detached_keys)
+        return found
+
+
+def _rows(made: Translation, rows: slice) -> Translation:
+    """Some samples of a batch."""
+    return Translation(*(None if value is None else value[rows] for value in made))  # type: ignore[arg-type]
