@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from i2i.contracts import Imported
@@ -45,18 +46,21 @@ def cut_pytorch(path: Path) -> Imported:
     states = {network: _state(where) for network, where in files.items() if network == "G" or where.is_file()}
     network = "G"
     try:
-        options = cut_names.generator_options(states["G"])
-        generator = Resnet(**options, init="xavier")
-        settings = {f"translator.generator.{name}": value for name, value in options.items()}
-        network = "D"
-        options = cut_names.discriminator_options(states["D"]) if "D" in states else {"down": "blur"}
-        discriminator = Patch(**options, init="xavier")
-        settings |= {f"translator.discriminators.local.{name}": value for name, value in options.items()}
-        network = "F"
-        layers, guessed = _taps(generator, states.get("F"))
-        width = cut_names.head_width(states["F"]) if "F" in states else 256
-        heads = PatchHeads(generator.tapped_channels(layers), width)
-        settings |= {"translator.taps": list(layers), "translator.width": "none" if width is None else width}
+        # What has no file starts anew, always the same way.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            options = cut_names.generator_options(states["G"])
+            generator = Resnet(**options, init="xavier")
+            settings = {f"translator.generator.{name}": value for name, value in options.items()}
+            network = "D"
+            options = cut_names.discriminator_options(states["D"]) if "D" in states else {"down": "blur"}
+            discriminator = Patch(**options, init="xavier")
+            settings |= {f"translator.discriminators.local.{name}": value for name, value in options.items()}
+            network = "F"
+            layers, guessed = _taps(generator, states.get("F"))
+            width = cut_names.head_width(states["F"]) if "F" in states else 256
+            heads = PatchHeads(generator.tapped_channels(layers), width)
+            settings |= {"translator.taps": list(layers), "translator.width": "none" if width is None else width}
         weights: dict[str, Tensor] = {}
         for network, module in (("G", generator), ("D", discriminator), ("F", heads)):
             ours = module.state_dict()
