@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -143,7 +145,7 @@ class Encoder(nn.Module):
 
     def stages(self) -> list[Stage]:
         """The layers by name, for taps."""
-        halvings = [stage for i, block in enumerate(self.down) for stage in block.stages(f"down.{i}")]
+        halvings = [stage for i, block in enumerate(self.down) for stage in cast(ConvBlock, block).stages(f"down.{i}")]
         channels = halvings[-1].channels
         residual = [Stage(f"blocks.{i}", block, channels) for i, block in enumerate(self.blocks)]
         return [padded_image(3), *self.stem.stages("stem"), *halvings, *residual]
@@ -173,4 +175,4 @@ class Painter(nn.Module):
 
     def stages(self) -> list[Stage]:
         """The layers before the last one by name, for taps."""
-        return [stage for i, block in enumerate(self.up) for stage in block.stages(f"up.{i}")]
+        return [stage for i, block in enumerate(self.up) for stage in cast(UpBlock, block).stages(f"up.{i}")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from i2i.functional.blur import DOUBLING, HALVING, blur_kernel
 from i2i.generators.resnet import Resnet
 from i2i.importers.reading import few
 from i2i.layers.blur import BlurDown, BlurUp
+from i2i.layers.convolution import ConvBlock
 from i2i.layers.projection import PatchHeads
 
 State = Mapping[str, Tensor]
@@ -142,7 +143,8 @@ def _generator(module: Resnet) -> Names:
 
 def _discriminator(module: Patch) -> Names:
     names = Names()
-    stages = [stage for i, block in enumerate(module.blocks) for stage in block.stages(f"blocks.{i}")]
+    blocks = [cast(ConvBlock, block) for block in module.blocks]
+    stages = [stage for i, block in enumerate(blocks) for stage in block.stages(f"blocks.{i}")]
     for number, stage in enumerate(stages):
         if isinstance(stage.layer, BlurDown):
             names.blurs[f"model.{number}.filt"] = _filter(stage.layer, stage.channels)

@@ -37,7 +37,9 @@ class PatchHeads(nn.Module):
     `PatchSampleF`, which makes its layers when it first sees features.
     """
 
-    def __init__(self, in_features: Sequence[int], out_features: int | None = 256, init: Initialization = "xavier") -> None:
+    def __init__(
+        self, in_features: Sequence[int], out_features: int | None = 256, init: Initialization = "xavier"
+    ) -> None:
         super().__init__()
         self.mlps = None
         if out_features is not None:

@@ -54,7 +54,7 @@ class EpochDecay:
         start: Annotated[float, Field(ge=0, le=1)] = 0.5,
     ) -> None:
         self.steps, self.epochs = steps, epochs
-        self.begin = math.floor(epochs * start)
+        self.begin = round(epochs * start)
 
     def __call__(self, step: int) -> float:
         """Factor at a step, counted from 0."""

@@ -61,10 +61,16 @@ class OneSided(Translator):
         self.identity, self.flip_equivariance = identity, flip_equivariance
         self.generator = _module(generator(image_size=image_size))
         self.discriminators = nn.ModuleDict(
-            {"b": nn.ModuleDict({name: _module(build(image_size=image_size)) for name, build in discriminators.items()})}
+            {
+                "b": nn.ModuleDict(
+                    {name: _module(build(image_size=image_size)) for name, build in discriminators.items()}
+                )
+            }
         )
         if taps and not hasattr(self.generator, "features"):
-            raise OptionError("taps", f"the generator {generator.name!r} gives no features; leave taps empty: taps = []")
+            raise OptionError(
+                "taps", f"the generator {generator.name!r} gives no features; leave taps empty: taps = []"
+            )
         # Made here, not when features are first seen: Accelerate and the optimizer must find them.
         self.heads = PatchHeads(self._tapped.tapped_channels(taps) if taps else (), width)
 
@@ -98,7 +104,9 @@ class OneSided(Translator):
 
     def translate(self, image: Tensor, to: str) -> Translation:
         if to != "b":
-            raise I2IError(f"this translator paints domain b alone, got {to!r}; train it with a and b exchanged for that")
+            raise I2IError(
+                f"this translator paints domain b alone, got {to!r}; train it with a and b exchanged for that"
+            )
         return self.paint(image)
 
     def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:

@@ -102,9 +102,7 @@ class OneSidedOutputs(GANOutputs):
     def _identity_pairs(self) -> dict[str, tuple[Vectors, Vectors]]:
         return self._pairs("identity", self.identity, self.real["b"])
 
-    def _pairs(
-        self, term: str, painted: Mapping[str, Tensor], source: Tensor
-    ) -> dict[str, tuple[Vectors, Vectors]]:
+    def _pairs(self, term: str, painted: Mapping[str, Tensor], source: Tensor) -> dict[str, tuple[Vectors, Vectors]]:
         if not self.nets.taps:
             return {}
         keys = self.nets.features(source)

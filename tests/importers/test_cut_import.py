@@ -79,7 +79,11 @@ def test_other_layers_are_guessed_from_the_heads(folder: Path) -> None:
         ("G", lambda state: {**state, "extra": torch.zeros(1)}, r"G\.pth: has unknown extra; expected the names"),
         ("G", lambda state: {**state, "model.7.filt": state["model.7.filt"] * 2}, r"G\.pth: model\.7\.filt is another"),
         ("D", lambda state: {**state, "model.3.bias": torch.zeros(3)}, r"D\.pth: model\.3\.bias has shape \[3\]; the"),
-        ("F", lambda state: {"mlp_0.0.weight": torch.zeros(4, 99)}, r"F\.pth: heads for features of 99 channels fit no"),
+        (
+            "F",
+            lambda state: {"mlp_0.0.weight": torch.zeros(4, 99)},
+            r"F\.pth: heads for features of 99 channels fit no",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(folder: Path, network: str, change: Any, message: str) -> None:

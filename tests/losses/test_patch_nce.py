@@ -38,7 +38,9 @@ def test_official_figures(golden: Path) -> None:
 def test_is_cross_entropy_at_the_papers_temperature() -> None:
     queries, keys = (F.normalize(torch.randn(2, 9, 5, dtype=torch.float64), dim=2) for _ in range(2))
     expected = [F.cross_entropy(q @ k.T / 0.07, torch.arange(9)) for q, k in zip(queries, keys, strict=True)]
-    assert float(PatchNCE().generator([queries], [keys])) == pytest.approx(float(torch.stack(expected).mean()), rel=1e-12)
+    assert float(PatchNCE().generator([queries], [keys])) == pytest.approx(
+        float(torch.stack(expected).mean()), rel=1e-12
+    )
 
 
 @pytest.mark.parametrize(("negatives", "count"), [("image", 7), ("batch", 21)])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from i2i.training.schedules import Constant, Cosine, LinearDecay
+from i2i.training.schedules import Constant, Cosine, EpochDecay, LinearDecay
 
 
 def test_linear_decay_is_the_official_one(golden: Path) -> None:
@@ -37,3 +37,14 @@ def test_cosine_rises_then_falls_to_its_floor() -> None:
     assert schedule(2) == 1.0
     assert schedule(7) == pytest.approx(0.55)
     assert schedule(12) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(("constant", "falling"), [(200, 200), (150, 50), (2, 3)])
+def test_epoch_decay_steps_at_the_end_of_each_epoch(constant: int, falling: int) -> None:
+    epochs, per_epoch = constant + falling, 3
+    schedule = EpochDecay(epochs * per_epoch, epochs, start=constant / epochs)
+    # CUT counts epochs from 1: full rate up to number `constant`, then one part in `falling + 1` less after each.
+    numbers = [epoch for epoch in range(1, epochs + 1) for _ in range(per_epoch)]
+    expected = [1 - max(0, number - constant) / (falling + 1) for number in numbers]
+    assert [schedule(step) for step in range(epochs * per_epoch)] == pytest.approx(expected)
+    assert schedule(epochs * per_epoch - 1) == pytest.approx(1 / (falling + 1))
