@@ -70,6 +70,7 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
     kinds.DATASET: {
         "folders": "i2i.data.folders:Folders",
         "portraits": "i2i.data.portraits:Portraits",
+        "single_image": "i2i.data.single_image:SingleImage",
     },
     kinds.METRIC: {
         "l1": "i2i.evaluation.pairwise:L1Distance",

@@ -17,7 +17,7 @@ from i2i.data.images import to_tensor
 
 Resample = Literal["bilinear", "bicubic", "lanczos"]
 
-_FILTERS = MappingProxyType(
+FILTERS = MappingProxyType(
     {
         "bilinear": Image.Resampling.BILINEAR,
         "bicubic": Image.Resampling.BICUBIC,
@@ -61,7 +61,7 @@ def flip_resize_crop(
     flipped, top, left = flip_crop
     if flipped:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    image = image.resize((load_size, load_size), _FILTERS[resample])
+    image = image.resize((load_size, load_size), FILTERS[resample])
     return to_tensor(image.crop((left, top, left + size, top + size)))
 
 
@@ -74,7 +74,7 @@ def train_transform(
 
 def eval_transform(image: Image.Image, size: int, resample: Resample = "bilinear") -> Tensor:
     """Resizes without regard to the aspect: RGB picture to [3, size, size] in [-1, 1]."""
-    return to_tensor(image.resize((size, size), _FILTERS[resample]))
+    return to_tensor(image.resize((size, size), FILTERS[resample]))
 
 
 def resize_short_side(image: Image.Image, size: int, multiple: int = 4, resample: Resample = "bilinear") -> Image.Image:
@@ -84,4 +84,4 @@ def resize_short_side(image: Image.Image, size: int, multiple: int = 4, resample
     """
     scale = size / min(image.size)
     width, height = (max(1, round(side * scale / multiple)) * multiple for side in image.size)
-    return image.resize((width, height), _FILTERS[resample])
+    return image.resize((width, height), FILTERS[resample])

@@ -1,0 +1,106 @@
+"""Patches of one picture for each domain: all there is to train on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+from typing import Annotated, ClassVar
+
+from annotated_types import Ge
+from PIL import Image
+from torch import Tensor
+
+from i2i.data.images import read_image, to_tensor
+from i2i.data.order import epoch_order
+from i2i.data.transforms import FILTERS, Resample, eval_transform
+from i2i.errors import DataError
+
+EPOCH = 100_000
+"""Patches that count as an epoch, as in the reference."""
+PREVIEW = 4
+"""Side of a preview, in patches."""
+
+
+class SingleImage:
+    """Two unpaired domains of one picture each, shown as patches of a picture that is shrunk at random.
+
+    Samples come in groups, each of which shares a zoom and shows different places: a loss that compares patches of a
+    batch needs both. What a sample holds depends on the arguments and its number alone.
+
+    Args:
+        a, b: a picture each.
+        size: side of a patch in pixels.
+        zoom: the most that a picture is shrunk, in width and height independently of each other.
+        group: samples in a row that share a zoom; best the batch size.
+        flip: whether half of the patches are mirrored left to right.
+        resample: Pillow's filter for resizing.
+        seed: of zoom, place and flip, >= 0.
+
+    Raises:
+        DataError: a picture is missing, cannot be read, or is smaller than a patch.
+
+    Source: SinCUT, Park et al., ECCV 2020, arXiv:2007.15651, section 4.4.
+    """
+
+    domains: ClassVar[tuple[str, ...]] = ("a", "b")
+
+    def __init__(
+        self,
+        a: Path | None = None,
+        b: Path | None = None,
+        size: Annotated[int, Ge(8)] = 64,
+        zoom: Annotated[float, Ge(1)] = 3.0,
+        group: Annotated[int, Ge(1)] = 16,
+        flip: bool = True,
+        resample: Resample = "bilinear",
+        seed: Annotated[int, Ge(0)] = 0,
+    ) -> None:
+        self.size, self.zoom, self.group, self.flip, self.resample, self.seed = size, zoom, group, flip, resample, seed
+        if a is None or b is None:
+            raise DataError("expected two pictures: give data.a and data.b, a file each")
+        self.pictures = {"a": read_image(a), "b": read_image(b)}
+        for domain, picture in self.pictures.items():
+            if min(picture.size) < size:
+                sides = " x ".join(map(str, picture.size))
+                raise DataError(
+                    f"data.{domain}: expected a picture of at least {size} px, the size of a patch, got {sides}"
+                )
+        self._last: dict[str, tuple[int, Image.Image]] = {}
+
+    def __len__(self) -> int:
+        """Patches of an epoch; the stream of samples itself has no end."""
+        return EPOCH
+
+    def __getitem__(self, number: int) -> dict[str, Tensor]:
+        """Sample `number` >= 0 of the stream: `a` and `b`, [3, size, size] in [-1, 1]."""
+        return {domain: to_tensor(self._patch(domain, number)) for domain in self.domains}
+
+    def preview(self, count: int) -> dict[str, Tensor]:
+        """Both pictures whole, as squares of four patches a side; `count` is not used, for there is one each."""
+        side = PREVIEW * self.size
+        return {domain: eval_transform(self.pictures[domain], side, self.resample)[None] for domain in self.domains}
+
+    def _patch(self, domain: str, number: int) -> Image.Image:
+        group, place = divmod(number, self.group)
+        zoomed = self._zoomed(domain, group)
+        columns, rows = (side // self.size for side in zoomed.size)
+        # Patches on a grid do not overlap while there are enough of them; where the grid lies is drawn for each group.
+        random = Random(f"{self.seed} {domain} {group} grid")
+        left, top = (int(random.random() * (side % self.size + 1)) for side in zoomed.size)
+        cell = int(epoch_order(self.seed, domain, group, columns * rows)[place % (columns * rows)])
+        left, top = left + cell % columns * self.size, top + cell // columns * self.size
+        patch = zoomed.crop((left, top, left + self.size, top + self.size))
+        mirrored = self.flip and Random(f"{self.seed} {domain} {number} flip").random() < 0.5
+        return patch.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirrored else patch
+
+    def _zoomed(self, domain: str, group: int) -> Image.Image:
+        known = self._last.get(domain)
+        if known is None or known[0] != group:
+            random = Random(f"{self.seed} {domain} {group} zoom")
+            shares = [1 / self.zoom + random.random() * (1 - 1 / self.zoom) for _ in range(2)]
+            picture = self.pictures[domain]
+            width, height = (
+                max(self.size, round(side * share)) for side, share in zip(picture.size, shares, strict=True)
+            )
+            known = self._last[domain] = (group, picture.resize((width, height), FILTERS[self.resample]))
+        return known[1]
