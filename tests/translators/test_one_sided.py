@@ -182,6 +182,7 @@ MIXES: dict[str, dict[str, Any]] = {
     "no heads": {"translator.width": "none"},
     "negatives of the batch": {"losses.nce.negatives": "batch"},
     "hinge": {"losses.gan.type": "hinge"},
+    "bf16": {"train.precision": "bf16"},
     "gradient penalty": {"losses.gan.type": "wgan_gp"},
     "r1": {"losses.r1.type": "r1"},
     "identity in pixels": {
