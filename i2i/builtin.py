@@ -35,9 +35,12 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
     },
     kinds.GENERATOR: {
         "resnet": "i2i.generators.resnet:Resnet",
+        "content_style": "i2i.generators.content_style:ContentStyle",
+        "shared_latent": "i2i.generators.shared_latent:SharedLatent",
         "resnet_adalin": "i2i.generators.resnet_adalin:ResnetAdaLIN",
     },
     kinds.DISCRIMINATOR: {
+        "multiscale": "i2i.discriminators.multiscale:Multiscale",
         "patch": "i2i.discriminators.patch:Patch",
     },
     kinds.LOSS: {
@@ -49,9 +52,12 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
         "l1": "i2i.losses.reconstruction:L1",
         "l2": "i2i.losses.reconstruction:L2",
         "cam": "i2i.losses.cam:CAMLoss",
+        "kl": "i2i.losses.kl:KL",
     },
     kinds.TRANSLATOR: {
         "cyclic": "i2i.translators.cyclic:Cyclic",
+        "latent": "i2i.translators.latent:Latent",
+        "style": "i2i.translators.style:Style",
     },
     kinds.OPTIMIZER: {
         "adam": "torch.optim:Adam",
@@ -63,6 +69,7 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
         "constant": "i2i.training.schedules:Constant",
         "linear_decay": "i2i.training.schedules:LinearDecay",
         "cosine": "i2i.training.schedules:Cosine",
+        "step_decay": "i2i.training.schedules:StepDecay",
     },
     kinds.DATASET: {
         "folders": "i2i.data.folders:Folders",
@@ -74,7 +81,9 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
         "ssim": "i2i.evaluation.pairwise:SSIM",
     },
     kinds.IMPORTER: {
+        "munit-pytorch": "i2i.importers.munit:munit_pytorch",
         "ugatit-pytorch": "i2i.importers.ugatit:ugatit_pytorch",
+        "unit-pytorch": "i2i.importers.munit:unit_pytorch",
     },
 }
 
