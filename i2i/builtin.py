@@ -74,6 +74,7 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
     kinds.DATASET: {
         "folders": "i2i.data.folders:Folders",
         "portraits": "i2i.data.portraits:Portraits",
+        "shapes": "i2i.data.shapes:Shapes",
     },
     kinds.METRIC: {
         "l1": "i2i.evaluation.pairwise:L1Distance",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated
 
 from pydantic import Field
@@ -29,8 +30,7 @@ class StyleEncoder(nn.Module):
         self.stem = ConvBlock(3, channels, 7, padding=3, activation=activation)
         widths = [channels * min(2**depth, 4) for depth in range(downsamplings + 1)]
         self.down = nn.ModuleList(
-            ConvBlock(before, after, 4, 2, 1, activation=activation)
-            for before, after in zip(widths, widths[1:], strict=False)
+            ConvBlock(before, after, 4, 2, 1, activation=activation) for before, after in pairwise(widths)
         )
         self.head = nn.Conv2d(widths[-1], style_channels, 1)
 
@@ -59,9 +59,7 @@ class StyleMLP(nn.Module):
         super().__init__()
         self.norms, self.num_features = norms, num_features
         widths = (style_channels, hidden, hidden, 2 * norms * num_features)
-        self.layers = nn.ModuleList(
-            nn.Linear(before, after) for before, after in zip(widths, widths[1:], strict=False)
-        )
+        self.layers = nn.ModuleList(nn.Linear(before, after) for before, after in pairwise(widths))
         self.activation = activation()
 
     def forward(self, style: Tensor) -> list[tuple[Tensor, Tensor]]:

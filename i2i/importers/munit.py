@@ -65,7 +65,8 @@ def _files(path: Path) -> tuple[Path, Path]:
     if path.is_dir():
         steps = sorted(path.glob("gen_*.pt"))
         if not steps:
-            raise CheckpointError(f"{path}: expected a folder with gen_<step>.pt, found {few(p.name for p in path.iterdir())}")
+            found = few(entry.name for entry in path.iterdir())
+            raise CheckpointError(f"{path}: expected a folder with gen_<step>.pt, found {found}")
         path = steps[-1]
     if path.name.startswith("dis_"):
         return path.with_name(f"gen_{path.name.removeprefix('dis_')}"), path
@@ -131,7 +132,8 @@ def _placed(
         names = names_of(counts(states["a"]), kind, method)
         for problem, found in (("lacks", names.keys() - state.keys()), ("has unknown", state.keys() - names.keys())):
             if found:
-                raise CheckpointError(f"{path}: {domain} {problem} {few(found)}; expected the official {method.upper()}'s names")
+                wanted = f"expected the official {method.upper()}'s names"
+                raise CheckpointError(f"{path}: {domain} {problem} {few(found)}; {wanted}")
         for official, ours in names.items():
             if state[official].shape != expected[ours].shape:
                 raise CheckpointError(
@@ -176,6 +178,6 @@ def _summary(method: str, settings: Mapping[str, Any], missing: Path | None, dro
         judges = f"no {missing.name} beside it, so the discriminators start anew"
     dead = f"; dropped {len(dropped)} statistics that nothing reads: {few(dropped)}" if dropped else ""
     return (
-        f"{method.upper()}, generators of {of['generator.channels']} channels, {of['generator.downsamplings']} halvings "
-        f"and {of['generator.blocks']} + {of['generator.blocks']} blocks{styles}; {judges}; no optimizer state{dead}"
+        f"{method.upper()}, generators of {of['generator.channels']} channels, {of['generator.downsamplings']} "
+        f"halvings and {of['generator.blocks']} + {of['generator.blocks']} blocks{styles}; {judges}; no optimizer state{dead}"
     )

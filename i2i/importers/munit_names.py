@@ -62,7 +62,8 @@ def names_of(found: Counts, kind: str, method: str) -> dict[str, str]:
         layers[f"{content}.model.{index + 1}.conv"] = f"encoder.down.{index}.conv"
     for index in range(found.blocks):
         for half, name in enumerate(("first", "second")):
-            layers[f"{content}.model.{down + 1}.model.{index}.model.{half}.conv"] = f"encoder.blocks.{index}.{name}.conv"
+            block = f"{content}.model.{down + 1}.model.{index}"
+            layers[f"{block}.model.{half}.conv"] = f"encoder.blocks.{index}.{name}.conv"
             layers[f"dec.model.0.model.{index}.model.{half}.conv"] = f"decoder.{index}.{name}.conv"
     norms: dict[str, str] = {}
     for index in range(down):
@@ -94,7 +95,7 @@ def export(weights: State, kind: str, method: str) -> dict[str, dict[str, Tensor
     states: dict[str, dict[str, Tensor]] = {}
     for domain, prefix in prefixes.items():
         mine = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
-        names = names_of(_own_counts(mine), kind, method)
+        names = names_of(our_counts(mine), kind, method)
         states[domain] = {official: mine[ours] for official, ours in names.items()}
         for official, ours in names.items():
             if method == "munit" and re.fullmatch(r"decoder\.\d+\.\w+\.conv\.bias", ours):
@@ -104,7 +105,9 @@ def export(weights: State, kind: str, method: str) -> dict[str, dict[str, Tensor
     return states
 
 
-def _own_counts(mine: State) -> Counts:
+def our_counts(mine: State) -> Counts:
+    """Counts the parts of one of our networks by its names."""
+
     def count(pattern: str) -> int:
         return sum(re.fullmatch(pattern, name) is not None for name in mine)
 

@@ -109,7 +109,8 @@ class Latent(TwoDomains):
 
     def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
         """Input, reconstruction, translation and cycle, all without noise."""
-        rows: dict[str, dict[str, Tensor]] = {"input": dict(images), "reconstruction": {}, "translation": {}, "cycle": {}}
+        rows: dict[str, dict[str, Tensor]] = {"input": dict(images)}
+        rows |= {caption: {} for caption in ("reconstruction", "translation", "cycle")}
         for source, image in images.items():
             latent = self.encode(image, source)
             there = self.decode(latent, other(source))

@@ -55,9 +55,7 @@ class StyleOutputs(GANOutputs):
         contents, styles = self.content, self.random_style  # made out here: the generators' phase needs their graph
         # Nobody follows the graph of the discriminators' fakes, since the next phase makes its own.
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.updates("generators")):
-            return {
-                domain: self.nets.paint(contents[other(domain)], styles[domain], domain) for domain in self.real
-            }
+            return {domain: self.nets.paint(contents[other(domain)], styles[domain], domain) for domain in self.real}
 
     @per_phase
     def content_reconstruction(self) -> dict[str, Tensor]:
@@ -130,9 +128,7 @@ class Style(TwoDomains):
         image: Tensor = self._generator(domain).decode(content, style)
         return image
 
-    def translate(
-        self, image: Tensor, to: str, style: Tensor | str | int = "random", seed: int = 0
-    ) -> Translation:
+    def translate(self, image: Tensor, to: str, style: Tensor | str | int = "random", seed: int = 0) -> Translation:
         """Translates images [B, 3, H, W] in [-1, 1] to a domain, all of them in the same style.
 
         Args:
@@ -149,15 +145,15 @@ class Style(TwoDomains):
         for source, image in images.items():
             to = other(source)
             content = self.content_of(image, source)
-            codes = {f"style {n}": self._code(n, to, 0, image).expand(len(image), -1) for n in range(1, 1 + self.previewed)}
-            made = {caption: self.paint(content, code, to) for caption, code in codes.items()}
-            made["reconstruction"] = self.paint(content, self.style_of(image, source), source)
+            made = {"reconstruction": self.paint(content, self.style_of(image, source), source)}
+            for number in range(1, 1 + self.previewed):
+                code = self._code(number, to, 0, image).expand(len(image), -1)
+                made[f"style {number}"] = self.paint(content, code, to)
             if to in images:
                 reference = images[to][torch.arange(len(image)) % len(images[to])]
                 made["reference"] = self.paint(content, self.style_of(reference, to), to)
-            for caption in ("reconstruction", *codes, "reference"):
-                if caption in made:
-                    rows.setdefault(caption, {})[source] = made[caption]
+            for caption, row in made.items():
+                rows.setdefault(caption, {})[source] = row
         return rows
 
     def _code(self, style: Tensor | str | int, to: str, seed: int, like: Tensor) -> Tensor:
