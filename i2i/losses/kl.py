@@ -12,7 +12,7 @@ class KL(nn.Module):
 
     The divergence itself is half the sum of squares; UNIT's code takes the mean.
 
-    Source: Liu et al., UNIT, NIPS 2017, arXiv:1703.00848, equations 3 and 5; mingyuliutw/UNIT 28d5982.
+    Source: Liu et al., UNIT, NIPS 2017, arXiv:1703.00848, section 3, L_VAE and L_CC; mingyuliutw/UNIT 28d5982.
 
     Example:
         >>> import torch
