@@ -179,5 +179,6 @@ def _summary(method: str, settings: Mapping[str, Any], missing: Path | None, dro
     dead = f"; dropped {len(dropped)} statistics that nothing reads: {few(dropped)}" if dropped else ""
     return (
         f"{method.upper()}, generators of {of['generator.channels']} channels, {of['generator.downsamplings']} "
-        f"halvings and {of['generator.blocks']} + {of['generator.blocks']} blocks{styles}; {judges}; no optimizer state{dead}"
+        f"halvings and {of['generator.blocks']} + {of['generator.blocks']} blocks{styles}; {judges}; "
+        f"no optimizer state{dead}"
     )

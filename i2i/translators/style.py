@@ -133,7 +133,7 @@ class Style(TwoDomains):
 
         Args:
             style: a picture [1, 3, H, W] (or one for each image) of the domain, whose style is taken; style codes [S],
-                [1, S] or [B, S]; `n`, the n-th random style, counted from 1; or "random", the first one.
+               [1, S] or [B, S]; `n`, the n-th random style, counted from 1; or "random", the first one.
             seed: which random styles there are.
         """
         code = self._code(style, to, seed, image)

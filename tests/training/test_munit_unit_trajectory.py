@@ -145,7 +145,8 @@ def run(golden: Path, method: str, precision: str, monkeypatch: pytest.MonkeyPat
 
 
 def test_three_float64_steps_are_the_official_ones(golden: Path, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for stepper, expected, step, seen, terms in run(golden, method, "fp64", monkeypatch):
+    for state in run(golden, method, "fp64", monkeypatch):
+        stepper, expected, step, seen, terms = state
         wanted = expected["losses_f64"][step]
         assert len(seen) >= 8
         for name, value in seen.items():
@@ -156,9 +157,9 @@ def test_three_float64_steps_are_the_official_ones(golden: Path, method: str, mo
         unseen = {name for name, value in wanted.items() if value != 0} - seen.keys() - {"dis_total", "gen_total"}
         assert not unseen
 
+    weights = stepper.translator.state_dict()
     start = weights_of(golden / method / "traj_init.safetensors", method)
     end = weights_of(golden / method / "traj_final_f64.safetensors", method)
-    weights = stepper.translator.state_dict()
     assert set(weights) == set(end)
     compared = set(end) - without_gradient(expected, method, end)
     moved = sum((end[name].double() - start[name].double()).square().sum() for name in compared) ** 0.5
