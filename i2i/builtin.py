@@ -35,9 +35,12 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
     },
     kinds.GENERATOR: {
         "resnet": "i2i.generators.resnet:Resnet",
+        "content_style": "i2i.generators.content_style:ContentStyle",
+        "shared_latent": "i2i.generators.shared_latent:SharedLatent",
         "resnet_adalin": "i2i.generators.resnet_adalin:ResnetAdaLIN",
     },
     kinds.DISCRIMINATOR: {
+        "multiscale": "i2i.discriminators.multiscale:Multiscale",
         "patch": "i2i.discriminators.patch:Patch",
     },
     kinds.LOSS: {
@@ -50,10 +53,13 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
         "l2": "i2i.losses.reconstruction:L2",
         "cam": "i2i.losses.cam:CAMLoss",
         "patch_nce": "i2i.losses.patch_nce:PatchNCE",
+        "kl": "i2i.losses.kl:KL",
     },
     kinds.TRANSLATOR: {
         "cyclic": "i2i.translators.cyclic:Cyclic",
+        "latent": "i2i.translators.latent:Latent",
         "one_sided": "i2i.translators.one_sided:OneSided",
+        "style": "i2i.translators.style:Style",
     },
     kinds.OPTIMIZER: {
         "adam": "torch.optim:Adam",
@@ -66,11 +72,13 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
         "linear_decay": "i2i.training.schedules:LinearDecay",
         "epoch_decay": "i2i.training.schedules:EpochDecay",
         "cosine": "i2i.training.schedules:Cosine",
+        "step_decay": "i2i.training.schedules:StepDecay",
     },
     kinds.DATASET: {
         "folders": "i2i.data.folders:Folders",
         "portraits": "i2i.data.portraits:Portraits",
         "single_image": "i2i.data.single_image:SingleImage",
+        "shapes": "i2i.data.shapes:Shapes",
     },
     kinds.METRIC: {
         "l1": "i2i.evaluation.pairwise:L1Distance",
@@ -78,8 +86,10 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
         "ssim": "i2i.evaluation.pairwise:SSIM",
     },
     kinds.IMPORTER: {
+        "munit-pytorch": "i2i.importers.munit:munit_pytorch",
         "ugatit-pytorch": "i2i.importers.ugatit:ugatit_pytorch",
         "cut-pytorch": "i2i.importers.cut:cut_pytorch",
+        "unit-pytorch": "i2i.importers.munit:unit_pytorch",
     },
 }
 

@@ -36,13 +36,17 @@ class Loaded:
         self.recipe, self.translator, self.step = recipe, translator, step
 
     @overload
-    def translate(self, image: Tensor, to: str = "b", *, size: Size = None) -> Tensor: ...
+    def translate(self, image: Tensor, to: str = "b", *, size: Size = None, **condition: Any) -> Tensor: ...
     @overload
-    def translate(self, image: Image.Image | str | Path, to: str = "b", *, size: Size = None) -> Image.Image: ...
+    def translate(
+        self, image: Image.Image | str | Path, to: str = "b", *, size: Size = None, **condition: Any
+    ) -> Image.Image: ...
     @overload
-    def translate(self, image: NDArray[np.uint8], to: str = "b", *, size: Size = None) -> NDArray[np.uint8]: ...
+    def translate(
+        self, image: NDArray[np.uint8], to: str = "b", *, size: Size = None, **condition: Any
+    ) -> NDArray[np.uint8]: ...
 
-    def translate(self, image: Any, to: str = "b", *, size: Size = None) -> Any:
+    def translate(self, image: Any, to: str = "b", *, size: Size = None, **condition: Any) -> Any:
         """Translates one image or one batch.
 
         Args:
@@ -50,27 +54,27 @@ class Loaded:
                 go through the recipe's preprocessing; or an array [H, W, 3] of uint8, treated like a PIL image.
             to: the domain to paint.
             size: length of the shorter side in pixels, or "original"; the recipe's size when None. Only for pictures.
+            condition: what else the translator takes, such as a style; `translator.conditions()` lists the names, its
+                `translate` says what each means. Pictures may be files, PIL images, arrays or tensors.
 
         Returns:
             The same sort of thing as `image`; a file becomes a PIL image.
 
         Raises:
-            I2IError: no such domain, or an image that the networks cannot take.
+            I2IError: no such domain or condition, or an image that the networks cannot take.
         """
         if isinstance(image, Tensor):
             batch = image if image.ndim == 4 else image.unsqueeze(0)
-            made = self.run(batch, to).image.to(image.device, image.dtype)
+            made = self.run(batch, to, **condition).image.to(image.device, image.dtype)
             return made if image.ndim == 4 else made[0]
         if isinstance(image, np.ndarray):
-            if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-                raise I2IError(f"expected an array [H, W, 3] of uint8, got {list(image.shape)} of {image.dtype}")
-            return np.asarray(self.translate(Image.fromarray(image), to, size=size))
+            return np.asarray(self.translate(_from_array(image), to, size=size, **condition))
         if not isinstance(image, Image.Image):
             image = read_image(Path(image))
-        return to_image(self.run(self.prepare(image, size).unsqueeze(0), to).image[0].float().cpu())
+        return to_image(self.run(self.prepare(image, size).unsqueeze(0), to, **condition).image[0].float().cpu())
 
     @torch.inference_mode()
-    def run(self, batch: Tensor, to: str) -> Translation:
+    def run(self, batch: Tensor, to: str, **condition: Any) -> Translation:
         """Translates a batch [B, 3, H, W] in [-1, 1]; also gives the attention's heat map, where there is one."""
         if to not in self.translator.domains:
             raise I2IError(f"no domain {to!r}; domains: {', '.join(self.translator.domains)}")
@@ -80,8 +84,24 @@ class Loaded:
             )
         if batch.dtype == torch.float64:
             self.translator.double()
+        known = self.translator.conditions()
+        for name in condition:
+            if name not in known:
+                takes = f"it takes {', '.join(known)}" if known else "it takes nothing beside the image and the domain"
+                raise I2IError(f"this translator takes no {name}; {takes}")
         weight = next(self.translator.parameters())
-        return self.translator.translate(batch.to(weight.device, weight.dtype), to)
+        given = {name: self._placed(value, weight) for name, value in condition.items()}
+        return self.translator.translate(batch.to(weight.device, weight.dtype), to, **given)
+
+    def _placed(self, value: Any, weight: Tensor) -> Any:
+        """One condition, pictures as [1, 3, H, W]; text that names no file stays as it is."""
+        if isinstance(value, Path) or (isinstance(value, str) and Path(value).is_file()):
+            value = read_image(Path(value))
+        elif isinstance(value, np.ndarray):
+            value = _from_array(value)
+        if isinstance(value, Image.Image):
+            value = self.prepare(value).unsqueeze(0)
+        return value.to(weight.device, weight.dtype) if isinstance(value, Tensor) else value
 
     def prepare(self, image: Image.Image, size: Size = None) -> Tensor:
         """The recipe's preprocessing of one picture: [3, H, W] in [-1, 1].
@@ -129,6 +149,12 @@ def load(path: str | Path, device: str | torch.device | None = None, averaged: b
     dtype = next(value.dtype for value in weights.values() if value.is_floating_point())
     translator.to(device or default_device(), dtype).eval().requires_grad_(False)
     return Loaded(recipe, translator, saved.step)
+
+
+def _from_array(array: NDArray[Any]) -> Image.Image:
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
+        raise I2IError(f"expected an array [H, W, 3] of uint8, got {list(array.shape)} of {array.dtype}")
+    return Image.fromarray(array)
 
 
 def default_device() -> torch.device:

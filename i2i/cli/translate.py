@@ -6,10 +6,11 @@ import os
 from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from i2i.cli.jobs import Job, plan
 from i2i.errors import I2IError
 
 if TYPE_CHECKING:
@@ -19,16 +20,6 @@ if TYPE_CHECKING:
     from i2i.contracts import Translation
     from i2i.inference import Loaded
 
-WRITABLE = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
-
-
-class Job(NamedTuple):
-    """One picture: where it is, and where its translation goes."""
-
-    source: Path
-    target: Path
-
-
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="INPUT...")
@@ -36,6 +27,8 @@ class Job(NamedTuple):
 @click.option(
     "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("translated"), show_default=True
 )
+@click.option("--style", help="random, a picture whose style is taken, or N for N random styles: NAME.1.png and so on.")
+@click.option("--seed", type=click.IntRange(min=0), help="Other random styles; 0 by default.")
 @click.option(
     "--size", help='Shorter side in pixels, or "original"; the recipe\'s size by default. The aspect is kept.'
 )
@@ -52,6 +45,8 @@ def translate(
     inputs: tuple[Path, ...],
     domain: str,
     output: Path,
+    style: str | None,
+    seed: int | None,
     size: str | None,
     heatmap: bool,
     side_by_side: bool,
@@ -63,11 +58,13 @@ def translate(
     \b
       i2i translate runs/ugatit_light selfie.jpg --to b --output translated
       i2i translate runs/ugatit_light album --to b --side-by-side --heatmap
+      i2i translate runs/munit album --to b --style 5
 
     INPUT is a file or a folder, of which all pictures are taken, subfolders included. Names are kept. Pictures that
     cannot be read are named, skipped and counted.
     """
-    jobs = plan(inputs, output)
+    conditions = _conditions(style, seed)
+    jobs = plan(inputs, output, conditions)
     wanted = _size(size)
     from rich.console import Console
     from rich.progress import track
@@ -81,11 +78,12 @@ def translate(
     pictures = _prepared(loaded, jobs, wanted, skipped)
     bar = track(pictures, "translating", len(jobs), console=terminal, disable=not terminal.is_terminal)
     for batch in _batches(bar, batch_size):
-        made = loaded.run(_stack(batch), domain)
-        if heatmap and made.heatmap is None:
-            raise I2IError("this generator has no attention, so there is no heat map; leave --heatmap away")
-        for index, (job, picture) in enumerate(batch):
-            _write(job.target, picture, made, index, heatmap, side_by_side)
+        for mark, condition in conditions.items():
+            made = loaded.run(_stack(batch), domain, **condition)
+            if heatmap and made.heatmap is None:
+                raise I2IError("this generator has no attention, so there is no heat map; leave --heatmap away")
+            for index, (job, picture) in enumerate(batch):
+                _write(job.marked(mark), picture, made, index, heatmap, side_by_side)
         done += len(batch)
     for line in skipped:
         click.echo(f"skipped {line}", err=True)
@@ -94,31 +92,17 @@ def translate(
     click.echo(f"{done} translated to {domain} in {output}" + (f", {len(skipped)} skipped" if skipped else ""))
 
 
-def plan(inputs: Iterable[Path], output: Path) -> list[Job]:
-    """Which files become which; a name that two inputs share, or an output over its own input, is refused."""
-    from i2i.data.images import find_images
-
-    jobs: list[Job] = []
-    for path in inputs:
-        if path.is_dir():
-            jobs += [Job(found, output / _named(found.relative_to(path))) for found in find_images(path)]
-        elif path.is_file():
-            jobs.append(Job(path, output / _named(Path(path.name))))
-        else:
-            raise I2IError(f"{path} does not exist; give pictures or folders of pictures")
-    taken: dict[Path, Path] = {}
-    for source, target in jobs:
-        if target in taken:
-            raise I2IError(f"{taken[target]} and {source} would both be written to {target}; translate them separately")
-        if target.resolve() == source.resolve():
-            raise I2IError(f"{source} would be written over; choose another --output")
-        taken[target] = source
-    return jobs
-
-
-def _named(path: Path) -> Path:
-    """The same name; as PNG where the format cannot be written well."""
-    return path if path.suffix.lower() in WRITABLE else path.with_suffix(".png")
+def _conditions(style: str | None, seed: int | None) -> dict[str, dict[str, Any]]:
+    """What the translator is told for each output, by the mark that the output's name gets."""
+    common: dict[str, Any] = {} if seed is None else {"seed": seed}
+    if style is None or style == "random":
+        return {"": common if style is None else {**common, "style": style}}
+    if style.isdecimal() and int(style) > 0:
+        return {f".{number}": {**common, "style": number} for number in range(1, int(style) + 1)}
+    if not Path(style).is_file():
+        message = f"expected random, a number from 1 on or a picture, got {style!r}"
+        raise click.BadParameter(message, param_hint="--style")
+    return {"": {**common, "style": Path(style)}}
 
 
 def _size(text: str | None) -> int | str | None:

@@ -19,26 +19,28 @@ SMALLEST = 8
 """Below, the residual blocks' maps would be too small to pad by reflection and to normalize."""
 
 
-def check_image_size(image_size: int) -> None:
+def check_image_size(image_size: int, multiple: int = MULTIPLE, smallest: int = SMALLEST) -> None:
     """Refuses an image side that the generators here cannot take.
 
     Raises:
         OptionError: names the nearest legal sides.
     """
-    if image_size % MULTIPLE or image_size < SMALLEST:
-        below = max(SMALLEST, image_size // MULTIPLE * MULTIPLE)
-        nearest = str(below) if image_size < SMALLEST else f"{below} or {below + MULTIPLE}"
+    if image_size % multiple or image_size < smallest:
+        below = max(smallest, image_size // multiple * multiple)
+        nearest = str(below) if image_size < smallest else f"{below} or {below + multiple}"
         raise OptionError(
-            "image_size", f"expected a multiple of {MULTIPLE}, at least {SMALLEST}, got {image_size}; try {nearest}"
+            "image_size", f"expected a multiple of {multiple}, at least {smallest}, got {image_size}; try {nearest}"
         )
 
 
-def check_image(image: Tensor, fixed_size: int | None = None) -> None:
+def check_image(
+    image: Tensor, fixed_size: int | None = None, multiple: int = MULTIPLE, smallest: int = SMALLEST
+) -> None:
     """Refuses a batch of images that the generators here cannot take.
 
     Args:
         image: [B, 3, H, W].
-        fixed_size: the only side that is legal, if not every multiple of 4 is.
+        fixed_size: the only side that is legal, if not every multiple is.
 
     Raises:
         ShapeError: says what was expected and what came.
@@ -51,9 +53,9 @@ def check_image(image: Tensor, fixed_size: int | None = None) -> None:
             f"generator: expected images of {fixed_size} x {fixed_size}, the size it was built for, "
             f"got {height} x {width}; only light = true, or a decoder_norm that is not adaptive, takes any size"
         )
-    if height % MULTIPLE or width % MULTIPLE or min(height, width) < SMALLEST:
+    if height % multiple or width % multiple or min(height, width) < smallest:
         raise ShapeError(
-            f"generator: expected sides that are multiples of {MULTIPLE} and at least {SMALLEST}, "
+            f"generator: expected sides that are multiples of {multiple} and at least {smallest}, "
             f"got {height} x {width}"
         )
 
@@ -82,11 +84,11 @@ class ResidualBlock(nn.Module):
 
 
 class AdaptiveConvBlock(nn.Module):
-    """A 3x3 convolution padded by reflection and without bias, then an adaptive norm."""
+    """A 3x3 convolution padded by reflection, then an adaptive norm."""
 
-    def __init__(self, channels: int, norm: Factory[AdaptiveNorm]) -> None:
+    def __init__(self, channels: int, norm: Factory[AdaptiveNorm], bias: bool = False) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1, bias=False, padding_mode="reflect")
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1, bias=bias, padding_mode="reflect")
         self.norm = norm(channels)
 
     def forward(self, x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
@@ -94,17 +96,25 @@ class AdaptiveConvBlock(nn.Module):
 
 
 class AdaptiveResidualBlock(nn.Module):
-    """A residual block whose two norms take the same scale and shift [B, C] from outside."""
+    """A residual block whose two norms take scale and shift from outside."""
 
-    def __init__(self, channels: int, norm: Factory[AdaptiveNorm], activation: Factory[Activation]) -> None:
+    def __init__(
+        self, channels: int, norm: Factory[AdaptiveNorm], activation: Factory[Activation], bias: bool = False
+    ) -> None:
         super().__init__()
-        self.first = AdaptiveConvBlock(channels, norm)
+        self.first = AdaptiveConvBlock(channels, norm, bias)
         self.activation = activation()
-        self.second = AdaptiveConvBlock(channels, norm)
+        self.second = AdaptiveConvBlock(channels, norm, bias)
 
-    def forward(self, x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
+    def forward(self, x: Tensor, gamma: Tensor, beta: Tensor, *second: Tensor) -> Tensor:
+        """The block's features.
+
+        Args:
+            gamma, beta: [B, C].
+            second: gamma and beta of the second norm; those of the first where they are not given.
+        """
         hidden = self.activation(self.first(x, gamma, beta))
-        residual: Tensor = x + self.second(hidden, gamma, beta)
+        residual: Tensor = x + self.second(hidden, *(second or (gamma, beta)))
         return residual
 
 
@@ -112,10 +122,12 @@ class Encoder(nn.Module):
     """An image [B, 3, H, W] to features [B, 4·channels, H/4, W/4].
 
     Args:
-        channels: after the first convolution; doubled by each of the two of stride 2.
+        channels: after the first convolution; doubled by each one of stride 2.
         blocks: residual blocks at the smallest size.
         down_padding: how the convolutions of stride 2 are padded.
         down: whether those convolutions halve the sides, or a blur after them.
+        downsamplings: how many there are of those; H/4 stands for two.
+        down_kernel: their kernel, 3 or 4.
     """
 
     def __init__(
@@ -128,14 +140,17 @@ class Encoder(nn.Module):
         down_padding: Padding,
         dropout: float = 0.0,
         down: Down = "strided",
+        downsamplings: int = 2,
+        down_kernel: int = 3,
     ) -> None:
         super().__init__()
         self.stem = ConvBlock(3, channels, 7, padding=3, bias=bias, norm=norm, activation=activation)
         self.down = nn.ModuleList(
-            ConvBlock(width, 2 * width, 3, 2, 1, down_padding, bias, norm, activation, down=down)
-            for width in (channels, 2 * channels)
+            ConvBlock(width, 2 * width, down_kernel, 2, 1, down_padding, bias, norm, activation, down=down)
+            for width in (channels * 2**depth for depth in range(downsamplings))
         )
-        self.blocks = nn.ModuleList(ResidualBlock(4 * channels, norm, activation, bias, dropout) for _ in range(blocks))
+        width = channels * 2**downsamplings
+        self.blocks = nn.ModuleList(ResidualBlock(width, norm, activation, bias, dropout) for _ in range(blocks))
 
     def forward(self, image: Tensor) -> Tensor:
         x: Tensor = self.stem(image)
@@ -152,7 +167,12 @@ class Encoder(nn.Module):
 
 
 class Painter(nn.Module):
-    """Features [B, 4·channels, H/4, W/4] to an image [B, 3, H, W] in [-1, 1]."""
+    """Features [B, 4·channels, H/4, W/4] to an image [B, 3, H, W] in [-1, 1].
+
+    Args:
+        upsamplings: how often sides are doubled; H/4 stands for two.
+        up_kernel: of the convolutions after `nearest`.
+    """
 
     def __init__(
         self,
@@ -161,10 +181,13 @@ class Painter(nn.Module):
         activation: Factory[Activation],
         bias: bool,
         upsample: Upsample,
+        upsamplings: int = 2,
+        up_kernel: int = 3,
     ) -> None:
         super().__init__()
         self.up = nn.ModuleList(
-            UpBlock(2 * width, width, upsample, bias, norm, activation) for width in (2 * channels, channels)
+            UpBlock(2 * width, width, upsample, bias, norm, activation, up_kernel)
+            for width in (channels * 2**depth for depth in reversed(range(upsamplings)))
         )
         self.head = nn.Conv2d(channels, 3, 7, padding=3, bias=bias, padding_mode="reflect")
 

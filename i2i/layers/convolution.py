@@ -69,6 +69,7 @@ class UpBlock(nn.Module):
     Args:
         upsample: `transposed` is a transposed convolution (CycleGAN), `nearest` repeats pixels before a convolution
             (U-GAT-IT), which leaves no checkerboard, `blur` interpolates before it (CUT).
+        kernel_size: of the convolution after `nearest`, odd.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class UpBlock(nn.Module):
         bias: bool,
         norm: Factory[Norm],
         activation: Factory[Activation],
+        kernel_size: int = 3,
     ) -> None:
         super().__init__()
         self.conv: nn.Module
@@ -92,7 +94,10 @@ class UpBlock(nn.Module):
             self.conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias)
         else:
             self.repeat = nn.Upsample(scale_factor=2, mode="nearest")
-            self.conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias, padding_mode="reflect")
+            padding = kernel_size // 2
+            self.conv = nn.Conv2d(
+                in_channels, out_channels, kernel_size, padding=padding, bias=bias, padding_mode="reflect"
+            )
         self.norm = norm(out_channels)
         self.activation = activation()
 

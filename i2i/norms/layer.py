@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
@@ -16,8 +18,9 @@ class LayerNorm(nn.Module):
         affine: learns a scale (from 1) and a shift (from 0) per channel.
         unbiased: divides the squares by C·H·W - 1.
         eps_on: adds eps to the variance or to the standard deviation; MUNIT's is unbiased, on the standard deviation.
+        init: where the scale starts: at 1, or drawn from U(0, 1) as MUNIT's.
 
-    Source: Ba et al., arXiv:1607.06450.
+    Source: Ba et al., arXiv:1607.06450; Huang et al., MUNIT, arXiv:1804.04732, appendix B.
     """
 
     def __init__(
@@ -27,10 +30,12 @@ class LayerNorm(nn.Module):
         affine: bool = True,
         unbiased: bool = False,
         eps_on: EpsOn = "var",
+        init: Literal["ones", "uniform"] = "ones",
     ) -> None:
         super().__init__()
         self.eps, self.unbiased, self.eps_on = eps, unbiased, eps_on
-        self.weight = nn.Parameter(torch.ones(num_features)) if affine else None
+        start = torch.rand if init == "uniform" else torch.ones
+        self.weight = nn.Parameter(start(num_features)) if affine else None
         self.bias = nn.Parameter(torch.zeros(num_features)) if affine else None
 
     def forward(self, x: Tensor) -> Tensor:

@@ -84,3 +84,24 @@ class Cosine:
             return (step + 1) / self.warmup
         progress = (step - self.warmup) / max(1, self.steps - self.warmup)
         return self.floor + (1 - self.floor) * (1 + math.cos(math.pi * min(1.0, progress))) / 2
+
+
+class StepDecay:
+    """Falls by a factor each time that a number of steps is over.
+
+    Args:
+        every: steps between two falls.
+        gamma: the factor.
+
+    Source: MUNIT and UNIT (NVlabs/MUNIT a82e222), 0.5 every 100,000 steps. Their scheduler moves before the first
+    update, so each fall comes one step early: update number `every` is the first with the lower rate.
+    """
+
+    def __init__(
+        self, every: Annotated[int, Field(ge=1)] = 100_000, gamma: Annotated[float, Field(gt=0, le=1)] = 0.5
+    ) -> None:
+        self.every, self.gamma = every, gamma
+
+    def __call__(self, step: int) -> float:
+        """Factor at a step, counted from 0."""
+        return float(self.gamma ** ((step + 1) // self.every))

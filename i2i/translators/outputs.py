@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -61,6 +61,17 @@ class Outputs:
     def draw(self) -> dict[str, int]:
         """A seed for whatever a loss draws, another in each phase and domain."""
         return {domain: seed_of(self.batch.seed, self.phase, domain) for domain in self.batch.images}
+
+    def gaussian(self, name: str, domain: str, like: Tensor, shape: Sequence[int] | None = None) -> Tensor:
+        """Numbers from N(0, 1) for one phase and domain, counted from the batch's seed.
+
+        Args:
+            name: what for; each name has its own numbers.
+            like: a tensor whose device, type and, if no other is given, shape they get.
+        """
+        seed = seed_of(self.batch.seed, self.phase, name, domain)
+        drawn = self.nets.gaussian(f"{self.phase}/{name}/{domain}", shape or like.shape, seed)
+        return drawn.to(like.device, like.dtype)
 
     def updates(self, module: str) -> bool:
         """Whether the phase at work trains a submodule."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 
 from i2i.contracts import Discriminator, Translation
-from i2i.errors import TrainingError
+from i2i.errors import OptionError, TrainingError
 from i2i.recipe.wiring import Call
+from i2i.signature import named
 from i2i.translators import outputs
 from i2i.translators.outputs import Batch
 
@@ -68,8 +69,26 @@ class Translator(nn.Module):
         return details
 
     def translate(self, image: Tensor, to: str) -> Translation:
-        """Translates images [B, 3, H, W] in [-1, 1] to a domain."""
+        """Translates images [B, 3, H, W] in [-1, 1] to a domain.
+
+        A translator that can be told more, such as a style, takes it as further parameters with defaults; pictures
+        come as tensors [1, 3, H, W], everything else as the user wrote it.
+        """
         raise NotImplementedError
+
+    @classmethod
+    def conditions(cls) -> list[str]:
+        """What `translate` can be told beside the image and the domain."""
+        return [name for name in named(cls.translate) if name not in named(Translator.translate)]
+
+    def gaussian(self, name: str, shape: Sequence[int], seed: int) -> Tensor:
+        """Numbers from N(0, 1), drawn on the CPU, where every device gets the same.
+
+        Args:
+            name: what they are for, such as `generator/style/a`.
+            seed: what they follow from, in which the name is counted already.
+        """
+        return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), device="cpu")
 
     def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
         """Rows of a sample grid: caption, then domain of the input, then images [n, 3, H, W] in [-1, 1]."""
@@ -150,6 +169,17 @@ class Translator(nn.Module):
         if call.method == "forward":
             method = self.losses[name]  # hooks of a criterion run only through its call
         return {key: method(**{p: _full(values[key]) for p, values in inputs.items()}) for key in shared}
+
+
+def network(component: object) -> nn.Module:
+    """What a factory has built, which must have weights.
+
+    Raises:
+        OptionError: it is no module.
+    """
+    if not isinstance(component, nn.Module):
+        raise OptionError("type", f"expected a network (torch.nn.Module), got {type(component).__name__}")
+    return component
 
 
 def _full(value: object) -> object:

@@ -1,0 +1,58 @@
+"""What `i2i translate` writes where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple
+
+from i2i.errors import I2IError
+
+WRITABLE = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
+
+
+class Job(NamedTuple):
+    """One picture: where it is, and where its translation goes."""
+
+    source: Path
+    target: Path
+
+    def marked(self, mark: str) -> Path:
+        """The target of one of several outputs: NAME.png with mark ".2" is NAME.2.png."""
+        return self.target.with_name(f"{self.target.stem}{mark}{self.target.suffix}")
+
+
+def plan(inputs: Iterable[Path], output: Path, marks: Iterable[str] = ("",)) -> list[Job]:
+    """Which files become which; a name that two inputs share, or an output over an input, is refused.
+
+    Args:
+        marks: of the outputs that each picture has.
+    """
+    from i2i.data.images import find_images
+
+    jobs: list[Job] = []
+    for path in inputs:
+        if path.is_dir():
+            jobs += [Job(found, output / _named(found.relative_to(path))) for found in find_images(path)]
+        elif path.is_file():
+            jobs.append(Job(path, output / _named(Path(path.name))))
+        else:
+            raise I2IError(f"{path} does not exist; give pictures or folders of pictures")
+    sources = {job.source.resolve(): job.source for job in jobs}
+    taken: dict[Path, Path] = {}
+    for job, mark in product(jobs, marks):
+        target = job.marked(mark)
+        if target in taken:
+            raise I2IError(
+                f"{taken[target]} and {job.source} would both be written to {target}; translate them separately"
+            )
+        if target.resolve() in sources:
+            raise I2IError(f"{sources[target.resolve()]} would be written over; choose another --output")
+        taken[target] = job.source
+    return jobs
+
+
+def _named(path: Path) -> Path:
+    """The same name; as PNG where the format cannot be written well."""
+    return path if path.suffix.lower() in WRITABLE else path.with_suffix(".png")

@@ -1,0 +1,179 @@
+"""One content, many styles: MUNIT."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from i2i.contracts import Discriminator, Generator, Translation
+from i2i.errors import I2IError
+from i2i.factory import Factory
+from i2i.randomness import seed_of
+from i2i.translators.cyclic import other
+from i2i.translators.outputs import GANOutputs, Outputs, per_phase
+from i2i.translators.two_domains import TwoDomains, check_discriminators, check_generator
+
+
+class StyleOutputs(GANOutputs):
+    """Outputs by the domain that a tensor belongs to: `fake["b"]` is a's content painted in a random style of b.
+
+    Each phase draws its own styles, so everything that follows from them is made anew in each phase.
+    """
+
+    nets: Style
+
+    @cached_property
+    def content(self) -> dict[str, Tensor]:
+        """Contents of the real images, with their graph also where they are a target."""
+        return {domain: self.nets.content_of(image, domain) for domain, image in self.real.items()}
+
+    @cached_property
+    def style(self) -> dict[str, Tensor]:
+        """Style codes of the real images."""
+        return {domain: self.nets.style_of(image, domain) for domain, image in self.real.items()}
+
+    @per_phase
+    def random_style(self) -> dict[str, Tensor]:
+        """Style codes from N(0, I), in which the fakes of a domain are painted."""
+        size = self.nets.style_channels
+        return {
+            domain: self.gaussian("style", domain, image, (image.shape[0], size)) for domain, image in self.real.items()
+        }
+
+    @cached_property
+    def reconstruction(self) -> dict[str, Tensor]:
+        """Images painted from their own content and style."""
+        return {domain: self.nets.paint(self.content[domain], self.style[domain], domain) for domain in self.real}
+
+    @per_phase
+    def fake(self) -> dict[str, Tensor]:
+        """Translated images; discriminators are shown other styles than the generators are judged by."""
+        contents, styles = self.content, self.random_style  # made out here: the generators' phase needs their graph
+        # Nobody follows the graph of the discriminators' fakes, since the next phase makes its own.
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.updates("generators")):
+            return {domain: self.nets.paint(contents[other(domain)], styles[domain], domain) for domain in self.real}
+
+    @per_phase
+    def content_reconstruction(self) -> dict[str, Tensor]:
+        """The content of each image's translation, which should be the image's own `content`."""
+        return {domain: self.nets.content_of(self.fake[other(domain)], other(domain)) for domain in self.real}
+
+    @per_phase
+    def style_reconstruction(self) -> dict[str, Tensor]:
+        """The style code of each fake, which should be the `random_style` that it was painted in."""
+        return {domain: self.nets.style_of(image, domain) for domain, image in self.fake.items()}
+
+    @per_phase
+    def cycle(self) -> dict[str, Tensor]:
+        """Images translated there and back: the translation's content in the image's own style."""
+        return {
+            domain: self.nets.paint(self.content_reconstruction[domain], self.style[domain], domain)
+            for domain in self.real
+        }
+
+
+class Style(TwoDomains):
+    """An auto-encoder of content and style for each of two domains, trained on unpaired images.
+
+    To translate is to decode an image's content with the other domain's generator and one of its styles: a random one,
+    or that of a reference picture.
+
+    Args:
+        generator: built twice; must encode content and style and decode them, as `content_style` does.
+        discriminators: by name, each built once for each domain.
+
+    Source: Huang et al., MUNIT, ECCV 2018, arXiv:1804.04732; NVlabs/MUNIT a82e222.
+    """
+
+    Outputs: ClassVar[type[Outputs]] = StyleOutputs
+    previewed: ClassVar[int] = 3
+    """Random styles in a sample grid."""
+
+    def __init__(
+        self,
+        generator: Factory[Generator],
+        discriminators: dict[str, Factory[Discriminator]],
+        image_size: int | None = None,
+    ) -> None:
+        self.check(generator, discriminators)
+        super().__init__(generator, discriminators, image_size)
+
+    @classmethod
+    def check(cls, generator: Factory[Generator], discriminators: dict[str, Factory[Discriminator]]) -> None:
+        """A generator with content and style, and somebody to judge."""
+        check_generator(generator, ("encode_content", "encode_style", "decode"), "content_style")
+        check_discriminators(discriminators)
+
+    @property
+    def style_channels(self) -> int:
+        """Numbers in a style code."""
+        return int(self._generator("a").style_channels)
+
+    def content_of(self, image: Tensor, domain: str) -> Tensor:
+        """Content [B, C, h, w] of a domain's images."""
+        content: Tensor = self._generator(domain).encode_content(image)
+        return content
+
+    def style_of(self, image: Tensor, domain: str) -> Tensor:
+        """Style codes [B, S] of a domain's images."""
+        style: Tensor = self._generator(domain).encode_style(image)
+        return style
+
+    def paint(self, content: Tensor, style: Tensor, domain: str) -> Tensor:
+        """A domain's images of contents and style codes."""
+        image: Tensor = self._generator(domain).decode(content, style)
+        return image
+
+    def translate(self, image: Tensor, to: str, style: Tensor | str | int = "random", seed: int = 0) -> Translation:
+        """Translates images [B, 3, H, W] in [-1, 1] to a domain, all of them in the same style.
+
+        Args:
+            style: a picture [1, 3, H, W] (or one for each image) of the domain, whose style is taken; style codes [S],
+               [1, S] or [B, S]; `n`, the n-th random style, counted from 1; or "random", the first one.
+            seed: which random styles there are.
+        """
+        code = self._code(style, to, seed, image)
+        return Translation(self.paint(self.content_of(image, other(to)), code.expand(len(image), -1), to))
+
+    def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+        """Input, reconstruction, the same random styles for every input, and the style of the other column's input."""
+        rows: dict[str, dict[str, Tensor]] = {"input": dict(images)}
+        for source, image in images.items():
+            to = other(source)
+            content = self.content_of(image, source)
+            made = {"reconstruction": self.paint(content, self.style_of(image, source), source)}
+            for number in range(1, 1 + self.previewed):
+                code = self._code(number, to, 0, image).expand(len(image), -1)
+                made[f"style {number}"] = self.paint(content, code, to)
+            if to in images:
+                reference = images[to][torch.arange(len(image)) % len(images[to])]
+                made["reference"] = self.paint(content, self.style_of(reference, to), to)
+            for caption, row in made.items():
+                rows.setdefault(caption, {})[source] = row
+        return rows
+
+    def _code(self, style: Tensor | str | int, to: str, seed: int, like: Tensor) -> Tensor:
+        """Style codes [1 or B, S]."""
+        wanted = f"expected a picture, style codes of {self.style_channels} numbers, a number from 1 on or 'random'"
+        if isinstance(style, Tensor):
+            if style.shape[-3:-2] == (3,) and min(style.shape[-2:]) > 1:
+                code = self.style_of(style if style.ndim == 4 else style.unsqueeze(0), to)
+            elif style.numel() % self.style_channels == 0:
+                code = style.reshape(-1, self.style_channels)
+            else:
+                raise I2IError(f"style: {wanted}, got a tensor {list(style.shape)}")
+            if len(code) not in (1, len(like)):
+                raise I2IError(f"style: expected one style, or one for each of {len(like)} images, got {len(code)}")
+            return code
+        number = 1 if style == "random" else style
+        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+            raise I2IError(f"style: {wanted}, got {style!r}")
+        drawn = self.gaussian(f"translate/style/{number}", (1, self.style_channels), seed_of(seed, "style", number))
+        return drawn.to(like.device, like.dtype)
+
+    def _generator(self, domain: str) -> Any:
+        return self.generators[domain]
