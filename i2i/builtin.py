@@ -32,6 +32,7 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
     },
     kinds.ATTENTION: {
         "cam": "i2i.attention.cam:CAM",
+        "residual_cam": "i2i.attention.residual_cam:ResidualCAM",
     },
     kinds.GENERATOR: {
         "resnet": "i2i.generators.resnet:Resnet",
@@ -39,6 +40,10 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
     },
     kinds.DISCRIMINATOR: {
         "patch": "i2i.discriminators.patch:Patch",
+        "encoder_patch": "i2i.discriminators.encoder_patch:EncoderPatch",
+    },
+    kinds.DECODER: {
+        "adalin_decoder": "i2i.generators.adalin_decoder:AdaLINDecoder",
     },
     kinds.LOSS: {
         "lsgan": "i2i.losses.adversarial:LSGAN",
@@ -52,6 +57,7 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
     },
     kinds.TRANSLATOR: {
         "cyclic": "i2i.translators.cyclic:Cyclic",
+        "reused_encoder": "i2i.translators.reused_encoder:ReusedEncoder",
     },
     kinds.OPTIMIZER: {
         "adam": "torch.optim:Adam",
@@ -67,6 +73,7 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
     kinds.DATASET: {
         "folders": "i2i.data.folders:Folders",
         "portraits": "i2i.data.portraits:Portraits",
+        "shapes": "i2i.data.shapes:Shapes",
     },
     kinds.METRIC: {
         "l1": "i2i.evaluation.pairwise:L1Distance",
@@ -74,6 +81,7 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
         "ssim": "i2i.evaluation.pairwise:SSIM",
     },
     kinds.IMPORTER: {
+        "nicegan-pytorch": "i2i.importers.nicegan:nicegan_pytorch",
         "ugatit-pytorch": "i2i.importers.ugatit:ugatit_pytorch",
     },
 }

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import pickle
 import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from torch import Tensor, nn
 
 from i2i.contracts import Imported
 from i2i.errors import CheckpointError
+from i2i.importers.official import State, count, few, load, networks_in
 from i2i.kinds import ATTENTION, DISCRIMINATOR, GENERATOR
 
 PREFIXES = {
@@ -26,8 +25,6 @@ PREFIXES = {
     "disLB": "discriminators.b.local.",
 }
 """The official names of the six networks, each with where its weights stand in the translator's state."""
-
-State = Mapping[str, Tensor]
 
 
 def ugatit_pytorch(path: Path) -> Imported:
@@ -44,7 +41,7 @@ def ugatit_pytorch(path: Path) -> Imported:
         CheckpointError: the file is something else, is damaged, or its networks do not fit together; says what was
             found.
     """
-    networks = _networks(path, _load(path))
+    networks = networks_in(path, load(path), PREFIXES, "U-GAT-IT")
     try:
         settings = _settings(networks)
         _check_shapes(networks, settings)
@@ -72,8 +69,8 @@ def export(weights: State) -> dict[str, dict[str, Tensor]]:
     for network, prefix in PREFIXES.items():
         mine = {name.removeprefix(prefix): tensor for name, tensor in weights.items() if name.startswith(prefix)}
         repeated = re.compile(r"decoder\.\d+\.first\.conv\.weight|blocks\.\d+\.conv\.weight")
-        count = sum(repeated.fullmatch(name) is not None for name in mine)
-        table = _generator_names(count) if network.startswith("gen") else _discriminator_names(count)
+        blocks = sum(repeated.fullmatch(name) is not None for name in mine)
+        table = _generator_names(blocks) if network.startswith("gen") else _discriminator_names(blocks)
         networks[network] = {
             official: mine[ours].view(1, -1, 1, 1) if _is_flat(ours) else mine[ours] for official, ours in table.items()
         }
@@ -125,12 +122,12 @@ def _attention_names(parts: Mapping[str, str]) -> dict[str, str]:
 def _names(network: str, state: State) -> dict[str, str]:
     """The table for one network, which has exactly the names that are there."""
     if network.startswith("gen"):
-        names = _generator_names(_count(state, r"UpBlock1_\d+\.conv1\.weight"))
+        names = _generator_names(count(state, r"UpBlock1_\d+\.conv1\.weight"))
     else:
-        names = _discriminator_names(_count(state, r"model\.\d+\.weight_orig"))
+        names = _discriminator_names(count(state, r"model\.\d+\.weight_orig"))
     for problem, found in (("lacks", names.keys() - state.keys()), ("has unknown", state.keys() - names.keys())):
         if found:
-            raise CheckpointError(f"{network} {problem} {_few(found)}; expected the names of the official U-GAT-IT")
+            raise CheckpointError(f"{network} {problem} {few(found)}; expected the names of the official U-GAT-IT")
     return names
 
 
@@ -212,44 +209,6 @@ def _check_shapes(networks: Mapping[str, State], settings: Mapping[str, Any]) ->
             raise CheckpointError(f"{network} has fewer blocks or layers than its twin")
 
 
-def _load(path: Path) -> object:
-    if not path.is_file():
-        raise CheckpointError(f"{path}: expected a checkpoint file, found {'a folder' if path.is_dir() else 'nothing'}")
-    archive = zipfile.is_zipfile(path)
-    try:
-        # Files from before torch 1.6 are no archives and cannot be mapped. weights_only: a pickle could run anything.
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=archive)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(f"{path}: {_reason(path, archive, str(error))}") from error
-    except Exception as error:  # damaged archives raise nearly anything: RuntimeError, EOFError, KeyError, UnicodeError
-        raise CheckpointError(f"{path}: {_reason(path, archive, '')}") from error
-
-
-def _reason(path: Path, archive: bool, message: str) -> str:
-    if named := re.search(r"GLOBAL ([\w.]+)", message):
-        return f"refused, since it holds more than tensors: loading it would call {named[1]}"
-    with path.open("rb") as file:
-        starts_as_archive = file.read(2) == b"PK"
-    if starts_as_archive and not archive:
-        return "the file is cut off: an archive without its end"
-    return "expected a file written by torch.save, found something else or a damaged one"
-
-
-def _networks(path: Path, loaded: object) -> dict[str, dict[str, Tensor]]:
-    expected = f"expected U-GAT-IT's networks {', '.join(PREFIXES)}"
-    if not isinstance(loaded, Mapping):
-        raise CheckpointError(f"{path}: {expected}, found a {type(loaded).__name__}")
-    if loaded and all(isinstance(value, Tensor) for value in loaded.values()):
-        raise CheckpointError(f"{path}: {expected}, found the plain state of one network: {_few(loaded)}")
-    if missing := [network for network in PREFIXES if network not in loaded]:
-        raise CheckpointError(f"{path}: {expected}, found {_few(loaded)}; missing: {', '.join(missing)}")
-    for network in PREFIXES:
-        state = loaded[network]
-        if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-            raise CheckpointError(f"{path}: expected {network} to be a state dict, found a {type(state).__name__}")
-    return {network: dict(loaded[network]) for network in PREFIXES}
-
-
 def _summary(settings: Mapping[str, Any]) -> str:
     size = (
         f"for {settings['data.size']} px" if "data.size" in settings else "for any image size (which one is not known)"
@@ -263,14 +222,3 @@ def _summary(settings: Mapping[str, Any]) -> str:
         f"{settings['translator.generator.blocks']} + {settings['translator.generator.blocks']} blocks {size}; "
         f"discriminators {patches}; no optimizer state"
     )
-
-
-def _count(state: State, pattern: str) -> int:
-    return sum(re.fullmatch(pattern, str(name)) is not None for name in state)
-
-
-def _few(names: Any) -> str:
-    """Up to four names, and how many more."""
-    ordered = sorted(map(str, names))
-    more = f" and {len(ordered) - 4} more" if len(ordered) > 4 else ""
-    return (", ".join(ordered[:4]) or "nothing") + more

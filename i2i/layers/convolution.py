@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, cast
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from i2i.contracts import Activation, Norm
 from i2i.factory import Factory
 from i2i.layers.spectral import SpectralConv2d
 
 Padding = Literal["zeros", "reflect"]
-Upsample = Literal["transposed", "nearest"]
+Upsample = Literal["transposed", "nearest", "pixel_shuffle"]
 
 
 class ConvBlock(nn.Module):
@@ -55,7 +56,8 @@ class UpBlock(nn.Module):
 
     Args:
         upsample: `transposed` is a transposed convolution (CycleGAN), `nearest` repeats pixels before a convolution
-            (U-GAT-IT), which leaves no checkerboard.
+            (U-GAT-IT), which leaves no checkerboard, and `pixel_shuffle` is a convolution at the small size whose
+            channels are then fourfold and laid out as pixels (NICE-GAN), with a norm and an activation after each.
     """
 
     def __init__(
@@ -69,15 +71,32 @@ class UpBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.conv: nn.Module
+        self.repeat = nn.Upsample(scale_factor=2, mode="nearest") if upsample == "nearest" else None
         if upsample == "transposed":
-            self.repeat = None
             self.conv = nn.ConvTranspose2d(in_channels, out_channels, 3, 2, padding=1, output_padding=1, bias=bias)
         else:
-            self.repeat = nn.Upsample(scale_factor=2, mode="nearest")
             self.conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias, padding_mode="reflect")
         self.norm = norm(out_channels)
         self.activation = activation()
+        self.shuffle = PixelShuffle(out_channels, norm, activation) if upsample == "pixel_shuffle" else None
 
     def forward(self, x: Tensor) -> Tensor:
         x = x if self.repeat is None else self.repeat(x)
-        return self.activation(self.norm(self.conv(x)))
+        x = self.activation(self.norm(self.conv(x)))
+        return x if self.shuffle is None else cast(Tensor, self.shuffle(x))
+
+
+class PixelShuffle(nn.Module):
+    """Four times the channels by a 1x1 convolution, laid out as 2x2 pixels, then a norm and an activation.
+
+    Source: Shi et al., CVPR 2016, arXiv:1609.05158.
+    """
+
+    def __init__(self, channels: int, norm: Factory[Norm], activation: Factory[Activation]) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, 4 * channels, 1)
+        self.norm = norm(channels)
+        self.activation = activation()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.activation(self.norm(F.pixel_shuffle(self.conv(x), 2)))
