@@ -136,7 +136,7 @@ class EncoderPatch(nn.Module):
         code, cam, heatmap = self.encode(image)
         if min(image.shape[2:]) < self.smallest_image:
             raise ShapeError(
-                f"encoder_patch discriminator: expected sides of at least {self.smallest_image}, got {list(image.shape)}"
+                f"encoder_patch: expected images with sides of at least {self.smallest_image}, got {list(image.shape)}"
             )
         x = code
         for block in self.common:

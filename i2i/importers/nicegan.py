@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from i2i.contracts import Imported
 from i2i.errors import CheckpointError
+from i2i.importers.nicegan_names import table
 from i2i.importers.official import State, count, few, load, networks_in
 from i2i.kinds import DECODER, DISCRIMINATOR
 
@@ -25,7 +26,6 @@ PREFIXES = {
 
 PROFILE = ("total_ops", "total_params")
 """Buffers that the official program's profiler leaves in gen2B and disA; no network uses them."""
-SPECTRAL = {"weight_orig": "weight", "weight_u": "u", "weight_v": "v"}
 FEWEST_LAYERS = 6
 """Of the official discriminator: two encode, two more halve for `global`, and two end each head."""
 
@@ -91,55 +91,15 @@ def export(weights: State) -> dict[str, dict[str, Tensor]]:
         repeated = r"decoder\.\d+\.first\.conv\.weight" if network.startswith("gen") else r"common\.\d+\.conv\.weight"
         networks[network] = {
             official: mine[ours].view(_official_shape(mine[ours], ours))
-            for official, ours in _table(network, count(mine, repeated)).items()
+            for official, ours in table(network, count(mine, repeated)).items()
         }
     return networks
-
-
-def _table(network: str, repeated: int) -> dict[str, str]:
-    """Official name: our name, of every tensor of a network with this many blocks or common halvings."""
-    return _generator_names(repeated) if network.startswith("gen") else _discriminator_names(repeated)
-
-
-def _generator_names(blocks: int) -> dict[str, str]:
-    names = {f"UpBlock0.1.{part}": f"stem.conv.{part}" for part in ("weight", "bias")}
-    norms = {"UpBlock0.2": "stem.norm"}
-    names |= {"FC.0.weight": "modulation.first.weight", "FC.2.weight": "modulation.second.weight"}
-    names |= {f"{name}.weight": f"modulation.{name}.weight" for name in ("gamma", "beta")}
-    for i in range(blocks):
-        for official, half in ((1, "first"), (2, "second")):
-            names[f"UpBlock1_{i + 1}.conv{official}.weight"] = f"decoder.{i}.{half}.conv.weight"
-            names[f"UpBlock1_{i + 1}.norm{official}.rho"] = f"decoder.{i}.{half}.norm.rho"
-    for i in range(2):
-        first = 1 + 8 * i
-        names[f"UpBlock2.{first}.weight"] = f"painter.up.{i}.conv.weight"
-        norms[f"UpBlock2.{first + 1}"] = f"painter.up.{i}.norm"
-        names |= {f"UpBlock2.{first + 3}.{part}": f"painter.up.{i}.shuffle.conv.{part}" for part in ("weight", "bias")}
-        norms[f"UpBlock2.{first + 5}"] = f"painter.up.{i}.shuffle.norm"
-    names |= {
-        f"{official}.{part}": f"{ours}.{part}" for official, ours in norms.items() for part in ("rho", "gamma", "beta")
-    }
-    return {**names, "UpBlock2.17.weight": "painter.head.weight"}
-
-
-def _discriminator_names(common: int) -> dict[str, str]:
-    blocks = {"model.1": "encoder.0", "model.4": "encoder.1"}
-    blocks |= {f"Dis0_0.{1 + 3 * i}": f"common.{i}" for i in range(common)}
-    blocks |= {"Dis0_1.1": "heads.local.blocks.0"}
-    blocks |= {"Dis1_0.1": "heads.global.blocks.0", "Dis1_0.4": "heads.global.blocks.1"}
-    blocks |= {"Dis1_1.1": "heads.global.blocks.2"}
-    names = {f"{official}.bias": f"{ours}.conv.bias" for official, ours in blocks.items()}
-    layers = {official: f"{ours}.conv" for official, ours in blocks.items()}
-    layers |= {"fc": "attention.classifier", "conv0": "heads.local.final", "conv1": "heads.global.final"}
-    names |= {f"{at}.{part}": f"{ours}.{mine}" for at, ours in layers.items() for part, mine in SPECTRAL.items()}
-    names |= {f"conv1x1.{part}": f"attention.mix.{part}" for part in ("weight", "bias")}
-    return {**names, "lamda": "attention.scale"}
 
 
 def _names(network: str, state: State) -> dict[str, str]:
     """The table for one network, which has exactly the names that are there."""
     pattern = r"UpBlock1_\d+\.conv1\.weight" if network.startswith("gen") else r"Dis0_0\.\d+\.weight_orig"
-    names = _table(network, count(state, pattern))
+    names = table(network, count(state, pattern))
     for problem, found in (("lacks", names.keys() - state.keys()), ("has unknown", state.keys() - names.keys())):
         if found:
             raise CheckpointError(f"{network} {problem} {few(found)}; expected the names of the official NICE-GAN")
