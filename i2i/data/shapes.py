@@ -100,9 +100,7 @@ class Shapes:
             batch: `a` and `b`, each [count, 3, size, size] in [-1, 1].
         """
         shown = [self.numbers(number) for number in range(count)]
-        return {
-            domain: self._drawn(domain, [_PREVIEW + n[place] for n in shown]) for place, domain in enumerate("ab")
-        }
+        return {domain: self._drawn(domain, [_PREVIEW + n[place] for n in shown]) for place, domain in enumerate("ab")}
 
     def pairs(self, count: int) -> dict[str, Tensor]:
         """Held-out objects in both domains, for evaluation: same centre and area, other form and colour.

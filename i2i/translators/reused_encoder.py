@@ -165,6 +165,4 @@ def _code(judged: Judgement) -> Tensor:
 
 
 def _logits(judged: Mapping[str, Judgement]) -> dict[str, Tensor]:
-    return {
-        f"{domain}/{NAME}/{head}": logits for domain, by in judged.items() for head, logits in by.logits.items()
-    }
+    return {f"{domain}/{NAME}/{head}": logits for domain, by in judged.items() for head, logits in by.logits.items()}

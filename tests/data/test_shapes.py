@@ -41,7 +41,10 @@ def test_unpaired_samples_never_share_an_object_and_paired_ones_always_do() -> N
     assert len(set(seen)) == len(seen)
     assert Shapes(paired=True).numbers(7) == (7, 7)
     assert max(seen) < _PREVIEW < _PAIRS
-    assert len({shapes.thing(number) for number in [*seen, *range(_PREVIEW, _PREVIEW + 20), *range(_PAIRS, _PAIRS + 20)]}) == 140
+    assert (
+        len({shapes.thing(number) for number in [*seen, *range(_PREVIEW, _PREVIEW + 20), *range(_PAIRS, _PAIRS + 20)]})
+        == 140
+    )
 
 
 def places(pictures: torch.Tensor) -> torch.Tensor:

@@ -68,7 +68,7 @@ def test_official_figures(golden: Path, name: str) -> None:
         for key, value in model.train().state_dict().items():
             assert torch.equal(value, state[key]), f"{key} changed in eval mode"
         model.zero_grad()
-        scalar.backward()
+        torch.autograd.backward(scalar)
         if dtype == torch.float64:
             assert error(images[1].grad, figures["grad64/input2"]) < tolerance
             expected = ours({**official, **part(figures, "grad64/param/")})  # vectors have no gradient

@@ -100,7 +100,10 @@ def test_registered() -> None:
 
 def test_other_contents(networks: Networks, tmp_path: Path) -> None:
     refused(tmp_path / "none.pt", "expected a checkpoint file, found nothing")
-    refused(saved(tmp_path, {"genA2B": {}, "genB2A": {}}), f"{EXPECTED}, found genA2B, genB2A; missing: gen2B, gen2A, disA, disB")
+    refused(
+        saved(tmp_path, {"genA2B": {}, "genB2A": {}}),
+        f"{EXPECTED}, found genA2B, genB2A; missing: gen2B, gen2A, disA, disB",
+    )
     generators = {name: state for name, state in networks.items() if name.startswith("gen")}
     refused(saved(tmp_path, generators), f"{EXPECTED}, found gen2A, gen2B; missing: disA, disB")
     refused(saved(tmp_path, {**networks, "disB": 3}), "expected disB to be a state dict, found a int")
@@ -115,7 +118,9 @@ def test_networks_that_do_not_fit(networks: Networks, tmp_path: Path) -> None:
     refused(broken("gen2B", **{"FC.2.weight": None}), f"gen2B lacks FC.2.weight; {names}")
     refused(broken("disB", extra=torch.ones(1)), f"disB has unknown extra; {names}")
     for network, key in (("gen2A", "UpBlock2.4.bias"), ("disB", "lamda"), ("disA", "Dis1_0.4.weight_u")):
-        with pytest.raises(CheckpointError, match=re.escape(f"{network}.{key} has shape [7]; the other weights ask for")):
+        with pytest.raises(
+            CheckpointError, match=re.escape(f"{network}.{key} has shape [7]; the other weights ask for")
+        ):
             nicegan_pytorch(broken(network, **{key: torch.ones(7)}))
     expected = "expected [C, C] of a light generator or [C, C·n²] of a full one, with C a multiple of 4"
     refused(broken("gen2B", **{"FC.0.weight": torch.ones(1, 7)}), f"gen2B.FC.0.weight has shape [1, 7]; {expected}")

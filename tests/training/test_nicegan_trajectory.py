@@ -73,7 +73,7 @@ def ours_of(names: list[str], networks: dict[str, dict[str, Tensor]]) -> set[str
 
 
 def norm(tensors: Any) -> float:
-    return float(sum(tensor.double().square().sum() for tensor in tensors)) ** 0.5
+    return float(sum(float(tensor.double().square().sum()) for tensor in tensors) ** 0.5)
 
 
 def test_float64_steps_are_the_official_ones(golden: Path, monkeypatch: pytest.MonkeyPatch) -> None:
