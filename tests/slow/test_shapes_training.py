@@ -28,19 +28,10 @@ CYCLEGAN = {
     "translator.discriminators.local.channels": 16,
     "translator.discriminators.local.layers": 4,
 }
-UGATIT = {
-    "translator.generator.channels": 16,
-    "translator.generator.light": True,
-    "translator.discriminators.global": "none",
-    "translator.discriminators.local.channels": 16,
-    "translator.discriminators.local.layers": 4,
-    "optimizers.generator.lr": 2e-4,
-    "optimizers.discriminator.lr": 2e-4,
-}
 RUNS: dict[str, tuple[str, dict[str, Any], int]] = {
     "cyclegan": ("cyclegan", {**SHAPES, **CYCLEGAN}, 1000),
     "nicegan": ("nicegan_small", {}, 1000),
-    "ugatit": ("ugatit", {**SHAPES, **UGATIT}, 1000),
+    "ugatit": ("quickstart", {**SHAPES, "translator.generator.blocks": 4}, 1000),
 }
 
 
