@@ -32,6 +32,7 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
     },
     kinds.ATTENTION: {
         "cam": "i2i.attention.cam:CAM",
+        "residual_cam": "i2i.attention.residual_cam:ResidualCAM",
     },
     kinds.GENERATOR: {
         "resnet": "i2i.generators.resnet:Resnet",
@@ -42,6 +43,10 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
     kinds.DISCRIMINATOR: {
         "multiscale": "i2i.discriminators.multiscale:Multiscale",
         "patch": "i2i.discriminators.patch:Patch",
+        "encoder_patch": "i2i.discriminators.encoder_patch:EncoderPatch",
+    },
+    kinds.DECODER: {
+        "adalin_decoder": "i2i.generators.adalin_decoder:AdaLINDecoder",
     },
     kinds.LOSS: {
         "lsgan": "i2i.losses.adversarial:LSGAN",
@@ -60,6 +65,7 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
         "latent": "i2i.translators.latent:Latent",
         "one_sided": "i2i.translators.one_sided:OneSided",
         "style": "i2i.translators.style:Style",
+        "reused_encoder": "i2i.translators.reused_encoder:ReusedEncoder",
     },
     kinds.OPTIMIZER: {
         "adam": "torch.optim:Adam",
@@ -87,6 +93,7 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
     },
     kinds.IMPORTER: {
         "munit-pytorch": "i2i.importers.munit:munit_pytorch",
+        "nicegan-pytorch": "i2i.importers.nicegan:nicegan_pytorch",
         "ugatit-pytorch": "i2i.importers.ugatit:ugatit_pytorch",
         "cut-pytorch": "i2i.importers.cut:cut_pytorch",
         "unit-pytorch": "i2i.importers.munit:unit_pytorch",

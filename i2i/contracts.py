@@ -36,10 +36,14 @@ class Translation(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """What a discriminator gives: logits by head (`patch` [B, 1, h, w], `cam` [B, n]), and a heat map if any."""
+    """What a discriminator gives: logits by head (`patch` [B, 1, h, w], `cam` [B, n]), and a heat map if any.
+
+    One whose first layers serve as an encoder also gives their features, the image's `code` [B, C, h, w].
+    """
 
     logits: dict[str, Tensor]
     heatmap: Tensor | None = None
+    code: Tensor | None = None
 
 
 class Norm(Protocol):
@@ -89,6 +93,23 @@ class Discriminator(Protocol):
     """Judges an image [B, 3, H, W] in [-1, 1]."""
 
     def __call__(self, image: Tensor) -> Judgement: ...
+
+
+class EncodingDiscriminator(Discriminator, Protocol):
+    """A discriminator whose first layers are an encoder; its judgements hold the code.
+
+    `num_features` are the code's channels C.
+    """
+
+    num_features: int
+
+    def encode(self, image: Tensor) -> Attended: ...
+
+
+class Decoder(Protocol):
+    """Paints an image [B, 3, H, W] in [-1, 1] from features [B, C, h, w] that an encoder has made."""
+
+    def __call__(self, features: Tensor) -> Translation: ...
 
 
 class Loss(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -50,7 +50,7 @@ class CAM(nn.Module):
         self.activation: Callable[[Tensor], Tensor] = activation if activation is not None else nn.ReLU()
 
     def forward(self, x: Tensor) -> Attended:
-        logits = torch.cat([classify(_pooled(x, pool)) for pool, classify in self.classifiers.items()], 1)
+        logits = torch.cat([classify(pooled(x, cast(Pool, pool))) for pool, classify in self.classifiers.items()], 1)
         features: Tensor = self.activation(F.conv2d(x, self._mixing_weight(), self.mix.bias))
         return Attended(features, logits, features.sum(1, keepdim=True))
 
@@ -65,6 +65,7 @@ class CAM(nn.Module):
         return torch.stack([part * weight for part, weight in zip(parts, weights, strict=True)]).sum(0)
 
 
-def _pooled(x: Tensor, pool: str) -> Tensor:
+def pooled(x: Tensor, pool: Pool) -> Tensor:
+    """Features [B, C, H, W] over their pixels: [B, C]."""
     # Not adaptive_max_pool2d, whose CUDA gradient has no deterministic implementation.
     return x.mean((2, 3)) if pool == "average" else x.flatten(2).max(2).values

@@ -20,6 +20,7 @@ from i2i.generators.blocks import (
     check_image_size,
 )
 from i2i.kinds import ACTIVATION, ADAPTIVE_NORM, ATTENTION, NORM
+from i2i.layers.convolution import Upsample
 from i2i.layers.initialization import Initialization, initialize
 from i2i.layers.stages import Tap, tapped, tapped_channels
 
@@ -61,6 +62,7 @@ class ResnetAdaLIN(nn.Module):
         decoder_norm: of the residual blocks after the attention. With a plain norm, as in the paper's ablations, no
             gamma and beta are computed.
         upsample_norm: of the two doublings.
+        upsample: how sides are doubled.
         attention: over the encoder's features; None passes them on, and there are no logits and no heat map.
         init: how the weights start.
         image_size: side of the images; needed when not light.
@@ -84,12 +86,13 @@ class ResnetAdaLIN(nn.Module):
         attention: Factory[Attention] | None = ATTENTION("cam"),
         activation: Factory[Activation] = ACTIVATION("relu"),
         init: Initialization = "default",
+        upsample: Upsample = "nearest",
         image_size: int | None = None,
     ) -> None:
         super().__init__()
         width = 4 * channels
         adaptive = decoder_norm.kind == ADAPTIVE_NORM
-        self.fixed_size = _needed(image_size) if adaptive and not light else None
+        self.fixed_size = needed_size(image_size) if adaptive and not light else None
         self.encoder = Encoder(channels, blocks, norm, activation, bias=False, down_padding="reflect")
         self.attention = attention(width, activation=activation()) if attention is not None else None
         self.modulation = None
@@ -103,7 +106,7 @@ class ResnetAdaLIN(nn.Module):
             self.decoder = nn.ModuleList(
                 ResidualBlock(width, plain_norm, activation, bias=False) for _ in range(blocks)
             )
-        self.painter = Painter(channels, upsample_norm, activation, bias=False, upsample="nearest")
+        self.painter = Painter(channels, upsample_norm, activation, bias=False, upsample=upsample)
         initialize(self, init)
 
     @classmethod
@@ -130,7 +133,12 @@ class ResnetAdaLIN(nn.Module):
         return tapped_channels(self.encoder.stages(), taps)
 
 
-def _needed(image_size: int | None) -> int:
+def needed_size(image_size: int | None) -> int:
+    """The image side that a full decoder is built for.
+
+    Raises:
+        OptionError: there is none, or it is no multiple of 4.
+    """
     if image_size is None:
         raise OptionError(
             "image_size", "expected the side of the images, which the full generator needs; or set light = true"

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from i2i.contracts import Imported
 from i2i.errors import CheckpointError
-from i2i.importers.reading import few as _few
-from i2i.importers.reading import load as _load
+from i2i.importers.networks import State, count, networks_in
+from i2i.importers.reading import few, load
 from i2i.kinds import ATTENTION, DISCRIMINATOR, GENERATOR
 
 PREFIXES = {
@@ -26,8 +26,6 @@ PREFIXES = {
     "disLB": "discriminators.b.local.",
 }
 """The official names of the six networks, each with where its weights stand in the translator's state."""
-
-State = Mapping[str, Tensor]
 
 
 def ugatit_pytorch(path: Path) -> Imported:
@@ -44,7 +42,7 @@ def ugatit_pytorch(path: Path) -> Imported:
         CheckpointError: the file is something else, is damaged, or its networks do not fit together; says what was
             found.
     """
-    networks = _networks(path, _load(path))
+    networks = networks_in(path, load(path), PREFIXES, "U-GAT-IT")
     try:
         settings = _settings(networks)
         _check_shapes(networks, settings)
@@ -72,8 +70,8 @@ def export(weights: State) -> dict[str, dict[str, Tensor]]:
     for network, prefix in PREFIXES.items():
         mine = {name.removeprefix(prefix): tensor for name, tensor in weights.items() if name.startswith(prefix)}
         repeated = re.compile(r"decoder\.\d+\.first\.conv\.weight|blocks\.\d+\.conv\.weight")
-        count = sum(repeated.fullmatch(name) is not None for name in mine)
-        table = _generator_names(count) if network.startswith("gen") else _discriminator_names(count)
+        blocks = sum(repeated.fullmatch(name) is not None for name in mine)
+        table = _generator_names(blocks) if network.startswith("gen") else _discriminator_names(blocks)
         networks[network] = {
             official: mine[ours].view(1, -1, 1, 1) if _is_flat(ours) else mine[ours] for official, ours in table.items()
         }
@@ -125,12 +123,12 @@ def _attention_names(parts: Mapping[str, str]) -> dict[str, str]:
 def _names(network: str, state: State) -> dict[str, str]:
     """The table for one network, which has exactly the names that are there."""
     if network.startswith("gen"):
-        names = _generator_names(_count(state, r"UpBlock1_\d+\.conv1\.weight"))
+        names = _generator_names(count(state, r"UpBlock1_\d+\.conv1\.weight"))
     else:
-        names = _discriminator_names(_count(state, r"model\.\d+\.weight_orig"))
+        names = _discriminator_names(count(state, r"model\.\d+\.weight_orig"))
     for problem, found in (("lacks", names.keys() - state.keys()), ("has unknown", state.keys() - names.keys())):
         if found:
-            raise CheckpointError(f"{network} {problem} {_few(found)}; expected the names of the official U-GAT-IT")
+            raise CheckpointError(f"{network} {problem} {few(found)}; expected the names of the official U-GAT-IT")
     return names
 
 
@@ -212,21 +210,6 @@ def _check_shapes(networks: Mapping[str, State], settings: Mapping[str, Any]) ->
             raise CheckpointError(f"{network} has fewer blocks or layers than its twin")
 
 
-def _networks(path: Path, loaded: object) -> dict[str, dict[str, Tensor]]:
-    expected = f"expected U-GAT-IT's networks {', '.join(PREFIXES)}"
-    if not isinstance(loaded, Mapping):
-        raise CheckpointError(f"{path}: {expected}, found a {type(loaded).__name__}")
-    if loaded and all(isinstance(value, Tensor) for value in loaded.values()):
-        raise CheckpointError(f"{path}: {expected}, found the plain state of one network: {_few(loaded)}")
-    if missing := [network for network in PREFIXES if network not in loaded]:
-        raise CheckpointError(f"{path}: {expected}, found {_few(loaded)}; missing: {', '.join(missing)}")
-    for network in PREFIXES:
-        state = loaded[network]
-        if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-            raise CheckpointError(f"{path}: expected {network} to be a state dict, found a {type(state).__name__}")
-    return {network: dict(loaded[network]) for network in PREFIXES}
-
-
 def _summary(settings: Mapping[str, Any]) -> str:
     size = (
         f"for {settings['data.size']} px" if "data.size" in settings else "for any image size (which one is not known)"
@@ -240,7 +223,3 @@ def _summary(settings: Mapping[str, Any]) -> str:
         f"{settings['translator.generator.blocks']} + {settings['translator.generator.blocks']} blocks {size}; "
         f"discriminators {patches}; no optimizer state"
     )
-
-
-def _count(state: State, pattern: str) -> int:
-    return sum(re.fullmatch(pattern, str(name)) is not None for name in state)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, cast
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from i2i.contracts import Activation, Norm
 from i2i.factory import Factory
@@ -13,8 +14,12 @@ from i2i.layers.spectral import SpectralConv2d
 from i2i.layers.stages import Stage
 
 Padding = Literal["zeros", "reflect"]
+<<<<<<< HEAD
 Upsample = Literal["transposed", "nearest", "blur"]
 Down = Literal["strided", "blur"]
+=======
+Upsample = Literal["transposed", "nearest", "pixel_shuffle"]
+>>>>>>> nicegan
 
 
 class ConvBlock(nn.Module):
@@ -68,8 +73,13 @@ class UpBlock(nn.Module):
 
     Args:
         upsample: `transposed` is a transposed convolution (CycleGAN), `nearest` repeats pixels before a convolution
+<<<<<<< HEAD
             (U-GAT-IT), which leaves no checkerboard, `blur` interpolates before it (CUT).
         kernel_size: of the convolution after `nearest`, odd.
+=======
+            (U-GAT-IT), which leaves no checkerboard, and `pixel_shuffle` is a convolution at the small size whose
+            channels are then fourfold and laid out as pixels (NICE-GAN), with a norm and an activation after each.
+>>>>>>> nicegan
     """
 
     def __init__(
@@ -84,25 +94,34 @@ class UpBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.conv: nn.Module
+<<<<<<< HEAD
         self.repeat: nn.Module | None
         self.in_channels, self.out_channels = in_channels, out_channels
+=======
+        self.repeat = nn.Upsample(scale_factor=2, mode="nearest") if upsample == "nearest" else None
+>>>>>>> nicegan
         if upsample == "transposed":
-            self.repeat = None
             self.conv = nn.ConvTranspose2d(in_channels, out_channels, 3, 2, padding=1, output_padding=1, bias=bias)
         elif upsample == "blur":
             self.repeat = BlurUp()
             self.conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias)
         else:
+<<<<<<< HEAD
             self.repeat = nn.Upsample(scale_factor=2, mode="nearest")
             padding = kernel_size // 2
             self.conv = nn.Conv2d(
                 in_channels, out_channels, kernel_size, padding=padding, bias=bias, padding_mode="reflect"
             )
+=======
+            self.conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias, padding_mode="reflect")
+>>>>>>> nicegan
         self.norm = norm(out_channels)
         self.activation = activation()
+        self.shuffle = PixelShuffle(out_channels, norm, activation) if upsample == "pixel_shuffle" else None
 
     def forward(self, x: Tensor) -> Tensor:
         x = x if self.repeat is None else self.repeat(x)
+<<<<<<< HEAD
         return self.activation(self.norm(self.conv(x)))
 
     def stages(self, name: str) -> list[Stage]:
@@ -114,3 +133,23 @@ class UpBlock(nn.Module):
 def _stages(block: nn.Module, name: str, parts: tuple[str, ...], channels: int) -> list[Stage]:
     layers = {part: getattr(block, part) for part in parts}
     return [Stage(f"{name}.{part}", layer, channels) for part, layer in layers.items() if layer is not None]
+=======
+        x = self.activation(self.norm(self.conv(x)))
+        return x if self.shuffle is None else cast(Tensor, self.shuffle(x))
+
+
+class PixelShuffle(nn.Module):
+    """Four times the channels by a 1x1 convolution, laid out as 2x2 pixels, then a norm and an activation.
+
+    Source: Shi et al., CVPR 2016, arXiv:1609.05158.
+    """
+
+    def __init__(self, channels: int, norm: Factory[Norm], activation: Factory[Activation]) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, 4 * channels, 1)
+        self.norm = norm(channels)
+        self.activation = activation()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.activation(self.norm(F.pixel_shuffle(self.conv(x), 2)))
+>>>>>>> nicegan
