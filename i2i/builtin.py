@@ -36,9 +36,11 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
     kinds.GENERATOR: {
         "resnet": "i2i.generators.resnet:Resnet",
         "resnet_adalin": "i2i.generators.resnet_adalin:ResnetAdaLIN",
+        "unet": "i2i.generators.unet:Unet",
     },
     kinds.DISCRIMINATOR: {
         "patch": "i2i.discriminators.patch:Patch",
+        "pixel": "i2i.discriminators.pixel:Pixel",
     },
     kinds.LOSS: {
         "lsgan": "i2i.losses.adversarial:LSGAN",
@@ -52,6 +54,7 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
     },
     kinds.TRANSLATOR: {
         "cyclic": "i2i.translators.cyclic:Cyclic",
+        "paired": "i2i.translators.paired:Paired",
     },
     kinds.OPTIMIZER: {
         "adam": "torch.optim:Adam",
@@ -63,10 +66,15 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
         "constant": "i2i.training.schedules:Constant",
         "linear_decay": "i2i.training.schedules:LinearDecay",
         "cosine": "i2i.training.schedules:Cosine",
+        "epoch_linear": "i2i.training.epochs:EpochLinear",
+        "epoch_step": "i2i.training.epochs:EpochStep",
+        "epoch_cosine": "i2i.training.epochs:EpochCosine",
     },
     kinds.DATASET: {
         "folders": "i2i.data.folders:Folders",
         "portraits": "i2i.data.portraits:Portraits",
+        "portrait_pairs": "i2i.data.portraits:PortraitPairs",
+        "paired": "i2i.data.paired:Paired",
     },
     kinds.METRIC: {
         "l1": "i2i.evaluation.pairwise:L1Distance",
@@ -75,6 +83,8 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
     },
     kinds.IMPORTER: {
         "ugatit-pytorch": "i2i.importers.ugatit:ugatit_pytorch",
+        "cyclegan-pytorch": "i2i.importers.cyclegan:cyclegan_pytorch",
+        "pix2pix-pytorch": "i2i.importers.pix2pix:pix2pix_pytorch",
     },
 }
 

@@ -33,6 +33,7 @@ class Patch(nn.Module):
         padding: how a pixel is added on every side before each convolution.
         max_multiplier: the most that the channels grow to, as a multiple of `channels`; None for no limit.
         attention: over the features before the last convolution; its logits become the head `cam`.
+        bias: of the convolutions between the first and the last; False beside batch norm, as in pix2pix.
         final_bias: of the last convolution.
         init: how the weights start.
         activation: after every convolution but the last.
@@ -54,6 +55,7 @@ class Patch(nn.Module):
         padding: Padding = "zeros",
         max_multiplier: int | None = 8,
         attention: Factory[Attention] | None = None,
+        bias: bool = True,
         final_bias: bool = True,
         init: Initialization = "normal",
         activation: Factory[Activation] = ACTIVATION("leaky_relu", negative_slope=0.2),
@@ -73,6 +75,7 @@ class Patch(nn.Module):
                 stride=1 if depth == layers - 2 else 2,
                 padding=1,
                 padding_mode=padding,
+                bias=bias or depth == 0,
                 norm=None if depth == 0 else norm,
                 activation=activation,
                 spectral_norm=spectral_norm,

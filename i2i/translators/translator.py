@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from i2i.contracts import Discriminator, Translation
-from i2i.errors import TrainingError
+from i2i.errors import OptionError, TrainingError
 from i2i.recipe.wiring import Call
 from i2i.translators import outputs
 from i2i.translators.outputs import Batch
@@ -70,6 +70,17 @@ class Translator(nn.Module):
     def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
         """Rows of a sample grid: caption, then domain of the input, then images [n, 3, H, W] in [-1, 1]."""
         raise NotImplementedError
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Domains that `translate` can paint."""
+        return self.domains
+
+    @property
+    def one_by_one(self) -> bool:
+        """Whether pictures are translated one at a time, because a norm would mix those of a batch."""
+        modules = (module for name in self.makers for module in self.get_submodule(name).modules())
+        return any(getattr(module, "mixes_images", False) for module in modules)
 
     @property
     def fixed_size(self) -> int | None:
@@ -146,6 +157,17 @@ class Translator(nn.Module):
         if call.method == "forward":
             method = self.losses[name]  # hooks of a criterion run only through its call
         return {key: method(**{p: _full(values[key]) for p, values in inputs.items()}) for key in shared}
+
+
+def network(component: object) -> nn.Module:
+    """What a factory has built, which must have weights.
+
+    Raises:
+        OptionError: it is no module.
+    """
+    if not isinstance(component, nn.Module):
+        raise OptionError("type", f"expected a network (torch.nn.Module), got {type(component).__name__}")
+    return component
 
 
 def _full(value: object) -> object:
