@@ -132,6 +132,7 @@ class Imported(NamedTuple):
         weights: the translator's state dict.
         summary: what was found, in one sentence.
         step: steps that it had been trained for, as far as one can tell.
+        untrained: submodules of the translator that the checkpoint has no weights for; they begin anew.
     """
 
     recipe: str
@@ -139,6 +140,7 @@ class Imported(NamedTuple):
     weights: dict[str, Tensor]
     summary: str
     step: int = 0
+    untrained: tuple[str, ...] = ()
 
 
 class Importer(Protocol):

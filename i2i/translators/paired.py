@@ -84,7 +84,7 @@ class Paired(Translator):
     """A generator from one domain to the other and discriminators, trained on pairs of images.
 
     Args:
-        generator: built once; `generators.b` paints b from a.
+        generator: paints one domain from the other.
         discriminators: by name; they see the input and the image on top of each other, so their `in_channels` is 6.
         source: the domain that is given; the other one is painted.
         conditional: whether discriminators see the input. Without it their `in_channels` is 3 and the loss is the
@@ -95,8 +95,8 @@ class Paired(Translator):
     """
 
     Outputs: ClassVar[type[Outputs]] = PairedOutputs
-    phases: Mapping[str, tuple[str, ...]] = {"discriminator": ("discriminators",), "generator": ("generators",)}
-    makers: ClassVar[tuple[str, ...]] = ("generators",)
+    phases: Mapping[str, tuple[str, ...]] = {"discriminator": ("discriminators",), "generator": ("generator",)}
+    makers: ClassVar[tuple[str, ...]] = ("generator",)
 
     def __init__(
         self,
@@ -111,9 +111,10 @@ class Paired(Translator):
         self.check(order, discriminators)
         self.phases = {phase: type(self).phases[phase] for phase in order}
         self.source, self.target, self.conditional = source, other(source), conditional
-        self.generators = nn.ModuleDict({self.target: network(generator(image_size=image_size))})
-        judges = {name: network(build(image_size=image_size)) for name, build in discriminators.items()}
-        self.discriminators = nn.ModuleDict({self.target: nn.ModuleDict(judges)})
+        self.generator = network(generator(image_size=image_size))
+        self.discriminators = nn.ModuleDict(
+            {name: network(build(image_size=image_size)) for name, build in discriminators.items()}
+        )
 
     @classmethod
     def check(cls, order: tuple[str, ...], discriminators: dict[str, Factory[Discriminator]]) -> None:
@@ -127,9 +128,12 @@ class Paired(Translator):
     def targets(self) -> tuple[str, ...]:
         return (self.target,)
 
+    def discriminators_of(self, domain: str) -> Mapping[str, Discriminator]:
+        return cast("Mapping[str, Discriminator]", self.discriminators)
+
     def paint(self, image: Tensor) -> Translation:
         """The generator's work on a batch."""
-        return cast(Translation, self.generators[self.target](image))
+        return cast(Translation, self.generator(image))
 
     def translate(self, image: Tensor, to: str) -> Translation:
         if to != self.target:
@@ -149,9 +153,9 @@ class Paired(Translator):
 
     @property
     def fixed_size(self) -> int | None:
-        size: int | None = getattr(self.generators[self.target], "fixed_size", None)
+        size: int | None = getattr(self.generator, "fixed_size", None)
         return size
 
     @property
     def multiple(self) -> int:
-        return int(getattr(self.generators[self.target], "multiple", 1))
+        return int(getattr(self.generator, "multiple", 1))
