@@ -28,7 +28,7 @@ def cyclegan_pytorch(path: Path) -> Imported:
 
     Args:
         path: a folder with `latest_net_{G_A,G_B,D_A,D_B}.pth` (or of the highest epoch), which becomes both
-            directions, or one `*_net_G*.pth`, which becomes one: from b to a if it is called `G_B`, else from a to b.
+            directions, or one `*_net_G*.pth`, which becomes one: from b to a if it is called `G_B` or `G_B2A`, else from a to b.
 
     Returns:
         The recipe `cyclegan`, or `pix2pix` with this generator for one direction alone; sizes are those that the
@@ -72,7 +72,7 @@ def cyclegan_pytorch(path: Path) -> Imported:
 def one_direction(path: Path) -> Imported:
     """A single generator, as the paired translator has it."""
     network = official.read(path, "generator")
-    source = "b" if re.search(r"_G_B\b", path.stem) else "a"
+    source = "b" if re.search(r"(^|_)G_(B|B2A)(_|$)", path.stem) else "a"
     target = "a" if source == "b" else "b"
     return Imported(
         "pix2pix",

@@ -57,6 +57,7 @@ def read(path: Path, part: str) -> Network:
 def convert(state: State, part: str) -> Network:
     """An official state dict as ours; see `read`."""
     find = official_layers.generator if part == "generator" else official_layers.discriminator
+    state = official_layers.renamed(state)
     options, layers = find(state)
     expected = _expected(options, part)
     ours: dict[str, Tensor] = {}
@@ -127,9 +128,9 @@ def _expected(options: Options, part: str) -> dict[str, Tensor]:
     """The state of our component with these options, built without memory."""
     kind = GENERATOR if part == "generator" else DISCRIMINATOR
     plain = {name: value for name, value in options.items() if name not in ("type", "norm")}
-    norm = NORM("in") if options["norm"] == "in" else NORM("bn")
+    norm = {"type": options["norm"]} if isinstance(options["norm"], str) else options["norm"]
     with torch.device("meta"):
-        model = kind(options["type"], norm=norm, **plain)()
+        model = kind(options["type"], norm=NORM(norm["type"], **{k: v for k, v in norm.items() if k != "type"}), **plain)()
     assert isinstance(model, nn.Module)
     return model.state_dict()
 

@@ -18,6 +18,11 @@ Layers = dict[str, str]
 _PARTS = ((0, "conv"), (1, "norm"))
 
 
+def renamed(state: State) -> State:
+    """The same with the official name of residual blocks, for which some reimplementations have a shorter one."""
+    return {re.sub(r"^(model\.\d+)\.block\.", r"\1.conv_block.", name): value for name, value in state.items()}
+
+
 def generator(state: State) -> tuple[Options, Layers]:
     """A generator's `type` and options, and its layers.
 
@@ -94,12 +99,15 @@ def _unet_layers(levels: int) -> Layers:
 
 
 def _resnet(state: State) -> tuple[Options, Layers]:
-    if "model.2.weight" in state:
-        raise CheckpointError("a ResNet with batch norm, which i2i cannot import; CycleGAN's have instance norm")
+    scaled = "model.2.weight" in state
+    if scaled and "model.1.bias" not in state:
+        raise CheckpointError("found a ResNet with batch norm, which i2i cannot import; CycleGAN's have instance norm")
     blocks = sum(re.fullmatch(r"model\.\d+\.conv_block\.1\.weight", name) is not None for name in state)
-    dropout = 0.5 if "model.10.conv_block.6.weight" in state else 0.0  # its layer moves the next one's index
+    second = state.get("model.10.conv_block.6.weight")  # a convolution where dropout has moved it, else perhaps a norm
+    dropout = 0.5 if second is not None and second.ndim == 4 else 0.0
     options = {"type": "resnet", "channels": state["model.1.weight"].shape[0], "blocks": blocks, "dropout": dropout}
-    return {**options, "norm": "in"}, layers_of(options)
+    norm = {"type": "in", "affine": True} if scaled else "in"
+    return {**options, "norm": norm}, layers_of(options)
 
 
 def _resnet_layers(blocks: int, dropout: bool) -> Layers:

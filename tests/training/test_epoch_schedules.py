@@ -39,7 +39,7 @@ def test_rates_that_change_at_the_end_of_an_epoch() -> None:
     late = EpochLinear(10, constant=2, decay=2, moment="end")
     assert [late(step) for step in (0, 19, 20, 30, 39)] == pytest.approx([1, 1, 2 / 3, 1 / 3, 1 / 3])
     early = EpochLinear(10, constant=2, decay=2)
-    assert [early(step) for step in (0, 9, 10, 20, 30, 40)] == pytest.approx([1, 1, 1, 2 / 3, 1 / 3, 0])
+    assert [early(step) for step in (0, 9, 10, 20, 30, 40)] == pytest.approx([1, 1, 2 / 3, 1 / 3, 0, 0])
 
 
 class Recorded:
