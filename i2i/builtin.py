@@ -50,6 +50,7 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
         "r1": "i2i.losses.penalized:R1",
         "l1": "i2i.losses.reconstruction:L1",
         "l2": "i2i.losses.reconstruction:L2",
+        "ssim": "i2i.losses.reconstruction:SSIM",
         "cam": "i2i.losses.cam:CAMLoss",
     },
     kinds.TRANSLATOR: {

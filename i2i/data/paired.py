@@ -173,7 +173,8 @@ class Paired:
         width, height = image.width // 2, image.height
         if image.width < height or width == 0:
             raise UnreadableImage(
-                pair.a, f"expected two pictures side by side, got one of {image.width} x {height} pixels, higher than wide"
+                pair.a,
+                f"expected two pictures side by side, got one of {image.width} x {height} pixels, higher than wide",
             )
         halves = [image.crop((left, 0, left + width, height)) for left in (0, width)]
         return dict(zip("ab", halves if self.left == "a" else halves[::-1], strict=True))
@@ -181,7 +182,9 @@ class Paired:
 
 def _matched(a: Path, b: Path) -> list[_Pair]:
     """Pictures of two folders by their relative paths without suffixes, in a's order."""
-    found = {folder: {path.relative_to(folder).with_suffix(""): path for path in find_images(folder)} for folder in (a, b)}
+    found = {
+        folder: {path.relative_to(folder).with_suffix(""): path for path in find_images(folder)} for folder in (a, b)
+    }
     for here, there in ((a, b), (b, a)):
         lonely = [path.name for name, path in found[here].items() if name not in found[there]]
         if lonely:

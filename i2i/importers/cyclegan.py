@@ -28,7 +28,8 @@ def cyclegan_pytorch(path: Path) -> Imported:
 
     Args:
         path: a folder with `latest_net_{G_A,G_B,D_A,D_B}.pth` (or of the highest epoch), which becomes both
-            directions, or one `*_net_G*.pth`, which becomes one: from b to a if it is called `G_B` or `G_B2A`, else from a to b.
+            directions, or one `*_net_G*.pth`, which becomes one: from b to a if it is called `G_B` or `G_B2A`, else
+            from a to b.
 
     Returns:
         The recipe `cyclegan`, or `pix2pix` with this generator for one direction alone; sizes are those that the
@@ -43,7 +44,9 @@ def cyclegan_pytorch(path: Path) -> Imported:
     if "G_A" not in files or "G_B" not in files:
         name = next((name for name in files if name.startswith("G")), None)
         if name is None:
-            raise CheckpointError(f"{path}: expected generators, found {', '.join(file.name for file in files.values())}")
+            raise CheckpointError(
+                f"{path}: expected generators, found {', '.join(file.name for file in files.values())}"
+            )
         return one_direction(files[name])
     networks = {name: official.read(file, _part(name)) for name, file in files.items()}
     for one, two in (("G_A", "G_B"), ("D_A", "D_B")):

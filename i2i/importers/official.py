@@ -130,7 +130,9 @@ def _expected(options: Options, part: str) -> dict[str, Tensor]:
     plain = {name: value for name, value in options.items() if name not in ("type", "norm")}
     norm = {"type": options["norm"]} if isinstance(options["norm"], str) else options["norm"]
     with torch.device("meta"):
-        model = kind(options["type"], norm=NORM(norm["type"], **{k: v for k, v in norm.items() if k != "type"}), **plain)()
+        model = kind(
+            options["type"], norm=NORM(norm["type"], **{k: v for k, v in norm.items() if k != "type"}), **plain
+        )()
     assert isinstance(model, nn.Module)
     return model.state_dict()
 

@@ -43,7 +43,9 @@ def discriminator(state: State) -> tuple[Options, Layers]:
         CheckpointError: it judges neither patches nor pixels.
     """
     if "net.0.weight" in state:
-        return {"type": "pixel", **_judged(state["net.0.weight"]), **_norm(state, "net.3")}, layers_of({"type": "pixel"})
+        return {"type": "pixel", **_judged(state["net.0.weight"]), **_norm(state, "net.3")}, layers_of(
+            {"type": "pixel"}
+        )
     if "model.0.weight" not in state:
         raise CheckpointError(f"expected a discriminator's model.0.weight or net.0.weight, found {few(state)}")
     layers = sum(re.fullmatch(r"model\.\d+\.weight", name) is not None and w.ndim == 4 for name, w in state.items())

@@ -35,7 +35,9 @@ def pix2pix_pytorch(path: Path) -> Imported:
     files = official.files_of(path, PREFIXES) if path.is_dir() else {"G": path}
     if "G" not in files:
         raise CheckpointError(f"{path}: expected latest_net_G.pth, found {files['D'].name} alone")
-    networks = {name: official.read(file, "generator" if name == "G" else "discriminator") for name, file in files.items()}
+    networks = {
+        name: official.read(file, "generator" if name == "G" else "discriminator") for name, file in files.items()
+    }
     settings = {key: value for name, found in networks.items() for key, value in found.settings(_TABLES[name]).items()}
     judge = networks.get("D")
     if judge is not None:

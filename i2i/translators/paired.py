@@ -143,7 +143,7 @@ class Paired(Translator):
     def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
         """Input, heat map where there is attention, translation, and the truth."""
         image = images[self.source]
-        made = [self.paint(one) for one in (image.split(1) if self.one_by_one else [image])]
+        made = [self.paint(one) for one in (torch.split(image, 1) if self.one_by_one else [image])]
         rows = {"input": image}
         heatmaps = [part.heatmap for part in made if part.heatmap is not None]
         if heatmaps:

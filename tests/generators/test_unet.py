@@ -55,7 +55,9 @@ def compare(model: torch.nn.Module, options: dict[str, Any], figures: dict[str, 
         # The file of the deepest network stores single precision.
         exact = figures["grad64/input"].dtype == torch.float64
         assert error(image.grad, figures["grad64/input"].double()) < (tolerance if exact else 1e-6)
-        gradients = official.export(options, {name: p.grad for name, p in model.named_parameters() if p.grad is not None})
+        gradients = official.export(
+            options, {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+        )
         for name, value in part(figures, "grad64/param/").items():
             assert error(gradients[name], value) < tolerance, name
 
@@ -158,7 +160,9 @@ def test_attention_sees_the_level_asked_for() -> None:
 def test_sizes() -> None:
     with pytest.raises(ShapeError, match=r"sides that are multiples of 32, got \[1, 3, 48, 32\]"):
         Unet(2, 5)(torch.rand(1, 3, 48, 32))
-    with pytest.raises(OptionError, match="8 levels need images whose sides are multiples of 256, got 96 px; at most 5"):
+    with pytest.raises(
+        OptionError, match="8 levels need images whose sides are multiples of 256, got 96 px; at most 5"
+    ):
         Unet.check(96, 8)
     with pytest.raises(ShapeError, match=r"expected images \[B, 6, H, W\]"):
         Pixel(4, 6)(torch.rand(1, 3, 8, 8))

@@ -46,7 +46,11 @@ def stepper_of(name: str, settings: dict[str, Any], config: dict[str, Any], prec
     optimizer = {"lr": config["lr"], "betas": [config["beta1"], 0.999]}
     common = {
         "losses.gan.type": CYCLEGAN[config["gan_mode"]],
-        **{f"optimizers.{phase}.{key}": value for phase in ("generator", "discriminator") for key, value in optimizer.items()},
+        **{
+            f"optimizers.{phase}.{key}": value
+            for phase in ("generator", "discriminator")
+            for key, value in optimizer.items()
+        },
         "schedule.type": "constant",
         "data.size": config["img_size"],
         "train.batch_size": config["batch_size"],
@@ -56,7 +60,11 @@ def stepper_of(name: str, settings: dict[str, Any], config: dict[str, Any], prec
 
 
 def cyclegan_stepper(config: dict[str, Any], settings: dict[str, Any], precision: str) -> Stepper:
-    weighed: dict[str, Any] = {"translator.pool": config["pool_size"], "losses.cycle.weight": 0, "losses.identity.weight": 0}
+    weighed: dict[str, Any] = {
+        "translator.pool": config["pool_size"],
+        "losses.cycle.weight": 0,
+        "losses.identity.weight": 0,
+    }
     for domain in "ab":
         weight = config[f"lambda_{domain.upper()}"]
         for loss, factor in (("cycle", 1), ("identity", config["lambda_identity"])):
@@ -151,7 +159,10 @@ def test_cyclegan_float64_steps(golden: Path, traj: str, monkeypatch: pytest.Mon
                 factor = weights[painted] * config["lambda_identity"]
                 found[f"idt_{direction}"] = factor * seen[f"generator/identity_{painted}/{painted}"]
         for name, value in wanted.items():
-            assert float(torch.as_tensor(found.get(name, 0.0)).detach()) == pytest.approx(value, rel=1e-10), (step, name)
+            assert float(torch.as_tensor(found.get(name, 0.0)).detach()) == pytest.approx(value, rel=1e-10), (
+                step,
+                name,
+            )
     zero = (name.split("/") for name in expected["zero_gradient_tensors"])
     compare_weights(stepper, start, end, {our_name(cyclegan.PREFIXES, *name, settings) for name in zero})
 
@@ -179,7 +190,9 @@ def test_cyclegan_first_gradients_and_fakes(golden: Path) -> None:
     fresh = cyclegan_stepper(expected["config"], settings, "fp64").translator
     fresh.load_state_dict(start)
     made = fresh.translate(batches["real_A/0"].double(), "b").image
-    assert float((made.detach() - fakes["fake_B"]).norm() / fakes["fake_B"].norm()) <= 1e-6  # the figures are single precision
+    assert (
+        float((made.detach() - fakes["fake_B"]).norm() / fakes["fake_B"].norm()) <= 1e-6
+    )  # the figures are single precision
 
 
 def compare_gradients(
@@ -221,7 +234,9 @@ def test_pix2pix_float64_steps(golden: Path, monkeypatch: pytest.MonkeyPatch) ->
         terms = stepper.step({"a": batches[f"real_A/{step}"], "b": batches[f"real_B/{step}"]})
         wanted = expected["losses_f64"][step]
         assert float(terms["discriminator/gan"]) == pytest.approx(wanted["D"], rel=1e-10)
-        assert seen["discriminator/gan/b/local/patch"].item() == pytest.approx(wanted["D_real"] + wanted["D_fake"], rel=1e-10)
+        assert seen["discriminator/gan/b/local/patch"].item() == pytest.approx(
+            wanted["D_real"] + wanted["D_fake"], rel=1e-10
+        )
         assert float(terms["generator/gan"]) == pytest.approx(wanted["G_GAN"], rel=1e-10)
         assert float(terms["generator/l1"]) == pytest.approx(wanted["G_L1"], rel=1e-10)
         if step == 0:
