@@ -30,6 +30,7 @@ def structural_similarity(image: Tensor, target: Tensor, window: int = 11, sigma
     Source: Wang et al., IEEE TIP 13(4), 2004, equation 13.
 
     Example:
+        >>> import torch
         >>> x = torch.linspace(-1, 1, 256).view(1, 1, 16, 16)
         >>> float(structural_similarity(x, x).mean())
         1.0
