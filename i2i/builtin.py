@@ -39,11 +39,13 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
         "content_style": "i2i.generators.content_style:ContentStyle",
         "shared_latent": "i2i.generators.shared_latent:SharedLatent",
         "resnet_adalin": "i2i.generators.resnet_adalin:ResnetAdaLIN",
+        "unet": "i2i.generators.unet:Unet",
     },
     kinds.DISCRIMINATOR: {
         "multiscale": "i2i.discriminators.multiscale:Multiscale",
         "patch": "i2i.discriminators.patch:Patch",
         "encoder_patch": "i2i.discriminators.encoder_patch:EncoderPatch",
+        "pixel": "i2i.discriminators.pixel:Pixel",
     },
     kinds.DECODER: {
         "adalin_decoder": "i2i.generators.adalin_decoder:AdaLINDecoder",
@@ -56,6 +58,7 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
         "r1": "i2i.losses.penalized:R1",
         "l1": "i2i.losses.reconstruction:L1",
         "l2": "i2i.losses.reconstruction:L2",
+        "ssim": "i2i.losses.reconstruction:SSIM",
         "cam": "i2i.losses.cam:CAMLoss",
         "patch_nce": "i2i.losses.patch_nce:PatchNCE",
         "kl": "i2i.losses.kl:KL",
@@ -66,6 +69,7 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
         "one_sided": "i2i.translators.one_sided:OneSided",
         "style": "i2i.translators.style:Style",
         "reused_encoder": "i2i.translators.reused_encoder:ReusedEncoder",
+        "paired": "i2i.translators.paired:Paired",
     },
     kinds.OPTIMIZER: {
         "adam": "torch.optim:Adam",
@@ -79,12 +83,17 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
         "epoch_decay": "i2i.training.schedules:EpochDecay",
         "cosine": "i2i.training.schedules:Cosine",
         "step_decay": "i2i.training.schedules:StepDecay",
+        "epoch_linear": "i2i.training.epochs:EpochLinear",
+        "epoch_step": "i2i.training.epochs:EpochStep",
+        "epoch_cosine": "i2i.training.epochs:EpochCosine",
     },
     kinds.DATASET: {
         "folders": "i2i.data.folders:Folders",
         "portraits": "i2i.data.portraits:Portraits",
         "single_image": "i2i.data.single_image:SingleImage",
         "shapes": "i2i.data.shapes:Shapes",
+        "portrait_pairs": "i2i.data.portraits:PortraitPairs",
+        "paired": "i2i.data.paired:Paired",
     },
     kinds.METRIC: {
         "l1": "i2i.evaluation.pairwise:L1Distance",
@@ -97,6 +106,8 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
         "ugatit-pytorch": "i2i.importers.ugatit:ugatit_pytorch",
         "cut-pytorch": "i2i.importers.cut:cut_pytorch",
         "unit-pytorch": "i2i.importers.munit:unit_pytorch",
+        "cyclegan-pytorch": "i2i.importers.cyclegan:cyclegan_pytorch",
+        "pix2pix-pytorch": "i2i.importers.pix2pix:pix2pix_pytorch",
     },
 }
 

@@ -169,6 +169,7 @@ class Imported(NamedTuple):
         weights: the translator's state dict.
         summary: what was found, in one sentence.
         step: steps that it had been trained for, as far as one can tell.
+        untrained: submodules of the translator that the checkpoint has no weights for; they begin anew.
     """
 
     recipe: str
@@ -176,6 +177,7 @@ class Imported(NamedTuple):
     weights: dict[str, Tensor]
     summary: str
     step: int = 0
+    untrained: tuple[str, ...] = ()
 
 
 class Importer(Protocol):

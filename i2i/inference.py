@@ -76,8 +76,10 @@ class Loaded:
     @torch.inference_mode()
     def run(self, batch: Tensor, to: str, **condition: Any) -> Translation:
         """Translates a batch [B, 3, H, W] in [-1, 1]; also gives the attention's heat map, where there is one."""
-        if to not in self.translator.domains:
-            raise I2IError(f"no domain {to!r}; domains: {', '.join(self.translator.domains)}")
+        targets = self.translator.targets
+        if to not in targets:
+            what = "paints only the domain" if to in self.translator.domains else f"knows no domain {to!r}; domains:"
+            raise I2IError(f"this translator {what} {', '.join(targets)}")
         if not batch.is_floating_point():
             raise I2IError(
                 f"expected a float tensor in [-1, 1], got {batch.dtype}; an array of uint8 may be given as it is"

@@ -77,7 +77,7 @@ def translate(
     done = 0
     pictures = _prepared(loaded, jobs, wanted, skipped)
     bar = track(pictures, "translating", len(jobs), console=terminal, disable=not terminal.is_terminal)
-    for batch in _batches(bar, batch_size):
+    for batch in _batches(bar, 1 if loaded.translator.one_by_one else batch_size):
         for mark, condition in conditions.items():
             made = loaded.run(_stack(batch), domain, **condition)
             if heatmap and made.heatmap is None:

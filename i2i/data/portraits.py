@@ -95,3 +95,25 @@ class Portraits:
         for picture, number in zip(pictures, numbers, strict=True):
             picture.copy_(torch.from_numpy(manner(self.character(number), self.size)).permute(2, 0, 1))
         return pictures.mul_(2).sub_(1)
+
+
+class PortraitPairs(Portraits):
+    """The same world with each character in both manners, as pairs to learn from."""
+
+    def __getitem__(self, number: int) -> dict[str, Tensor]:
+        """Sample `number`: a photo and a drawing of one character; the epochs' order is that of domain a.
+
+        Returns:
+            sample: `a` and `b`, each [3, size, size] in [-1, 1].
+        """
+        character = self.numbers(number)[0]
+        return {"a": self._drawn(photo, [character])[0], "b": self._drawn(anime, [character])[0]}
+
+    def preview(self, count: int) -> dict[str, Tensor]:
+        """Held-out characters in both manners, others than those of `pairs`.
+
+        Returns:
+            batch: `a` and `b`, each [count, 3, size, size] in [-1, 1]; `a[i]` and `b[i]` are the same character.
+        """
+        both = range(_PREVIEW, _PREVIEW + 2 * count, 2)
+        return {"a": self._drawn(photo, both), "b": self._drawn(anime, both)}

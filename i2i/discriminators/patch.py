@@ -34,6 +34,7 @@ class Patch(nn.Module):
         padding: how a pixel is added on every side before each convolution.
         max_multiplier: the most that the channels grow to, as a multiple of `channels`; None for no limit.
         attention: over the features before the last convolution; its logits become the head `cam`.
+        bias: of the convolutions between the first and the last; False beside batch norm, as in pix2pix.
         final_bias: of the last convolution.
         init: how the weights start.
         activation: after every convolution but the last.
@@ -55,6 +56,7 @@ class Patch(nn.Module):
         padding: Padding = "zeros",
         max_multiplier: int | None = 8,
         attention: Factory[Attention] | None = None,
+        bias: bool = True,
         final_bias: bool = True,
         init: Initialization = "normal",
         activation: Factory[Activation] = ACTIVATION("leaky_relu", negative_slope=0.2),
@@ -75,6 +77,7 @@ class Patch(nn.Module):
                 stride=1 if depth == layers - 2 else 2,
                 padding=1,
                 padding_mode=padding,
+                bias=bias or depth == 0,
                 norm=None if depth == 0 else norm,
                 activation=activation,
                 spectral_norm=spectral_norm,

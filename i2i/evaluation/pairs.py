@@ -22,12 +22,14 @@ class HiddenPairs:
         if not run.is_main or run.interrupted or not hasattr(run.dataset, "pairs"):
             return
         pairs = run.dataset.pairs(COUNT)
-        made = translated(run, pairs["a"], "b")
-        say(f"against {COUNT} hidden pairs, a to b (in brackets: copying the input):")
+        target = "b" if "b" in run.translator.targets else "a"
+        source = next(domain for domain in pairs if domain != target)
+        made = translated(run, pairs[source], target)
+        say(f"against {COUNT} hidden pairs, {source} to {target} (in brackets: copying the input):")
         registry = default_registry()
         for name in registry.names(METRIC):
             metric = METRIC(name)()
-            copied, reached = metric(pairs["a"], pairs["b"]), metric(made, pairs["b"])
+            copied, reached = metric(pairs[source], pairs[target]), metric(made, pairs[target])
             run.figures[name], run.figures[f"{name} of the input"] = reached, copied
             say(f"  {name} {reached:.3f} ({copied:.3f}; {metric.better} is better)")
 
@@ -37,5 +39,6 @@ def translated(run: Run, images: Tensor, to: str) -> Tensor:
     """The run's translations of images [n, 3, H, W], on the CPU in float32."""
     weight = next(run.translator.parameters())
     with run.stepper.painting() as translator:
-        batches = [translator.translate(batch.to(weight), to).image for batch in torch.split(images, 8)]
+        together = 1 if translator.one_by_one else 8
+        batches = [translator.translate(batch.to(weight), to).image for batch in torch.split(images, together)]
     return torch.cat(batches).float().cpu()

@@ -27,8 +27,10 @@ def write_run(imported: Imported, folder: Path, settings: Iterable[str] = ()) ->
     found = [to_setting(key, value) for key, value in imported.settings.items()]
     recipe = Recipe.read(imported.recipe, [*found, *settings])
     translator = build(recipe)
+    own = translator.state_dict()
+    begun = {name: own[name] for name in own if name.startswith(tuple(f"{part}." for part in imported.untrained))}
     try:
-        translator.load_state_dict(imported.weights)
+        translator.load_state_dict({**begun, **imported.weights})
     except RuntimeError as error:
         raise CheckpointError(f"the weights do not fit the recipe {imported.recipe!r}: {error}") from error
     files = {checkpoint.WEIGHTS: translator.state_dict()}

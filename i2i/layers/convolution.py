@@ -14,12 +14,8 @@ from i2i.layers.spectral import SpectralConv2d
 from i2i.layers.stages import Stage
 
 Padding = Literal["zeros", "reflect"]
-<<<<<<< HEAD
-Upsample = Literal["transposed", "nearest", "blur"]
+Upsample = Literal["transposed", "nearest", "blur", "pixel_shuffle"]
 Down = Literal["strided", "blur"]
-=======
-Upsample = Literal["transposed", "nearest", "pixel_shuffle"]
->>>>>>> nicegan
 
 
 class ConvBlock(nn.Module):
@@ -73,13 +69,10 @@ class UpBlock(nn.Module):
 
     Args:
         upsample: `transposed` is a transposed convolution (CycleGAN), `nearest` repeats pixels before a convolution
-<<<<<<< HEAD
-            (U-GAT-IT), which leaves no checkerboard, `blur` interpolates before it (CUT).
+            (U-GAT-IT), which leaves no checkerboard, `blur` interpolates before it (CUT), and `pixel_shuffle` is a
+            convolution at the small size whose channels are then fourfold and laid out as pixels (NICE-GAN), with a norm
+            and an activation after each.
         kernel_size: of the convolution after `nearest`, odd.
-=======
-            (U-GAT-IT), which leaves no checkerboard, and `pixel_shuffle` is a convolution at the small size whose
-            channels are then fourfold and laid out as pixels (NICE-GAN), with a norm and an activation after each.
->>>>>>> nicegan
     """
 
     def __init__(
@@ -94,48 +87,32 @@ class UpBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.conv: nn.Module
-<<<<<<< HEAD
-        self.repeat: nn.Module | None
+        self.repeat: nn.Module | None = None
         self.in_channels, self.out_channels = in_channels, out_channels
-=======
-        self.repeat = nn.Upsample(scale_factor=2, mode="nearest") if upsample == "nearest" else None
->>>>>>> nicegan
         if upsample == "transposed":
             self.conv = nn.ConvTranspose2d(in_channels, out_channels, 3, 2, padding=1, output_padding=1, bias=bias)
         elif upsample == "blur":
             self.repeat = BlurUp()
             self.conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias)
         else:
-<<<<<<< HEAD
-            self.repeat = nn.Upsample(scale_factor=2, mode="nearest")
+            self.repeat = nn.Upsample(scale_factor=2, mode="nearest") if upsample == "nearest" else None
             padding = kernel_size // 2
             self.conv = nn.Conv2d(
                 in_channels, out_channels, kernel_size, padding=padding, bias=bias, padding_mode="reflect"
             )
-=======
-            self.conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias, padding_mode="reflect")
->>>>>>> nicegan
         self.norm = norm(out_channels)
         self.activation = activation()
         self.shuffle = PixelShuffle(out_channels, norm, activation) if upsample == "pixel_shuffle" else None
 
     def forward(self, x: Tensor) -> Tensor:
         x = x if self.repeat is None else self.repeat(x)
-<<<<<<< HEAD
-        return self.activation(self.norm(self.conv(x)))
-
-    def stages(self, name: str) -> list[Stage]:
-        """The layers, named `NAME.repeat`, `NAME.conv`, `NAME.norm` and `NAME.activation`."""
-        repeat = _stages(self, name, ("repeat",), self.in_channels)
-        return repeat + _stages(self, name, ("conv", "norm", "activation"), self.out_channels)
-
-
-def _stages(block: nn.Module, name: str, parts: tuple[str, ...], channels: int) -> list[Stage]:
-    layers = {part: getattr(block, part) for part in parts}
-    return [Stage(f"{name}.{part}", layer, channels) for part, layer in layers.items() if layer is not None]
-=======
         x = self.activation(self.norm(self.conv(x)))
         return x if self.shuffle is None else cast(Tensor, self.shuffle(x))
+
+    def stages(self, name: str) -> list[Stage]:
+        """The layers, named `NAME.repeat`, `NAME.conv`, `NAME.norm`, `NAME.activation` and `NAME.shuffle`."""
+        repeat = _stages(self, name, ("repeat",), self.in_channels)
+        return repeat + _stages(self, name, ("conv", "norm", "activation", "shuffle"), self.out_channels)
 
 
 class PixelShuffle(nn.Module):
@@ -152,4 +129,8 @@ class PixelShuffle(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.activation(self.norm(F.pixel_shuffle(self.conv(x), 2)))
->>>>>>> nicegan
+
+
+def _stages(block: nn.Module, name: str, parts: tuple[str, ...], channels: int) -> list[Stage]:
+    layers = {part: getattr(block, part) for part in parts}
+    return [Stage(f"{name}.{part}", layer, channels) for part, layer in layers.items() if layer is not None]

@@ -18,7 +18,7 @@ from i2i.functional.heatmap import draw_heatmap
 from i2i.randomness import seed_of
 from i2i.translators.outputs import GANOutputs, Outputs, detached
 from i2i.translators.pool import ImagePool
-from i2i.translators.translator import Translator
+from i2i.translators.translator import Translator, network
 
 Phase = Literal["discriminator", "generator"]
 BATCH_DEPENDENT = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
@@ -61,7 +61,7 @@ class CyclicOutputs(GANOutputs):
         Only where both are asked for in the step and their graphs are kept, and no image of a batch sees another.
         """
         alike = len({image.shape for image in self.real.values()}) == 1
-        asked = self.nets.asked("identity", "identity_cam", "reproduction")
+        asked = self.nets.asked("identity", "reproduction")
         return self.has_graph and alike and asked and not self.nets.mixing
 
     @cached_property
@@ -85,6 +85,26 @@ class CyclicOutputs(GANOutputs):
         return {domain: self.nets.paint(self.fake[other(domain)], domain).image for domain in self.real}
 
     @property
+    def cycle_a(self) -> dict[str, Tensor]:
+        """a's images there and back, where the two ways have weights of their own."""
+        return {"a": self.cycle["a"]}
+
+    @property
+    def cycle_b(self) -> dict[str, Tensor]:
+        """b's images there and back."""
+        return {"b": self.cycle["b"]}
+
+    @property
+    def identity_a(self) -> dict[str, Tensor]:
+        """a's images after a's generator, where the two generators have weights of their own."""
+        return {"a": self.identity["a"]}
+
+    @property
+    def identity_b(self) -> dict[str, Tensor]:
+        """b's images after b's generator."""
+        return {"b": self.identity["b"]}
+
+    @property
     def fake_cam(self) -> dict[str, Tensor]:
         """The generator's classifier on images of the other domain; nothing where it has no attention."""
         return {domain: made.cam for domain, made in self.translation.items() if made.cam is not None}
@@ -98,7 +118,7 @@ class CyclicOutputs(GANOutputs):
     def shown(self) -> dict[str, Tensor]:
         """Fakes for the discriminators: detached, through each domain's image pool."""
         return {
-            domain: self.nets.pools[domain].exchange(image, random.Random(seed_of(self.batch.seed, "pool", domain)))
+            domain: self.nets.pools[domain].exchange(image, self.nets.pool_draws(self.batch.seed, domain))
             for domain, image in detached(self.fake).items()
         }
 
@@ -130,11 +150,11 @@ class Cyclic(Translator):
         super().__init__()
         self.check(order, discriminators)
         self.phases = {phase: type(self).phases[phase] for phase in order}
-        self.generators = nn.ModuleDict({domain: _module(generator(image_size=image_size)) for domain in self.domains})
+        self.generators = nn.ModuleDict({domain: network(generator(image_size=image_size)) for domain in self.domains})
         self.discriminators = nn.ModuleDict(
             {
                 domain: nn.ModuleDict(
-                    {name: _module(build(image_size=image_size)) for name, build in discriminators.items()}
+                    {name: network(build(image_size=image_size)) for name, build in discriminators.items()}
                 )
                 for domain in self.domains
             }
@@ -157,6 +177,10 @@ class Cyclic(Translator):
     def mixing(self) -> bool:
         """Whether a generator's images depend on what else is in the batch, or on draws in the order of the calls."""
         return any(isinstance(module, BATCH_DEPENDENT) and module.training for module in self.generators.modules())
+
+    def pool_draws(self, seed: int, domain: str) -> random.Random:
+        """Where an image pool's decisions about one batch come from."""
+        return random.Random(seed_of(seed, "pool", domain))
 
     def translate(self, image: Tensor, to: str) -> Translation:
         return self.paint(image, to)
@@ -189,9 +213,3 @@ class Cyclic(Translator):
     def load_local_state(self, state: Mapping[str, Tensor]) -> None:
         for domain, pool in self.pools.items():
             pool.images = list(state.get(f"pool.{domain}", torch.empty(0)))
-
-
-def _module(component: object) -> nn.Module:
-    if not isinstance(component, nn.Module):
-        raise OptionError("type", f"expected a network (torch.nn.Module), got {type(component).__name__}")
-    return component

@@ -45,9 +45,10 @@ class Translator(nn.Module):
             self.losses[name] = loss
             self.calls[name] = calls
 
-    def asked(self, *outputs: str) -> bool:
-        """Whether any loss of any phase asks for one of these outputs."""
-        return any(name in call.inputs.values() for calls in self.calls.values() for call in calls for name in outputs)
+    def asked(self, *beginnings: str) -> bool:
+        """Whether any loss of any phase asks for an output whose name begins so."""
+        calls = (call for calls in self.calls.values() for call in calls)
+        return any(output.startswith(beginnings) for call in calls for output in call.inputs.values())
 
     def active(self, step: int) -> list[str]:
         """Phases of a step, in order."""
@@ -93,6 +94,17 @@ class Translator(nn.Module):
     def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
         """Rows of a sample grid: caption, then domain of the input, then images [n, 3, H, W] in [-1, 1]."""
         raise NotImplementedError
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Domains that `translate` can paint."""
+        return self.domains
+
+    @property
+    def one_by_one(self) -> bool:
+        """Whether pictures are translated one at a time, because a norm would mix those of a batch."""
+        modules = (module for name in self.makers for module in self.get_submodule(name).modules())
+        return any(getattr(module, "mixes_images", False) for module in modules)
 
     @property
     def fixed_size(self) -> int | None:
