@@ -17,8 +17,8 @@ from i2i.contracts import Augmentation
 from i2i.data.augmentation import augmented
 from i2i.data.images import UnreadableImage, check_folder, find_images, read_image
 from i2i.data.order import epoch_order
-from i2i.data.transforms import Resample, eval_transform, train_transform
-from i2i.errors import DataError, OptionError
+from i2i.data.transforms import Resample, eval_transform, side_to_crop, train_transform
+from i2i.errors import DataError
 from i2i.factory import Factory
 
 # What the folders of published data sets are called: training, then test; {D} is A or B, {d} is a or b.
@@ -49,10 +49,12 @@ class Folders:
         root: folder that holds `trainA` and `trainB`, and perhaps `testA` and `testB`.
         test_a, test_b: folders of pictures for previews; without one, the first training pictures serve.
         size: side of a sample in pixels.
-        load_size: side to which a picture is resized before the random crop; `size + 30` if not given, as in U-GAT-IT.
+        load_size: side to which a picture is resized before the random crop; `size + margin` if not given.
+        margin: pixels that the random crop leaves out; 30 at any size, as in the official codes.
         flip: whether half the training pictures are mirrored left to right.
         resample: Pillow's filter for resizing.
-        augment: what else happens to a training picture, such as `{ type = "kornia.augmentation.ColorJiggle", hue = 0.1 }`.
+        augment: what else happens to a training picture, such as
+            `{ type = "kornia.augmentation.ColorJiggle", hue = 0.1 }`.
         seed: of order and augmentation, >= 0.
 
     Raises:
@@ -71,6 +73,7 @@ class Folders:
         test_b: Path | None = None,
         size: Annotated[int, Ge(8)] = 256,
         load_size: int | None = None,
+        margin: Annotated[int, Ge(0)] = 30,
         flip: bool = True,
         resample: Resample = "bilinear",
         augment: tuple[Factory[Augmentation], ...] = (),
@@ -78,9 +81,7 @@ class Folders:
     ) -> None:
         self.augment = [build() for build in augment]
         self.size, self.flip, self.resample, self.seed = size, flip, resample, seed
-        self.load_size = size + 30 if load_size is None else load_size
-        if self.load_size < size:
-            raise OptionError("load_size", f"expected at least the size, {size}, got {load_size}")
+        self.load_size = side_to_crop(size, load_size, margin)
         folders = _resolve(a, b, root)
         folders |= {name: folder for name, folder in (("test_a", test_a), ("test_b", test_b)) if folder is not None}
         self.unreadable: dict[Path, str] = {}

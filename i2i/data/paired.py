@@ -15,8 +15,8 @@ from torch import Tensor
 
 from i2i.data.images import UnreadableImage, check_folder, find_images, read_image
 from i2i.data.order import epoch_order
-from i2i.data.transforms import Resample, draw_flip_crop, eval_transform, flip_resize_crop
-from i2i.errors import DataError, OptionError
+from i2i.data.transforms import Resample, draw_flip_crop, eval_transform, flip_resize_crop, side_to_crop
+from i2i.errors import DataError
 
 _WANTED = (
     "give data.root, a folder of side-by-side pictures, or data.a and data.b, two folders with the same file names"
@@ -48,7 +48,8 @@ class Paired:
         test_a, test_b: two folders of pairs for previews.
         left: the domain of the left half of a side-by-side picture.
         size: side of a sample in pixels.
-        load_size: side to which a half is resized before the random crop; `size + 30` if not given, as in pix2pix.
+        load_size: side to which a half is resized before the random crop; `size + margin` if not given.
+        margin: pixels that the random crop leaves out; 30 at any size, as in the official codes.
         flip: whether half the training pairs are mirrored left to right.
         resample: Pillow's filter for resizing; pix2pix has `bicubic`.
         seed: of order and augmentation, >= 0.
@@ -71,14 +72,13 @@ class Paired:
         left: Literal["a", "b"] = "a",
         size: Annotated[int, Ge(8)] = 256,
         load_size: int | None = None,
+        margin: Annotated[int, Ge(0)] = 30,
         flip: bool = True,
         resample: Resample = "bicubic",
         seed: int = 0,
     ) -> None:
         self.left, self.size, self.flip, self.resample, self.seed = left, size, flip, resample, seed
-        self.load_size = size + 30 if load_size is None else load_size
-        if self.load_size < size:
-            raise OptionError("load_size", f"expected at least the size, {size}, got {load_size}")
+        self.load_size = side_to_crop(size, load_size, margin)
         self.unreadable: dict[Path, str] = {}
         """Damaged files met so far in this process, each with what is wrong; only saves decoding them again."""
         if root is not None:

@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from i2i.data.images import to_tensor
+from i2i.errors import OptionError
 
 Resample = Literal["bilinear", "bicubic", "lanczos"]
 
@@ -37,6 +38,17 @@ class FlipCrop(NamedTuple):
     flipped: bool
     top: int
     left: int
+
+
+def side_to_crop(size: int, load_size: int | None, margin: int) -> int:
+    """Side to which a picture is resized before a crop of `size`: `load_size`, or `size + margin` where that is None.
+
+    Raises:
+        OptionError: smaller than the crop.
+    """
+    if load_size is not None and load_size < size:
+        raise OptionError("load_size", f"expected at least the size, {size}, got {load_size}")
+    return size + margin if load_size is None else load_size
 
 
 def draw_flip_crop(random: Random, size: int, load_size: int, flip: bool = True) -> FlipCrop:

@@ -70,8 +70,8 @@ class UpBlock(nn.Module):
     Args:
         upsample: `transposed` is a transposed convolution (CycleGAN), `nearest` repeats pixels before a convolution
             (U-GAT-IT), which leaves no checkerboard, `blur` interpolates before it (CUT), and `pixel_shuffle` is a
-            convolution at the small size whose channels are then fourfold and laid out as pixels (NICE-GAN), with a norm
-            and an activation after each.
+            convolution at the small size whose channels are then fourfold and laid out as pixels (NICE-GAN), with a
+            norm and an activation after each.
         kernel_size: of the convolution after `nearest`, odd.
     """
 

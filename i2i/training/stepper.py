@@ -36,7 +36,7 @@ def make_accelerator(precision: str, **more: Any) -> Accelerator:
     # (spectral norm's vectors) follow from the weights alike in all processes; broadcasting them between the two
     # forwards of one phase would change what the first one's backward needs.
     ddp = DistributedDataParallelKwargs(find_unused_parameters=True, broadcast_buffers=False)
-    # Unless it is told that there is no other device, Accelerate takes several processes on a CPU for as many single ones.
+    # Unless told that there is no other device, Accelerate takes several processes on a CPU for as many single ones.
     cpu = not torch.accelerator.is_available()
     accelerator = Accelerator(mixed_precision=MIXED[precision], kwargs_handlers=[ddp], cpu=cpu, **more)
     if precision == "fp16" and accelerator.scaler is None:

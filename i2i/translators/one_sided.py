@@ -17,7 +17,7 @@ from i2i.functional.heatmap import draw_heatmap
 from i2i.layers.projection import PatchHeads
 from i2i.translators.one_sided_outputs import OneSidedOutputs, Vectors
 from i2i.translators.outputs import Outputs
-from i2i.translators.translator import Translator
+from i2i.translators.translator import Translator, network
 
 
 class OneSided(Translator):
@@ -59,11 +59,11 @@ class OneSided(Translator):
         self.check(discriminators)
         self.taps, self.patches = taps, patches
         self.identity, self.flip_equivariance = identity, flip_equivariance
-        self.generator = _module(generator(image_size=image_size))
+        self.generator = network(generator(image_size=image_size))
         self.discriminators = nn.ModuleDict(
             {
                 "b": nn.ModuleDict(
-                    {name: _module(build(image_size=image_size)) for name, build in discriminators.items()}
+                    {name: network(build(image_size=image_size)) for name, build in discriminators.items()}
                 )
             }
         )
@@ -131,9 +131,3 @@ class OneSided(Translator):
     @property
     def _tapped(self) -> TappedGenerator:
         return cast(TappedGenerator, self.generator)
-
-
-def _module(component: object) -> nn.Module:
-    if not isinstance(component, nn.Module):
-        raise OptionError("type", f"expected a network (torch.nn.Module), got {type(component).__name__}")
-    return component

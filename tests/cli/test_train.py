@@ -178,7 +178,7 @@ def test_batches_change_nothing(trained: Path, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["nowhere.png"], "error: nowhere.png does not exist; give pictures or folders of pictures"),
-        (["--to", "c"], "error: no domain 'c'; domains: a, b"),
+        (["--to", "c"], "error: this translator knows no domain 'c'; domains: a, b"),
         (["--size", "big"], "expected a number of pixels from 8 on, or \"original\", got 'big'"),
         (["--device", "cuda:99"], "error: --device cuda:99: not to be had here"),
     ],
