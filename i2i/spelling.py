@@ -5,11 +5,19 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+SHORTEST = 3
+"""Fewer letters begin too many words to mean anything."""
+
 
 def nearest(name: str, names: Iterable[str], cutoff: float = 0.5) -> str | None:
-    """The name that looks most like another one, whatever the case; None when none is near."""
+    """The name that looks most like another one, whatever the case; None when none is near.
+
+    A name that another one begins with is nearest: `epsilon` means `eps` rather than `eps_on`.
+    """
     lowered = {one.lower(): one for one in names}
-    near = difflib.get_close_matches(name[:100].lower(), lowered, n=1, cutoff=cutoff)
+    asked = name[:100].lower()
+    near = [one for one in lowered if len(one) >= SHORTEST and asked.startswith(one)]
+    near = [max(near, key=len)] if near else difflib.get_close_matches(asked, lowered, n=1, cutoff=cutoff)
     return lowered[near[0]] if near else None
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from i2i.contracts import Translation
     from i2i.inference import Loaded
 
+
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="INPUT...")

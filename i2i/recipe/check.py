@@ -87,7 +87,7 @@ class Checker:
         table = {"type": value} if isinstance(value, str) else value
         what = " or ".join(map(str, kinds))
         if not isinstance(table, dict):
-            self.report(path, f"expected a component's name ({what}), or a table with its type, got {shown(value)}")
+            self.report(path, f"expected the name of a component ({what}), or a table, got {shown(value)}")
             return None
         at = (*path, "type") if isinstance(value, dict) and "type" in value else path
         chosen = self._chosen(table.get("type", default), kinds, at)
@@ -106,8 +106,8 @@ class Checker:
         """A name's entry and options; where the name is misspelt, those of the component that it looks like."""
         names = self.registry.names(*kinds)
         if not isinstance(name, str):
-            expected = f"expected the name of a component, one of {', '.join(names)}"
-            self.report(at, f"needs its type: {expected}" if name is None else f"{expected}, got {shown(name)}")
+            known = f"one of {', '.join(names)}"
+            self.report(at, f"needs type = '...', {known}" if name is None else f"expected {known}, got {shown(name)}")
             return None
         try:
             entry = self.registry.find(kinds, name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +34,15 @@ def read(recipe: str | Path, settings: Iterable[str] = (), folders: Sequence[Pat
             merge(changes, _setting(setting))
         except RecipeError as error:
             problems += error.problems
+        except RecursionError:
+            problems.append(_too_deep(_origin(setting)))
     try:
         source = _file(_find(str(recipe), None, folders), folders, ())
         merge(source, changes)
     except RecipeError as error:
         problems = [*error.problems, *problems]
     except RecursionError:
-        problems = [Problem(str(recipe), "", "is nested too deeply to be read"), *problems]
+        problems = [_too_deep(str(recipe)), *problems]
     if problems:
         raise RecipeError(problems)
     return source
@@ -113,7 +115,7 @@ def _parsed(path: Path) -> Source:
 
 def _setting(setting: str) -> Source:
     key, equals, text = setting.partition("=")
-    origin = f"--set {setting}" if len(setting) <= LONGEST else f"--set {setting[: LONGEST - 3]}..."
+    origin = _origin(setting)
     path = tuple(part.strip() for part in key.split("."))
     if not equals or not all(_PART.fullmatch(part) for part in path):
         raise RecipeError([Problem(origin, "", "expected key=value, such as train.steps=1000")])
@@ -126,8 +128,21 @@ def _setting(setting: str) -> Source:
     values: dict[str, Any] = {path[-1]: value}
     for part in reversed(path[:-1]):
         values = {part: values}
-    origins: dict[KeyPath, str] = {path[:length]: origin for length in range(1, len(path) + 1)}
-    return Source("", values, {**origins, (): origin})
+    return Source("", values, dict.fromkeys(_paths(values), origin))
+
+
+def _origin(setting: str) -> str:
+    return f"--set {setting}" if len(setting) <= LONGEST else f"--set {setting[: LONGEST - 3]}..."
+
+
+def _too_deep(where: str) -> Problem:
+    return Problem(where, "", "is nested too deeply to be read")
+
+
+def _paths(values: Any, path: KeyPath = ()) -> Iterator[KeyPath]:
+    yield path
+    for key, value in values.items() if isinstance(values, dict) else ():
+        yield from _paths(value, (*path, key))
 
 
 def _shown(path: Path) -> str:

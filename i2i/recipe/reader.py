@@ -56,8 +56,10 @@ class Reader:
         keys = {name: name for name in known if name in given}
         for key in given:
             if key not in known:
-                listed = f"{what.capitalize()}s: {', '.join(known)}"
-                self.checker.report((*path, key), f"no {what} {key!r}.{did_you_mean(key, known)} {listed}")
+                near = did_you_mean(key, known)
+                if not path and key in options(TrainOptions):
+                    near = f" Did you mean 'train.{key}'?"
+                self.checker.report((*path, key), f"no {what} {key!r}.{near} {what.capitalize()}s: {', '.join(known)}")
                 keys.setdefault(nearest(key, known, SURE) or "", key)
         return keys
 
@@ -96,7 +98,10 @@ class Reader:
 
     def _losses(self, wirer: Wirer | None) -> dict[str, LossPlan]:
         path = self._path("losses")
-        tables = self.checker.named(self._tables("losses", "[losses.NAME]"), path)
+        tables = self._tables("losses", "[losses.NAME]")
+        if tables is None:
+            return {}
+        tables = self.checker.named(tables, path)
         plans = {name: self._loss((*path, name), value, wirer) for name, value in tables.items()}
         if wirer and None not in plans.values():  # a loss with a mistake may be the one that a phase lacks
             playing = {call.phase for plan in plans.values() if plan for call in plan.calls}
@@ -111,7 +116,7 @@ class Reader:
         known = options(Wiring)
         wiring = self.checker.options({key: table[key] for key in known if key in table}, known, path, "a loss")
         factory = self.checker.component(value, [kinds.LOSS], path, common=known)
-        if factory is None or wirer is None:
+        if factory is None or wirer is None or wiring.get("inputs") is MISSING:
             return None
         wired = Wiring(**{key: one for key, one in wiring.items() if one is not MISSING})
         calls = wirer.wire(factory, wired, lambda below, message: self.checker.report((*path, *below), message))
@@ -120,6 +125,8 @@ class Reader:
     def _optimizers(self, wirer: Wirer | None) -> dict[str, Any]:
         path = self._path("optimizers")
         tables = self._tables("optimizers", "[optimizers.PHASE]")
+        if tables is None:
+            return {}
         if wirer is not None:
             keys = self._meant(path, tables, wirer.phases, "phase")
             for phase in wirer.phases:
@@ -129,9 +136,9 @@ class Reader:
             phase: self.checker.component(value, [kinds.OPTIMIZER], (*path, phase)) for phase, value in tables.items()
         }
 
-    def _tables(self, name: str, example: str) -> dict[str, Any]:
+    def _tables(self, name: str, example: str) -> dict[str, Any] | None:
         value = self._value(name)
         if isinstance(value, dict):
             return value
         self.checker.report(self._path(name), f"expected a table for each, {example}, got {shown(value)}")
-        return {}
+        return None

@@ -70,13 +70,13 @@ def _define(kind: Kind[Any], registry: Registry, definitions: Schema) -> None:
                 "then": {"$ref": f"#/definitions/{key}"},
             }
         )
-    names: Schema = {"type": "string", "enum": [entry.name for entry in entries]}
+    names: list[Schema] = [{"enum": [entry.name for entry in entries]}] if entries else []
     if kind.namespaces:
         pattern = "|".join(space.replace(".", r"\.") for space in kind.namespaces)
-        names = {"anyOf": [names, {"type": "string", "pattern": rf"^({pattern})\.[A-Za-z0-9_]+$"}]}
-    definitions[kind.name] = {
-        "anyOf": [names, {"type": "object", "properties": {"type": names}, "allOf": rules}],
-    }
+        names.append({"type": "string", "pattern": rf"^({pattern})\.[A-Za-z0-9_]+$"})
+    name = _any(names) if names else {"type": "string"}
+    table = {"type": "object", "properties": {"type": name}, **({"allOf": rules} if rules else {})}
+    definitions[kind.name] = {"anyOf": [name, table]}
 
 
 def _component(entry: Entry, registry: Registry, definitions: Schema) -> Schema:
@@ -110,7 +110,7 @@ def _annotation(annotation: Any, registry: Registry, definitions: Schema) -> Sch
     if not holds_factory(annotation):
         leaves = [_leaf(member, definitions) for member in alternatives]
         sayable = [leaf for leaf in leaves if leaf is not None]  # a tensor stands beside what a recipe can say
-        return _any([*sayable, *none]) if sayable else {}
+        return _any([*sayable, *none]) if sayable or none else {}
     chosen = kinds_of(annotation)
     if chosen:
         for kind in chosen:

@@ -10,6 +10,7 @@ from typing import Any
 from i2i.errors import I2IError
 
 KeyPath = tuple[str | int, ...]
+_BARE = re.compile(r"[\w-]+")
 
 DEFAULT_TYPES: dict[KeyPath, str] = {("data",): "folders", ("schedule",): "constant"}
 """Tables that may leave their `type` away."""
@@ -91,7 +92,10 @@ def place_of(origin: str) -> tuple[str, int]:
 
 def dotted(path: KeyPath) -> str:
     """`losses.cycle.weight`, `data.augment[0].p`."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+    parts = (
+        f"[{part}]" if isinstance(part, int) else f".{part if _BARE.fullmatch(part) else repr(part)}" for part in path
+    )
+    return "".join(parts).removeprefix(".")
 
 
 def merge(parent: Source, child: Source) -> None:

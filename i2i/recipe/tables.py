@@ -32,6 +32,7 @@ class TrainOptions:
         sample_count: pictures of each domain in a sample grid.
         log_every: steps between log lines.
         workers: processes that read pictures; 0 reads in the training process.
+        threads: of torch in the training process on a CPU; torch's own choice when none.
         trackers: Accelerate's trackers to report to, such as `tensorboard`.
     """
 
@@ -48,4 +49,5 @@ class TrainOptions:
     sample_count: Positive = 4
     log_every: Positive = 10
     workers: Count = 2
+    threads: Positive | None = None
     trackers: tuple[Literal["tensorboard", "wandb", "trackio", "aim", "mlflow"], ...] = ()

@@ -58,7 +58,7 @@ class LossPlan:
 
     def resolved(self) -> dict[str, Any]:
         own = {name: value for name, value in self.factory.resolved().items() if name not in vars(self.wiring)}
-        wiring = {name: value for name, value in vars(self.wiring).items() if value is not None and value != {}}
+        wiring = {name: value for name, value in vars(self.wiring).items() if value is not None}
         return {**own, **wiring}
 
 
@@ -84,7 +84,8 @@ class Wirer:
         component = factory.component
         methods = {phase: phase for phase in self.phases if callable(getattr(component, phase, None))}
         if methods and wiring.phase is not None:
-            report(("phase",), f"is not used: {factory.name!r} itself says what it does in {', '.join(methods)}")
+            own = ", ".join(methods)
+            report(("phase",), f"cannot be set here: {factory.name!r} itself says what it does in which phase ({own})")
         if not methods and not _has_forward(component):
             report((), f"{factory.name!r} has neither forward nor a method for a phase. {_list('Phases', self.phases)}")
             return ()

@@ -50,6 +50,8 @@ def train(
     """
     folder = Path(folder)
     rehearse(recipe)
+    if recipe.train.threads is not None:
+        torch.set_num_threads(recipe.train.threads)
     accelerator = make_accelerator(recipe.train.precision)
     dataset = recipe.data(seed=recipe.train.seed)
     run = Run(folder, recipe, Stepper(recipe, accelerator), dataset)

@@ -18,9 +18,8 @@ Said = Callable[..., list[str]]
 
 
 @pytest.fixture(autouse=True)
-def only_built_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No installed plugin changes what messages list."""
-    monkeypatch.setenv("I2I_PLUGINS", "")
+def only_built_in() -> Iterator[None]:
+    """No plugin that another test has loaded changes what messages list."""
     default_plugins.cache_clear()
     yield
     default_plugins.cache_clear()

@@ -164,6 +164,11 @@ def test_merging_endless_tables_is_refused(write: Write) -> None:
     ]
 
 
+def test_an_endless_setting_is_refused(write: Write) -> None:
+    (line,) = refused(lambda: read(write(""), [f"{'.'.join('a' * 3000)}=1"]))
+    assert line == f"--set {'a.' * 28}a...: is nested too deeply to be read"
+
+
 PARENT = """
 name = "in"
 list = [1, 2]
@@ -307,3 +312,13 @@ def test_problems_stand_in_the_order_of_the_lines_the_recipes_own_first() -> Non
 def test_key_paths_as_people_write_them() -> None:
     assert dotted(("data", "augment", 0, "p")) == "data.augment[0].p"
     assert dotted(()) == ""
+
+
+def test_the_origin_of_every_key_of_a_table_that_set_brings_is_the_setting(write: Write) -> None:
+    source = merged(write, "", "typed={ a = 3, b = { d = 4 } }")
+    assert source.where(("typed", "a")) == source.where(("typed", "b", "d")) == "--set typed={ a = 3, b = { d = 4 } }"
+    assert source.where(("typed", "b", "c")) == "parent.toml:5"
+
+
+def test_a_long_setting_is_cut_in_messages(write: Write) -> None:
+    assert merged(write, "", f"list={'x' * 100}").where(("list",)) == f"--set list={'x' * 52}..."

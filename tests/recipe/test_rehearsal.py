@@ -1,0 +1,173 @@
+"""Rehearsing a step: what no look at the options can find, found without computing anything."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from i2i import kinds
+from i2i.plugins import Plugins
+from i2i.recipe.files import shipped
+from i2i.recipe.recipe import Recipe
+from i2i.recipe.source import RecipeError
+from i2i.registry import Registry
+from i2i.translators.assembly import build, count_parameters, rehearse
+
+Write = Callable[..., Path]
+RECIPES = Path(__file__).parents[2] / "recipes"
+METHODS = {name: path.read_text(encoding="utf-8") for name, path in sorted(shipped([RECIPES]).items())}
+SMALL = ["data.size=32", "translator.generator.blocks=1", "translator.discriminators.local.layers=3"]
+
+
+def small(*settings: str, registry: Registry | None = None) -> Recipe:
+    return Recipe.read(RECIPES / "cyclegan.toml", [*SMALL, *settings], registry)
+
+
+def refused(recipe: Recipe) -> list[str]:
+    with pytest.raises(RecipeError) as caught:
+        rehearse(recipe)
+    return str(caught.value).splitlines()
+
+
+@pytest.mark.parametrize("name", ["quickstart", *(one for one, text in METHODS.items() if "\nextends = " not in text)])
+def test_the_recipe_of_every_method_can_be_rehearsed(name: str) -> None:
+    rehearse(Recipe.read(RECIPES / f"{name}.toml"))
+
+
+def test_a_cam_loss_without_attention_is_found_at_its_line(write: Write) -> None:
+    text = """
+        extends = "quickstart"
+
+        [losses.cam]
+        weight = 1000
+
+        [translator.generator]
+        attention = "none"
+    """
+    (line,) = refused(Recipe.read(write(text)))
+    assert line.startswith("mine.toml:4: losses.cam: its inputs share no domain (fake_cam: ")
+    assert line.endswith("so it would never be computed")
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        (
+            "translator.generator.norm={ type = 'gn', groups = 7 }",
+            "translator.generator.norm.groups: expected a divisor of the 64 channels, got 7; the nearest below is 4",
+        ),
+        (
+            "translator.generator.attention={ type = 'cam', pools = [] }",
+            "translator.generator.attention.pools: expected 'average', 'max' or both, got []",
+        ),
+        (
+            "translator.generator={ channels = 10, norm = 'gn' }",  # its default of 32 groups does not divide 10
+            "translator.generator.norm: norm 'gn': groups: expected a divisor of the 10 channels, got 32; "
+            "the nearest below is 10",
+        ),
+        (
+            "losses.x={ type = 'torch.nn.L1Loss', inputs = { input = 'judge', target = 'real' } }",
+            "losses.x: cannot be computed: AttributeError: 'function' object has no attribute 'size'",
+        ),
+        (
+            "data.size=1000000000000",
+            "data.size: too large: Storage size calculation overflowed with sizes=[1, 3, 1000000000000, 1000000000000]",
+        ),
+    ],
+)
+def test_what_components_refuse_has_its_place(setting: str, message: str) -> None:
+    (line,) = refused(small(setting))
+    assert line.startswith("--set ")
+    assert line.endswith(f": {message}")
+
+
+def test_inputs_that_never_meet_are_said() -> None:
+    inputs = "losses.x={ type = 'torch.nn.L1Loss', inputs = { input = 'fake', target = 'real_logits' } }"
+    (line,) = refused(small(inputs))
+    assert ": losses.x: its inputs share no domain (fake: a, b; real_logits: a/local/patch, " in line
+
+
+def test_networks_that_do_not_fit_are_said_once() -> None:
+    (line,) = refused(small("translator.discriminators.local.in_channels=4"))
+    assert "patch discriminator: expected images [B, 4, H, W]" in line
+
+
+def test_building_says_the_place_too() -> None:
+    for use in (build, count_parameters):
+        with pytest.raises(RecipeError, match=r"generator.norm.groups: expected a divisor of the 64 channels, got 7"):
+            use(small("translator.generator.norm={ type = 'gn', groups = 7 }"))
+
+
+class Looks(nn.Module):
+    """A loss that looks at values, as a rehearsal cannot."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how = how
+        self.register_buffer("window", torch.ones(3))
+        if how == "at once":
+            self.register_buffer("sum", torch.tensor(torch.ones(3).sum().item()))
+
+    def forward(self, prediction: Tensor) -> Tensor:
+        if self.how == "item":
+            assert prediction.mean().item() < 1
+        elif self.how == "numpy":
+            prediction.detach().numpy()
+        elif self.how == "bool":
+            assert prediction.mean() < 1
+        elif self.how == "shape":
+            return prediction[prediction > 0].mean()
+        elif self.how == "bug":
+            raise KeyError("a bug")
+        return prediction.mean()
+
+
+@pytest.fixture
+def registry() -> Registry:
+    registry = Plugins({}).registry
+    registry.add(kinds.LOSS, "looks", Looks)
+    return registry
+
+
+@pytest.mark.parametrize("how", ["item", "numpy", "bool", "shape", "at once"])
+def test_a_loss_that_looks_at_values_is_no_mistake(registry: Registry, how: str) -> None:
+    loss = f"losses.x={{ type = 'looks', how = '{how}', inputs = {{ prediction = 'fake' }} }}"
+    rehearse(small(loss, registry=registry))
+
+
+def test_whatever_a_loss_raises_is_said_at_its_line(registry: Registry) -> None:
+    loss = "losses.x={ type = 'looks', how = 'bug', inputs = { prediction = 'fake' } }"
+    (line,) = refused(small(loss, registry=registry))
+    assert line.endswith(": losses.x: cannot be computed: KeyError: 'a bug'")
+
+
+@pytest.mark.parametrize("criterion", ["wgan_gp", "r1"])
+def test_losses_that_derive_discriminators_can_be_rehearsed(criterion: str) -> None:
+    rehearse(small(f"losses.extra.type={criterion}"))
+
+
+def test_a_criterion_that_asks_for_the_device_can_be_rehearsed() -> None:
+    ssim = "{ type = 'kornia.losses.SSIMLoss', window_size = 5, inputs = { img1 = 'cycle', img2 = 'real' } }"
+    rehearse(small(f"losses.ssim={ssim}"))
+
+
+def test_the_full_model_is_rehearsed_without_memory_time_or_randomness() -> None:
+    recipe = Recipe.read(RECIPES / "ugatit.toml")
+    rehearse(small())  # the first one imports what torch needs
+    state = torch.random.get_rng_state()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    began = time.process_time()
+    rehearse(recipe)
+    counted = count_parameters(recipe)
+    assert time.process_time() - began < 4
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000, (
+        "in kilobytes; its weights have 2.7 GB"
+    )
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert counted["generators"] // 1_000_000 == 557  # two, 279 M each

@@ -1,0 +1,124 @@
+"""The layers: a file imports only from rows above it, so that each part can be read without those below."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from i2i.builtin import COMPONENTS
+
+PACKAGE = Path(__file__).parents[1] / "i2i"
+
+ROWS = [
+    ["errors", "spelling", "randomness"],
+    ["signature"],
+    ["registry"],
+    ["factory"],
+    ["contracts"],
+    ["kinds"],
+    ["hookspecs"],
+    ["i2i"],  # what plugins import: only names of the rows above
+    ["plugins"],
+    ["recipe"],
+    ["functional"],
+    ["layers"],
+    ["norms", "attention", "generators", "discriminators", "losses", "data"],  # these meet through kinds
+    ["translators"],
+    ["training"],
+    ["evaluation", "importers", "inference"],
+    ["cli"],
+    ["builtin"],
+    ["__main__"],
+]
+ROW = {part: number for number, row in enumerate(ROWS) for part in row}
+
+EXCEPTIONS = {
+    ("registry", "factory"): "calling a kind makes a factory, which needs a registry",
+    ("factory", "plugins"): "a factory without a registry of its own asks the process's, which plugins have filled",
+}
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+LONG, LONGEST = 200, 250
+
+
+def part_of(file: Path) -> str:
+    """The row's name for a file: its folder, or the file itself where it lies in the package's root."""
+    inside = file.relative_to(PACKAGE)
+    return "i2i" if inside.name == "__init__.py" and len(inside.parts) == 1 else inside.parts[0].removesuffix(".py")
+
+
+def imports(file: Path) -> Iterator[tuple[int, str]]:
+    """Line and module of every import of i2i that happens at run time, inside functions too."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    for_checkers = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in for_checkers:
+            continue
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names if alias.name.split(".")[0] == "i2i")
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}:{node.lineno}: a relative import"
+            module = node.module or ""
+            if module.split(".")[0] == "i2i":
+                for alias in node.names:
+                    inner = PACKAGE.parent / Path(*module.split("."), alias.name)
+                    is_module = inner.is_dir() or inner.with_suffix(".py").is_file()
+                    yield node.lineno, f"{module}.{alias.name}" if is_module else module
+
+
+def target_of(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "i2i"
+
+
+def test_every_part_has_a_row() -> None:
+    assert {part_of(file) for file in FILES} == set(ROW)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_a_file_imports_only_from_rows_above(file: Path) -> None:
+    part = part_of(file)
+    for line, module in imports(file):
+        target = target_of(module)
+        if target != part and (part, target) not in EXCEPTIONS:
+            assert ROW[target] < ROW[part], f"{file}:{line}: {part} may not import {module}"
+
+
+def test_no_exception_is_left_over() -> None:
+    used = {(part_of(file), target_of(module)) for file in FILES for _, module in imports(file)}
+    assert set(EXCEPTIONS) <= used
+
+
+def test_nobody_but_its_neighbours_imports_a_concrete_component() -> None:
+    """`builtin` names components in words; all others meet them through a registry.
+
+    Importers are the exception: each knows the one method whose weights it reads.
+    """
+    targets = {target.partition(":")[0] for named in COMPONENTS.values() for target in named.values()}
+    concrete = {module for module in targets if module.startswith("i2i.")}
+    for file in [file for file in FILES if part_of(file) != "importers"]:
+        for line, module in imports(file):
+            if module in concrete:
+                assert target_of(module) == part_of(file), f"{file}:{line} names the component in {module}"
+
+
+def test_no_file_is_long() -> None:
+    lines = {str(file.relative_to(PACKAGE)): len(file.read_text(encoding="utf-8").splitlines()) for file in FILES}
+    assert {name: count for name, count in lines.items() if count > LONGEST} == {}
+    long = {name: count for name, count in lines.items() if count > LONG}
+    assert len(long) <= len(FILES) // 10, f"files of more than {LONG} lines are exceptions: {long}"
+
+
+def test_every_file_says_in_one_sentence_what_it_is() -> None:
+    for file in FILES:
+        text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))
+        assert text, f"{file} has no docstring"
+        assert text.partition("\n\n")[0].rstrip().endswith((".", "?")), file
