@@ -13,7 +13,7 @@ from i2i.builtin import COMPONENTS
 PACKAGE = Path(__file__).parents[1] / "i2i"
 
 ROWS = [
-    ["errors", "spelling", "randomness"],
+    ["errors", "bounds", "spelling", "randomness"],
     ["signature"],
     ["registry"],
     ["factory"],

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 from torch import Tensor, nn
 
+from i2i.bounds import Depth, Positive
 from i2i.contracts import Activation, Attended, Attention, Judgement
 from i2i.discriminators.patch import smallest_image
 from i2i.errors import OptionError, ShapeError
@@ -51,8 +52,8 @@ class EncoderPatch(nn.Module):
 
     def __init__(
         self,
-        channels: int = 64,
-        layers: int = 7,
+        channels: Positive = 64,
+        layers: Depth = 7,
         deeper: Annotated[int, Field(ge=0)] = 2,
         spectral_norm: bool = True,
         padding: Padding = "reflect",

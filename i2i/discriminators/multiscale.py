@@ -8,6 +8,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from i2i.bounds import Positive
 from i2i.contracts import Activation, Judgement, Norm
 from i2i.errors import OptionError, ShapeError
 from i2i.factory import Factory
@@ -77,7 +78,7 @@ class Multiscale(nn.Module):
 
     def __init__(
         self,
-        channels: int = 64,
+        channels: Positive = 64,
         layers: Annotated[int, Field(ge=1)] = 4,
         scales: Annotated[int, Field(ge=1)] = 3,
         norm: Factory[Norm] | None = None,

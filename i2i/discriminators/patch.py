@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from i2i.bounds import Depth, Positive
 from i2i.contracts import Activation, Attention, Judgement, Norm
 from i2i.errors import OptionError, ShapeError
 from i2i.factory import Factory
@@ -48,13 +49,13 @@ class Patch(nn.Module):
 
     def __init__(
         self,
-        channels: int = 64,
-        layers: int = 5,
-        in_channels: int = 3,
+        channels: Positive = 64,
+        layers: Depth = 5,
+        in_channels: Positive = 3,
         norm: Factory[Norm] | None = NORM("in"),
         spectral_norm: bool = False,
         padding: Padding = "zeros",
-        max_multiplier: int | None = 8,
+        max_multiplier: Positive | None = 8,
         attention: Factory[Attention] | None = None,
         bias: bool = True,
         final_bias: bool = True,

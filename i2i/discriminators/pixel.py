@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from i2i.bounds import Positive
 from i2i.contracts import Activation, Judgement, Norm
 from i2i.errors import ShapeError
 from i2i.factory import Factory
@@ -29,8 +30,8 @@ class Pixel(nn.Module):
 
     def __init__(
         self,
-        channels: int = 64,
-        in_channels: int = 3,
+        channels: Positive = 64,
+        in_channels: Positive = 3,
         norm: Factory[Norm] | None = NORM("in"),
         bias: bool = True,
         activation: Factory[Activation] = ACTIVATION("leaky_relu", negative_slope=0.2),

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from i2i.bounds import Count, Positive
 from i2i.contracts import Activation, AdaptiveNorm, Norm, Translation
 from i2i.errors import ShapeError
 from i2i.factory import Factory
@@ -44,8 +45,8 @@ class AdaLINDecoder(nn.Module):
     def __init__(
         self,
         num_features: int,
-        channels: int = 64,
-        blocks: int = 6,
+        channels: Positive = 64,
+        blocks: Count = 6,
         light: bool = False,
         norm: Factory[Norm] = SOFTMAX_ILN,
         decoder_norm: Factory[AdaptiveNorm] = ADAPTIVE_NORM("adalin", mix="softmax"),

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor, nn
 
+from i2i.bounds import Positive
 from i2i.contracts import Activation, AdaptiveNorm, Norm, Translation
 from i2i.factory import Factory
 from i2i.generators.blocks import AdaptiveResidualBlock, Encoder, Painter, check_image, check_image_size
@@ -94,7 +95,7 @@ class ContentStyle(nn.Module):
 
     def __init__(
         self,
-        channels: int = 64,
+        channels: Positive = 64,
         downsamplings: Annotated[int, Field(ge=1)] = 2,
         blocks: Annotated[int, Field(ge=1)] = 4,
         style_channels: Annotated[int, Field(ge=1)] = 8,

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from i2i.bounds import Count, Positive
 from i2i.contracts import Activation, Attention, Norm, Translation
 from i2i.factory import Factory
 from i2i.generators.blocks import MULTIPLE, Encoder, Painter, check_image, check_image_size
@@ -39,8 +40,8 @@ class Resnet(nn.Module):
 
     def __init__(
         self,
-        channels: int = 64,
-        blocks: int = 9,
+        channels: Positive = 64,
+        blocks: Count = 9,
         norm: Factory[Norm] = NORM("in"),
         activation: Factory[Activation] = ACTIVATION("relu"),
         dropout: float = 0.0,

@@ -7,6 +7,7 @@ from typing import ClassVar, cast
 
 from torch import Tensor, nn
 
+from i2i.bounds import Count, Positive
 from i2i.contracts import Activation, AdaptiveNorm, Attention, Norm, Translation
 from i2i.errors import OptionError
 from i2i.factory import Factory
@@ -77,8 +78,8 @@ class ResnetAdaLIN(nn.Module):
 
     def __init__(
         self,
-        channels: int = 64,
-        blocks: int = 4,
+        channels: Positive = 64,
+        blocks: Count = 4,
         light: bool = False,
         norm: Factory[Norm] = NORM("in"),
         decoder_norm: Factory[AdaptiveNorm] | Factory[Norm] = ADAPTIVE_NORM("adalin"),

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor, nn
 
+from i2i.bounds import Count, Positive
 from i2i.contracts import Activation, Norm, Translation
 from i2i.factory import Factory
 from i2i.generators.blocks import Encoder, Painter, ResidualBlock, check_image, check_image_size
@@ -36,9 +37,9 @@ class SharedLatent(nn.Module):
 
     def __init__(
         self,
-        channels: int = 64,
+        channels: Positive = 64,
         downsamplings: Annotated[int, Field(ge=1)] = 2,
-        blocks: int = 4,
+        blocks: Count = 4,
         norm: Factory[Norm] = NORM("in"),
         upsample_norm: Factory[Norm] = NORM("ln", unbiased=True, eps_on="std", init="uniform"),
         activation: Factory[Activation] = ACTIVATION("relu"),

@@ -8,6 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from i2i.bounds import Positive
 from i2i.contracts import Activation, Attention, Norm, Translation
 from i2i.errors import OptionError, ShapeError
 from i2i.factory import Factory
@@ -98,7 +99,7 @@ class Unet(nn.Module):
 
     def __init__(
         self,
-        channels: int = 64,
+        channels: Positive = 64,
         levels: Levels = 8,
         norm: Factory[Norm] = NORM("bn", statistics="batch"),
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5,

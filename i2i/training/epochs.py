@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-Positive = Annotated[int, Field(gt=0)]
-Count = Annotated[int, Field(ge=0)]
+from i2i.bounds import Count, Positive
+
 Moment = Literal["start", "end"]
 
 
