@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import signal
 from pathlib import Path
 
 import pytest
 import torch
 
 from i2i.errors import CheckpointError
+from i2i.hookspecs import hookimpl
 from i2i.recipe.recipe import Recipe
 from i2i.training import checkpoint
 from i2i.training.log import JSONLines
@@ -45,20 +49,15 @@ def log_of(run: Run) -> list[dict[str, object]]:
 
 
 class StopAfter:
-    """Asks a run to stop as a signal would."""
+    """Asks a run to stop as Ctrl-C would."""
 
     def __init__(self, step: int) -> None:
         self.step = step
 
-    from i2i.hookspecs import hookimpl
-
     @hookimpl
     def step_finished(self, run: Run) -> None:
         if run.step == self.step:
-            import os
-            import signal
-
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGINT)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -85,8 +84,6 @@ def test_a_killed_run_leaves_no_line_twice(tiny: dict[str, object], tmp_path: Pa
     folder = tmp_path / "whole"
     with (folder / "log.jsonl").open("a") as file:
         file.write('{"event": "step", "step": 5, "ter')  # killed while writing
-    import shutil
-
     shutil.rmtree(checkpoint.listed(folder)[5])
     resumed = train(recipe, folder, checkpoint.find(folder), [JSONLines()])
     assert [line["step"] for line in log_of(resumed)] == [1, 2, 3, 4, 5]
