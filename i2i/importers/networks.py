@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -42,3 +43,20 @@ def networks_in(path: Path, loaded: object, names: Iterable[str], method: str) -
 def count(state: State, pattern: str) -> int:
     """How many names a pattern matches whole."""
     return sum(re.fullmatch(pattern, str(name)) is not None for name in state)
+
+
+def features_and_pixels(network: str, weight: Tensor) -> tuple[int, int]:
+    """Of the first linear layer for gamma and beta: [C, C] is light, [C, C·(S/4)²] full.
+
+    Raises:
+        CheckpointError: it is neither.
+    """
+    if weight.ndim == 2 and weight.shape[0] and weight.shape[0] % 4 == 0:
+        features = weight.shape[0]
+        side = math.isqrt(weight.shape[1] // features)
+        if side and weight.shape[1] == features * side**2:
+            return features, side**2
+    raise CheckpointError(
+        f"{network}.FC.0.weight has shape {list(weight.shape)}; expected [C, C] of a light generator or [C, C·n²] of a "
+        f"full one, with C a multiple of 4"
+    )

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from i2i.contracts import Imported
 from i2i.errors import CheckpointError
-from i2i.importers.networks import State, count, networks_in
+from i2i.importers.networks import State, count, features_and_pixels, networks_in
 from i2i.importers.nicegan_names import table
 from i2i.importers.reading import few, load
 from i2i.kinds import DECODER, DISCRIMINATOR
@@ -124,7 +124,7 @@ def _official_shape(tensor: Tensor, ours: str) -> list[int]:
 def _settings(networks: Mapping[str, State]) -> dict[str, Any]:
     for network in PREFIXES:
         _names(network, networks[network])
-    features, pixels = _features_and_pixels(networks["gen2B"]["FC.0.weight"])
+    features, pixels = features_and_pixels("gen2B", networks["gen2B"]["FC.0.weight"])
     settings: dict[str, Any] = {
         "translator.generator.channels": features // 4,
         "translator.generator.blocks": count(networks["gen2B"], r"UpBlock1_\d+\.conv1\.weight"),
@@ -135,19 +135,6 @@ def _settings(networks: Mapping[str, State]) -> dict[str, Any]:
     if pixels != 1:
         settings["data.size"] = 4 * math.isqrt(pixels)
     return settings
-
-
-def _features_and_pixels(weight: Tensor) -> tuple[int, int]:
-    """Of the first linear layer for gamma and beta: [C, C] is light, [C, C·(S/4)²] full."""
-    if weight.ndim == 2 and weight.shape[0] and weight.shape[0] % 4 == 0:
-        features = weight.shape[0]
-        side = math.isqrt(weight.shape[1] // features)
-        if side and weight.shape[1] == features * side**2:
-            return features, side**2
-    raise CheckpointError(
-        f"gen2B.FC.0.weight has shape {list(weight.shape)}; expected [C, C] of a light generator or [C, C·n²] of a "
-        f"full one, with C a multiple of 4"
-    )
 
 
 def _check_shapes(networks: Mapping[str, State], settings: Mapping[str, Any]) -> None:

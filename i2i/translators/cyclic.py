@@ -16,7 +16,8 @@ from i2i.errors import OptionError
 from i2i.factory import Factory
 from i2i.functional.heatmap import draw_heatmap
 from i2i.randomness import seed_of
-from i2i.translators.outputs import GANOutputs, Outputs, detached
+from i2i.translators.outputs import Outputs, detached
+from i2i.translators.painted import PaintedOutputs
 from i2i.translators.pool import ImagePool
 from i2i.translators.translator import Translator, network
 
@@ -35,7 +36,7 @@ def other(domain: str) -> str:
     return "b" if domain == "a" else "a"
 
 
-class CyclicOutputs(GANOutputs):
+class CyclicOutputs(PaintedOutputs):
     """Outputs by the domain that a tensor belongs to: `fake["b"]` is a's image painted as b."""
 
     nets: Cyclic
@@ -69,16 +70,6 @@ class CyclicOutputs(GANOutputs):
         images = {domain: torch.cat([self.real[other(domain)], self.real[domain]]) for domain in self.real}
         return {domain: halves(self.nets.paint(image, domain)) for domain, image in images.items()}
 
-    @property
-    def fake(self) -> dict[str, Tensor]:
-        """Translated images."""
-        return {domain: made.image for domain, made in self.translation.items()}
-
-    @property
-    def identity(self) -> dict[str, Tensor]:
-        """Images after the generator of their own domain."""
-        return {domain: made.image for domain, made in self.reproduction.items()}
-
     @cached_property
     def cycle(self) -> dict[str, Tensor]:
         """Images translated there and back."""
@@ -103,16 +94,6 @@ class CyclicOutputs(GANOutputs):
     def identity_b(self) -> dict[str, Tensor]:
         """b's images after b's generator."""
         return {"b": self.identity["b"]}
-
-    @property
-    def fake_cam(self) -> dict[str, Tensor]:
-        """The generator's classifier on images of the other domain; nothing where it has no attention."""
-        return {domain: made.cam for domain, made in self.translation.items() if made.cam is not None}
-
-    @property
-    def identity_cam(self) -> dict[str, Tensor]:
-        """The generator's classifier on images of its own domain; nothing where it has no attention."""
-        return {domain: made.cam for domain, made in self.reproduction.items() if made.cam is not None}
 
     @cached_property
     def shown(self) -> dict[str, Tensor]:

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from i2i.contracts import Translation
 from i2i.randomness import seed_of
-from i2i.translators.outputs import GANOutputs, detached, per_phase
+from i2i.translators.outputs import detached, per_phase
+from i2i.translators.painted import PaintedOutputs
 
 if TYPE_CHECKING:
     from i2i.translators.one_sided import OneSided
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 Vectors = tuple[Tensor, ...]
 
 
-class OneSidedOutputs(GANOutputs):
+class OneSidedOutputs(PaintedOutputs):
     """Outputs of domain b, which is the only one that is painted; `real` has both."""
 
     nets: OneSided
@@ -33,26 +34,6 @@ class OneSidedOutputs(GANOutputs):
     def reproduction(self) -> dict[str, Translation]:
         """The generator on b's images, which it should leave as they are; nothing without `identity`."""
         return {"b": _rows(self._painted, slice(len(self.real["a"]), None))} if self.nets.identity else {}
-
-    @property
-    def fake(self) -> dict[str, Tensor]:
-        """Translated images."""
-        return {domain: made.image for domain, made in self.translation.items()}
-
-    @property
-    def identity(self) -> dict[str, Tensor]:
-        """b's images after the generator."""
-        return {domain: made.image for domain, made in self.reproduction.items()}
-
-    @property
-    def fake_cam(self) -> dict[str, Tensor]:
-        """The generator's classifier on a's images; nothing where it has no attention."""
-        return {domain: made.cam for domain, made in self.translation.items() if made.cam is not None}
-
-    @property
-    def identity_cam(self) -> dict[str, Tensor]:
-        """The generator's classifier on b's images; nothing where it has no attention."""
-        return {domain: made.cam for domain, made in self.reproduction.items() if made.cam is not None}
 
     @property
     def fake_patches(self) -> dict[str, Vectors]:

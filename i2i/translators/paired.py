@@ -14,11 +14,12 @@ from i2i.errors import I2IError, OptionError
 from i2i.factory import Factory
 from i2i.functional.heatmap import draw_heatmap
 from i2i.translators.cyclic import Phase, other
-from i2i.translators.outputs import GANOutputs, Outputs, per_phase
+from i2i.translators.outputs import Outputs, per_phase
+from i2i.translators.painted import PaintedOutputs
 from i2i.translators.translator import Translator, network
 
 
-class PairedOutputs(GANOutputs):
+class PairedOutputs(PaintedOutputs):
     """Outputs by domain; all but `real` have the painted domain alone."""
 
     nets: Paired
@@ -32,26 +33,6 @@ class PairedOutputs(GANOutputs):
     def reproduction(self) -> dict[str, Translation]:
         """The generator on the true result, which it should leave as it is; pix2pix has no such loss."""
         return {self.nets.target: self.nets.paint(self.real[self.nets.target])}
-
-    @property
-    def fake(self) -> dict[str, Tensor]:
-        """Translated images."""
-        return {domain: made.image for domain, made in self.translation.items()}
-
-    @property
-    def identity(self) -> dict[str, Tensor]:
-        """True results after the generator."""
-        return {domain: made.image for domain, made in self.reproduction.items()}
-
-    @property
-    def fake_cam(self) -> dict[str, Tensor]:
-        """The generator's classifier on inputs; nothing where it has no attention."""
-        return {domain: made.cam for domain, made in self.translation.items() if made.cam is not None}
-
-    @property
-    def identity_cam(self) -> dict[str, Tensor]:
-        """The generator's classifier on true results; nothing where it has no attention."""
-        return {domain: made.cam for domain, made in self.reproduction.items() if made.cam is not None}
 
     @property
     def judge(self) -> dict[str, Callable[[Tensor], dict[str, Tensor]]]:

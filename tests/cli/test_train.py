@@ -106,7 +106,7 @@ def test_a_signal_to_the_whole_group_saves_first(tiny: Settings, tmp_path: Path)
     process = start(tiny, tmp_path / "run")
     os.killpg(
         process.pid, signal.SIGTERM
-    )  # as a terminal and as batch systems do: the workers that read pictures get it too
+    )  # as batch systems do: the reading workers get it too
     _, said = process.communicate(timeout=120)
     assert process.returncode == 130, said
     saved = checkpoint.find(tmp_path / "run")
