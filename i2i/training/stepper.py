@@ -96,6 +96,8 @@ class Stepper:
         for phase in self.translator.active(self.step_number):
             for name, value in self._phase(phase, batches).items():
                 terms[f"{phase}/{name}"] = value
+        for batch in batches:
+            batch.outputs = None  # outputs know their batch: without this, images would wait for the garbage collector
         if self.ema is not None:
             self.ema.update()
         self.step_number += 1

@@ -104,9 +104,7 @@ def start(tiny: Settings, folder: Path) -> subprocess.Popen[str]:
 
 def test_a_signal_to_the_whole_group_saves_first(tiny: Settings, tmp_path: Path) -> None:
     process = start(tiny, tmp_path / "run")
-    os.killpg(
-        process.pid, signal.SIGTERM
-    )  # as batch systems do: the reading workers get it too
+    os.killpg(process.pid, signal.SIGTERM)  # as batch systems do: the reading workers get it too
     _, said = process.communicate(timeout=120)
     assert process.returncode == 130, said
     saved = checkpoint.find(tmp_path / "run")

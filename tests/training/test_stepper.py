@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections import Counter
 
 import pytest
@@ -11,6 +13,7 @@ from torch import Tensor
 from i2i.errors import OptionError
 from i2i.recipe.recipe import Recipe
 from i2i.training.stepper import Stepper, make_accelerator
+from i2i.translators.outputs import Batch, Outputs
 
 PHASES = {"discriminator": "discriminators", "generator": "generators"}
 
@@ -191,3 +194,23 @@ def test_any_further_loss_is_a_recipe_change(tiny: dict[str, object], settings: 
     name = next(iter(settings)).split(".")[1]
     terms = stepper_of(tiny, **settings).step(images(2))
     assert any(key.endswith(f"/{name}") and torch.isfinite(value) for key, value in terms.items())
+
+
+def test_nothing_of_a_step_outlives_it(tiny: dict[str, object]) -> None:
+    stepper = stepper_of(tiny)
+    made: list[weakref.ref[Outputs]] = []
+    enter = stepper.translator._enter
+
+    def spy(batch: Batch, phase: str) -> Outputs:
+        outputs = enter(batch, phase)
+        made.append(weakref.ref(outputs))
+        return outputs
+
+    stepper.translator._enter = spy  # type: ignore[method-assign]
+    gc.disable()  # what goes must go by itself
+    try:
+        stepper.step(images(1))
+        assert len(made) == 2
+        assert [reference() for reference in made] == [None, None]
+    finally:
+        gc.enable()
