@@ -13,6 +13,7 @@ from torch import Tensor
 
 from i2i.contracts import Translation
 from i2i.data.images import read_image, to_image, to_tensor
+from i2i.data.modes import to_rgb, upright
 from i2i.data.transforms import Resample, eval_transform, resize_short_side
 from i2i.errors import CheckpointError, I2IError
 from i2i.recipe.recipe import Recipe
@@ -21,6 +22,7 @@ from i2i.translators.assembly import build
 from i2i.translators.translator import Translator
 
 Size = int | str | None
+SMALLEST = 8
 
 
 class Loaded:
@@ -64,13 +66,17 @@ class Loaded:
             I2IError: no such domain or condition, or an image that the networks cannot take.
         """
         if isinstance(image, Tensor):
+            if size is not None:
+                raise I2IError("a tensor is taken as it is; leave size away, or resize it before")
             batch = image if image.ndim == 4 else image.unsqueeze(0)
             made = self.run(batch, to, **condition).image.to(image.device, image.dtype)
             return made if image.ndim == 4 else made[0]
         if isinstance(image, np.ndarray):
             return np.asarray(self.translate(_from_array(image), to, size=size, **condition))
-        if not isinstance(image, Image.Image):
+        if isinstance(image, str | Path):
             image = read_image(Path(image))
+        if not isinstance(image, Image.Image):
+            raise I2IError(f"expected a tensor, a PIL image, an array or a file's path, got {type(image).__name__}")
         return to_image(self.run(self.prepare(image, size).unsqueeze(0), to, **condition).image[0].float().cpu())
 
     @torch.inference_mode()
@@ -84,16 +90,20 @@ class Loaded:
             raise I2IError(
                 f"expected a float tensor in [-1, 1], got {batch.dtype}; an array of uint8 may be given as it is"
             )
-        if batch.dtype == torch.float64:
-            self.translator.double()
         known = self.translator.conditions()
         for name in condition:
             if name not in known:
                 takes = f"it takes {', '.join(known)}" if known else "it takes nothing beside the image and the domain"
                 raise I2IError(f"this translator takes no {name}; {takes}")
         weight = next(self.translator.parameters())
-        given = {name: self._placed(value, weight) for name, value in condition.items()}
-        return self.translator.translate(batch.to(weight.device, weight.dtype), to, **given)
+        own = weight.dtype
+        if batch.dtype == torch.float64:
+            weight = next(self.translator.double().parameters())
+        try:
+            given = {name: self._placed(value, weight) for name, value in condition.items()}
+            return self.translator.translate(batch.to(weight.device, weight.dtype), to, **given)
+        finally:
+            self.translator.to(own)  # float32 weights come back from float64 as they were
 
     def _placed(self, value: Any, weight: Tensor) -> Any:
         """One condition, pictures as [1, 3, H, W]; text that names no file stays as it is."""
@@ -114,7 +124,10 @@ class Loaded:
         Raises:
             I2IError: another size was asked of a network that has one of its own.
         """
-        image = image.convert("RGB") if image.mode != "RGB" else image
+        image.load()  # a PNG tells of its orientation after its pixels
+        image = to_rgb(upright(image))
+        if size is not None and size != "original" and not (isinstance(size, int) and size >= SMALLEST):
+            raise I2IError(f'expected a size of at least {SMALLEST} pixels or "original", got {size!r}')
         resample: Resample = self.recipe.data.options.get("resample", "bilinear")
         fixed = self.translator.fixed_size
         if fixed is not None:

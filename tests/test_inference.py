@@ -11,6 +11,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import i2i
+from i2i.data.images import read_image
 from i2i.errors import CheckpointError, I2IError
 from i2i.importers.run import write_run
 from i2i.importers.ugatit import ugatit_pytorch
@@ -143,3 +144,42 @@ def test_an_official_checkpoint_translates_and_trains_on(golden: Path, variant: 
     assert trained.step == loaded.step + 1
     before, after = loaded.translator.state_dict(), trained.translator.state_dict()
     assert any(not torch.equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "I;16", "P", "CMYK", "exif"])
+def test_pictures_in_memory_are_read_like_files(run: Path, tmp_path: Path, mode: str) -> None:
+    path = tmp_path / ("picture.tif" if mode in ("I;16", "CMYK") else "picture.png")
+    image = picture(60, 90)
+    if mode == "exif":
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        image.save(path, exif=exif)
+    elif mode == "I;16":
+        Image.fromarray(np.random.default_rng(0).integers(0, 65536, (90, 60), dtype=np.uint16)).save(path)
+    else:
+        converted = image.convert(mode)
+        if mode == "RGBA":
+            converted.putalpha(100)
+        converted.save(path)
+    loaded = i2i.load(run, device="cpu")
+    with Image.open(path) as opened:
+        assert torch.equal(loaded.prepare(opened), loaded.prepare(read_image(path)))
+
+
+def test_sizes_and_inputs_that_make_no_sense_are_refused(run: Path) -> None:
+    loaded = i2i.load(run, device="cpu")
+    for size in (0, -8, 7, "big"):
+        with pytest.raises(I2IError, match=r'expected a size of at least 8 pixels or "original", got'):
+            loaded.translate(picture(40, 40), size=size)
+    with pytest.raises(I2IError, match="a tensor is taken as it is"):
+        loaded.translate(torch.zeros(1, 3, 32, 32), size=32)
+    with pytest.raises(I2IError, match="expected a tensor, a PIL image, an array or a file's path, got list"):
+        loaded.translate([picture(40, 40)])  # type: ignore[call-overload]
+
+
+def test_a_double_tensor_leaves_the_weights_as_they_were(run: Path) -> None:
+    loaded = i2i.load(run, device="cpu")
+    batch = torch.rand(1, 3, 32, 32)
+    before = loaded.translate(batch)
+    loaded.translate(batch.double())
+    assert torch.equal(loaded.translate(batch), before)

@@ -15,6 +15,10 @@ from i2i.plugins import default_plugins
 from i2i.recipe.source import RecipeError
 
 MISTAKE, FAILURE, INTERRUPTED = 2, 1, 130
+MEMORY = (
+    "To translate, choose a smaller --size or --batch-size. To train, lower train.batch_size, data.size or the "
+    "networks' channels, raise train.accumulate instead of the batch, or use train.precision=bf16"
+)
 
 INTRODUCTION = """Image-to-image translation from recipes and plugins.
 
@@ -60,12 +64,8 @@ def run(arguments: list[str] | None = None) -> int:
     except OSError as error:
         return _told(f"error: {error.strerror or error}: {error.filename or ''}".rstrip(": "), FAILURE)
     except Exception as error:
-        if type(error).__name__ == "OutOfMemoryError":
-            return _told(
-                f"error: the device ran out of memory ({error}). Lower train.batch_size, data.size or the networks' "
-                f"channels, raise train.accumulate instead of the batch, or use train.precision=bf16",
-                FAILURE,
-            )
+        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+            return _told(f"error: out of memory: {error}. {MEMORY}", FAILURE)
         traceback.print_exc()
         return FAILURE
     return status if isinstance(status, int) else 0

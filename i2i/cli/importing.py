@@ -12,7 +12,7 @@ from i2i.cli.train import settings
 @click.command("import")
 @click.argument("format", metavar="FORMAT")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--output", type=click.Path(path_type=Path), required=True, help="Run folder to make.")
+@click.option("--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="Run folder to make.")
 @settings
 def import_checkpoint(format: str, file: Path, output: Path, settings: tuple[str, ...]) -> None:
     """Turn a checkpoint FILE of another program into a run that translates and trains on.

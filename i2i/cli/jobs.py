@@ -22,12 +22,17 @@ class Job(NamedTuple):
         """The target of one of several outputs: NAME.png with mark ".2" is NAME.2.png."""
         return self.target.with_name(f"{self.target.stem}{mark}{self.target.suffix}")
 
+    def heatmap(self, mark: str) -> Path:
+        """The heat map beside an output."""
+        return self.target.with_name(f"{self.target.stem}{mark}.heatmap.png")
 
-def plan(inputs: Iterable[Path], output: Path, marks: Iterable[str] = ("",)) -> list[Job]:
+
+def plan(inputs: Iterable[Path], output: Path, marks: Iterable[str] = ("",), heatmaps: bool = False) -> list[Job]:
     """Which files become which; a name that two inputs share, or an output over an input, is refused.
 
     Args:
         marks: of the outputs that each picture has.
+        heatmaps: whether each output has a heat map beside it.
     """
     from i2i.data.images import find_images
 
@@ -41,8 +46,9 @@ def plan(inputs: Iterable[Path], output: Path, marks: Iterable[str] = ("",)) -> 
             raise I2IError(f"{path} does not exist; give pictures or folders of pictures")
     sources = {job.source.resolve(): job.source for job in jobs}
     taken: dict[Path, Path] = {}
-    for job, mark in product(jobs, marks):
-        target = job.marked(mark)
+    names = [Job.marked, Job.heatmap] if heatmaps else [Job.marked]
+    for job, mark, name in product(jobs, marks, names):
+        target = name(job, mark)
         if target in taken:
             raise I2IError(
                 f"{taken[target]} and {job.source} would both be written to {target}; translate them separately"

@@ -23,7 +23,7 @@ settings = click.option(
 
 @click.command()
 @click.argument("recipe", required=False)
-@click.option("--output", type=click.Path(path_type=Path), help="Run folder; runs/RECIPE by default.")
+@click.option("--output", type=click.Path(path_type=Path, file_okay=False), help="Run folder; runs/RECIPE by default.")
 @click.option(
     "--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with a run from its newest checkpoint."
 )
@@ -56,7 +56,9 @@ def train(recipe: str | None, output: Path | None, resume: Path | None, settings
     saved = None
     if resume is not None:
         saved = checkpoint.find(resume)
-        folder = saved.folder.parent.parent
+        folder = saved.folder.resolve().parent.parent if (resume / checkpoint.STATE).is_file() else resume
+        if saved.step not in checkpoint.listed(folder) or not (folder / checkpoint.RECIPE).is_file():
+            raise CheckpointError(f"{resume} is a checkpoint by itself; training goes on in the run that it came from")
         checked = replace(Recipe.read(folder / checkpoint.RECIPE, settings), name=saved.state["recipe"])
         newest = max(checkpoint.listed(folder))
         if resume.resolve() != folder.resolve() and newest > saved.step:  # an old checkpoint was asked for by its name

@@ -65,7 +65,7 @@ def translate(
     cannot be read are named, skipped and counted.
     """
     conditions = _conditions(style, seed)
-    jobs = plan(inputs, output, conditions)
+    jobs = plan(inputs, output, conditions, heatmap and not side_by_side)
     wanted = _size(size)
     from rich.console import Console
     from rich.progress import track

@@ -31,7 +31,12 @@ def upright(image: Image.Image) -> Image.Image:
     except Exception:  # an unreadable note about a readable picture
         return image
     method = _UPRIGHT.get(orientation)
-    return image if method is None else image.transpose(method)
+    if method is None:
+        return image
+    turned = image.transpose(method)
+    # The note would turn it once more wherever it is asked again; of all notes only this one still matters.
+    turned.info = {name: value for name, value in image.info.items() if name == "transparency"}
+    return turned
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import tomllib
@@ -67,9 +68,12 @@ def _find(name: str, child: Path | None, folders: Sequence[Path]) -> Path:
     stem = name.removesuffix(".toml")
     if stem in known:
         return known[stem]
-    beside = [one.name for one in sorted(path.parent.glob("*.toml"))] if child is not None else []
+    beside = [one.name for one in sorted(path.parent.glob("*.toml")) if one.name != child.name] if child else []
+    if is_file:
+        raise RecipeError([Problem(name, "", "extends itself, and no shipped recipe has that name")])
     found = "is a folder, not a recipe" if is_folder else "no such recipe file, nor a recipe of that name"
-    near = did_you_mean(Path(name).stem, known) or did_you_mean(Path(name).name, beside)
+    close = difflib.get_close_matches(Path(name).stem, known, n=1)
+    near = f" Did you mean {close[0]!r}?" if close else did_you_mean(Path(name).name, beside)
     raise RecipeError([Problem(name, "", f"{found}.{near} Shipped recipes: {', '.join(known) or 'none'}")])
 
 
@@ -84,13 +88,19 @@ def _file(path: Path, folders: Sequence[Path], below: tuple[Path, ...]) -> Sourc
     try:
         parent_path = _find(parent_name, path, folders)
     except RecipeError as error:
-        raise RecipeError([source.problem(("extends",), f"{parent_name}: {error.problems[0].message}")]) from error
+        problem = source.problem(("extends",), f"{parent_name}: {error.problems[0].message}")
+        near = difflib.get_close_matches(parent_name.removesuffix(".toml"), shipped(folders), n=1)
+        if not near:
+            raise RecipeError([problem]) from error
+        source.problems.append(problem)
+        parent_path = shipped(folders)[near[0]]  # what it most likely means, so that the rest is checked as well
     chain = (*below, path)
     if parent_path.resolve() in [ancestor.resolve() for ancestor in chain]:
         circle = " extends ".join(one.name for one in (*chain, parent_path))
         raise RecipeError([source.problem(("extends",), f"{circle}, so none of them can be read")])
     parent = _file(parent_path, folders, chain)
     merge(parent, source)
+    parent.problems += source.problems
     return parent
 
 

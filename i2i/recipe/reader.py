@@ -47,8 +47,9 @@ class Reader:
             "schedule": self._component("schedule", kinds.SCHEDULE, needed=False),
         }
         train = self.checker.table(self._value("train"), TrainOptions, self._path("train"))
-        if self.checker.problems:
-            raise self.source.error(self.checker.problems)
+        problems = [*self.source.problems, *self.checker.problems]
+        if problems:
+            raise self.source.error(problems)
         return {**parts, "train": TrainOptions(**train)}
 
     def _meant(self, path: KeyPath, given: Iterable[str], known: Sequence[str], what: str) -> dict[str, str]:

@@ -58,6 +58,7 @@ class Source:
     name: str
     values: dict[str, Any] = field(default_factory=dict)
     origins: dict[KeyPath, str] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
 
     @property
     def is_setting(self) -> bool:

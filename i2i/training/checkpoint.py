@@ -174,10 +174,10 @@ def listed(run: Path) -> dict[int, Path]:
     return found
 
 
-def prune(run: Path, keep: int) -> None:
-    """Removes all but the newest checkpoints."""
+def prune(run: Path, keep: int, newest: int) -> None:
+    """Removes all but the last checkpoints up to the newest one; a damaged later one must not push out a sound one."""
     steps = listed(run)
-    for step in sorted(steps)[:-keep]:
+    for step in sorted(step for step in steps if step <= newest)[:-keep]:
         shutil.rmtree(steps[step], ignore_errors=True)
 
 
@@ -192,8 +192,7 @@ def split_optimizer(optimizer: Optimizer) -> tuple[dict[str, Tensor], dict[str, 
                 tensors[key] = value
             else:
                 plain[key] = value
-    groups = [{k: v for k, v in group.items() if not isinstance(v, Tensor)} for group in state["param_groups"]]
-    return tensors, {"state": plain, "param_groups": groups}
+    return tensors, {"state": plain}
 
 
 def join_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
@@ -202,10 +201,7 @@ def join_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor], plain: M
     for key, value in {**plain["state"], **tensors}.items():
         index, _, name = key.partition(".")
         state.setdefault(int(index), {})[name] = value
-    groups = [
-        {key: tuple(value) if isinstance(value, list) and key != "params" else value for key, value in group.items()}
-        for group in plain["param_groups"]
-    ]
+    groups = optimizer.state_dict()["param_groups"]  # the recipe's settings count, such as another weight decay
     optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 

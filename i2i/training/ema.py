@@ -23,16 +23,17 @@ class EMA:
 
     def __init__(self, translator: Translator, decay: float) -> None:
         self.translator, self.decay = translator, decay
-        self.average = {name: value.detach().clone() for name, value in self._weights().items()}
+        self.average = {name: value.detach().clone() for name, value in self.weights().items()}
 
-    def _weights(self) -> dict[str, Tensor]:
+    def weights(self) -> dict[str, Tensor]:
+        """The weights that are averaged, as they stand."""
         prefixes = tuple(f"{name}." for name in self.translator.makers)
         return {name: value for name, value in self.translator.state_dict().items() if name.startswith(prefixes)}
 
     @torch.no_grad()
     def update(self) -> None:
         """Moves the average towards the weights; buffers that are no floats are copied."""
-        for name, value in self._weights().items():
+        for name, value in self.weights().items():
             if value.is_floating_point():
                 self.average[name].lerp_(value, 1 - self.decay)
             else:
@@ -46,7 +47,7 @@ class EMA:
     @contextmanager
     def applied(self) -> Iterator[None]:
         """The translator with averaged weights, for as long as the context lasts."""
-        own = {name: value.clone() for name, value in self._weights().items()}
+        own = {name: value.clone() for name, value in self.weights().items()}
         self.translator.load_state_dict(self.average, strict=False)
         try:
             yield

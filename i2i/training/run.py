@@ -8,12 +8,16 @@ from typing import Any
 
 import torch
 
-from i2i.errors import CheckpointError
+from i2i.errors import CheckpointError, TrainingError
 from i2i.recipe.recipe import Recipe
 from i2i.training import checkpoint
 from i2i.training.checkpoint import Checkpoint
 from i2i.training.stepper import Stepper
 from i2i.translators.translator import Translator
+
+HOW_ALONE = ("foreach", "fused", "capturable", "differentiable")
+"""Options of torch's optimizers that change how a step is computed, not what it remembers."""
+REMEDY = "lower the learning rate, clip gradients (train.clip_grad_norm=1) or use fp32"
 
 
 @dataclass
@@ -60,8 +64,13 @@ class Run:
         return bool(self.stepper.accelerator.is_main_process)
 
     def save(self) -> Path:
-        """Writes a checkpoint; every process must call it."""
+        """Writes a checkpoint; every process must call it.
+
+        Raises:
+            TrainingError: it cannot be written, or the weights are no longer numbers.
+        """
         accelerator = self.stepper.accelerator
+        self._check_finite()
         local = self._local_states()
         target = self.folder / "checkpoints" / f"step-{self.step:07d}"
         if accelerator.is_main_process:
@@ -70,7 +79,8 @@ class Run:
                 files[checkpoint.AVERAGE] = self.stepper.ema.average
             optimizers = {}
             for phase, optimizer in self.stepper.optimizers.items():
-                files[f"optimizer-{phase}.safetensors"], optimizers[phase] = checkpoint.split_optimizer(optimizer)
+                files[f"optimizer-{phase}.safetensors"], plain = checkpoint.split_optimizer(optimizer)
+                optimizers[phase] = {**plain, "options": self.recipe.optimizers[phase].resolved()}
             state = {
                 "recipe": self.recipe.name,
                 "optimizers": optimizers,
@@ -78,7 +88,7 @@ class Run:
                 "processes": accelerator.num_processes,
             }
             checkpoint.write(target.parent, self.step, files, state, self.recipe.to_toml())
-            checkpoint.prune(self.folder, self.recipe.train.keep_last)
+            checkpoint.prune(self.folder, self.recipe.train.keep_last, self.step)
         accelerator.wait_for_everyone()
         return target
 
@@ -92,18 +102,41 @@ class Run:
         try:
             self.translator.load_state_dict(saved.weights())
             for phase, plain in saved.state["optimizers"].items():
-                optimizer = stepper.optimizers[phase]
-                checkpoint.join_optimizer(optimizer, saved.tensors(f"optimizer-{phase}.safetensors"), plain)
-                for group in optimizer.param_groups:  # what the recipe says now counts, such as another weight decay
-                    group.update(self.recipe.optimizers[phase].options)
+                self._check_optimizer(saved, phase, plain)
+                tensors = saved.tensors(f"optimizer-{phase}.safetensors")
+                checkpoint.join_optimizer(stepper.optimizers[phase], tensors, plain)
         except (RuntimeError, KeyError, ValueError) as error:
-            raise CheckpointError(f"{saved.folder} does not fit the recipe beside it: {error}") from error
+            lines = str(error).splitlines()
+            reason = "; ".join(line.strip() for line in lines[:3]) + (f" ... ({len(lines)} lines)" if lines[3:] else "")
+            raise CheckpointError(f"{saved.folder} does not fit the recipe beside it: {reason}") from error
         if stepper.ema is not None:
-            stepper.ema.load(saved.tensors(checkpoint.AVERAGE))
+            # A run that averages from here on begins with what it has learnt, not with the weights that were drawn.
+            stepper.ema.load(saved.tensors(checkpoint.AVERAGE) or stepper.ema.weights())
         if stepper.accelerator.scaler is not None and saved.state.get("scaler"):
             stepper.accelerator.scaler.load_state_dict(saved.state["scaler"])
         self.translator.load_local_state(saved.tensors(self._local_name(stepper.accelerator.process_index)))
         stepper.step_number = self.start = saved.step
+
+    def _check_optimizer(self, saved: Checkpoint, phase: str, plain: dict[str, Any]) -> None:
+        """An optimizer's numbers may change when a run goes on, what it remembers may not."""
+        now = self.recipe.optimizers[phase].resolved()
+        for name, before in plain.get("options", {}).items():
+            structural = name == "type" or (isinstance(before, bool) and name not in HOW_ALONE)
+            if structural and now.get(name) != before:
+                raise CheckpointError(
+                    f"optimizers.{phase}.{name}: {saved.folder} was made with {before!r}, got {now.get(name)!r}; what "
+                    f"such an optimizer remembers differs, so it can only be chosen for a new run"
+                )
+
+    def _check_finite(self) -> None:
+        """Keeps a run that has burst from writing over what it had learnt; all processes come to the same verdict."""
+        state = self.translator.state_dict()
+        bad = [name for name, value in state.items() if value.is_floating_point() and not value.isfinite().all()]
+        if bad:
+            raise TrainingError(
+                f"step {self.step}: {len(bad)} weights, such as {bad[0]}, hold values that are no numbers, so no "
+                f"checkpoint is written. The last one stands; {REMEDY}, and resume"
+            )
 
     def _local_states(self) -> dict[str, dict[str, torch.Tensor]]:
         """Every process's own state, gathered where the checkpoint is written."""

@@ -22,7 +22,7 @@ from i2i.plugins import Plugins, default_plugins
 from i2i.recipe.recipe import Recipe
 from i2i.training import checkpoint
 from i2i.training.notify import Notifier
-from i2i.training.run import Run
+from i2i.training.run import REMEDY, Run
 from i2i.training.stepper import Stepper, make_accelerator
 from i2i.translators.assembly import rehearse
 
@@ -94,7 +94,7 @@ def _loop(run: Run, notify: Notifier, stop: threading.Event) -> None:
         notify("step_finished", run=run, terms=terms)
         if options.sample_every and (run.step % options.sample_every == 0 or run.step == run.steps):
             _sample(run, notify, preview)
-        run.interrupted = _agreed(run, stop)
+        run.interrupted = run.step < run.steps and _agreed(run, stop)
         if run.step % options.checkpoint_every == 0 or run.step == run.steps or run.interrupted:
             notify("checkpoint_saved", run=run, folder=run.save())
             saved = run.step
@@ -134,8 +134,7 @@ def _check_finite(terms: dict[str, Tensor], step: int) -> None:
     bad = [name for name, value in terms.items() if not torch.isfinite(value).all()]
     if bad:
         raise TrainingError(
-            f"step {step}: {', '.join(bad)} is no longer a number. The last checkpoint stands; "
-            f"lower the learning rate, clip gradients (train.clip_grad_norm=1) or use fp32, and resume"
+            f"step {step}: {', '.join(bad)} is no longer a number. The last checkpoint stands; {REMEDY}, and resume"
         )
 
 

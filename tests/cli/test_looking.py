@@ -317,7 +317,11 @@ def test_a_traceback_on_demand(capsys: Captured, monkeypatch: pytest.MonkeyPatch
         (FileNotFoundError(2, "No such file or directory", "x"), 1, "error: No such file or directory: x"),
         (i2i.I2IError("a mistake"), 2, "error: a mistake"),
         (ZeroDivisionError("a bug"), 1, "ZeroDivisionError: a bug"),
-        (type("OutOfMemoryError", (RuntimeError,), {})("no room"), 1, "error: the device ran out of memory (no room)"),
+        (
+            type("OutOfMemoryError", (RuntimeError,), {})("no room"),
+            1,
+            "error: out of memory: no room. To translate, choose a smaller --size",
+        ),
     ],
 )
 def test_exit_statuses(

@@ -229,3 +229,27 @@ def test_an_old_checkpoint_is_not_gone_on_from_silently(
     assert run(["train", "quickstart", "--output", str(folder), *flags(settings)]) == 0
     assert run(["train", "--resume", str(folder / "checkpoints" / "step-0000001")]) == 2
     assert "has checkpoints up to step 2; to go on from 1, move the later ones away" in capsys.readouterr().err
+
+
+def test_heat_maps_never_meet(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture(tmp_path / "album" / "one.png")
+    picture(tmp_path / "album" / "one.jpg")
+    arguments = ["translate", str(trained), str(tmp_path / "album"), "--output", str(tmp_path / "out"), "--heatmap"]
+    assert run(arguments) == 2
+    assert "would both be written to" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_checkpoint_without_its_run_is_not_trained_on(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(trained / "checkpoints")
+    assert run(["train", "--resume", "step-0000002", "--set=train.steps=3"]) == 0  # inside its run, by a short path
+    checkpoint.listed(trained)[2].rename(tmp_path / "lone")
+    assert run(["train", "--resume", str(tmp_path / "lone"), "--set=train.steps=4"]) == 2
+    assert "lone is a checkpoint by itself; training goes on in the run that it came from" in capsys.readouterr().err
+
+
+def test_a_file_is_no_run_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert run(["train", "quickstart", "--output", str(tmp_path / "file")]) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 
 from i2i.data.images import UnreadableImage, read_image
-from i2i.data.modes import to_rgb
+from i2i.data.modes import to_rgb, upright
 
 ORIENTATION = 0x0112
 
@@ -140,3 +141,16 @@ def test_broken_exif_does_not_cost_the_picture(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8), "white").save(tmp_path / "odd.jpg", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
     Image.new("RGB", (8, 8), "white").save(tmp_path / "junk.jpg", exif=b"Exif\0\0no tiff at all")
     assert pixels(tmp_path / "odd.jpg").min() == pixels(tmp_path / "junk.jpg").min() == 255
+
+
+def test_what_is_upright_stays_so() -> None:
+    image = Image.new("RGB", (4, 2))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    file = io.BytesIO()
+    image.save(file, "JPEG", exif=exif)
+    with Image.open(file) as opened:
+        opened.load()
+        once = upright(opened)
+    assert once.size == (2, 4)
+    assert upright(once).size == (2, 4)

@@ -80,7 +80,8 @@ def test_a_missing_parent_gets_a_suggestion(write: Write, tmp_path: Path) -> Non
     write("", "shipped/cyclegan.toml")
     write("", "my_baseline.toml")
     folders = [tmp_path / "shipped"]
-    assert refused(lambda: read(write("\nextends = 'ugatti'"), folders=folders)) == [
+    source = read(write("\nextends = 'ugatti'"), folders=folders)  # goes on with the one that is meant
+    assert [str(problem) for problem in source.problems] == [
         "mine.toml:2: extends: ugatti: no such recipe file, nor a recipe of that name. Did you mean 'ugatit'? "
         "Shipped recipes: cyclegan, ugatit"
     ]
@@ -322,3 +323,23 @@ def test_the_origin_of_every_key_of_a_table_that_set_brings_is_the_setting(write
 
 def test_a_long_setting_is_cut_in_messages(write: Write) -> None:
     assert merged(write, "", f"list={'x' * 100}").where(("list",)) == f"--set list={'x' * 52}..."
+
+
+def test_a_typo_in_extends_hides_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from i2i.recipe.recipe import Recipe
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.toml").write_text('extends = "ugatit_lite"\n\n[translator.generator]\nnam = "in"\n')
+    with pytest.raises(RecipeError) as caught:
+        Recipe.read("mine.toml")
+    first, second = map(str, caught.value.problems)
+    assert first.startswith("mine.toml:1: extends: ugatit_lite: no such recipe file, nor a recipe of that name.")
+    assert "Did you mean 'ugatit_light'?" in first
+    assert second.startswith("mine.toml:4: translator.generator.nam: generator 'resnet_adalin' has no option 'nam'.")
+
+
+def test_a_recipe_that_extends_itself_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "zzz.toml").write_text('extends = "zzz.toml"\n')
+    with pytest.raises(RecipeError, match=r"zzz\.toml:1: extends: zzz\.toml: extends itself, and no shipped recipe"):
+        read("zzz.toml")

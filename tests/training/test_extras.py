@@ -78,3 +78,16 @@ def test_old_checkpoints_go(tiny: dict[str, object], tmp_path: Path) -> None:
     train(recipe, tmp_path / "run")
     assert sorted(checkpoint.listed(tmp_path / "run")) == [5, 6]
     assert not list((tmp_path / "run" / "checkpoints").glob(".*"))
+
+
+def test_weights_that_are_no_numbers_are_never_saved(tiny: dict[str, object], tmp_path: Path) -> None:
+    class Burst:
+        @hookimpl
+        def step_finished(self, run: Run) -> None:
+            if run.step == 3:
+                next(run.translator.parameters()).data.fill_(float("nan"))
+
+    recipe = Recipe.read("quickstart", tiny | {"train.checkpoint_every": 1, "train.keep_last": 1})
+    with pytest.raises(TrainingError, match=r"step 3: 1 weights, such as .* so no checkpoint is written. The last one"):
+        train(recipe, tmp_path / "run", extras=[Burst()])
+    assert sorted(checkpoint.listed(tmp_path / "run")) == [2]

@@ -103,3 +103,38 @@ def test_a_checkpoint_of_another_recipe_is_refused(tiny: dict[str, object], tmp_
     other = Recipe.read("quickstart", tiny | {"train.steps": 2, "translator.generator.channels": 6})
     with pytest.raises(CheckpointError, match="does not fit the recipe beside it"):
         train(other, tmp_path / "run", checkpoint.find(tmp_path / "run"))
+
+
+def test_averaging_from_a_checkpoint_on_begins_with_what_was_learnt(tiny: dict[str, object], tmp_path: Path) -> None:
+    settings = tiny | {"train.steps": 2, "optimizers.generator.lr": 0.01}
+    first = train(Recipe.read("quickstart", settings), tmp_path / "run")
+    learnt = {name: value.clone() for name, value in first.translator.state_dict().items()}
+    recipe = Recipe.read("quickstart", settings | {"train.steps": 3, "train.ema": 0.999})
+    run = train(recipe, tmp_path / "run", checkpoint.find(tmp_path / "run"))
+    assert run.stepper.ema is not None
+    for name, average in run.stepper.ema.average.items():
+        expected = 0.999 * learnt[name] + 0.001 * run.translator.state_dict()[name]
+        torch.testing.assert_close(average, expected, rtol=1e-4, atol=1e-7)
+
+
+def test_an_optimizers_numbers_may_change_on_resume(tiny: dict[str, object], tmp_path: Path) -> None:
+    train(Recipe.read("quickstart", tiny | {"train.steps": 1}), tmp_path / "run")
+    changed = {"train.steps": 2, "optimizers.generator.betas": [0.9, 0.99], "optimizers.generator.weight_decay": 0.0}
+    run = train(Recipe.read("quickstart", tiny | changed), tmp_path / "run", checkpoint.find(tmp_path / "run"))
+    group = run.stepper.optimizers["generator"].param_groups[0]
+    assert (group["betas"], group["weight_decay"]) == ((0.9, 0.99), 0.0)
+
+
+@pytest.mark.parametrize(("option", "value"), [("type", "sgd"), ("amsgrad", True)])
+def test_what_an_optimizer_remembers_may_not(
+    tiny: dict[str, object], tmp_path: Path, option: str, value: object
+) -> None:
+    settings = tiny | {"optimizers.generator": {"type": "adam", "lr": 1e-4}}
+    train(Recipe.read("quickstart", settings | {"train.steps": 1}), tmp_path / "run")
+    before = (tmp_path / "run" / "recipe.toml").read_text()
+    other = Recipe.read("quickstart", settings | {f"optimizers.generator.{option}": value, "train.steps": 2})
+    with pytest.raises(
+        CheckpointError, match=rf"optimizers.generator.{option}: .* it can only be chosen for a new run"
+    ):
+        train(other, tmp_path / "run", checkpoint.find(tmp_path / "run"))
+    assert (tmp_path / "run" / "recipe.toml").read_text() == before

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from accelerate import debug_launcher
-from accelerate.state import AcceleratorState
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -22,21 +24,28 @@ pytestmark = pytest.mark.skipif(torch.accelerator.is_available(), reason="forks,
 
 def work(settings: dict[str, object], folder: Path, processes: int) -> None:
     """One process's part: trains, and goes on where the folder has a checkpoint."""
-    AcceleratorState._reset_state(reset_partial_state=True)  # what the test process had before the fork
     resume = checkpoint.find(folder) if folder.exists() else None
     run = train(Recipe.read("quickstart", settings), folder, resume)
     assert run.stepper.accelerator.num_processes == processes
     if run.is_main:
-        save_file(run.translator.state_dict(), folder / "end.safetensors")
+        save_file(run.translator.state_dict(), folder / f"end-{run.start}.safetensors")
 
 
-def launch(processes: int, settings: dict[str, object], folder: Path) -> dict[str, Tensor]:
-    """Trains and gives the weights."""
-    if processes == 1:
-        work(settings, folder, 1)
-    else:
-        debug_launcher(work, (settings, folder, processes), num_processes=processes)
-    return load_file(folder / "end.safetensors")
+def main() -> None:
+    """Trains in two processes, and once more from the checkpoint of each step that is named."""
+    settings, folder = json.loads(sys.argv[1]), Path(sys.argv[2])
+    debug_launcher(work, (settings, folder, 2), num_processes=2)
+    for step in map(int, sys.argv[3:]):
+        for later in [one for one in checkpoint.listed(folder) if one > step]:
+            shutil.rmtree(checkpoint.listed(folder)[later])
+        debug_launcher(work, (settings, folder, 2), num_processes=2)
+
+
+def launch(settings: dict[str, object], folder: Path, *steps: int) -> None:
+    """Runs `main` in a fresh process, since torch forbids to fork one that has computed gradients in threads."""
+    command = [sys.executable, __file__, json.dumps(settings), str(folder), *map(str, steps)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
 def difference(one: dict[str, Tensor], other: dict[str, Tensor], start: dict[str, Tensor]) -> float:
@@ -49,15 +58,21 @@ def test_two_processes_equal_one_with_the_double_batch(tiny: dict[str, object], 
     # Small weights, so that the losses of a few steps are far from the noise of summing in another order.
     small = {f"losses.{name}.weight": 0.1 for name in ("cycle", "identity", "cam")}
     settings = tiny | small | {"train.precision": "fp64", "train.steps": 3}
-    two = launch(2, settings | {"train.batch_size": 1}, tmp_path / "two")
-    one = launch(1, settings | {"train.batch_size": 2}, tmp_path / "one")
-    start = {name: value.double() for name, value in build(Recipe.read("quickstart", settings)).state_dict().items()}
+    launch(settings | {"train.batch_size": 1}, tmp_path / "two")
+    two = load_file(tmp_path / "two" / "end-0.safetensors")
+    recipe = Recipe.read("quickstart", settings | {"train.batch_size": 2})
+    start = {name: value.double() for name, value in build(recipe).state_dict().items()}
+    one = train(recipe, tmp_path / "one").translator.state_dict()
     assert difference(one, two, start) < 1e-9
 
 
 def test_two_processes_resume_exactly(tiny: dict[str, object], tmp_path: Path) -> None:
     settings = tiny | {"train.steps": 4, "train.batch_size": 1, "translator.pool": 2, "train.checkpoint_every": 2}
-    whole = launch(2, settings, tmp_path / "run")
-    shutil.rmtree(checkpoint.listed(tmp_path / "run")[4])
-    resumed = launch(2, settings, tmp_path / "run")
+    launch(settings, tmp_path / "run", 2)
+    whole, resumed = (load_file(tmp_path / "run" / f"end-{start}.safetensors") for start in (0, 2))
+    assert whole.keys() == resumed.keys()
     assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
+
+
+if __name__ == "__main__":
+    main()
