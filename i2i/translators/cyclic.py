@@ -19,7 +19,7 @@ from i2i.randomness import seed_of
 from i2i.translators.outputs import Outputs, detached
 from i2i.translators.painted import PaintedOutputs
 from i2i.translators.pool import ImagePool
-from i2i.translators.translator import Translator, network
+from i2i.translators.two_domains import TwoDomains, check_discriminators
 
 Phase = Literal["discriminator", "generator"]
 BATCH_DEPENDENT = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
@@ -104,7 +104,7 @@ class CyclicOutputs(PaintedOutputs):
         }
 
 
-class Cyclic(Translator):
+class Cyclic(TwoDomains):
     """A generator and discriminators for each of two domains, trained on unpaired images.
 
     Args:
@@ -117,8 +117,6 @@ class Cyclic(Translator):
     """
 
     Outputs: ClassVar[type[Outputs]] = CyclicOutputs
-    phases: Mapping[str, tuple[str, ...]] = {"discriminator": ("discriminators",), "generator": ("generators",)}
-    makers: ClassVar[tuple[str, ...]] = ("generators",)
 
     def __init__(
         self,
@@ -128,18 +126,9 @@ class Cyclic(Translator):
         pool: Annotated[int, Field(ge=0)] = 0,
         image_size: int | None = None,
     ) -> None:
-        super().__init__()
         self.check(order, discriminators)
+        super().__init__(generator, discriminators, image_size)
         self.phases = {phase: type(self).phases[phase] for phase in order}
-        self.generators = nn.ModuleDict({domain: network(generator(image_size=image_size)) for domain in self.domains})
-        self.discriminators = nn.ModuleDict(
-            {
-                domain: nn.ModuleDict(
-                    {name: network(build(image_size=image_size)) for name, build in discriminators.items()}
-                )
-                for domain in self.domains
-            }
-        )
         self.pools = {domain: ImagePool(pool) for domain in self.domains}
 
     @classmethod
@@ -147,8 +136,7 @@ class Cyclic(Translator):
         """Every phase once, and somebody to judge."""
         if sorted(order) != sorted(cls.phases):
             raise OptionError("order", f"expected each of {', '.join(cls.phases)} once, got {', '.join(order)}")
-        if not discriminators:
-            raise OptionError("discriminators", "expected at least one discriminator, got none")
+        check_discriminators(discriminators)
 
     def paint(self, image: Tensor, to: str) -> Translation:
         """One generator's work on a batch."""
@@ -178,15 +166,6 @@ class Cyclic(Translator):
                     rows.setdefault(f"{caption} heat map", {})[source] = draw_heatmap(made.heatmap, image.shape[-2:])
                 rows.setdefault(caption, {})[source] = made.image
         return rows
-
-    @property
-    def fixed_size(self) -> int | None:
-        size: int | None = getattr(self.generators["a"], "fixed_size", None)
-        return size
-
-    @property
-    def multiple(self) -> int:
-        return int(getattr(self.generators["a"], "multiple", 1))
 
     def local_state(self) -> dict[str, Tensor]:
         return {f"pool.{domain}": torch.stack(pool.images) for domain, pool in self.pools.items() if pool.images}

@@ -18,6 +18,7 @@ from i2i.layers.projection import PatchHeads
 from i2i.translators.one_sided_outputs import OneSidedOutputs, Vectors
 from i2i.translators.outputs import Outputs
 from i2i.translators.translator import Translator, network
+from i2i.translators.two_domains import check_discriminators
 
 
 class OneSided(Translator):
@@ -77,8 +78,7 @@ class OneSided(Translator):
     @classmethod
     def check(cls, discriminators: dict[str, Factory[Discriminator]]) -> None:
         """Somebody to judge."""
-        if not discriminators:
-            raise OptionError("discriminators", "expected at least one discriminator, got none")
+        check_discriminators(discriminators)
 
     def paint(self, image: Tensor) -> Translation:
         """The generator's work on a batch."""

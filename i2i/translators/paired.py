@@ -17,6 +17,7 @@ from i2i.translators.cyclic import Phase, other
 from i2i.translators.outputs import Outputs, per_phase
 from i2i.translators.painted import PaintedOutputs
 from i2i.translators.translator import Translator, network
+from i2i.translators.two_domains import check_discriminators
 
 
 class PairedOutputs(PaintedOutputs):
@@ -102,8 +103,7 @@ class Paired(Translator):
         """Every phase once, and somebody to judge."""
         if sorted(order) != sorted(cls.phases):
             raise OptionError("order", f"expected each of {', '.join(cls.phases)} once, got {', '.join(order)}")
-        if not discriminators:
-            raise OptionError("discriminators", "expected at least one discriminator, got none")
+        check_discriminators(discriminators)
 
     @property
     def targets(self) -> tuple[str, ...]:
