@@ -50,6 +50,9 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
     kinds.DECODER: {
         "adalin_decoder": "i2i.generators.adalin_decoder:AdaLINDecoder",
     },
+    kinds.FEATURE_EXTRACTOR: {
+        "timm": "i2i.features.timm_features:TimmFeatures",
+    },
     kinds.LOSS: {
         "lsgan": "i2i.losses.adversarial:LSGAN",
         "bce_gan": "i2i.losses.adversarial:BCEGAN",

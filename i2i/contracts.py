@@ -112,6 +112,24 @@ class Decoder(Protocol):
     def __call__(self, features: Tensor) -> Translation: ...
 
 
+class FeatureExtractor(Protocol):
+    """Frozen features of images [B, 3, H, W] in [-1, 1], made for certain taps.
+
+    Args:
+        num_features: channels of each tap.
+        source: which network with which weights, as it is written beside every result.
+    """
+
+    num_features: tuple[int, ...]
+    source: str
+
+    def __call__(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Features [B, C, h, w] for each tap; gradients flow through them to the image."""
+
+    def load_weights_(self) -> None:
+        """Takes weights that come from elsewhere; called once before training, not when a checkpoint brings them."""
+
+
 class Loss(Protocol):
     """A module whose methods are named after phases and whose parameters are named after outputs.
 
@@ -138,7 +156,11 @@ class Schedule(Protocol):
 
 
 class Dataset(Protocol):
-    """An endless stream of samples, each a function of its number alone."""
+    """An endless stream of samples, each a function of its number alone.
+
+    A sample holds images of the domains a and b; a class that gives more names all of it in `streams`, such as
+    `("a", "b", "labels")`.
+    """
 
     def __len__(self) -> int: ...
     def __getitem__(self, number: int) -> Mapping[str, Any]: ...

@@ -155,14 +155,15 @@ def load(path: str | Path, device: str | torch.device | None = None, averaged: b
     """
     saved = checkpoint.find(Path(path), needed=(checkpoint.WEIGHTS, checkpoint.AVERAGE, checkpoint.RECIPE))
     recipe = Recipe.read(saved.folder / checkpoint.RECIPE)
-    translator = build(recipe)
-    weights = saved.weights(averaged)
+    translator = build(recipe, training=False)
+    weights = {name: value for name, value in saved.weights(averaged).items() if not name.startswith("losses.")}
     try:
         translator.load_state_dict(weights)
     except RuntimeError as error:
         raise CheckpointError(f"{saved.folder}: the weights do not fit the recipe beside them: {error}") from error
     dtype = next(value.dtype for value in weights.values() if value.is_floating_point())
     translator.to(device or default_device(), dtype).eval().requires_grad_(False)
+    translator.at_step_(max(saved.step - 1, 0))  # the step that made these weights
     return Loaded(recipe, translator, saved.step)
 
 

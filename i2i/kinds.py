@@ -16,6 +16,9 @@ ATTENTION: Kind[contracts.Attention] = Kind(
 GENERATOR: Kind[contracts.Generator] = Kind("generator", contracts.Generator, offered=("image_size",))
 DISCRIMINATOR: Kind[contracts.Discriminator] = Kind("discriminator", contracts.Discriminator, offered=("image_size",))
 DECODER: Kind[contracts.Decoder] = Kind("decoder", contracts.Decoder, passed=("num_features",), offered=("image_size",))
+FEATURE_EXTRACTOR: Kind[contracts.FeatureExtractor] = Kind(
+    "feature_extractor", contracts.FeatureExtractor, passed=("taps",)
+)
 LOSS: Kind[contracts.Loss] = Kind("loss", contracts.Loss, namespaces=("torch.nn", "kornia.losses"))
 TRANSLATOR: Kind[contracts.Translator] = Kind("translator", contracts.Translator, offered=("image_size",))
 OPTIMIZER: Kind[contracts.Optimizer] = Kind(

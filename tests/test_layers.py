@@ -23,9 +23,9 @@ ROWS = [
     ["i2i"],  # what plugins import: only names of the rows above
     ["plugins"],
     ["recipe"],
-    ["functional"],
+    ["foreign", "functional"],
     ["layers"],
-    ["norms", "attention", "generators", "discriminators", "losses", "data"],  # these meet through kinds
+    ["norms", "attention", "generators", "discriminators", "losses", "features", "data"],  # these meet through kinds
     ["translators"],
     ["training"],
     ["evaluation", "importers", "inference"],

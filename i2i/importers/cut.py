@@ -13,10 +13,10 @@ from torch import Tensor
 from i2i.contracts import Imported
 from i2i.discriminators.patch import Patch
 from i2i.errors import CheckpointError, OptionError
+from i2i.foreign import few, load
 from i2i.generators.resnet import Resnet
 from i2i.importers import cut_names
 from i2i.importers.cut_names import State
-from i2i.importers.reading import few, load
 from i2i.layers.projection import PatchHeads
 from i2i.layers.stages import named_taps
 

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from i2i.discriminators.patch import Patch
 from i2i.errors import CheckpointError
+from i2i.foreign import few
 from i2i.functional.blur import DOUBLING, HALVING, blur_kernel
 from i2i.generators.resnet import Resnet
-from i2i.importers.reading import few
 from i2i.layers.blur import BlurDown, BlurUp
 from i2i.layers.convolution import ConvBlock
 from i2i.layers.projection import PatchHeads

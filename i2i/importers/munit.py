@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from i2i.contracts import Imported
 from i2i.errors import CheckpointError
+from i2i.foreign import few, load
 from i2i.importers.munit_names import DISCRIMINATORS, GENERATORS, State, convert, counts, names_of
-from i2i.importers.reading import few, load
 from i2i.kinds import DISCRIMINATOR, GENERATOR
 
 UNUSED = re.compile(r".*\.norm\.(running_mean|running_var|num_batches_tracked)")

@@ -10,7 +10,7 @@ from pathlib import Path
 from torch import Tensor
 
 from i2i.errors import CheckpointError
-from i2i.importers.reading import few
+from i2i.foreign import few
 
 State = Mapping[str, Tensor]
 

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from i2i.contracts import Imported
 from i2i.errors import CheckpointError
+from i2i.foreign import few, load
 from i2i.importers.networks import State, count, features_and_pixels, networks_in
 from i2i.importers.nicegan_names import table
-from i2i.importers.reading import few, load
 from i2i.kinds import DECODER, DISCRIMINATOR
 
 PREFIXES = {

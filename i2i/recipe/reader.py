@@ -38,6 +38,7 @@ class Reader:
         """
         data = self._data()
         translator = self._component("translator", kinds.TRANSLATOR)
+        self._check_streams(data, translator)
         wirer = self._wirer(translator)
         parts = {
             "data": data,
@@ -46,7 +47,7 @@ class Reader:
             "optimizers": self._optimizers(wirer),
             "schedule": self._component("schedule", kinds.SCHEDULE, needed=False),
         }
-        train = self.checker.table(self._value("train"), TrainOptions, self._path("train"))
+        train = self._train(wirer)
         problems = [*self.source.problems, *self.checker.problems]
         if problems:
             raise self.source.error(problems)
@@ -129,13 +130,31 @@ class Reader:
         if tables is None:
             return {}
         if wirer is not None:
-            keys = self._meant(path, tables, wirer.phases, "phase")
-            for phase in wirer.phases:
+            keys = self._meant(path, tables, wirer.stepping, "phase")
+            for phase in wirer.stepping:
                 if phase not in keys:
                     self.checker.report(path, f"the phase {phase!r} has no optimizer: add [optimizers.{phase}]")
         return {
             phase: self.checker.component(value, [kinds.OPTIMIZER], (*path, phase)) for phase, value in tables.items()
         }
+
+    def _train(self, wirer: Wirer | None) -> dict[str, Any]:
+        path = self._path("train")
+        train = self.checker.table(self._value("train"), TrainOptions, path)
+        clip = train.get("clip_grad_norm")
+        if wirer is not None and isinstance(clip, dict):
+            self._meant((*path, "clip_grad_norm"), clip, wirer.phases, "phase")
+        return train
+
+    def _check_streams(self, data: Factory[Any] | None, translator: Factory[Any] | None) -> None:
+        """A method may look at more than two domains' images; the data must have it."""
+        if data is None or translator is None:
+            return
+        given = getattr(data.component, "streams", ("a", "b"))
+        for stream in getattr(translator.component, "streams", ()):
+            if stream not in given:
+                message = f"translator {translator.name!r} needs the stream {stream!r}, and dataset {data.name!r} has"
+                self.checker.report(self._path("data"), f"{message} {', '.join(given)}")
 
     def _tables(self, name: str, example: str) -> dict[str, Any] | None:
         value = self._value(name)

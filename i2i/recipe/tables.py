@@ -11,6 +11,7 @@ from i2i.bounds import Count, Positive
 
 TABLES = ("translator", "losses", "optimizers", "schedule", "data", "train")
 
+Norm = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -24,7 +25,7 @@ class TrainOptions:
         accumulate: micro-batches whose gradients are summed before a step.
         precision: of the computation; weights stay float32 (float64 with `fp64`).
         seed: of everything that is drawn: weights, pairing, augmentation, latent codes.
-        clip_grad_norm: largest norm of a phase's gradients.
+        clip_grad_norm: largest norm of a phase's gradients, or one for each of some phases.
         ema: decay per step of the averaged weights that `translate` then uses, such as 0.999.
         checkpoint_every: steps between checkpoints.
         keep_last: checkpoints that are kept.
@@ -41,7 +42,7 @@ class TrainOptions:
     accumulate: Positive = 1
     precision: Literal["fp32", "bf16", "fp16", "fp64"] = "fp32"
     seed: Count = 0
-    clip_grad_norm: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    clip_grad_norm: Norm | dict[str, Norm] | None = None
     ema: Fraction | None = None
     checkpoint_every: Positive = 1000
     keep_last: Positive = 3
@@ -51,3 +52,7 @@ class TrainOptions:
     workers: Count = 2
     threads: Positive | None = None
     trackers: tuple[Literal["tensorboard", "wandb", "trackio", "aim", "mlflow"], ...] = ()
+
+    def clip_in(self, phase: str) -> float | None:
+        """The largest norm of one phase's gradients."""
+        return self.clip_grad_norm.get(phase) if isinstance(self.clip_grad_norm, dict) else self.clip_grad_norm

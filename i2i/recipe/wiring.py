@@ -66,12 +66,14 @@ class Wirer:
     """Wires losses to one translator class.
 
     Args:
-        translator: a class with `Outputs`, `phases` and `default_phase`.
+        translator: a class with `Outputs`, `phases` and `default_phase`, and perhaps `shares`.
     """
 
     def __init__(self, translator: Any) -> None:
         self.phases: list[str] = list(translator.phases)
         self.default_phase: str = translator.default_phase
+        self.stepping = [phase for phase in self.phases if phase not in getattr(translator, "shares", {})]
+        """Phases with an optimizer of their own."""
         self.outputs_class = translator.Outputs
 
     @cached_property

@@ -69,6 +69,7 @@ class Stepper:
         self.optimizers: dict[str, Optimizer] = {
             phase: self.accelerator.prepare(recipe.optimizers[phase](self.translator.trained(phase)))
             for phase in self.translator.phases
+            if phase not in self.translator.shares
         }
         self._rates = {
             phase: [group["lr"] for group in optimizer.param_groups] for phase, optimizer in self.optimizers.items()
@@ -79,7 +80,8 @@ class Stepper:
         """Trains one step.
 
         Args:
-            micro: one mapping from domains to images [B, 3, H, W] in [-1, 1] for each micro-batch.
+            micro: one mapping for each micro-batch, from the translator's streams to tensors: images [B, 3, H, W] in
+                [-1, 1] by domain, and what else the method looks at.
 
         Returns:
             The weighted loss terms by `phase/name`, means over the micro-batches, detached.
@@ -114,21 +116,23 @@ class Stepper:
             self.translator.train()
 
     def rates(self) -> dict[str, float]:
-        """The learning rate of each phase in the last step."""
+        """The learning rate of each phase that has its own optimizer in the last step."""
         return {phase: optimizer.param_groups[0]["lr"] for phase, optimizer in self.optimizers.items()}
 
     def _phase(self, phase: str, batches: list[Batch]) -> dict[str, Tensor]:
-        optimizer = self.optimizers[phase]
+        optimizer = self.optimizers[self.translator.shares.get(phase, phase)]
         sums: dict[str, Tensor] = {}
         for index, batch in enumerate(batches):
             last = index == len(batches) - 1
             with nullcontext() if last else self.accelerator.no_sync(self.model):
                 terms = cast("dict[str, Tensor]", self.model(batch, phase))
+                if not terms:
+                    return {}  # all of its losses rest at this step
                 self.accelerator.backward(sum(terms.values()) / len(batches))
             for name, value in terms.items():
                 mean = value.detach() / len(batches)
                 sums[name] = sums[name] + mean if name in sums else mean
-        clip = self.recipe.train.clip_grad_norm
+        clip = self.recipe.train.clip_in(phase)
         if clip is not None:
             self.accelerator.unscale_gradients(optimizer)
             torch.nn.utils.clip_grad_norm_(self.translator.trained(phase), clip)
@@ -140,7 +144,10 @@ class Stepper:
     def _placed(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
         dtype = torch.float64 if self.recipe.train.precision == "fp64" else torch.float32
         device = self.accelerator.device
-        return {domain: images[domain].to(device, dtype, non_blocking=True) for domain in self.translator.domains}
+        return {
+            stream: images[stream].to(device, dtype if images[stream].is_floating_point() else None, non_blocking=True)
+            for stream in self.translator.streams
+        }
 
     def _set_rates(self) -> None:
         factor = self.schedule(self.step_number)

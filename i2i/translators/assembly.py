@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from typing import cast
 
 import torch
 from torch import nn
 from torch._subclasses import fake_tensor  # no public name yet; meta tensors have no device, which some losses ask for
 
-from i2i.errors import I2IError
+from i2i.errors import I2IError, OptionError
 from i2i.factory import BuildError
 from i2i.randomness import seed_of
 from i2i.recipe.recipe import Recipe
@@ -28,14 +29,27 @@ _INCONCLUSIVE = (
 """What is raised where values are looked at, which a rehearsal has none of: no sign of a mistake in the recipe."""
 
 
-def build(recipe: Recipe) -> Translator:
-    """The recipe's translator with its losses, its weights drawn from the recipe's seed.
+def build(recipe: Recipe, training: bool = True) -> Translator:
+    """The recipe's translator, its weights drawn from the recipe's seed.
+
+    Args:
+        training: with its losses, and with those weights that come from elsewhere, such as a feature extractor's.
+            Without, all weights must come from a checkpoint.
 
     Raises:
-        RecipeError: a component refused its options.
+        RecipeError: a component refused its options, or its weights are not where it expects them.
     """
     torch.manual_seed(seed_of(recipe.train.seed, "weights"))
-    return _assembled(recipe)
+    translator = _assembled(recipe, training)
+    for name, module in translator.named_modules() if training else ():
+        load_weights_ = getattr(module, "load_weights_", None)
+        if load_weights_ is not None:
+            try:
+                load_weights_()
+            except OptionError as error:
+                table = tuple(name.split(".")[:2]) if name.startswith("losses.") else ("translator",)
+                raise recipe.source.error([recipe.source.problem(table, str(error))]) from error
+    return translator
 
 
 def count_parameters(recipe: Recipe) -> dict[str, int]:
@@ -56,12 +70,11 @@ def rehearse(recipe: Recipe) -> None:
     try:
         with _without_memory():
             translator = _assembled(recipe)
-            batch = Batch(_images(recipe, translator))
-            for phase in translator.phases:
-                for name, call in translator._calls(phase):
-                    message = _try(translator, batch, phase, name, call)
-                    if message:  # networks that do not fit make every loss fail alike: the first one says it
-                        problems.setdefault(message, recipe.source.problem(("losses", name), message))
+            for step in translator.milestones:
+                translator.at_step_(step)
+                for name, message in _faults(translator, Batch(_images(recipe, translator))):
+                    # Networks that do not fit make every loss fail alike: the first one says it.
+                    problems.setdefault(message, recipe.source.problem(("losses", name), message))
     except _INCONCLUSIVE:
         return
     if problems:
@@ -73,12 +86,13 @@ def _without_memory() -> fake_tensor.FakeTensorMode:
     return fake_tensor.FakeTensorMode(allow_non_fake_inputs=True)
 
 
-def _assembled(recipe: Recipe) -> Translator:
+def _assembled(recipe: Recipe, with_losses: bool = True) -> Translator:
     try:
         translator = recipe.translator(image_size=recipe.image_size)
         if not isinstance(translator, Translator):
             raise BuildError(recipe.translator, "", "does not extend i2i.translators.translator.Translator")
-        losses = {name: (cast(nn.Module, plan.factory()), plan.calls) for name, plan in recipe.losses.items()}
+        plans = recipe.losses if with_losses else {}
+        losses = {name: (cast(nn.Module, plan.factory()), plan.calls) for name, plan in plans.items()}
     except BuildError as error:
         if isinstance(error.__cause__, _INCONCLUSIVE):
             raise error.__cause__ from None
@@ -90,7 +104,7 @@ def _assembled(recipe: Recipe) -> Translator:
 def _images(recipe: Recipe, translator: Translator) -> dict[str, torch.Tensor]:
     size = recipe.image_size
     try:
-        return {domain: torch.empty(1, 3, size, size) for domain in translator.domains}
+        return {stream: translator.blank(stream, size) for stream in translator.streams}
     except RuntimeError as error:
         raise recipe.source.error([recipe.source.problem(("data", "size"), f"too large: {error}")]) from error
 
@@ -100,6 +114,15 @@ def _problem(recipe: Recipe, error: BuildError) -> Problem:
     if error.option in factory.options:
         return recipe.source.problem((*factory.path, error.option), error.message)
     return recipe.source.problem(factory.path, str(error))
+
+
+def _faults(translator: Translator, batch: Batch) -> Iterator[tuple[str, str]]:
+    """Losses that cannot be computed in a step, each with the reason."""
+    for phase in translator.phases:
+        for name, call in translator._calls(phase):
+            message = _try(translator, batch, phase, name, call)
+            if message:
+                yield name, message
 
 
 def _try(translator: Translator, batch: Batch, phase: str, name: str, call: Call) -> str | None:

@@ -21,7 +21,7 @@ class Batch:
     """The images of one micro-batch, and what has been made of them in this step.
 
     Args:
-        images: [B, 3, H, W] in [-1, 1] by domain.
+        images: what the translator's `streams` name, above all images [B, 3, H, W] in [-1, 1] by domain.
         seed: what everything drawn for this batch follows from.
         keep_graph: whether images that one phase makes keep their graph for a later phase. Under gradient
             accumulation that would hold the graphs of all micro-batches at once, so there each phase makes its own.
@@ -40,7 +40,9 @@ class per_phase(cached_property[Any]):  # noqa: N801  # used as a decorator, lik
 class Outputs:
     """Named tensors of one batch, by domain; every public property is an output that a loss can ask for by name.
 
-    A `cached_property` is made once per step and shared by its phases, a `per_phase` property once in each phase.
+    A `cached_property` is made once per step and shared by its phases, a `per_phase` property once in each phase. An
+    output that does not exist at this step, such as one that growing networks only make later, is None: losses that
+    ask for it rest. One that never exists lacks its domains instead, which a rehearsal reports.
 
     Args:
         nets: the translator, whose submodules make the images.
@@ -54,13 +56,13 @@ class Outputs:
 
     @property
     def real(self) -> Mapping[str, Tensor]:
-        """The batch's own images."""
-        return self.batch.images
+        """The batch's own images, by domain."""
+        return {domain: self.batch.images[domain] for domain in self.nets.domains}
 
     @property
     def draw(self) -> dict[str, int]:
         """A seed for whatever a loss draws, another in each phase and domain."""
-        return {domain: seed_of(self.batch.seed, self.phase, domain) for domain in self.batch.images}
+        return {domain: seed_of(self.batch.seed, self.phase, domain) for domain in self.nets.domains}
 
     def gaussian(self, name: str, domain: str, like: Tensor, shape: Sequence[int] | None = None) -> Tensor:
         """Numbers from N(0, 1) for one phase and domain, counted from the batch's seed.

@@ -32,7 +32,11 @@ class Translator(nn.Module):
     """Where a loss plays that has `forward` alone."""
     every: ClassVar[Mapping[str, int]] = {}
     """Phases that run only in each n-th step."""
+    shares: ClassVar[Mapping[str, str]] = {}
+    """Phases that step with another phase's optimizer, and with which; that one must train all that they train."""
     domains: ClassVar[tuple[str, ...]] = ("a", "b")
+    streams: ClassVar[tuple[str, ...]] = ("a", "b")
+    """What a batch must hold: images of the domains, and whatever else the method looks at."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,10 +63,14 @@ class Translator(nn.Module):
         return {
             name: cast(Tensor, sum(parts.values()) * self._weight(name, phase))
             for name, parts in self.details(batch, phase).items()
+            if parts
         }
 
     def details(self, batch: Batch, phase: str) -> dict[str, dict[str, Tensor]]:
-        """Unweighted loss values of one phase: by loss, then by domain (or `domain/discriminator/head`)."""
+        """Unweighted loss values of one phase: by loss, then by domain (or `domain/discriminator/head`).
+
+        A loss that lacks an output at this step (see `Outputs`) has none.
+        """
         made = self._enter(batch, phase)
         details = {name: self._call(name, call, made) for name, call in self._calls(phase)}
         if self._trains_makers(phase):
@@ -134,7 +142,16 @@ class Translator(nn.Module):
                     constrain()
 
     def at_step_(self, step: int) -> None:
-        """Follows what changes with the step alone, such as progressive growing."""
+        """Follows what changes with the step alone, such as progressive growing; also called before translating."""
+
+    @property
+    def milestones(self) -> tuple[int, ...]:
+        """Steps from which on other networks work than before; a rehearsal tries each."""
+        return (0,)
+
+    def blank(self, stream: str, size: int) -> Tensor:
+        """One sample of a stream for the rehearsal, whose shape alone counts."""
+        return torch.empty(1, 3, size, size)
 
     def local_state(self) -> dict[str, Tensor]:
         """What belongs to this process alone and must survive a resume, such as image pools."""
@@ -173,6 +190,8 @@ class Translator(nn.Module):
     def _call(self, name: str, call: Call, made: outputs.Outputs) -> dict[str, Tensor]:
         """Calls a loss once for each domain that all of its inputs have."""
         inputs = {parameter: getattr(made, output) for parameter, output in call.inputs.items()}
+        if any(values is None for values in inputs.values()):
+            return {}
         shared = [key for key in next(iter(inputs.values())) if all(key in values for values in inputs.values())]
         if not shared:
             found = "; ".join(f"{output}: {', '.join(inputs[p]) or 'none'}" for p, output in call.inputs.items())
