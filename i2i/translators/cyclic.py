@@ -63,7 +63,7 @@ class CyclicOutputs(PaintedOutputs):
         """
         alike = len({image.shape for image in self.real.values()}) == 1
         asked = self.nets.asked("identity", "reproduction")
-        return self.has_graph and alike and asked and not self.nets.mixing
+        return bool(self.graph) and alike and asked and not self.nets.mixing
 
     @cached_property
     def _both(self) -> dict[str, tuple[Translation, Translation]]:

@@ -52,7 +52,8 @@ class Outputs:
     def __init__(self, nets: Translator, batch: Batch) -> None:
         self.nets, self.batch = nets, batch
         self.phase = ""
-        self.has_graph = False
+        self.graph: frozenset[str] = frozenset()
+        """Submodules that gradients reach through what is made here."""
 
     @property
     def real(self) -> Mapping[str, Tensor]:
@@ -87,7 +88,7 @@ class Outputs:
 
     def detach_(self) -> None:
         """Lets go of the graph: images stay, for those phases that only look at them."""
-        self.has_graph = False
+        self.graph = frozenset()
         for name, value in vars(self).items():
             if isinstance(getattr(type(self), name, None), cached_property):
                 vars(self)[name] = detached(value)

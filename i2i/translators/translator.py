@@ -73,7 +73,7 @@ class Translator(nn.Module):
         """
         made = self._enter(batch, phase)
         details = {name: self._call(name, call, made) for name, call in self._calls(phase)}
-        if self._trains_makers(phase):
+        if self._makers_in(phase):
             made.detach_()  # the values keep the graph; later phases of this step only look at the images
         return details
 
@@ -161,25 +161,28 @@ class Translator(nn.Module):
         """Takes back what `local_state` gave."""
 
     def _enter(self, batch: Batch, phase: str) -> outputs.Outputs:
-        trains = self._trains_makers(phase)
-        order = list(self.phases)
-        later = any(self._trains_makers(name) for name in order[order.index(phase) + 1 :])
-        with_graph = trains or (later and batch.keep_graph and torch.is_grad_enabled())
+        own = self._makers_in(phase)
+        graph = own or (self._next_makers(phase) if batch.keep_graph and torch.is_grad_enabled() else frozenset())
         for name in self._submodules():
-            graph = with_graph if name in self.makers else name in self.phases[phase]
-            self.get_submodule(name).requires_grad_(graph)
+            self.get_submodule(name).requires_grad_(name in (graph if name in self.makers else self.phases[phase]))
         made = batch.outputs
-        if made is None or (trains and not made.has_graph):
+        if made is None or (own and made.graph != own):
             made = batch.outputs = self.Outputs(self, batch)
-            made.has_graph = with_graph
+            made.graph = graph
         made.enter(phase)
         return made
 
     def _submodules(self) -> Iterable[str]:
         return dict.fromkeys(name for names in self.phases.values() for name in names)
 
-    def _trains_makers(self, phase: str) -> bool:
-        return any(name in self.makers for name in self.phases[phase])
+    def _makers_in(self, phase: str) -> frozenset[str]:
+        return frozenset(self.makers).intersection(self.phases[phase])
+
+    def _next_makers(self, phase: str) -> frozenset[str]:
+        """Those that the next phase will train which trains any: images made now are for it, too."""
+        order = list(self.phases)
+        later = map(self._makers_in, order[order.index(phase) + 1 :])
+        return next(filter(None, later), frozenset())
 
     def _calls(self, phase: str) -> list[tuple[str, Call]]:
         return [(name, call) for name, calls in self.calls.items() for call in calls if call.phase == phase]
