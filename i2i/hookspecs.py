@@ -50,6 +50,11 @@ def images_sampled(run: Run, images: Mapping[str, Tensor]) -> None:
 
 
 @hookspec
+def checkpoint_judged(run: Run) -> None:
+    """Before a checkpoint whose best is kept by a metric: measure, and put what you find into `run.figures`."""
+
+
+@hookspec
 def checkpoint_saved(run: Run, folder: Path) -> None:
     """After a checkpoint stands under its final name."""
 

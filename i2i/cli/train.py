@@ -27,8 +27,11 @@ settings = click.option(
 @click.option(
     "--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with a run from its newest checkpoint."
 )
+@click.option("--deterministic", is_flag=True, help="The same bits in each run; slower on GPUs (train.deterministic).")
 @settings
-def train(recipe: str | None, output: Path | None, resume: Path | None, settings: tuple[str, ...]) -> int:
+def train(
+    recipe: str | None, output: Path | None, resume: Path | None, deterministic: bool, settings: tuple[str, ...]
+) -> int:
     """Train RECIPE, a file or the name of a shipped recipe.
 
     \b
@@ -54,6 +57,7 @@ def train(recipe: str | None, output: Path | None, resume: Path | None, settings
     from i2i.training.trainer import train as run_training
 
     saved = None
+    settings = (*settings, *(["train.deterministic=true"] if deterministic else []))
     if resume is not None:
         saved = checkpoint.find(resume)
         folder = saved.folder.resolve().parent.parent if (resume / checkpoint.STATE).is_file() else resume

@@ -17,34 +17,31 @@ from i2i.errors import DataError
 
 
 class Draws(data.Sampler[list[int]]):
-    """Sample numbers of each batch of one process, from `start_step` on without an end.
+    """Sample numbers of each batch of one process, from `first_sample` on without an end.
 
-    Sample i of micro batch m of step s in process r has the number
+    Sample i of batch m in process r, where micro-batches count as batches, has the number
 
-        n = ((s * micro_batches + m) * processes + r) * batch_size + i
+        n = first_sample + (m * processes + r) * batch_size + i
 
-    so that each number is drawn once, two processes draw what one with the double batch draws, and two micro batches
+    so that each number is drawn once, two processes draw what one with the double batch draws, and two micro-batches
     what one step without them draws from twice the batch.
 
     Args:
-        batch_size: samples of one micro batch in one process.
-        start_step: the first step to draw for, that is how many steps are already done.
-        micro_batches: batches of one process within one step.
+        batch_size: samples of one micro-batch in one process.
+        first_sample: how many samples all processes together have drawn before.
         processes: how many processes train together.
         rank: this process, 0 to `processes - 1`.
     """
 
-    def __init__(
-        self, batch_size: int, start_step: int = 0, micro_batches: int = 1, processes: int = 1, rank: int = 0
-    ) -> None:
+    def __init__(self, batch_size: int, first_sample: int = 0, processes: int = 1, rank: int = 0) -> None:
         self.batch_size = batch_size
-        self.first_batch = start_step * micro_batches
+        self.first_sample = first_sample
         self.processes = processes
         self.rank = rank
 
     def __iter__(self) -> Iterator[list[int]]:
-        for batch in count(self.first_batch):
-            first = (batch * self.processes + self.rank) * self.batch_size
+        for batch in count():
+            first = self.first_sample + (batch * self.processes + self.rank) * self.batch_size
             yield list(range(first, first + self.batch_size))
 
 
@@ -73,14 +70,13 @@ def make_loader(
     dataset: Dataset,
     *,
     batch_size: int,
-    start_step: int = 0,
-    micro_batches: int = 1,
+    first_sample: int = 0,
     processes: int = 1,
     rank: int = 0,
     workers: int = 0,
     pin_memory: bool = False,
 ) -> data.DataLoader[dict[str, Any]]:
-    """A loader over `Draws` and `collate`; take one iterator and keep it, for each begins at `start_step` again.
+    """A loader over `Draws` and `collate`; take one iterator and keep it, for each begins at `first_sample` again.
 
     Args:
         workers: processes that read ahead, each with a single torch thread; 0 reads in this one.
@@ -89,7 +85,7 @@ def make_loader(
     """
     return data.DataLoader(
         cast(data.Dataset[dict[str, Any]], dataset),
-        batch_sampler=Draws(batch_size, start_step, micro_batches, processes, rank),
+        batch_sampler=Draws(batch_size, first_sample, processes, rank),
         num_workers=workers,
         collate_fn=collate,
         pin_memory=pin_memory,

@@ -18,20 +18,32 @@ class HiddenPairs:
     """Compares translations with their true counterparts by every registered metric, where the data set has `pairs`."""
 
     @hookimpl
+    def checkpoint_judged(self, run: Run) -> None:
+        if run.is_main and hasattr(run.dataset, "pairs"):
+            _measure(run)
+
+    @hookimpl
     def training_finished(self, run: Run) -> None:
         if not run.is_main or run.interrupted or not hasattr(run.dataset, "pairs"):
             return
-        pairs = run.dataset.pairs(COUNT)
-        target = "b" if "b" in run.translator.targets else "a"
-        source = next(domain for domain in pairs if domain != target)
-        made = translated(run, pairs[source], target)
+        source, target = _measure(run)
         say(f"against {COUNT} hidden pairs, {source} to {target} (in brackets: copying the input):")
-        registry = default_registry()
-        for name in registry.names(METRIC):
-            metric = METRIC(name)()
-            copied, reached = metric(pairs[source], pairs[target]), metric(made, pairs[target])
-            run.figures[name], run.figures[f"{name} of the input"] = reached, copied
-            say(f"  {name} {reached:.3f} ({copied:.3f}; {metric.better} is better)")
+        for name in default_registry().names(METRIC):
+            reached, copied = run.figures[name], run.figures[f"{name} of the input"]
+            say(f"  {name} {reached:.3f} ({copied:.3f}; {METRIC(name).component.better} is better)")
+
+
+def _measure(run: Run) -> tuple[str, str]:
+    """Fills the run's figures; gives the domains between which it looked."""
+    pairs = run.dataset.pairs(COUNT)
+    target = "b" if "b" in run.translator.targets else "a"
+    source = next(domain for domain in pairs if domain != target)
+    made = translated(run, pairs[source], target)
+    for name in default_registry().names(METRIC):
+        metric = METRIC(name)()
+        run.figures[name] = metric(made, pairs[target])
+        run.figures[f"{name} of the input"] = metric(pairs[source], pairs[target])
+    return source, target
 
 
 @torch.no_grad()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from i2i import kinds
@@ -40,14 +40,15 @@ class Reader:
         translator = self._component("translator", kinds.TRANSLATOR)
         self._check_streams(data, translator)
         wirer = self._wirer(translator)
+        losses = self._losses(wirer)
         parts = {
             "data": data,
             "translator": translator,
-            "losses": self._losses(wirer),
+            "losses": losses,
             "optimizers": self._optimizers(wirer),
             "schedule": self._component("schedule", kinds.SCHEDULE, needed=False),
         }
-        train = self._train(wirer)
+        train = self._train(wirer, losses)
         problems = [*self.source.problems, *self.checker.problems]
         if problems:
             raise self.source.error(problems)
@@ -138,12 +139,19 @@ class Reader:
             phase: self.checker.component(value, [kinds.OPTIMIZER], (*path, phase)) for phase, value in tables.items()
         }
 
-    def _train(self, wirer: Wirer | None) -> dict[str, Any]:
+    def _train(self, wirer: Wirer | None, losses: Mapping[str, LossPlan]) -> dict[str, Any]:
         path = self._path("train")
         train = self.checker.table(self._value("train"), TrainOptions, path)
         clip = train.get("clip_grad_norm")
         if wirer is not None and isinstance(clip, dict):
             self._meant((*path, "clip_grad_norm"), clip, wirer.phases, "phase")
+        best = train.get("keep_best")
+        if isinstance(best, str):
+            terms = [f"{call.phase}/{name}" for name, plan in losses.items() for call in plan.calls]
+            known = [*terms, *self.checker.registry.names(kinds.METRIC)]
+            if best not in known:
+                message = f"no term or metric {best!r}.{did_you_mean(best, known)} There are: {', '.join(known)}"
+                self.checker.report((*path, "keep_best"), message)
         return train
 
     def _check_streams(self, data: Factory[Any] | None, translator: Factory[Any] | None) -> None:

@@ -29,6 +29,12 @@ class TrainOptions:
         ema: decay per step of the averaged weights that `translate` then uses, such as 0.999.
         checkpoint_every: steps between checkpoints.
         keep_last: checkpoints that are kept.
+        keep_every: checkpoints whose step it divides are kept for good.
+        keep_best: what the best checkpoint is kept by, too: a logged term such as `generator/cycle`, whose mean since
+            the last checkpoint should be low, or a metric such as `ssim`, where the data set knows the truth.
+        rollbacks: how often a run goes back to its last checkpoint, and on with other samples, when losses or weights
+            are no longer numbers.
+        deterministic: only operations that give the same bits each time; slower on GPUs.
         sample_every: steps between sample grids; 0 for none.
         sample_count: pictures of each domain in a sample grid.
         log_every: steps between log lines.
@@ -46,6 +52,10 @@ class TrainOptions:
     ema: Fraction | None = None
     checkpoint_every: Positive = 1000
     keep_last: Positive = 3
+    keep_every: Positive | None = None
+    keep_best: str | None = None
+    rollbacks: Count = 0
+    deterministic: bool = False
     sample_every: Count = 500
     sample_count: Positive = 4
     log_every: Positive = 10

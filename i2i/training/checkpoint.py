@@ -60,6 +60,17 @@ class Checkpoint:
         except (SafetensorError, OSError, ValueError) as error:
             raise CheckpointError(f"{path} is damaged: {error}; use an older checkpoint of this run") from error
 
+    def recipe(self) -> str:
+        """The resolved recipe that travels with it, as TOML.
+
+        Raises:
+            CheckpointError: it is missing.
+        """
+        try:
+            return (self.folder / RECIPE).read_text(encoding="utf-8")
+        except (OSError, UnicodeError) as error:
+            raise CheckpointError(f"{self.folder / RECIPE} cannot be read: {error}") from error
+
     def weights(self, averaged: bool = False) -> dict[str, Tensor]:
         """The translator's weights; with `averaged`, those of the makers from the moving average where there is one."""
         found = self.tensors(WEIGHTS)
@@ -174,11 +185,17 @@ def listed(run: Path) -> dict[int, Path]:
     return found
 
 
-def prune(run: Path, keep: int, newest: int) -> None:
-    """Removes all but the last checkpoints up to the newest one; a damaged later one must not push out a sound one."""
+def prune(run: Path, keep: int, newest: int, every: int | None = None, kept: Collection[int] = ()) -> None:
+    """Removes all but the last checkpoints up to the newest one; a damaged later one must not push out a sound one.
+
+    Args:
+        every: those whose step it divides stay for good.
+        kept: further steps that stay.
+    """
     steps = listed(run)
     for step in sorted(step for step in steps if step <= newest)[:-keep]:
-        shutil.rmtree(steps[step], ignore_errors=True)
+        if step not in kept and (every is None or step % every):
+            shutil.rmtree(steps[step], ignore_errors=True)
 
 
 def split_optimizer(optimizer: Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -22,20 +22,23 @@ class JSONLines:
     def __init__(self) -> None:
         self.file: TextIO | None = None
         self.since, self.from_step = time.perf_counter(), 0
+        self.last = 0
 
     @hookimpl
     def training_started(self, run: Run) -> None:
         if not run.is_main:
             return
-        path = run.folder / NAME
-        if run.start:
-            _forget_after(path, run.start)
-        self.file = path.open("a" if run.start else "w", encoding="utf-8")
-        self.since, self.from_step = time.perf_counter(), run.step
-        self._write(event="resumed" if run.start else "started", step=run.step, recipe=run.recipe.name)
+        self._open(run, run.start)
+        event, more = ("resumed", {"changes": run.changes}) if run.start else ("started", {})
+        self._write(event=event, step=run.step, recipe=run.recipe.name, **more)
 
     @hookimpl
     def step_finished(self, run: Run, terms: Mapping[str, Tensor]) -> None:
+        if self.file is not None and run.step <= self.last:
+            self.file.close()
+            self._open(run, run.step - 1)
+            self._write(event="rolled back", step=run.step - 1, rollbacks=run.rollbacks)
+        self.last = run.step
         if self.file is None or (run.step % run.recipe.train.log_every and run.step != run.steps):
             return
         now = time.perf_counter()
@@ -48,7 +51,8 @@ class JSONLines:
 
     @hookimpl
     def checkpoint_saved(self, run: Run, folder: Path) -> None:
-        self._write(event="checkpoint", step=run.step, folder=str(folder.relative_to(run.folder)))
+        best = {"best": run.best.state(), "figures": run.figures} if run.best else {}
+        self._write(event="checkpoint", step=run.step, folder=str(folder.relative_to(run.folder)), **best)
 
     @hookimpl
     def training_finished(self, run: Run) -> None:
@@ -57,6 +61,14 @@ class JSONLines:
         if self.file is not None:
             self.file.close()
             self.file = None
+
+    def _open(self, run: Run, keep: int) -> None:
+        """Opens the log, with what it holds up to the step `keep` > 0."""
+        path = run.folder / NAME
+        if keep:
+            _forget_after(path, keep)
+        self.file = path.open("a" if keep else "w", encoding="utf-8")
+        self.since, self.from_step = time.perf_counter(), run.step
 
     def _write(self, **entry: Any) -> None:
         if self.file is not None:

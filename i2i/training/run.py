@@ -8,16 +8,18 @@ from typing import Any
 
 import torch
 
-from i2i.errors import CheckpointError, TrainingError
+from i2i.errors import CheckpointError
 from i2i.recipe.recipe import Recipe
 from i2i.training import checkpoint
+from i2i.training.best import Best
 from i2i.training.checkpoint import Checkpoint
+from i2i.training.elastic import recipe_changes, surroundings, what_changes
+from i2i.training.faults import check_weights
 from i2i.training.stepper import Stepper
 from i2i.translators.translator import Translator
 
 HOW_ALONE = ("foreach", "fused", "capturable", "differentiable")
 """Options of torch's optimizers that change how a step is computed, not what it remembers."""
-REMEDY = "lower the learning rate, clip gradients (train.clip_grad_norm=1) or use fp32"
 
 
 @dataclass
@@ -30,6 +32,9 @@ class Run:
         stepper: translator, optimizers, device.
         dataset: where the images come from.
         start: step that it began or went on from.
+        samples: how many samples of the data's stream all processes have drawn.
+        rollbacks: how often it has gone back because losses or weights were no longer numbers.
+        changes: what is otherwise than when the checkpoint was made, a sentence each.
         skipped: pictures that could not be read, a sentence each.
         figures: what evaluations at the end have found.
         interrupted: whether it was asked to stop.
@@ -40,9 +45,16 @@ class Run:
     stepper: Stepper
     dataset: Any
     start: int = 0
+    samples: int = 0
+    rollbacks: int = 0
+    changes: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     figures: dict[str, float] = field(default_factory=dict)
     interrupted: bool = False
+
+    def __post_init__(self) -> None:
+        wanted = self.recipe.train.keep_best
+        self.best = Best(wanted) if wanted is not None else None
 
     @property
     def step(self) -> int:
@@ -53,6 +65,12 @@ class Run:
     def steps(self) -> int:
         """Steps in all."""
         return self.recipe.train.steps
+
+    @property
+    def samples_per_step(self) -> int:
+        """Samples that all processes together draw for a step."""
+        options = self.recipe.train
+        return int(self.stepper.accelerator.num_processes) * options.batch_size * options.accumulate
 
     @property
     def translator(self) -> Translator:
@@ -67,10 +85,12 @@ class Run:
         """Writes a checkpoint; every process must call it.
 
         Raises:
-            TrainingError: it cannot be written, or the weights are no longer numbers.
+            TrainingError: it cannot be written, or (BurstError) the weights are no longer numbers.
         """
-        accelerator = self.stepper.accelerator
-        self._check_finite()
+        accelerator, options = self.stepper.accelerator, self.recipe.train
+        check_weights(self.translator.state_dict(), self.step)
+        if self.best is not None:
+            self.best.close(self.step, self.figures, accelerator)
         local = self._local_states()
         target = self.folder / "checkpoints" / f"step-{self.step:07d}"
         if accelerator.is_main_process:
@@ -85,10 +105,14 @@ class Run:
                 "recipe": self.recipe.name,
                 "optimizers": optimizers,
                 "scaler": accelerator.scaler.state_dict() if accelerator.scaler else None,
-                "processes": accelerator.num_processes,
+                "samples": self.samples,
+                "rollbacks": self.rollbacks,
+                **self._surroundings(),
+                **({"best": self.best.state()} if self.best else {}),
             }
             checkpoint.write(target.parent, self.step, files, state, self.recipe.to_toml())
-            checkpoint.prune(self.folder, self.recipe.train.keep_last, self.step)
+            kept = {self.best.step} if self.best and self.best.step is not None else set()
+            checkpoint.prune(self.folder, options.keep_last, self.step, options.keep_every, kept)
         accelerator.wait_for_everyone()
         return target
 
@@ -116,6 +140,13 @@ class Run:
             stepper.accelerator.scaler.load_state_dict(saved.state["scaler"])
         self.translator.load_local_state(saved.tensors(self._local_name(stepper.accelerator.process_index)))
         stepper.step_number = self.start = saved.step
+        self.samples = int(saved.state.get("samples", saved.step * self.samples_per_step))
+        self.rollbacks = int(saved.state.get("rollbacks", 0))
+        if self.best is not None:
+            self.best.load(saved.state.get("best", {}))
+        pools = len(list(saved.folder.glob("process-*.safetensors")))
+        self.changes = what_changes(saved.state, self._surroundings(), pools)
+        self.changes += recipe_changes(saved.recipe(), self.recipe.to_toml())
 
     def _check_optimizer(self, saved: Checkpoint, phase: str, plain: dict[str, Any]) -> None:
         """An optimizer's numbers may change when a run goes on, what it remembers may not."""
@@ -128,15 +159,15 @@ class Run:
                     f"such an optimizer remembers differs, so it can only be chosen for a new run"
                 )
 
-    def _check_finite(self) -> None:
-        """Keeps a run that has burst from writing over what it had learnt; all processes come to the same verdict."""
-        state = self.translator.state_dict()
-        bad = [name for name, value in state.items() if value.is_floating_point() and not value.isfinite().all()]
-        if bad:
-            raise TrainingError(
-                f"step {self.step}: {len(bad)} weights, such as {bad[0]}, hold values that are no numbers, so no "
-                f"checkpoint is written. The last one stands; {REMEDY}, and resume"
-            )
+    def _surroundings(self) -> dict[str, Any]:
+        accelerator, options = self.stepper.accelerator, self.recipe.train
+        return surroundings(
+            accelerator.num_processes,
+            str(accelerator.device.type),
+            options.batch_size,
+            options.accumulate,
+            options.precision,
+        )
 
     def _local_states(self) -> dict[str, dict[str, torch.Tensor]]:
         """Every process's own state, gathered where the checkpoint is written."""

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import logging
-import os
-import signal
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 from torch import Tensor
 
 from i2i.data.loader import make_loader
-from i2i.errors import CheckpointError, TrainingError
 from i2i.plugins import Plugins, default_plugins
 from i2i.recipe.recipe import Recipe
 from i2i.training import checkpoint
+from i2i.training.claim import claimed, write_recipe
+from i2i.training.determinism import determinism
+from i2i.training.faults import BurstError, check_terms, memory_told
 from i2i.training.notify import Notifier
-from i2i.training.run import REMEDY, Run
+from i2i.training.run import Run
+from i2i.training.signals import stop_signals
+from i2i.training.stall import DataWatch
 from i2i.training.stepper import Stepper, make_accelerator
 from i2i.translators.assembly import rehearse
 
@@ -46,60 +46,96 @@ def train(
     Raises:
         RecipeError: the recipe's components do not work together.
         CheckpointError: the folder holds another run, or the checkpoint does not fit.
-        TrainingError: a loss is no longer a number.
+        TrainingError: losses or weights are no longer numbers, or the device's memory does not suffice.
     """
     folder = Path(folder)
     rehearse(recipe)
     if recipe.train.threads is not None:
         torch.set_num_threads(recipe.train.threads)
-    accelerator = make_accelerator(recipe.train.precision)
-    dataset = recipe.data(seed=recipe.train.seed)
-    run = Run(folder, recipe, Stepper(recipe, accelerator), dataset)
-    with _claimed(folder, resume, accelerator.is_main_process):
-        if resume is not None:
-            run.load(resume)
-        if accelerator.is_main_process:
-            _write_recipe(run)
-        accelerator.wait_for_everyone()
-        with _stop_signals() as stop, Notifier(plugins or default_plugins(), [*extras]) as notify:
-            notify("training_started", run=run)
-            _loop(run, notify, stop)
-            notify("training_finished", run=run)
+    with determinism(recipe.train.deterministic):
+        accelerator = make_accelerator(recipe.train.precision)
+        with memory_told(0):
+            run = Run(folder, recipe, Stepper(recipe, accelerator), recipe.data(seed=recipe.train.seed))
+        if run.best is not None:
+            run.best.check(run.dataset)
+        with claimed(folder, resume is not None, run.is_main):
+            if resume is not None:
+                run.load(resume)
+                for change in run.changes if run.is_main else ():
+                    log.warning("otherwise than before: %s", change)
+            if run.is_main:
+                write_recipe(folder, recipe)
+            accelerator.wait_for_everyone()
+            with stop_signals() as stop, Notifier(plugins or default_plugins(), [*extras]) as notify:
+                notify("training_started", run=run)
+                _train(run, notify, stop)
+                notify("training_finished", run=run)
     return run
+
+
+def _train(run: Run, notify: Notifier, stop: threading.Event) -> None:
+    """The loop, begun again from the last checkpoint where numbers have burst and the recipe allows it."""
+    while True:
+        try:
+            return _loop(run, notify, stop)
+        except BurstError as error:
+            if run.rollbacks >= run.recipe.train.rollbacks or not checkpoint.listed(run.folder):
+                raise
+            # The same samples would burst again, so the stream goes on behind them. A run that is killed now does all
+            # of this once more from the same checkpoint, and comes to the same end.
+            rollbacks, samples = run.rollbacks + 1, run.samples
+            run.load(checkpoint.find(run.folder))
+            run.rollbacks, run.samples = rollbacks, samples
+            log.warning("%s. Going back to step %d (%d of %d)", error, run.step, rollbacks, run.recipe.train.rollbacks)
 
 
 def _loop(run: Run, notify: Notifier, stop: threading.Event) -> None:
     options = run.recipe.train
-    accelerator = run.stepper.accelerator
     preview = _preview(run)
-    loader = iter(
+    batches = _batches(run)
+    saved = run.step if run.start and run.step == run.start else None
+    with DataWatch(f"dataset {run.recipe.data.name!r} with {options.workers} workers") as watch:
+        while run.step < run.steps and not run.interrupted:
+            with watch.waiting(run.step + 1):
+                micro = list(islice(batches, options.accumulate))
+            _note_skipped(run, micro)
+            with memory_told(run.step + 1):
+                terms = run.stepper.step(*micro)
+            run.samples += run.samples_per_step
+            if run.best is not None:
+                run.best.add(terms)
+            if run.step % options.log_every == 0 or run.step == run.steps:
+                check_terms(terms, run.step, run.stepper.accelerator)
+            notify("step_finished", run=run, terms=terms)
+            if options.sample_every and (run.step % options.sample_every == 0 or run.step == run.steps):
+                _sample(run, notify, preview)
+            run.interrupted = run.step < run.steps and _agreed(run, stop)
+            if run.step % options.checkpoint_every == 0 or run.step == run.steps or run.interrupted:
+                _save(run, notify)
+                saved = run.step
+    if saved != run.step:
+        _save(run, notify)
+
+
+def _batches(run: Run) -> Iterator[dict[str, Any]]:
+    options, accelerator = run.recipe.train, run.stepper.accelerator
+    return iter(
         make_loader(
             run.dataset,
             batch_size=options.batch_size,
-            start_step=run.step,
-            micro_batches=options.accumulate,
+            first_sample=run.samples,
             processes=accelerator.num_processes,
             rank=accelerator.process_index,
             workers=options.workers,
             pin_memory=accelerator.device.type == "cuda",
         )
     )
-    saved = run.step if run.start else None
-    while run.step < run.steps and not run.interrupted:
-        micro = list(islice(loader, options.accumulate))
-        _note_skipped(run, micro)
-        terms = run.stepper.step(*micro)
-        if run.step % options.log_every == 0 or run.step == run.steps:
-            _check_finite(terms, run.step)
-        notify("step_finished", run=run, terms=terms)
-        if options.sample_every and (run.step % options.sample_every == 0 or run.step == run.steps):
-            _sample(run, notify, preview)
-        run.interrupted = run.step < run.steps and _agreed(run, stop)
-        if run.step % options.checkpoint_every == 0 or run.step == run.steps or run.interrupted:
-            notify("checkpoint_saved", run=run, folder=run.save())
-            saved = run.step
-    if saved != run.step:
-        notify("checkpoint_saved", run=run, folder=run.save())
+
+
+def _save(run: Run, notify: Notifier) -> None:
+    if run.best is not None and run.best.by_metric:
+        notify("checkpoint_judged", run=run)
+    notify("checkpoint_saved", run=run, folder=run.save())
 
 
 def _preview(run: Run) -> dict[str, Tensor]:
@@ -130,66 +166,9 @@ def _agreed(run: Run, stop: threading.Event) -> bool:
     return bool(accelerator.reduce(asked, "sum").item() > 0)
 
 
-def _check_finite(terms: dict[str, Tensor], step: int) -> None:
-    bad = [name for name, value in terms.items() if not torch.isfinite(value).all()]
-    if bad:
-        raise TrainingError(
-            f"step {step}: {', '.join(bad)} is no longer a number. The last checkpoint stands; {REMEDY}, and resume"
-        )
-
-
 def _note_skipped(run: Run, micro: list[dict[str, Any]]) -> None:
     for batch in micro:
         for line in batch.get("skipped", ()):
             if line not in run.skipped:
                 run.skipped.append(line)
                 log.warning("skipped: %s", line)
-
-
-@contextmanager
-def _claimed(folder: Path, resume: checkpoint.Checkpoint | None, main: bool) -> Iterator[None]:
-    """Makes sure that no earlier run is written over, and that no other process works in the folder."""
-    if not main:
-        yield
-        return
-    if resume is None and checkpoint.listed(folder):
-        raise CheckpointError(
-            f"{folder} holds a run already: go on with --resume {folder}, or choose another folder with --output"
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock", timeout=0)
-    try:
-        with lock:
-            yield
-    except Timeout as error:
-        raise CheckpointError(f"{folder} is being trained by another process; wait for it or stop it first") from error
-
-
-def _write_recipe(run: Run) -> None:
-    run.folder.mkdir(parents=True, exist_ok=True)
-    beside = run.folder / f".{checkpoint.RECIPE}.part"
-    beside.write_text(run.recipe.to_toml(), encoding="utf-8")
-    os.replace(beside, run.folder / checkpoint.RECIPE)
-
-
-@contextmanager
-def _stop_signals() -> Iterator[threading.Event]:
-    """Turns the first SIGINT or SIGTERM into a wish to stop after this step; the second one acts at once."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    before: dict[signal.Signals, Any] = {}
-
-    def ask(number: int, frame: object) -> None:
-        stop.set()
-        for known, handler in before.items():
-            signal.signal(known, handler)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        before[number] = signal.signal(number, ask)
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -42,15 +42,14 @@ def assert_same(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> No
 
 def test_numbers_follow_the_formula() -> None:
     for rank in range(2):
-        drawn = iter(Draws(batch_size=3, start_step=7, micro_batches=4, processes=2, rank=rank))
-        for step in (7, 8):
-            for micro in range(4):
-                first = ((step * 4 + micro) * 2 + rank) * 3
-                assert next(drawn) == [first, first + 1, first + 2]
+        drawn = iter(Draws(batch_size=3, first_sample=168, processes=2, rank=rank))
+        for batch in range(8):
+            first = 168 + (batch * 2 + rank) * 3
+            assert next(drawn) == [first, first + 1, first + 2]
 
 
 def test_no_number_is_left_out_or_drawn_twice() -> None:
-    drawn = [islice(Draws(2, 0, 3, 4, rank), 6) for rank in range(4)]
+    drawn = [islice(Draws(2, 0, 4, rank), 6) for rank in range(4)]
     assert sorted(number for batches in drawn for batch in batches for number in batch) == list(range(48))
 
 
@@ -69,8 +68,8 @@ def test_workers_change_nothing(folders: Folders) -> None:
 
 
 def test_resuming_gives_the_tail(folders: Folders) -> None:
-    whole = batches(folders, 10, batch_size=2, micro_batches=2)
-    assert_same(whole[6:], batches(folders, 4, batch_size=2, micro_batches=2, start_step=3))
+    whole = batches(folders, 10, batch_size=2)
+    assert_same(whole[6:], batches(folders, 4, batch_size=2, first_sample=12))
 
 
 def test_two_processes_equal_one_with_the_double_batch(folders: Folders) -> None:
@@ -81,7 +80,7 @@ def test_two_processes_equal_one_with_the_double_batch(folders: Folders) -> None
 
 def test_micro_batches_equal_one_large_batch(folders: Folders) -> None:
     whole = batches(folders, 3, batch_size=4)
-    halves = batches(folders, 6, batch_size=2, micro_batches=2)
+    halves = batches(folders, 6, batch_size=2)
     pairs = zip(halves[::2], halves[1::2], strict=True)
     assert_same(whole, [{key: join(key, pair) for key in pair[0]} for pair in pairs])
 

@@ -74,5 +74,16 @@ def test_two_processes_resume_exactly(tiny: dict[str, object], tmp_path: Path) -
     assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
 
 
+def test_from_one_process_to_two_and_back(tiny: dict[str, object], tmp_path: Path) -> None:
+    settings = tiny | {"translator.pool": 2, "train.batch_size": 1, "train.accumulate": 2, "train.steps": 1}
+    train(Recipe.read("quickstart", settings), tmp_path / "run")
+    launch(settings | {"train.accumulate": 1, "train.steps": 2}, tmp_path / "run")
+    saved = checkpoint.find(tmp_path / "run")
+    assert (saved.step, saved.state["processes"], saved.state["samples"]) == (2, 2, 4)
+    back = train(Recipe.read("quickstart", settings | {"train.steps": 3}), tmp_path / "run", saved)
+    assert back.samples == 6
+    assert "image pools of the processes from 1 on are let go" in back.changes
+
+
 if __name__ == "__main__":
     main()

@@ -1,0 +1,79 @@
+"""Which checkpoint was the best so far, by a term that is logged or by a metric that an extra measures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from accelerate import Accelerator
+from torch import Tensor
+
+from i2i.errors import TrainingError
+from i2i.kinds import METRIC
+
+
+class Best:
+    """Follows one figure from checkpoint to checkpoint.
+
+    Args:
+        name: a term as it is logged, `phase/loss`, of which the mean since the last checkpoint counts and less is
+            better; or a registered metric.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.by_metric = "/" not in name
+        self.higher = self.by_metric and METRIC(name).component.better == "higher"
+        self.step: int | None = None
+        """The best checkpoint's step."""
+        self.value: float | None = None
+        self._sum: Tensor | None = None
+        self._count = 0
+
+    def check(self, dataset: object) -> None:
+        """Whether the figure can be had at all.
+
+        Raises:
+            TrainingError: a metric without a data set that knows the truth.
+        """
+        if self.by_metric and not hasattr(dataset, "pairs"):
+            raise TrainingError(
+                f"train.keep_best: {self.name} needs a data set that knows the truth, such as portraits or shapes; "
+                f"name a logged term instead, such as generator/cycle"
+            )
+
+    def add(self, terms: Mapping[str, Tensor]) -> None:
+        """One step's terms; nothing waits for the device."""
+        if self.name in terms:
+            value = terms[self.name].detach().double()
+            self._sum = value if self._sum is None else self._sum + value
+            self._count += 1
+
+    def close(self, step: int, figures: Mapping[str, float], accelerator: Accelerator) -> None:
+        """Compares at a checkpoint; every process must call it.
+
+        Args:
+            figures: what has been measured, on the main process.
+        """
+        value = figures.get(self.name) if self.by_metric else self._mean(accelerator)
+        self._sum, self._count = None, 0
+        if value is None:
+            return
+        if self.value is None or (value > self.value if self.higher else value < self.value):
+            self.value, self.step = value, step
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint holds of it."""
+        return {"name": self.name, "step": self.step, "value": self.value}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state` gave, if it was about the same figure."""
+        self._sum, self._count = None, 0
+        if state.get("name") == self.name:
+            self.step, self.value = state["step"], state["value"]
+
+    def _mean(self, accelerator: Accelerator) -> float | None:
+        if self._sum is None:
+            return None
+        mean = self._sum / self._count
+        return float(accelerator.reduce(mean, "mean") if accelerator.num_processes > 1 else mean)

@@ -1,0 +1,68 @@
+"""What can go wrong in a step, told with what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from i2i.errors import TrainingError
+
+REMEDY = "lower the learning rate, clip gradients (train.clip_grad_norm=1) or use fp32"
+_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+
+
+class BurstError(TrainingError):
+    """Losses or weights are no longer numbers."""
+
+
+def check_terms(terms: Mapping[str, Tensor], step: int, accelerator: Accelerator) -> None:
+    """Looks whether the losses are numbers; all processes come to the same verdict.
+
+    Raises:
+        BurstError: names the terms that are none.
+    """
+    finite = torch.stack([torch.isfinite(value).all() for value in terms.values()])
+    if accelerator.num_processes > 1:
+        finite = accelerator.reduce(finite.float(), "sum") == accelerator.num_processes
+    if not finite.all():
+        bad = [name for name, good in zip(terms, finite.tolist(), strict=True) if not good]
+        raise BurstError(
+            f"step {step}: {', '.join(bad)} is no longer a number. The last checkpoint stands; {REMEDY}, and resume; "
+            f"or let train.rollbacks go back by itself"
+        )
+
+
+def check_weights(weights: Mapping[str, Tensor], step: int) -> None:
+    """Keeps a run that has burst from writing over what it had learnt.
+
+    Raises:
+        BurstError: names a weight that is no number.
+    """
+    bad = [name for name, value in weights.items() if value.is_floating_point() and not value.isfinite().all()]
+    if bad:
+        raise BurstError(
+            f"step {step}: {len(bad)} weights, such as {bad[0]}, hold values that are no numbers, so no "
+            f"checkpoint is written. The last one stands; {REMEDY}, and resume"
+        )
+
+
+@contextmanager
+def memory_told(step: int) -> Iterator[None]:
+    """Says what to lower where a device's memory does not suffice.
+
+    Raises:
+        TrainingError: instead of torch's own error.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError; CPUs and MPS raise those
+        if isinstance(error, RuntimeError) and not any(words in str(error) for words in _NO_MEMORY):
+            raise
+        raise TrainingError(
+            f"step {step}: out of memory. Lower train.batch_size (train.accumulate keeps the batch), data.size or the "
+            f"networks' channels, or use train.precision=bf16. What was saved stands. ({str(error).split('. ')[0]})"
+        ) from error

@@ -1,0 +1,92 @@
+"""Numbers that burst, memory that does not suffice, data that does not come: what is said, and what is kept."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from i2i.errors import TrainingError
+from i2i.hookspecs import hookimpl
+from i2i.recipe.recipe import Recipe
+from i2i.training import checkpoint
+from i2i.training.faults import memory_told
+from i2i.training.log import JSONLines
+from i2i.training.run import Run
+from i2i.training.stall import DataWatch
+from i2i.training.stepper import Stepper
+from i2i.training.trainer import train
+
+
+class BurstAt:
+    """Ruins a weight after a step, as often as told."""
+
+    def __init__(self, step: int, times: int = 1) -> None:
+        self.step, self.times = step, times
+
+    @hookimpl
+    def step_finished(self, run: Run) -> None:
+        if run.step == self.step and self.times:
+            self.times -= 1
+            next(run.translator.parameters()).data.fill_(float("nan"))
+
+
+def test_a_run_goes_back_and_on_with_other_samples(
+    tiny: dict[str, object], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = tiny | {"train.checkpoint_every": 2, "train.rollbacks": 1, "train.steps": 5}
+    with caplog.at_level(logging.WARNING, logger="i2i"):
+        run = train(Recipe.read("quickstart", settings), tmp_path / "run", extras=[JSONLines(), BurstAt(3)])
+    assert (run.step, run.rollbacks) == (5, 1)
+    assert run.samples == (5 + 2) * 2  # steps 3 and 4 drew once more
+    assert "Going back to step 2 (1 of 1)" in caplog.text
+    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if line["event"] == "step"] == [1, 2, 3, 4, 5]
+    assert {"event": "rolled back", "step": 2, "rollbacks": 1} in lines
+    assert checkpoint.find(tmp_path / "run").state["rollbacks"] == 1
+
+
+def test_a_run_that_bursts_more_often_than_allowed_stops(tiny: dict[str, object], tmp_path: Path) -> None:
+    settings = tiny | {"train.checkpoint_every": 2, "train.rollbacks": 1}
+    with pytest.raises(TrainingError, match=r"no checkpoint is written|is no longer a number"):
+        train(Recipe.read("quickstart", settings), tmp_path / "run", extras=[BurstAt(3, times=2)])
+    assert sorted(checkpoint.listed(tmp_path / "run")) == [2]
+
+
+def test_no_memory_is_told_with_what_to_lower(
+    tiny: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def step(self: Stepper, *micro: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB. GPU 0 has ...")
+
+    monkeypatch.setattr(Stepper, "step", step)
+    with pytest.raises(TrainingError) as caught:
+        train(Recipe.read("quickstart", tiny), tmp_path / "run")
+    assert str(caught.value) == (
+        "step 1: out of memory. Lower train.batch_size (train.accumulate keeps the batch), data.size or the networks' "
+        "channels, or use train.precision=bf16. What was saved stands. (CUDA out of memory)"
+    )
+
+
+def test_other_errors_pass() -> None:
+    with pytest.raises(RuntimeError, match="something else"), memory_told(1):
+        raise RuntimeError("something else")
+    with pytest.raises(TrainingError, match="out of memory"), memory_told(1):
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried ...")
+
+
+def test_a_long_wait_for_data_is_told_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, logger="i2i"), DataWatch("dataset 'slow' with 2 workers", 0.04) as watch:
+        with watch.waiting(7):
+            time.sleep(0.3)
+        told = len(caplog.messages)
+        with watch.waiting(8):
+            pass
+    assert 1 <= told <= 4
+    assert len(caplog.messages) == told
+    assert caplog.messages[0].startswith("step 7 has waited 0 s for dataset 'slow' with 2 workers: is a disk")
+    assert 0.25 < watch.waited < 5
