@@ -51,6 +51,7 @@ def train(
     from i2i.recipe.recipe import Recipe
     from i2i.training import checkpoint
     from i2i.training.console import Console
+    from i2i.training.doctor import Doctor
     from i2i.training.log import JSONLines
     from i2i.training.samples import Samples
     from i2i.training.trackers import Trackers
@@ -79,7 +80,8 @@ def train(
         folder = output or free_folder(checked.name)
     console = Console()
     try:
-        run = run_training(checked, folder, saved, [HiddenPairs(), Trackers(), Samples(), JSONLines(), console])
+        extras = [HiddenPairs(), Trackers(), Samples(), Doctor(), JSONLines(), console]
+        run = run_training(checked, folder, saved, extras)
     finally:
         console.close()
     from i2i.cli import INTERRUPTED

@@ -29,6 +29,10 @@ _NAME = re.compile(r"step-(\d+)")
 log = logging.getLogger("i2i")
 
 
+class WriteError(TrainingError):
+    """A checkpoint cannot be written; what stood before still stands."""
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """A checkpoint that stands on disk.
@@ -91,7 +95,7 @@ def write(
         recipe: the resolved recipe as TOML.
 
     Raises:
-        TrainingError: it cannot be written; what stood before still stands.
+        WriteError: it cannot be written; what stood before still stands.
     """
     final = folder / f"step-{step:07d}"
     beside = folder / f".{final.name}.part"
@@ -104,7 +108,8 @@ def write(
                 save_file({key: value.detach().contiguous().cpu() for key, value in tensors.items()}, beside / name)
         (beside / RECIPE).write_text(recipe, encoding="utf-8")
         sums = {path.name: _checksum(path) for path in beside.iterdir()}
-        text = json.dumps({"format": FORMAT, "step": step, "sha256": sums, **state}, indent=1)
+        whole = {"format": FORMAT, "step": step, "sha256": sums, **state}
+        text = json.dumps({**whole, "own": _own_checksum(whole)}, indent=1)
         (beside / STATE).write_text(text, encoding="utf-8")
         for path in [*beside.iterdir(), beside]:
             _sync(path)
@@ -114,7 +119,7 @@ def write(
         _sync(folder)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(beside, ignore_errors=True)
-        raise TrainingError(
+        raise WriteError(
             f"the checkpoint of step {step} cannot be written to {folder}: {error}. Earlier ones stand; make room (or "
             f"lower train.keep_last) and go on with --resume"
         ) from error
@@ -159,15 +164,23 @@ def _read(folder: Path, needed: Collection[str] | None) -> Checkpoint:
         version, sums = int(state["format"]), dict(state["sha256"])
         if version > FORMAT:
             raise CheckpointError(f"{folder} was written by a newer i2i: format {version}, expected {FORMAT}")
+        if state.get("own", own := _own_checksum(state)) != own:
+            raise CheckpointError(f"{folder} is damaged: {STATE} is not as it was written")
         checked = {name: digest for name, digest in sums.items() if needed is None or name in needed}
-        damaged = [name for name, digest in checked.items() if _checksum(folder / name) != digest]
+        damaged = [name for name, digest in checked.items() if _checksum(folder / Path(name).name) != digest]
         found = Checkpoint(folder, state)
         _ = found.step
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise CheckpointError(f"{folder} is damaged: {type(error).__name__}: {error}") from error
     if damaged:
         raise CheckpointError(f"{folder} is damaged: {', '.join(damaged)} is not as it was written")
     return found
+
+
+def _own_checksum(state: Mapping[str, Any]) -> str:
+    """Of the state file's content, however it is laid out."""
+    content = json.dumps({key: value for key, value in state.items() if key != "own"}, sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def _checksum(path: Path) -> str:

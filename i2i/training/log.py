@@ -22,7 +22,7 @@ class JSONLines:
     def __init__(self) -> None:
         self.file: TextIO | None = None
         self.since, self.from_step = time.perf_counter(), 0
-        self.last = 0
+        self.last = self.told = 0
 
     @hookimpl
     def training_started(self, run: Run) -> None:
@@ -39,6 +39,9 @@ class JSONLines:
             self._open(run, run.step - 1)
             self._write(event="rolled back", step=run.step - 1, rollbacks=run.rollbacks)
         self.last = run.step
+        for finding in run.findings[self.told :]:
+            self._write(event="doctor", step=run.step, finding=finding)
+        self.told = len(run.findings)
         if self.file is None or (run.step % run.recipe.train.log_every and run.step != run.steps):
             return
         now = time.perf_counter()
@@ -57,7 +60,7 @@ class JSONLines:
     @hookimpl
     def training_finished(self, run: Run) -> None:
         event = "stopped" if run.interrupted else "finished"
-        self._write(event=event, step=run.step, skipped=run.skipped, figures=run.figures)
+        self._write(event=event, step=run.step, skipped=run.skipped, figures=run.figures, findings=run.findings)
         if self.file is not None:
             self.file.close()
             self.file = None

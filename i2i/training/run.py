@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,9 @@ class Run:
         start: step that it began or went on from.
         samples: how many samples of the data's stream all processes have drawn.
         rollbacks: how often it has gone back because losses or weights were no longer numbers.
+        unwritten: checkpoints since the last one that could not be written.
         changes: what is otherwise than when the checkpoint was made, a sentence each.
+        findings: what the training doctor has said.
         skipped: pictures that could not be read, a sentence each.
         figures: what evaluations at the end have found.
         interrupted: whether it was asked to stop.
@@ -47,7 +50,9 @@ class Run:
     start: int = 0
     samples: int = 0
     rollbacks: int = 0
+    unwritten: int = 0
     changes: list[str] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     figures: dict[str, float] = field(default_factory=dict)
     interrupted: bool = False
@@ -85,36 +90,49 @@ class Run:
         """Writes a checkpoint; every process must call it.
 
         Raises:
-            TrainingError: it cannot be written, or (BurstError) the weights are no longer numbers.
+            WriteError: it cannot be written.
+            BurstError: the weights are no longer numbers.
         """
-        accelerator, options = self.stepper.accelerator, self.recipe.train
+        accelerator = self.stepper.accelerator
         check_weights(self.translator.state_dict(), self.step)
         if self.best is not None:
             self.best.close(self.step, self.figures, accelerator)
         local = self._local_states()
         target = self.folder / "checkpoints" / f"step-{self.step:07d}"
+        failure: checkpoint.WriteError | None = None
         if accelerator.is_main_process:
-            files = {checkpoint.WEIGHTS: self.translator.state_dict(), **local}
-            if self.stepper.ema is not None:
-                files[checkpoint.AVERAGE] = self.stepper.ema.average
-            optimizers = {}
-            for phase, optimizer in self.stepper.optimizers.items():
-                files[f"optimizer-{phase}.safetensors"], plain = checkpoint.split_optimizer(optimizer)
-                optimizers[phase] = {**plain, "options": self.recipe.optimizers[phase].resolved()}
-            state = {
-                "recipe": self.recipe.name,
-                "optimizers": optimizers,
-                "scaler": accelerator.scaler.state_dict() if accelerator.scaler else None,
-                "samples": self.samples,
-                "rollbacks": self.rollbacks,
-                **self._surroundings(),
-                **({"best": self.best.state()} if self.best else {}),
-            }
-            checkpoint.write(target.parent, self.step, files, state, self.recipe.to_toml())
-            kept = {self.best.step} if self.best and self.best.step is not None else set()
-            checkpoint.prune(self.folder, options.keep_last, self.step, options.keep_every, kept)
-        accelerator.wait_for_everyone()
+            try:
+                self._write(target.parent, local)
+            except checkpoint.WriteError as error:
+                failure = error  # the others wait to hear of it
+        failed = torch.tensor([float(failure is not None)], device=accelerator.device)
+        if accelerator.num_processes > 1:
+            failed = accelerator.reduce(failed, "sum")
+        if failed.item():
+            raise failure or checkpoint.WriteError(f"the main process cannot write the checkpoint of step {self.step}")
         return target
+
+    def _write(self, folder: Path, local: Mapping[str, Mapping[str, torch.Tensor]]) -> None:
+        accelerator, options = self.stepper.accelerator, self.recipe.train
+        files = {checkpoint.WEIGHTS: self.translator.state_dict(), **local}
+        if self.stepper.ema is not None:
+            files[checkpoint.AVERAGE] = self.stepper.ema.average
+        optimizers = {}
+        for phase, optimizer in self.stepper.optimizers.items():
+            files[f"optimizer-{phase}.safetensors"], plain = checkpoint.split_optimizer(optimizer)
+            optimizers[phase] = {**plain, "options": self.recipe.optimizers[phase].resolved()}
+        state = {
+            "recipe": self.recipe.name,
+            "optimizers": optimizers,
+            "scaler": accelerator.scaler.state_dict() if accelerator.scaler else None,
+            "samples": self.samples,
+            "rollbacks": self.rollbacks,
+            **self._surroundings(),
+            **({"best": self.best.state()} if self.best else {}),
+        }
+        checkpoint.write(folder, self.step, files, state, self.recipe.to_toml())
+        kept = {self.best.step} if self.best and self.best.step is not None else set()
+        checkpoint.prune(self.folder, options.keep_last, self.step, options.keep_every, kept)
 
     def load(self, saved: Checkpoint) -> None:
         """Goes back to a checkpoint.
@@ -129,7 +147,7 @@ class Run:
                 self._check_optimizer(saved, phase, plain)
                 tensors = saved.tensors(f"optimizer-{phase}.safetensors")
                 checkpoint.join_optimizer(stepper.optimizers[phase], tensors, plain)
-        except (RuntimeError, KeyError, ValueError) as error:
+        except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
             lines = str(error).splitlines()
             reason = "; ".join(line.strip() for line in lines[:3]) + (f" ... ({len(lines)} lines)" if lines[3:] else "")
             raise CheckpointError(f"{saved.folder} does not fit the recipe beside it: {reason}") from error

@@ -26,6 +26,8 @@ from i2i.training.stall import DataWatch
 from i2i.training.stepper import Stepper, make_accelerator
 from i2i.translators.assembly import rehearse
 
+TRIES = 3
+"""Checkpoints in a row that cannot be written before a run stops."""
 log = logging.getLogger("i2i")
 
 
@@ -111,8 +113,7 @@ def _loop(run: Run, notify: Notifier, stop: threading.Event) -> None:
                 _sample(run, notify, preview)
             run.interrupted = run.step < run.steps and _agreed(run, stop)
             if run.step % options.checkpoint_every == 0 or run.step == run.steps or run.interrupted:
-                _save(run, notify)
-                saved = run.step
+                saved = _save(run, notify) or saved
     if saved != run.step:
         _save(run, notify)
 
@@ -132,10 +133,21 @@ def _batches(run: Run) -> Iterator[dict[str, Any]]:
     )
 
 
-def _save(run: Run, notify: Notifier) -> None:
+def _save(run: Run, notify: Notifier) -> int | None:
+    """Writes a checkpoint and gives its step; None where that failed and the run can go on without it."""
     if run.best is not None and run.best.by_metric:
         notify("checkpoint_judged", run=run)
-    notify("checkpoint_saved", run=run, folder=run.save())
+    try:
+        folder = run.save()
+    except checkpoint.WriteError as error:
+        run.unwritten += 1
+        if run.step == run.steps or run.interrupted or run.unwritten >= TRIES:
+            raise
+        log.warning("%s. Training goes on, and the next checkpoint is tried (%d of %d)", error, run.unwritten, TRIES)
+        return None
+    run.unwritten = 0
+    notify("checkpoint_saved", run=run, folder=folder)
+    return run.step
 
 
 def _preview(run: Run) -> dict[str, Tensor]:

@@ -42,6 +42,8 @@ class Translator(nn.Module):
         super().__init__()
         self.losses = nn.ModuleDict()
         self.calls: dict[str, tuple[Call, ...]] = {}
+        self.summed: dict[str, int] = {}
+        """How many values the last step's terms are the sum of, by `phase/name`."""
 
     def wire(self, losses: Mapping[str, tuple[nn.Module, tuple[Call, ...]]]) -> None:
         """Gives the translator its losses, each with the calls that the recipe's check found."""
@@ -60,11 +62,9 @@ class Translator(nn.Module):
 
     def forward(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         """Weighted loss terms of one phase by the recipe's names; their sum is what the phase minimizes."""
-        return {
-            name: cast(Tensor, sum(parts.values()) * self._weight(name, phase))
-            for name, parts in self.details(batch, phase).items()
-            if parts
-        }
+        found = {name: parts for name, parts in self.details(batch, phase).items() if parts}
+        self.summed |= {f"{phase}/{name}": len(parts) for name, parts in found.items()}
+        return {name: cast(Tensor, sum(parts.values()) * self._weight(name, phase)) for name, parts in found.items()}
 
     def details(self, batch: Batch, phase: str) -> dict[str, dict[str, Tensor]]:
         """Unweighted loss values of one phase: by loss, then by domain (or `domain/discriminator/head`).

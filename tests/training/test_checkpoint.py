@@ -6,6 +6,7 @@ import json
 import logging
 import os
 from pathlib import Path
+from random import Random
 
 import pytest
 import torch
@@ -133,3 +134,51 @@ def test_optimizer_state_survives(tmp_path: Path) -> None:
             for name, value in entries.items():
                 same = after["state"][index][name]
                 assert torch.equal(value, same) if isinstance(value, torch.Tensor) else value == same
+
+
+def test_any_damage_is_found_or_harmless(tmp_path: Path) -> None:
+    """Bytes that are changed, cut off or put in, anywhere in a checkpoint: a message, never another error."""
+    newest = write(tmp_path, 2)
+    whole = {path.name: path.read_bytes() for path in newest.iterdir()}
+    random = Random(0)
+    harmless, told = 0, []
+    for _ in range(400):
+        name = random.choice(sorted(whole))
+        data = bytearray(whole[name])
+        place, how = random.randrange(len(data) + 1), random.choice(["flip", "cut", "put in"])
+        if how == "flip" and data:
+            data[place % len(data)] ^= 1 << random.randrange(8)
+        elif how == "cut":
+            del data[place:]
+        else:
+            data[place:place] = random.randbytes(3)
+        (newest / name).write_bytes(data)
+        try:
+            found = checkpoint.find(newest)
+            assert (found.step, found.state["more"], found.recipe()) == (2, 1, "")
+            assert torch.equal(found.weights()["w"], WEIGHTS["w"])
+            harmless += 1
+        except CheckpointError as error:
+            told.append(str(error))
+        (newest / name).write_bytes(whole[name])
+    assert all("is damaged" in line or "newer i2i" in line for line in told)
+    assert harmless < 60  # blanks between the entries of state.json, or nothing cut off
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        "[" * 100_000,
+        '{"format": 1e400, "step": 1, "sha256": {}}',
+        '{"format": 1, "step": NaN, "sha256": {}}',
+        '{"format": 1, "step": 1, "sha256": {"../../../etc/passwd": "x"}}',
+        '{"format": 1, "step": 1, "sha256": 7}',
+        '{"format": null, "step": 1, "sha256": {}}',
+        "\ud800",
+    ],
+)
+def test_a_hostile_state_file_is_damage(state: str, tmp_path: Path) -> None:
+    folder = write(tmp_path, 1)
+    (folder / checkpoint.STATE).write_bytes(state.encode("utf-8", "surrogatepass"))
+    with pytest.raises(CheckpointError, match="is damaged"):
+        checkpoint.find(folder)

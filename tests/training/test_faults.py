@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import time
 from pathlib import Path
 
 import pytest
 import torch
 
-from i2i.errors import TrainingError
+from i2i.errors import CheckpointError, TrainingError
 from i2i.hookspecs import hookimpl
 from i2i.recipe.recipe import Recipe
 from i2i.training import checkpoint
@@ -90,3 +91,56 @@ def test_a_long_wait_for_data_is_told_and_counted(caplog: pytest.LogCaptureFixtu
     assert len(caplog.messages) == told
     assert caplog.messages[0].startswith("step 7 has waited 0 s for dataset 'slow' with 2 workers: is a disk")
     assert 0.25 < watch.waited < 5
+
+
+class FullDisk:
+    """A disk without room for checkpoints while some of them are written."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *steps: int) -> None:
+        self.steps, self.real = steps, checkpoint.save_file
+        monkeypatch.setattr(checkpoint, "save_file", self)
+
+    def __call__(self, tensors: dict[str, torch.Tensor], path: Path) -> None:
+        step = int(path.parent.name.removeprefix(".step-").removesuffix(".part"))
+        if step in self.steps and path.name == checkpoint.WEIGHTS:
+            path.write_bytes(b"half a fi")
+            raise OSError(28, "No space left on device")
+        self.real(tensors, path)
+
+
+def test_a_disk_that_is_full_for_a_while_costs_a_checkpoint_not_the_run(
+    tiny: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    FullDisk(monkeypatch, 2, 3)
+    settings = tiny | {"train.checkpoint_every": 1, "train.keep_last": 9}
+    with caplog.at_level(logging.WARNING, logger="i2i"):
+        train(Recipe.read("quickstart", settings), tmp_path / "run")
+    assert sorted(checkpoint.listed(tmp_path / "run")) == [1, 4, 5, 6]
+    assert not list((tmp_path / "run" / "checkpoints").glob(".*"))
+    assert "the checkpoint of step 2 cannot be written" in caplog.messages[0]
+    assert caplog.messages[0].endswith("Training goes on, and the next checkpoint is tried (1 of 3)")
+
+
+@pytest.mark.parametrize(("steps", "stands"), [((2, 3, 4, 5), [1]), ((6,), [1, 2, 3, 4, 5])])
+def test_a_disk_that_stays_full_or_is_full_at_the_end_stops_the_run(
+    steps: tuple[int, ...], stands: list[int], tiny: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FullDisk(monkeypatch, *steps)
+    settings = tiny | {"train.checkpoint_every": 1, "train.keep_last": 9}
+    with pytest.raises(TrainingError, match=r"No space left on device\. Earlier ones stand; make room"):
+        train(Recipe.read("quickstart", settings), tmp_path / "run")
+    assert sorted(checkpoint.listed(tmp_path / "run")) == stands
+    assert checkpoint.find(tmp_path / "run").step == stands[-1]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes into read-only folders")
+def test_a_folder_that_cannot_be_written_is_told_before_training(tiny: dict[str, object], tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir(mode=0o500)
+    with pytest.raises(CheckpointError, match="nothing can be written to the run folder"):
+        train(Recipe.read("quickstart", tiny), tmp_path / "run")
+
+
+def test_a_run_folder_that_is_a_file_is_told(tiny: dict[str, object], tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("mine")
+    with pytest.raises(CheckpointError, match=r"nothing can be written to the run folder .*run: .*File exists"):
+        train(Recipe.read("quickstart", tiny), tmp_path / "run")

@@ -1,0 +1,148 @@
+"""Says in words when a training looks ill, and what to try."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict, deque
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from i2i.errors import I2IError
+from i2i.hookspecs import hookimpl
+from i2i.training.run import Run
+from i2i.training.symptoms import LOGITS, apart, is_stuck, spread, undecided
+
+log = logging.getLogger("i2i")
+
+WINDOW = 100
+"""Steps whose terms are averaged."""
+PATIENCE = 3
+"""Windows or looks at pictures in a row, before something is said."""
+WON = 0.02
+"""Share of an undecided discriminator's loss below which it has won."""
+COLLAPSED = 0.1
+"""Spread of the translations, as a share of the inputs' and the targets', below which they are one picture."""
+COPIED = 0.05
+"""Distance of a translation from its input, as a share of that between the domains, below which it is a copy."""
+
+
+class Doctor:
+    """Watches loss terms and, every `train.sample_every` steps, translations of the preview pictures."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self.counts: dict[str, int] = defaultdict(int)
+        self.means: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=PATIENCE))
+        self.seen: dict[str, int] = defaultdict(int)
+        self.now: set[str] = set()
+        self.pictures: Mapping[str, Tensor] = {}
+        self.levels: dict[str, float] = {}
+
+    @hookimpl
+    def training_started(self, run: Run) -> None:
+        if not run.is_main:
+            return
+        if run.recipe.train.sample_every:
+            self.pictures = run.dataset.preview(max(4, run.recipe.train.sample_count))
+        for name, calls in run.translator.calls.items():
+            for call in calls:
+                level = undecided(run.translator.losses[name])
+                if level is not None and set(call.inputs.values()) == set(LOGITS):
+                    self.levels[f"{call.phase}/{name}"] = level * call.weight
+
+    @hookimpl
+    def step_finished(self, run: Run, terms: Mapping[str, Tensor]) -> None:
+        if not run.is_main:
+            return
+        for name, value in terms.items():
+            self.sums[name] = self.sums[name] + value if name in self.sums else value
+            self.counts[name] += 1
+        if run.step % WINDOW == 0:
+            for name, total in self.sums.items():
+                self.means[name].append(float(total) / self.counts[name])
+            self.sums, self.counts = {}, defaultdict(int)
+            self._look_at_terms(run)
+        every = run.recipe.train.sample_every
+        if every and run.step % every == 0:
+            self._look_at_pictures(run)
+
+    @hookimpl
+    def training_finished(self, run: Run) -> None:
+        for finding in sorted(self.now):
+            log.warning("at the end: %s", finding)
+
+    def _look_at_terms(self, run: Run) -> None:
+        for name, means in self.means.items():
+            if len(means) < PATIENCE:
+                continue
+            judged = run.translator.summed.get(name, 1)
+            level = self.levels.get(name)
+            won = level is not None and max(means) < WON * level * judged
+            self._note(
+                run,
+                won,
+                f"{name}: the discriminators have won, they tell all fakes apart and teach no more. Lower their "
+                f"learning rate or their weight, give them fewer layers or spectral norm, or add the loss r1",
+            )
+            self._note(
+                run,
+                not won and is_stuck(means),
+                f"{name}: has not moved for {PATIENCE * WINDOW} steps. Is its learning rate 0, its phase without "
+                f"gradients, or its weight too small beside the others?",
+            )
+
+    @torch.no_grad()
+    def _look_at_pictures(self, run: Run) -> None:
+        weight = next(run.translator.parameters())
+        placed = {domain: image.to(weight) for domain, image in self.pictures.items()}
+        for target in run.translator.targets:
+            for source in [domain for domain in placed if domain != target]:
+                made = _translated(run, placed[source], target)
+                if made is None or made.shape != placed[source].shape or len(made) < 2:
+                    continue
+                real = placed.get(target, placed[source])
+                self._judge(run, f"{source} to {target}", placed[source], made, real)
+
+    def _judge(self, run: Run, way: str, image: Tensor, made: Tensor, real: Tensor) -> None:
+        least = min(spread(image), spread(real))
+        self._after_patience(
+            run,
+            f"collapse {way}",
+            spread(made) < COLLAPSED * least,
+            f"{way}: the translations are nearly one picture. Raise the weight that ties them to their input (cycle, "
+            f"identity, patches), lower the adversarial weight or the learning rate, and look for a layer without gain",
+        )
+        self._after_patience(
+            run,
+            f"copy {way}",
+            float((made - image).abs().mean()) < COPIED * apart(image, real),
+            f"{way}: the translations are copies of their input. Raise the adversarial weight, lower cycle and "
+            f"identity, or give the discriminators more to see (layers, size)",
+        )
+
+    def _after_patience(self, run: Run, key: str, ill: bool, finding: str) -> None:
+        self.seen[key] = self.seen[key] + 1 if ill else 0
+        self._note(run, self.seen[key] >= PATIENCE, finding)
+
+    def _note(self, run: Run, ill: bool, finding: str) -> None:
+        """Tells once when something begins, and once when it ends."""
+        if ill and finding not in self.now:
+            self.now.add(finding)
+            run.findings.append(f"step {run.step}: {finding}")
+            log.warning("step %d: %s", run.step, finding)
+        elif not ill and finding in self.now:
+            self.now.discard(finding)
+            run.findings.append(f"step {run.step}: no longer: {finding.split('.')[0]}")
+
+
+def _translated(run: Run, image: Tensor, target: str) -> Any:
+    """Translations, or None where the method needs to be told more than the image and the domain."""
+    with run.stepper.painting() as translator:
+        try:
+            together = 1 if translator.one_by_one else len(image)
+            return torch.cat([translator.translate(part, target).image for part in torch.split(image, together)])
+        except (I2IError, TypeError):
+            return None
