@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,10 @@ def load(path: Path) -> object:
         raise CheckpointError(f"{path}: expected a checkpoint file, found {'a folder' if path.is_dir() else 'nothing'}")
     archive = zipfile.is_zipfile(path)
     try:
-        # Files from before torch 1.6 are no archives and cannot be mapped. weights_only: a pickle could run anything.
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=archive)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on pickles that torch has not written; what is wrong is said below
+            # Files from before torch 1.6 are no archives and cannot be mapped. weights_only: a pickle runs anything.
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=archive)
     except pickle.UnpicklingError as error:
         raise CheckpointError(f"{path}: {_reason(path, archive, str(error))}") from error
     except Exception as error:  # damaged archives raise nearly anything: RuntimeError, EOFError, KeyError, UnicodeError

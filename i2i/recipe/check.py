@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -163,11 +164,15 @@ class Checker:
 
     def _plain(self, value: Any, annotation: Any, path: KeyPath) -> Any:
         try:
-            return fit(value, annotation)
+            fitted = fit(value, annotation)
         except MismatchError as mismatch:
             for place, message in mismatch.problems.items():
                 self.report((*path, *place), message)
             return MISSING
+        if isinstance(fitted, float) and math.isnan(fitted):  # options of torch's own classes allow anything
+            self.report(path, "expected a number, got nan")
+            return MISSING
+        return fitted
 
     def _own_check(
         self, component: Any, settable: Mapping[str, Option], checked: Mapping[str, Any], path: KeyPath

@@ -2,7 +2,7 @@
 
     python -m pytest -m slow tests/slow/test_kill.py -s
 
-Each recipe trains in its own process, which gets SIGKILL after a random time, and goes on with `--resume` until it is done.
+Each recipe trains in its own process, which gets SIGKILL after a random time and goes on with `--resume`.
 """
 
 from __future__ import annotations
