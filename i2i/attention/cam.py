@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from i2i.contracts import Attended
 from i2i.errors import OptionError
+from i2i.functional import shortcuts
 from i2i.layers.spectral import SpectralLinear
 
 Pool = Literal["average", "max"]
@@ -51,7 +52,11 @@ class CAM(nn.Module):
 
     def forward(self, x: Tensor) -> Attended:
         logits = torch.cat([classify(pooled(x, cast(Pool, pool))) for pool, classify in self.classifiers.items()], 1)
-        features: Tensor = self.activation(F.conv2d(x, self._mixing_weight(), self.mix.bias))
+        if shortcuts.are_taken():
+            mixed = F.conv2d(x, self._mixing_weight(), self.mix.bias)
+        else:
+            mixed = self.mix(torch.cat([x * weight for weight in self._weights()], 1))
+        features: Tensor = self.activation(mixed)
         return Attended(features, logits, features.sum(1, keepdim=True))
 
     def _mixing_weight(self) -> Tensor:
@@ -61,8 +66,11 @@ class CAM(nn.Module):
         feature map of twice the channels.
         """
         parts = self.mix.weight.chunk(len(self.classifiers), 1)
-        weights = [classifier.get_parameter("weight").view(1, -1, 1, 1) for classifier in self.classifiers.values()]
-        return torch.stack([part * weight for part, weight in zip(parts, weights, strict=True)]).sum(0)
+        return torch.stack([part * weight for part, weight in zip(parts, self._weights(), strict=True)]).sum(0)
+
+    def _weights(self) -> list[Tensor]:
+        """Each classifier's weight, [1, C, 1, 1]."""
+        return [classifier.get_parameter("weight").view(1, -1, 1, 1) for classifier in self.classifiers.values()]
 
 
 def pooled(x: Tensor, pool: Pool) -> Tensor:

@@ -59,5 +59,19 @@ def spectral_normalize(weight: Tensor, u: Tensor, v: Tensor) -> Tensor:
         tensor([[1., 0.]])
     """
     with without_autocast(weight):
-        sigma = torch.dot(u, torch.mv(weight.flatten(1), v))
-        return weight / sigma
+        return weight / spectral_norm(weight, u, v)
+
+
+def spectral_norm(weight: Tensor, u: Tensor, v: Tensor) -> Tensor:
+    r"""The spectral norm of a weight as the vectors see it, :math:`\sigma = u^\top W v`; the gradient passes to W.
+
+    Args:
+        weight: [n, ...], seen as the matrix W [n, m].
+        u, v: [n] and [m], of `power_iteration`.
+
+    Example:
+        >>> spectral_norm(torch.tensor([[2.0, 0.0]]), torch.tensor([1.0]), torch.tensor([1.0, 0.0]))
+        tensor(2.)
+    """
+    with without_autocast(weight):
+        return torch.dot(u, torch.mv(weight.flatten(1), v))

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from i2i.contracts import Activation, Norm
 from i2i.factory import Factory
+from i2i.functional.upsampling import upsample_and_convolve
 from i2i.layers.blur import BlurDown, BlurUp
 from i2i.layers.spectral import SpectralConv2d
 from i2i.layers.stages import Stage
@@ -105,8 +106,11 @@ class UpBlock(nn.Module):
         self.shuffle = PixelShuffle(out_channels, norm, activation) if upsample == "pixel_shuffle" else None
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x if self.repeat is None else self.repeat(x)
-        x = self.activation(self.norm(self.conv(x)))
+        if isinstance(self.repeat, nn.Upsample) and self.conv.kernel_size == (3, 3):
+            x = upsample_and_convolve(x, cast(Tensor, self.conv.weight), cast("Tensor | None", self.conv.bias))
+        else:
+            x = self.conv(x if self.repeat is None else self.repeat(x))
+        x = self.activation(self.norm(x))
         return x if self.shuffle is None else cast(Tensor, self.shuffle(x))
 
     def stages(self, name: str) -> list[Stage]:

@@ -34,6 +34,7 @@ class TrainOptions:
             the last checkpoint should be low, or a metric such as `ssim`, where the data set knows the truth.
         rollbacks: how often a run goes back to its last checkpoint, and on with other samples, when losses or weights
             are no longer numbers.
+        plain: everything in as many operations as the method's text has, with the same result; to compare with.
         deterministic: only operations that give the same bits each time; slower on GPUs.
         sample_every: steps between sample grids; 0 for none.
         sample_count: pictures of each domain in a sample grid.
@@ -55,6 +56,7 @@ class TrainOptions:
     keep_every: Positive | None = None
     keep_best: str | None = None
     rollbacks: Count = 0
+    plain: bool = False
     deterministic: bool = False
     sample_every: Count = 500
     sample_count: Positive = 4

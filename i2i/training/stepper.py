@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from i2i.errors import OptionError
+from i2i.functional import shortcuts
 from i2i.randomness import seed_of
 from i2i.recipe.recipe import Recipe
 from i2i.training.ema import EMA
@@ -95,9 +96,10 @@ class Stepper:
             for index, images in enumerate(micro)
         ]
         terms: dict[str, Tensor] = {}
-        for phase in self.translator.active(self.step_number):
-            for name, value in self._phase(phase, batches).items():
-                terms[f"{phase}/{name}"] = value
+        with shortcuts.plainly(self.recipe.train.plain):
+            for phase in self.translator.active(self.step_number):
+                for name, value in self._phase(phase, batches).items():
+                    terms[f"{phase}/{name}"] = value
         for batch in batches:
             batch.outputs = None  # outputs know their batch: without this, images would wait for the garbage collector
         if self.ema is not None:

@@ -9,12 +9,14 @@ from typing import Annotated, ClassVar, Literal, cast
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from i2i.contracts import Discriminator, Generator, Translation
 from i2i.errors import OptionError
 from i2i.factory import Factory
+from i2i.functional import shortcuts
 from i2i.functional.heatmap import draw_heatmap
+from i2i.layers.together import depends_on_batch
 from i2i.randomness import seed_of
 from i2i.translators.outputs import Outputs, detached
 from i2i.translators.painted import PaintedOutputs
@@ -22,7 +24,6 @@ from i2i.translators.pool import ImagePool
 from i2i.translators.two_domains import TwoDomains, check_discriminators
 
 Phase = Literal["discriminator", "generator"]
-BATCH_DEPENDENT = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
 
 
 def halves(made: Translation) -> tuple[Translation, Translation]:
@@ -63,7 +64,7 @@ class CyclicOutputs(PaintedOutputs):
         """
         alike = len({image.shape for image in self.real.values()}) == 1
         asked = self.nets.asked("identity", "reproduction")
-        return bool(self.graph) and alike and asked and not self.nets.mixing
+        return bool(self.graph) and alike and asked and shortcuts.are_taken() and not self.nets.mixing
 
     @cached_property
     def _both(self) -> dict[str, tuple[Translation, Translation]]:
@@ -145,7 +146,7 @@ class Cyclic(TwoDomains):
     @property
     def mixing(self) -> bool:
         """Whether a generator's images depend on what else is in the batch, or on draws in the order of the calls."""
-        return any(isinstance(module, BATCH_DEPENDENT) and module.training for module in self.generators.modules())
+        return depends_on_batch(self.generators)
 
     def pool_draws(self, seed: int, domain: str) -> random.Random:
         """Where an image pool's decisions about one batch come from."""

@@ -60,10 +60,10 @@ class OneSidedOutputs(PaintedOutputs):
         """The discriminators as functions, for losses that look at their gradients."""
         return {"b": lambda image: self._judge({"b": image})}
 
-    @per_phase
-    def real_logits(self) -> dict[str, Tensor]:
-        """Logits of b's images, by `b/discriminator/head`."""
-        return self._judge({"b": self.real["b"]})
+    @property
+    def judged(self) -> dict[str, Tensor]:
+        """b's images alone are judged."""
+        return {"b": self.real["b"]}
 
     @cached_property
     def _mirrored(self) -> bool:

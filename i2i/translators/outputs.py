@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from i2i.contracts import Discriminator
+from i2i.functional import shortcuts
+from i2i.layers.spectral import in_chunks
+from i2i.layers.together import depends_on_batch
 from i2i.randomness import seed_of
 
 if TYPE_CHECKING:
@@ -113,19 +117,31 @@ class GANOutputs(Outputs):
         """The discriminators as functions, for losses that look at their gradients."""
         return {domain: lambda image, domain=domain: self._judge({domain: image}) for domain in self.real}  # type: ignore[misc]
 
+    @property
+    def judged(self) -> Mapping[str, Tensor]:
+        """The real images that discriminators see, by domain."""
+        return self.real
+
     @per_phase
     def real_logits(self) -> dict[str, Tensor]:
         """Logits of the real images, by `domain/discriminator/head`."""
-        return self._judge(self.real)
+        return self._both_logits[0] if self.updates("discriminators") else self._judge(self.judged)
 
     @per_phase
     def fake_logits(self) -> dict[str, Tensor]:
         """Logits of the fakes: of `shown` where discriminators train, else of the fakes with their graph."""
-        if not self.updates("discriminators"):
-            return self._judge(self.fake)
-        # Spectral norm moves one iteration with each forward, so the order is part of the method: real, then fake.
-        _ = self.real_logits
-        return self._judge(self.shown)
+        return self._both_logits[1] if self.updates("discriminators") else self._judge(self.fake)
+
+    @per_phase
+    def _both_logits(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Logits of real images and of fakes, as of two forwards in this order: spectral norm moves with each."""
+        found: tuple[dict[str, Tensor], dict[str, Tensor]] = ({}, {})
+        for domain, real in self.judged.items():
+            for name, discriminator in self.nets.discriminators_of(domain).items():
+                logits = judge_in_turn(discriminator, real, self.shown[domain])
+                for of_one, heads in zip(found, logits, strict=True):
+                    of_one.update({f"{domain}/{name}/{head}": value for head, value in heads.items()})
+        return found
 
     def _judge(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {
@@ -134,6 +150,21 @@ class GANOutputs(Outputs):
             for name, discriminator in self.nets.discriminators_of(domain).items()
             for head, logits in discriminator(image).logits.items()
         }
+
+
+def judge_in_turn(discriminator: Discriminator, *images: Tensor) -> list[dict[str, Tensor]]:
+    """Logits of several batches, as of one forward for each in their order; in one forward where that is the same.
+
+    It is where no layer mixes the images of a batch: a spectral norm then takes a step for each part.
+    """
+    network = cast(nn.Module, discriminator)
+    alike = len({(image.shape, image.dtype) for image in images}) == 1
+    if not alike or depends_on_batch(network) or not shortcuts.are_taken():
+        return [discriminator(image).logits for image in images]
+    with in_chunks(network, len(images)):
+        logits = discriminator(torch.cat(images)).logits
+    parts = {head: value.chunk(len(images)) for head, value in logits.items()}
+    return [{head: chunks[index] for head, chunks in parts.items()} for index in range(len(images))]
 
 
 def detached(value: Any) -> Any:
