@@ -68,7 +68,8 @@ class SpectralConv2d(Spectral, nn.Conv2d):
             share = self._shares(self.weight, len(x)).view(-1, 1, 1, 1)
             y: Tensor = self._conv_forward(x, self.weight, None) * share.to(x.dtype)
             return y if self.bias is None else y + self.bias.to(y.dtype).view(1, -1, 1, 1)
-        return self._conv_forward(x, self._normalized(self.weight), self.bias)
+        whole: Tensor = self._conv_forward(x, self._normalized(self.weight), self.bias)
+        return whole
 
 
 class SpectralLinear(Spectral, nn.Linear):
