@@ -21,6 +21,7 @@ from i2i.translators.assembly import build
 from i2i.translators.outputs import Batch
 from i2i.translators.translator import Translator
 
+FUSED = ("cpu", "cuda", "mps", "xpu")
 MIXED = {"fp32": "no", "fp64": "no", "bf16": "bf16", "fp16": "fp16"}
 
 
@@ -68,7 +69,7 @@ class Stepper:
         self.step_number = 0
         self.model = self.accelerator.prepare(self.translator)
         self.optimizers: dict[str, Optimizer] = {
-            phase: self.accelerator.prepare(recipe.optimizers[phase](self.translator.trained(phase)))
+            phase: self.accelerator.prepare(self._optimizer(phase))
             for phase in self.translator.phases
             if phase not in self.translator.shares
         }
@@ -106,6 +107,15 @@ class Stepper:
             self.ema.update()
         self.step_number += 1
         return terms
+
+    def _optimizer(self, phase: str) -> Optimizer:
+        """The phase's optimizer, in one kernel for all of its work where torch has one and the recipe allows it."""
+        optimizer = cast(Optimizer, self.recipe.optimizers[phase](self.translator.trained(phase)))
+        for group in optimizer.param_groups:
+            known = all(parameter.device.type in FUSED for parameter in group["params"])
+            if known and "fused" in group and group["fused"] is None and not group.get("foreach"):
+                group["fused"] = not (group.get("differentiable") or self.recipe.train.plain) or None
+        return optimizer
 
     @contextmanager
     def painting(self) -> Iterator[Translator]:
