@@ -50,5 +50,8 @@ def shrunk(image: Tensor, size: int, alpha: float = 1.0) -> Tensor:
     height, width = image.shape[-2:]
     if height != width or height % size:
         raise ShapeError(f"expected squares whose side is a multiple of {size} px, got {height} x {width}")
-    seen = image if height == size else F.avg_pool2d(image, height // size)
+    seen, factor = image, height // size
+    while factor % 2 == 0:  # one after another, as networks do: the same bits as a fade that has not begun
+        seen, factor = halve(seen), factor // 2
+    seen = seen if factor == 1 else F.avg_pool2d(seen, factor)
     return seen if alpha >= 1 else blend(double(halve(seen)), seen, alpha)

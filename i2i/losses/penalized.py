@@ -86,7 +86,7 @@ class WGANGP(nn.Module):
 class DRAGAN(nn.Module):
     r"""Penalizes gradients of the discriminator near real images whose norm is not 1.
 
-    .. math:: \lambda \sum_{heads} \mathbb{E}\big[(\lVert \nabla_{\hat x} \textstyle\sum D_{head}(\hat x) \rVert_2 - 1)^2\big],
+    .. math:: \lambda \sum_{heads} \mathbb{E}\big[(\lVert \nabla_{\hat x} \textstyle\sum D(\hat x) \rVert_2 - 1)^2\big],
         \qquad \hat x = x + \nu\, s\, u,\quad u \sim U(-1, 1)
 
     with one u for each number of the images, and their spread s over the whole batch. Stands beside an adversarial

@@ -30,6 +30,8 @@ def test_images_are_shrunk_and_faded() -> None:
     torch.testing.assert_close(shrunk(image, 8, 0.25), 0.75 * coarse + 0.25 * means)
     assert torch.equal(halve(shrunk(image, 8, 0.0)), halve(shrunk(image, 8)))
     assert torch.equal(shrunk(image, 16), image)
+    assert torch.equal(shrunk(image, 8, 0.0), double(shrunk(image, 4)))
+    torch.testing.assert_close(shrunk(image[..., :12, :12], 4), image[..., :12, :12].unfold(2, 3, 3).unfold(3, 3, 3).mean((4, 5)))
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 12, 12), (1, 3, 16, 8)])
