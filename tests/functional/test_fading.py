@@ -31,7 +31,9 @@ def test_images_are_shrunk_and_faded() -> None:
     assert torch.equal(halve(shrunk(image, 8, 0.0)), halve(shrunk(image, 8)))
     assert torch.equal(shrunk(image, 16), image)
     assert torch.equal(shrunk(image, 8, 0.0), double(shrunk(image, 4)))
-    torch.testing.assert_close(shrunk(image[..., :12, :12], 4), image[..., :12, :12].unfold(2, 3, 3).unfold(3, 3, 3).mean((4, 5)))
+    torch.testing.assert_close(
+        shrunk(image[..., :12, :12], 4), image[..., :12, :12].unfold(2, 3, 3).unfold(3, 3, 3).mean((4, 5))
+    )
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 12, 12), (1, 3, 16, 8)])

@@ -246,7 +246,7 @@ def test_a_phase_that_is_alone_in_its_step_makes_images_without_a_graph(
 
     def spy(batch: Batch, phase: str) -> Outputs:
         made = enter(batch, phase)
-        graphs.append((phase, made.has_graph))
+        graphs.append((phase, bool(made.graph)))
         return made
 
     monkeypatch.setattr(stepper.translator, "_enter", spy)
