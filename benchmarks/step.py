@@ -52,7 +52,7 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
 def stepper(row: str, kind: str) -> Stepper:
     recipe, settings = ROWS[row]
     more = {"plain": {"train.plain": True}, "fast": {}, "bf16": {"train.precision": "bf16"}}[kind]
-    return Stepper(Recipe.read(recipe, {**settings, **more, "data.type": "shapes"}))
+    return Stepper(Recipe.read(recipe, {"data.size": 256, **settings, **more, "data.type": "shapes"}))
 
 
 def images(size: int) -> dict[str, Tensor]:

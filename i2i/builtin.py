@@ -59,6 +59,7 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
         "hinge": "i2i.losses.adversarial:Hinge",
         "wgan_gp": "i2i.losses.penalized:WGANGP",
         "r1": "i2i.losses.penalized:R1",
+        "dragan": "i2i.losses.penalized:DRAGAN",
         "l1": "i2i.losses.reconstruction:L1",
         "l2": "i2i.losses.reconstruction:L2",
         "ssim": "i2i.losses.reconstruction:SSIM",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -110,19 +110,28 @@ def is_plain(value: Any) -> bool:
         return all(isinstance(key, str) and is_plain(item) for key, item in value.items())
     if isinstance(value, list | tuple):
         return all(is_plain(item) for item in value)
+    if _is_table(value):
+        return is_plain(vars(value))
     return value is None or isinstance(value, bool | int | float | str | Path | Enum | Factory)
 
 
 def plain(value: Any) -> Any:
-    """A value as TOML writes it: factories become tables, tuples arrays, paths strings and None `"none"`."""
+    """A value as TOML writes it: factories and dataclasses become tables, tuples arrays and None `"none"`."""
     if isinstance(value, Factory):
         return value.resolved()
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
+    if _is_table(value):
+        return plain(vars(value))
     if isinstance(value, Enum):
         return plain(value.value)
     if value is None:
         return "none"
     return value if isinstance(value, bool | int | float | str) else str(value)
+
+
+def _is_table(value: Any) -> bool:
+    """Whether a value is a dataclass's object, which a recipe writes as a table of its fields."""
+    return is_dataclass(value) and not isinstance(value, type | Factory)

@@ -13,8 +13,10 @@ ACTIVATION: Kind[contracts.Activation] = Kind("activation", contracts.Activation
 ATTENTION: Kind[contracts.Attention] = Kind(
     "attention", contracts.Attention, passed=("num_features",), offered=("activation", "spectral_norm")
 )
-GENERATOR: Kind[contracts.Generator] = Kind("generator", contracts.Generator, offered=("image_size",))
-DISCRIMINATOR: Kind[contracts.Discriminator] = Kind("discriminator", contracts.Discriminator, offered=("image_size",))
+GENERATOR: Kind[contracts.Generator] = Kind("generator", contracts.Generator, offered=("image_size", "first_size"))
+DISCRIMINATOR: Kind[contracts.Discriminator] = Kind(
+    "discriminator", contracts.Discriminator, offered=("image_size", "first_size")
+)
 DECODER: Kind[contracts.Decoder] = Kind("decoder", contracts.Decoder, passed=("num_features",), offered=("image_size",))
 FEATURE_EXTRACTOR: Kind[contracts.FeatureExtractor] = Kind(
     "feature_extractor", contracts.FeatureExtractor, passed=("taps",)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -80,6 +81,48 @@ class WGANGP(nn.Module):
 
     def generator(self, fake_logits: Tensor) -> Tensor:
         return -adversarial.critic(fake_logits)
+
+
+class DRAGAN(nn.Module):
+    r"""Penalizes gradients of the discriminator near real images whose norm is not 1.
+
+    .. math:: \lambda \sum_{heads} \mathbb{E}\big[(\lVert \nabla_{\hat x} \textstyle\sum D(\hat x) \rVert_2 - 1)^2\big],
+        \qquad \hat x = x + \nu\, s\, u,\quad u \sim U(-1, 1)
+
+    with one u for each number of the images, and their spread s over the whole batch. Stands beside an adversarial
+    loss. The judge is called once more, so spectral norms take one more power iteration.
+
+    Args:
+        penalty: lambda; 10 as in the paper.
+        noise: nu.
+        spread: what s is, the standard deviation of the batch or its variance, which TwinGAN takes.
+
+    Source: Kodali et al., arXiv:1705.07215, section 2.3, where the noise is normal; uniform as in TwinGAN, Li,
+    arXiv:1809.00946, whose penalty is 0.25.
+    """
+
+    def __init__(
+        self, penalty: float = 10.0, noise: float = 0.5, spread: Literal["deviation", "variance"] = "deviation"
+    ) -> None:
+        super().__init__()
+        self.penalty, self.noise, self.spread = penalty, noise, spread
+
+    def discriminator(self, real: Tensor, judge: Judge, draw: int) -> Tensor:
+        """The penalty.
+
+        Args:
+            real: [B, 3, H, W].
+            draw: seed of the noise, so that a step is the same step again.
+        """
+        with without_autocast(real):
+            wide = widen(real)
+            variance = wide.var(correction=0)
+            spread = variance if self.spread == "variance" else variance.sqrt()
+            # Drawn on the CPU, where every device gets the same numbers.
+            drawn = torch.rand(real.shape, generator=torch.Generator().manual_seed(draw)).to(wide.device, wide.dtype)
+            gradients = _gradients(wide + self.noise * spread * (2 * drawn - 1), judge)
+            excess = [torch.linalg.vector_norm(gradient, dim=(1, 2, 3)) - 1 for gradient in gradients]
+            return self.penalty * torch.stack([distance.square().mean() for distance in excess]).sum()
 
 
 def _gradients(image: Tensor, judge: Judge) -> list[Tensor]:

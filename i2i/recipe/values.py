@@ -145,6 +145,7 @@ _WORDS = {
     "enum": "{expected}",
     "too_short": "an array of at least {min_length}",
     "too_long": "an array of at most {max_length}",
+    "unexpected_keyword_argument": "no such key",
     "none_required": "",  # said as 'none', which is how TOML writes it
     "needs_python_object": "",  # a type that no recipe can hold, such as a tensor
 }

@@ -92,13 +92,17 @@ class Stepper:
         torch.manual_seed(seed_of(seed, "step", self.step_number, rank))  # dropout, noise: the same after a resume
         self._set_rates()
         self.translator.at_step_(self.step_number)
+        for phase in self.translator.forgets(self.step_number):
+            self.optimizers[phase].state.clear()
+        phases = self.translator.active(self.step_number)
+        keep_graph = len(micro) == 1 and len(phases) > 1  # a phase that is alone leaves nothing to a later one
         batches = [
-            Batch(self._placed(images), seed_of(seed, "batch", self.step_number, rank, index), len(micro) == 1)
+            Batch(self._placed(images), seed_of(seed, "batch", self.step_number, rank, index), keep_graph)
             for index, images in enumerate(micro)
         ]
         terms: dict[str, Tensor] = {}
         with shortcuts.plainly(self.recipe.train.plain):
-            for phase in self.translator.active(self.step_number):
+            for phase in phases:
                 for name, value in self._phase(phase, batches).items():
                     terms[f"{phase}/{name}"] = value
         for batch in batches:

@@ -142,7 +142,18 @@ class Translator(nn.Module):
                     constrain()
 
     def at_step_(self, step: int) -> None:
-        """Follows what changes with the step alone, such as progressive growing; also called before translating."""
+        """Follows what changes with the step alone, such as progressive growing; also called before translating.
+
+        Modules follow in their own `at_step_`, which are called here.
+        """
+        for module in self.modules():
+            follow = getattr(module, "at_step_", None)
+            if follow is not None and module is not self:
+                follow(step)
+
+    def forgets(self, step: int) -> Iterable[str]:
+        """Phases whose optimizers begin anew at a step, as if they had never taken one; from the step alone."""
+        return ()
 
     @property
     def milestones(self) -> tuple[int, ...]:

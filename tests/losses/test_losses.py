@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -11,7 +13,7 @@ from i2i.discriminators.patch import Patch
 from i2i.kinds import ATTENTION, LOSS
 from i2i.losses.adversarial import BCEGAN, LSGAN, Hinge
 from i2i.losses.cam import CAMLoss
-from i2i.losses.penalized import R1, WGANGP
+from i2i.losses.penalized import DRAGAN, R1, WGANGP
 from i2i.losses.reconstruction import L1, L2
 
 
@@ -84,6 +86,26 @@ def test_wgan_gp() -> None:
     torch.testing.assert_close(WGANGP().generator(real), -real.mean())
 
 
+@pytest.mark.parametrize("spread", ["deviation", "variance"])
+def test_dragan(spread: Literal["deviation", "variance"]) -> None:
+    real = torch.randn(5, 3, 4, 4) * 2
+    noise = torch.rand(real.shape, generator=torch.Generator().manual_seed(7)) * 2 - 1
+    scale = (real - real.mean()).square().mean() ** (1 if spread == "variance" else 0.5)
+    gradients = expected_gradients(real + 0.3 * scale * noise)
+    penalty = sum((gradient.flatten(1).norm(dim=1) - 1).square().mean() for gradient in gradients)
+    found = DRAGAN(penalty=0.25, noise=0.3, spread=spread).discriminator(real, judge, 7)
+    torch.testing.assert_close(found, 0.25 * penalty)
+
+
+def test_dragan_of_a_finite_difference() -> None:
+    real = torch.rand(2, 3, 2, 2, dtype=torch.float64)
+    noise = torch.rand(real.shape, generator=torch.Generator().manual_seed(3)).double() * 2 - 1
+    at = real + 0.5 * real.std(correction=0) * noise
+    slopes = ((at + 1e-6).sin() - (at - 1e-6).sin()) / 2e-6
+    found = DRAGAN(penalty=1.0).discriminator(real, lambda image: {"patch": image.sin()}, 3)
+    torch.testing.assert_close(found, (slopes.flatten(1).norm(dim=1) - 1).square().mean(), rtol=1e-6, atol=0.0)
+
+
 def test_wgan_gp_is_drawn_from_its_seed_alone() -> None:
     real, shown = torch.randn(2, 5, 3, 4, 4).unbind()
     torch.manual_seed(1)
@@ -101,6 +123,7 @@ def test_penalties_train_a_discriminator(autocast: bool) -> None:
     for penalized in (
         lambda: R1().discriminator(real, lambda image: model(image).logits),
         lambda: WGANGP().discriminator(real, shown, lambda image: model(image).logits, 0),
+        lambda: DRAGAN().discriminator(real, lambda image: model(image).logits, 0),
     ):
         model.zero_grad()
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
@@ -128,6 +151,7 @@ def test_registered_names() -> None:
         "hinge": Hinge,
         "wgan_gp": WGANGP,
         "r1": R1,
+        "dragan": DRAGAN,
         "l1": L1,
         "l2": L2,
         "cam": CAMLoss,

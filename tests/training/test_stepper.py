@@ -214,3 +214,43 @@ def test_nothing_of_a_step_outlives_it(tiny: dict[str, object]) -> None:
         assert [reference() for reference in made] == [None, None]
     finally:
         gc.enable()
+
+
+def test_an_optimizer_can_begin_anew(tiny: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
+    stepper = stepper_of(tiny)
+    forgets = {2: ("generator",)}
+    monkeypatch.setattr(stepper.translator, "forgets", lambda step: forgets.get(step, ()))
+    ages = []
+    for step in range(4):
+        stepper.step(images(1, step))
+        first = {phase: next(iter(optimizer.state.values())) for phase, optimizer in stepper.optimizers.items()}
+        ages.append((int(first["discriminator"]["step"]), int(first["generator"]["step"])))
+    assert ages == [(1, 1), (2, 2), (3, 1), (4, 2)]
+
+
+def test_modules_follow_the_step(tiny: dict[str, object]) -> None:
+    stepper = stepper_of(tiny)
+    seen: list[int] = []
+    stepper.translator.get_submodule("generators.a").at_step_ = seen.append  # type: ignore[assignment]
+    for step in range(3):
+        stepper.step(images(1, step))
+    assert seen == [0, 1, 2]
+
+
+def test_a_phase_that_is_alone_in_its_step_makes_images_without_a_graph(
+    tiny: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stepper = stepper_of(tiny)
+    graphs = []
+    enter = stepper.translator._enter
+
+    def spy(batch: Batch, phase: str) -> Outputs:
+        made = enter(batch, phase)
+        graphs.append((phase, bool(made.graph)))
+        return made
+
+    monkeypatch.setattr(stepper.translator, "_enter", spy)
+    stepper.step(images(1))
+    monkeypatch.setattr(stepper.translator, "active", lambda step: ["discriminator"])
+    stepper.step(images(1))
+    assert graphs == [("discriminator", True), ("generator", True), ("discriminator", False)]

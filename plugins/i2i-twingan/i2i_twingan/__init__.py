@@ -1,0 +1,36 @@
+"""TwinGAN as an i2i plugin: one encoder and one generator that grow, shared by two domains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import i2i
+
+if TYPE_CHECKING:
+    import click
+
+
+@i2i.hookimpl
+def register_components(registry: Any) -> None:
+    """By text, so that each is imported when a recipe first names it."""
+    registry.add(i2i.TRANSLATOR, "twin", "i2i_twingan.translator:Twin")
+    registry.add(i2i.GENERATOR, "twin_unet", "i2i_twingan.generator:TwinUnet")
+    registry.add(i2i.DISCRIMINATOR, "pggan", "i2i_twingan.discriminator:PGGAN")
+    registry.add(i2i.NORM, "renorm", "i2i_twingan.renorm:BatchRenorm")
+    registry.add(i2i.NORM, "affine", "i2i_twingan.norms:Affine")
+    registry.add(i2i.NORM, "pixel", "i2i_twingan.norms:PixelNorm")
+
+
+@i2i.hookimpl
+def recipe_folders() -> Path:
+    """Recipes that can be trained by name."""
+    return Path(__file__).parent / "recipes"
+
+
+@i2i.hookimpl
+def register_commands(cli: click.Group) -> None:
+    """`i2i search`."""
+    from i2i_twingan.command import search  # commands are needed on the command line only
+
+    cli.add_command(search)

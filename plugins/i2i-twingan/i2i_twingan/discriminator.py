@@ -1,0 +1,107 @@
+"""PGGAN's discriminator: grows with the images, and sees how varied a batch is."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from annotated_types import Ge
+from torch import Tensor, nn
+
+from i2i import Judgement, OptionError
+from i2i.errors import ShapeError
+from i2i.functional.fading import blend, halve
+from i2i.functional.precision import widen
+from i2i.layers.initialization import Initialization, initialize
+from i2i.layers.spectral import SpectralConv2d, SpectralLinear
+from i2i_twingan.blocks import SLOPE, width
+from i2i_twingan.generator import LATENT, doublings
+
+
+class PGGAN(nn.Module):
+    """Judges whole images with one logit, at one size at a time.
+
+    At size S: 1x1 convolution to w(S) channels; down to 8 px two convolutions, w(s) and w(s/2) channels, and a mean
+    over 2x2 pixels; at 4 px the batch's deviation as one more channel, a convolution, one over all 4x4 pixels, and a
+    linear layer. No norm; leaky ReLU after every convolution.
+
+    Args:
+        channels: w at 4 px, before the bound; halved with each doubling of the size.
+        max_channels: the bound of w.
+        spectral_norm: of every weight.
+        first_size: smallest size that it works at; the translator gives its first stage's.
+        image_size: the largest.
+
+    Source: Karras et al., PGGAN, ICLR 2018, arXiv:1710.10196, section 2 and 3; widths of TwinGAN, Li,
+    arXiv:1809.00946.
+    """
+
+    mixes_images = True  # the deviation is the whole batch's
+
+    def __init__(
+        self,
+        channels: Annotated[int, Ge(1)] = 1024,
+        max_channels: Annotated[int, Ge(1)] = 256,
+        spectral_norm: bool = False,
+        init: Initialization = "normal",
+        first_size: int = LATENT,
+        image_size: int = 256,
+    ) -> None:
+        super().__init__()
+        self.check(image_size, first_size)
+        self.size, self.alpha = image_size, 1.0
+        convolution = SpectralConv2d if spectral_norm else nn.Conv2d
+        sizes = doublings(LATENT, image_size)
+        w = {size: width(size, channels, max_channels) for size in sizes}
+
+        def conv(before: int, after: int, kernel_size: int, padding: int) -> nn.Sequential:
+            return nn.Sequential(convolution(before, after, kernel_size, padding=padding), nn.LeakyReLU(SLOPE))
+
+        self.from_rgb = nn.ModuleDict({str(s): conv(3, w[s], 1, 0) for s in doublings(first_size, image_size)})
+        self.down = nn.ModuleDict(
+            {str(s): nn.Sequential(conv(w[s], w[s], 3, 1), conv(w[s], w[s // 2], 3, 1)) for s in sizes[1:]}
+        )
+        last = w[LATENT]
+        self.base = nn.Sequential(conv(last + 1, last, 3, 1), conv(last, last, LATENT, 0))
+        self.judge = (SpectralLinear if spectral_norm else nn.Linear)(last, 1)
+        initialize(self, init)
+
+    @classmethod
+    def check(cls, image_size: int, first_size: int = LATENT) -> None:
+        """Sizes that double from 4 px."""
+        for name, size in (("image_size", image_size), ("first_size", first_size)):
+            if size not in doublings(LATENT, size):
+                raise OptionError(
+                    name, f"expected a size that doubles from {LATENT} px (4, 8, 16, 32, ...), got {size}"
+                )
+
+    def grow_(self, size: int, alpha: float) -> None:
+        """Chooses the size, and its share while it fades in."""
+        self.size, self.alpha = size, alpha
+
+    def forward(self, image: Tensor) -> Judgement:
+        size = self.size
+        if image.shape[-2:] != (size, size):
+            raise ShapeError(f"pggan: expected images of {size} x {size} px at this step, got {list(image.shape)}")
+        x = self.from_rgb[str(size)](image)
+        while size > LATENT:
+            x = halve(self.down[str(size)](x))
+            if size == self.size and self.alpha < 1:
+                x = blend(self.from_rgb[str(size // 2)](halve(image)), x, self.alpha)
+            size //= 2
+        x = self.base(with_batch_deviation(x))
+        return Judgement({"image": self.judge(x.flatten(1))})
+
+
+def with_batch_deviation(x: Tensor, eps: float = 1e-8) -> Tensor:
+    """Features [B, C, H, W] with one more channel: the deviation over the batch, its mean over channels and pixels.
+
+    Source: Karras et al., PGGAN, ICLR 2018, arXiv:1710.10196, section 3, with the whole batch as one group.
+
+    Example:
+        >>> x = torch.tensor([1.0, 3.0]).view(2, 1, 1, 1)
+        >>> with_batch_deviation(x)[:, 1].flatten()
+        tensor([1., 1.])
+    """
+    deviation = (widen(x).var(0, correction=0) + eps).sqrt().mean().to(x.dtype)
+    return torch.cat([x, deviation.expand(x.shape[0], 1, *x.shape[2:])], 1)

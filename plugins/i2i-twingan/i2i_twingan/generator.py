@@ -1,0 +1,144 @@
+"""TwinGAN's networks: an encoder to 4x4 features and a generator from them, with skips, both growing."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Annotated, NamedTuple
+
+import torch
+from annotated_types import Ge
+from torch import Tensor, nn
+
+from i2i import Factory, Norm, OptionError, Translation
+from i2i.functional.fading import blend, double, halve
+from i2i.kinds import NORM
+from i2i.layers.initialization import Initialization, initialize
+from i2i_twingan.blocks import DomainConv, DomainConvs, width
+
+LATENT = 4
+"""Side of the features between encoder and generator."""
+
+
+class Code(NamedTuple):
+    """What the encoder gives.
+
+    Args:
+        latent: [B, C, 4, 4].
+        skips: features before each halving, by their side.
+    """
+
+    latent: Tensor
+    skips: dict[int, Tensor]
+
+
+class TwinUnet(nn.Module):
+    """Encodes and paints images of two domains with the same convolutions; only the norms know the domain.
+
+    Works at one size at a time, from `first_size` to `image_size`, as `grow_` says. Everything exists from the start;
+    what a size does not need gets no gradient.
+
+    Encoder, at size S: 1x1 convolution to w(S) channels; down to 8 px two convolutions, w(s) and w(s/2) channels, and
+    a mean over 2x2 pixels. Generator: two convolutions at 4 px; then each doubling is nearest, a concatenation with
+    the encoder's features of the same size, and two convolutions; a 1x1 convolution without activation paints.
+
+    Args:
+        channels: w at 4 px, before the bound; halved with each doubling of the size.
+        max_channels: the bound of w.
+        norm: of every convolution but the last, one for each domain.
+        rgb_norm: of the last one.
+        pixel_norm: after every activation but the first one's.
+        skips: largest size whose features are handed over; all sizes when None.
+        first_size: smallest size that it works at; the translator gives its first stage's.
+        image_size: the largest.
+
+    Source: Li, TwinGAN, arXiv:1809.00946; Karras et al., PGGAN, ICLR 2018, arXiv:1710.10196, section 2.
+    """
+
+    def __init__(
+        self,
+        channels: Annotated[int, Ge(1)] = 1024,
+        max_channels: Annotated[int, Ge(1)] = 256,
+        norm: Factory[Norm] = NORM("renorm"),  # names a component, builds nothing
+        rgb_norm: Factory[Norm] | None = NORM("renorm"),
+        pixel_norm: bool = True,
+        skips: Annotated[int, Ge(0)] | None = None,
+        init: Initialization = "normal",
+        first_size: int = LATENT,
+        image_size: int = 256,
+    ) -> None:
+        super().__init__()
+        self.check(image_size, first_size)
+        self.size, self.alpha = image_size, 1.0
+        self.skips = image_size if skips is None else skips
+        sizes = doublings(LATENT, image_size)
+        painted = doublings(first_size, image_size)
+        w = {size: width(size, channels, max_channels) for size in sizes}
+
+        def convs(*channels: int) -> DomainConvs:
+            pairs = itertools.pairwise(channels)
+            return DomainConvs(DomainConv(before, after, 3, norm, pixel_norm) for before, after in pairs)
+
+        self.from_rgb = nn.ModuleDict({str(s): DomainConv(3, w[s], 1, norm, pixel_norm=False) for s in painted})
+        self.down = nn.ModuleDict({str(s): convs(w[s], w[s], w[s // 2]) for s in sizes[1:]})
+        self.base = convs(w[LATENT], w[LATENT], w[LATENT])
+        self.up = nn.ModuleDict(
+            {str(s): convs(w[s // 2] * (2 if s <= self.skips else 1), w[s], w[s]) for s in sizes[1:]}
+        )
+        self.to_rgb = nn.ModuleDict({str(s): DomainConv(w[s], 3, 1, rgb_norm, active=False) for s in painted})
+        initialize(self, init, norms=False)
+
+    @classmethod
+    def check(cls, image_size: int, first_size: int = LATENT) -> None:
+        """Sizes that double from 4 px."""
+        for name, size in (("image_size", image_size), ("first_size", first_size)):
+            if size not in doublings(LATENT, size):
+                raise OptionError(
+                    name, f"expected a size that doubles from {LATENT} px (4, 8, 16, 32, ...), got {size}"
+                )
+
+    def grow_(self, size: int, alpha: float) -> None:
+        """Chooses the size, and its share while it fades in."""
+        self.size, self.alpha = size, alpha
+
+    def encode(self, image: Tensor, domain: str) -> Code:
+        """The code of a domain's images [B, 3, size, size] in [0, 1]."""
+        size, skips = self.size, {}
+        x = self.from_rgb[str(size)](image, domain)
+        while size > LATENT:
+            x = self.down[str(size)](x, domain)
+            if size == self.size and self.alpha < 1:
+                small: Tensor = self.from_rgb[str(size // 2)](halve(image), domain)
+                x = blend(double(small), x, self.alpha)
+            if size <= self.skips:
+                skips[size] = x
+            x, size = halve(x), size // 2
+        return Code(x, skips)
+
+    def decode(self, code: Code, domain: str) -> Tensor:
+        """A domain's images of codes, [B, 3, size, size], near [0, 1] but not bound to it."""
+        x, before = self.base(code.latent, domain), code.latent
+        for size in doublings(LATENT, self.size)[1:]:
+            before, x = x, double(x)
+            x = torch.cat([x, code.skips[size]], 1) if size in code.skips else x
+            x = self.up[str(size)](x, domain)
+        image: Tensor = self.to_rgb[str(self.size)](x, domain)
+        if self.alpha < 1:
+            image = blend(double(self.to_rgb[str(self.size // 2)](before, domain)), image, self.alpha)
+        return image
+
+    def forward(self, image: Tensor, source: str = "a", to: str = "b") -> Translation:
+        return Translation(self.decode(self.encode(image, source), to))
+
+
+def doublings(first: int, last: int) -> tuple[int, ...]:
+    """Sizes from the first to the last, each twice the one before.
+
+    Example:
+        >>> doublings(4, 32)
+        (4, 8, 16, 32)
+    """
+    sizes = []
+    while first <= last:
+        sizes.append(first)
+        first *= 2
+    return tuple(sizes)

@@ -1,0 +1,65 @@
+"""The plugin beside the built-in components, whether or not it is installed; single-threaded torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint
+from typing import Any
+
+import pytest
+import torch
+
+from i2i import plugins
+from i2i.recipe.recipe import Recipe
+from i2i.translators.translator import Translator
+
+# Two threads on a shared machine wait for each other far longer than they compute; children inherit this too.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+TINY: dict[str, Any] = {
+    "translator.stages": [{"size": 8, "stable": 4}, {"size": 16, "fade": 4, "stable": 4}],
+    "translator.judged_from": 16,
+    "translator.generator.channels": 16,
+    "translator.generator.max_channels": 6,
+    "translator.discriminators.image.channels": 16,
+    "translator.discriminators.image.max_channels": 6,
+    "data.size": 16,
+    "train.batch_size": 2,
+    "train.workers": 0,
+    "train.sample_every": 0,
+    "train.log_every": 1,
+    "train.steps": 12,
+    "train.ema": "none",
+}
+
+
+@pytest.fixture(autouse=True)
+def _this_plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The process knows this plugin alone, also where it is not installed."""
+    monkeypatch.setenv("I2I_PLUGINS", "twingan")
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [EntryPoint("twingan", "i2i_twingan", group)])
+    plugins.default_plugins.cache_clear()
+    yield
+    plugins.default_plugins.cache_clear()
+
+
+@pytest.fixture
+def tiny() -> dict[str, Any]:
+    """Settings that make the recipe `twingan_small` small enough to train in a test."""
+    return dict(TINY)
+
+
+@pytest.fixture
+def translator(tiny: dict[str, Any]) -> Translator:
+    """The translator of that recipe."""
+    from i2i.translators.assembly import build
+
+    return build(Recipe.read("twingan_small", tiny))
+
+
+@pytest.fixture
+def images() -> dict[str, torch.Tensor]:
+    """A batch of noise: [2, 3, 16, 16] in [-1, 1] of each domain."""
+    draws = torch.Generator().manual_seed(5)
+    return {domain: torch.rand(2, 3, 16, 16, generator=draws) * 2 - 1 for domain in "ab"}

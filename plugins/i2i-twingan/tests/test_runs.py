@@ -1,0 +1,62 @@
+"""Whole runs: resumed across a stage change, and loaded in the stage that they had reached."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+pytest.importorskip("i2i_twingan", reason="the plugin i2i-twingan is not installed")
+
+import i2i
+from i2i.recipe.recipe import Recipe
+from i2i.training import checkpoint
+from i2i.training.run import Run
+from i2i.training.trainer import train
+
+RENORM = {"translator.generator.norm": "renorm", "translator.generator.rgb_norm": "renorm"}
+
+
+def everything(run: Run) -> dict[str, torch.Tensor]:
+    """All tensors that a step depends on."""
+    found = dict(run.translator.state_dict())
+    for phase, optimizer in run.stepper.optimizers.items():
+        found |= {f"{phase}/{name}": value for name, value in checkpoint.split_optimizer(optimizer)[0].items()}
+    return found
+
+
+@pytest.mark.parametrize("stop", [4, 5, 6])
+def test_resume_is_exact_across_a_stage_change(stop: int, tiny: dict[str, Any], tmp_path: Path) -> None:
+    """The second stage begins with step 4, its fade ends before step 8."""
+    settings = tiny | RENORM | {"train.steps": 10, "train.ema": 0.9, "train.checkpoint_every": stop}
+    whole = train(Recipe.read("twingan_small", settings), tmp_path / "whole")
+    train(Recipe.read("twingan_small", settings | {"train.steps": stop}), tmp_path / "stopped")
+    resumed = train(Recipe.read("twingan_small", settings), tmp_path / "stopped", checkpoint.find(tmp_path / "stopped"))
+    assert resumed.start == stop
+    expected, got = everything(whole), everything(resumed)
+    assert expected.keys() == got.keys()
+    assert len(expected) > 100
+    for name, value in expected.items():
+        assert torch.equal(value, got[name]), name
+
+
+@pytest.mark.parametrize(("steps", "size", "alpha"), [(4, 8, 1.0), (5, 16, 0.0), (7, 16, 0.5), (12, 16, 1.0)])
+def test_a_loaded_run_is_in_the_stage_of_its_weights(
+    steps: int, size: int, alpha: float, tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    run = train(Recipe.read("twingan_small", tiny | {"train.steps": steps}), tmp_path / "run")
+    loaded: Any = i2i.load(tmp_path / "run", device="cpu")
+    assert (loaded.translator.level.size, loaded.translator.level.alpha) == (size, alpha)
+    image = torch.rand(1, 3, 16, 16) * 2 - 1
+    with torch.no_grad(), run.stepper.painting() as translator:
+        assert torch.equal(loaded.translate(image, "b"), translator.translate(image, "b").image)
+
+
+def test_the_resolved_recipe_reads_back_the_same(tiny: dict[str, Any], tmp_path: Path) -> None:
+    recipe = Recipe.read("twingan_small", tiny)
+    (tmp_path / "recipe.toml").write_text(recipe.to_toml())
+    again = Recipe.read(tmp_path / "recipe.toml")
+    assert again.translator.resolved() == recipe.translator.resolved()
+    assert [stage.fade for stage in again.translator.options["stages"]] == [0, 4]

@@ -1,0 +1,152 @@
+"""Search: nearest by the cosine, across domains, from the API and the command line."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+pytest.importorskip("i2i_twingan", reason="the plugin i2i-twingan is not installed")
+
+from i2i_twingan.search import embed, encode, nearest, neighbours
+
+import i2i
+from i2i.data.images import to_image
+from i2i.errors import I2IError
+from i2i.inference import Loaded
+from i2i.recipe.recipe import Recipe
+from i2i.training.run import Run
+from i2i.training.stepper import Stepper
+from i2i.translators.assembly import build
+
+COUNT = 8
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> dict[str, Path]:
+    """Folders of blocks, red as a and blue as b: those of `a/03.png` and `b/03.png` are at one place."""
+    for domain, colour in (("a", (0.8, -0.6, -0.8)), ("b", (-0.9, -0.4, 0.6))):
+        (tmp_path / domain).mkdir()
+        for number in range(COUNT):
+            image = torch.full((3, 16, 16), -0.9)
+            top, left = 8 * (number // 4), 4 * (number % 4)
+            image[:, top : top + 4, left : left + 4] = torch.tensor(colour).view(3, 1, 1)
+            to_image(image).save(tmp_path / domain / f"{number:02}.png")
+    return {domain: tmp_path / domain for domain in "ab"}
+
+
+def a_run(tiny: dict[str, Any], folder: Path) -> Path:
+    """A run of no step whose encoder looks at brightness in places alone, so that domains do not matter to it."""
+    recipe = Recipe.read("twingan_small", tiny | {"translator.stages": [{"size": 16, "stable": 1}]})
+    run = Run(folder, recipe, Stepper(recipe), dataset=None)
+    generator = run.translator.generator
+    with torch.no_grad():
+        generator.from_rgb["16"].conv.weight.fill_(1.0)  # grey
+        for convs in generator.down.values():
+            for conv in convs:
+                torch.nn.init.dirac_(conv.conv.weight)
+        for conv in (module for module in generator.modules() if hasattr(module, "pixel_norm")):
+            conv.pixel_norm = None
+    run.save()
+    return folder
+
+
+def test_the_nearest() -> None:
+    draws = torch.Generator().manual_seed(0)
+    queries, among = (torch.nn.functional.normalize(torch.randn(n, 7, generator=draws)) for n in (3, 5))
+    cosines, indices = nearest(queries, among, 2)
+    for query, row in enumerate(indices.tolist()):
+        by_hand = sorted(range(5), key=lambda i: -float(torch.cosine_similarity(queries[query], among[i], dim=0)))
+        assert row == by_hand[:2]
+    assert (cosines[:, 0] >= cosines[:, 1]).all()
+    assert nearest(queries, among, 99)[1].shape == (3, 5)
+
+
+def test_encode_gives_the_latent_as_unit_vectors(tiny: dict[str, Any], images: dict[str, Tensor]) -> None:
+    recipe = Recipe.read("twingan_small", tiny)
+    loaded: Any = Loaded(recipe, build(recipe).eval(), 0)
+    found = encode(loaded, images["a"], "a")
+    assert found.shape == (2, 6 * 4 * 4)
+    latent = loaded.translator.generator.encode(loaded.translator.seen(images["a"]), "a").latent.flatten(1)
+    torch.testing.assert_close(found, (latent / latent.norm(dim=1, keepdim=True)).detach())
+
+
+def test_it_finds_the_pair(tiny: dict[str, Any], pairs: dict[str, Path], tmp_path: Path) -> None:
+    loaded = i2i.load(a_run(tiny, tmp_path / "run"), device="cpu")
+    files = {domain: sorted(folder.iterdir()) for domain, folder in pairs.items()}
+    queries = embed(loaded, files["a"], "a", batch_size=3)
+    rows, chosen = neighbours(queries, embed(loaded, files["b"], "b"), 1)
+    assert [row.picture.name for row in rows] == [row.query.name for row in rows]
+    assert chosen == [[number] for number in range(COUNT)]
+    same, _ = neighbours(queries, queries, 1)  # a picture is not its own neighbour
+    assert all(row.picture != row.query for row in same)
+
+
+def run_command(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    from i2i.cli import run
+
+    return run([str(argument) for argument in ("search", *arguments)])
+
+
+def test_the_command(
+    tiny: dict[str, Any],
+    pairs: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = a_run(tiny, tmp_path / "run")
+    (pairs["b"] / "broken.png").write_bytes(b"no picture")
+    out = tmp_path / "out"
+    assert run_command(monkeypatch, run, pairs["a"], "--among", pairs["b"], "--top", 2, "--output", out) == 0
+    told = capsys.readouterr()
+    assert "skipped cannot read" in told.err
+    assert f"8 searched among 8: {out}/neighbours.csv" in told.out
+    assert told.out.splitlines()[0].split() == ["query", "rank", "cosine", "picture"]
+    with (out / "neighbours.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 * COUNT
+    assert all(Path(row["picture"]).name == Path(row["query"]).name for row in rows if row["rank"] == "1")
+    assert all(float(one["cosine"]) >= float(two["cosine"]) for one, two in zip(rows[::2], rows[1::2], strict=True))
+    with Image.open(out / "neighbours.png") as grid:
+        assert grid.width > COUNT * 16
+    assert sorted(path.name for path in out.iterdir()) == ["neighbours.csv", "neighbours.png"]
+    back = (run, pairs["b"] / "03.png", "--domain", "b", "--among", pairs["a"], "--output", out)
+    assert run_command(monkeypatch, *back) == 0
+    assert "1 searched among 8" in capsys.readouterr().out
+
+
+def test_mistakes_are_told(
+    tiny: dict[str, Any],
+    pairs: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = a_run(tiny, tmp_path / "run")
+    for arguments, message in (
+        ((run, "gone.png", "--among", pairs["b"]), "gone.png does not exist; give pictures or folders of pictures"),
+        ((run, pairs["a"], "--among", tmp_path / "c"), f"folder {tmp_path / 'c'} does not exist"),
+        ((run, pairs["a"], "--among", pairs["b"], "--domain", "c"), "knows no domain 'c'; domains: a, b"),
+        ((tmp_path / "none", pairs["a"], "--among", pairs["b"]), "does not exist; give a run folder or one of its"),
+    ):
+        assert run_command(monkeypatch, *arguments, "--output", tmp_path / "out") == 2
+        assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_translator_without_a_shared_latent_is_refused(images: dict[str, Tensor]) -> None:
+    recipe = Recipe.read("quickstart", {"translator.generator.channels": 4, "translator.generator.blocks": 1})
+    with pytest.raises(I2IError, match="quickstart: this translator has no latent that both domains share"):
+        encode(Loaded(recipe, build(recipe).eval(), 0), images["a"], "a")
+
+
+def test_units_latent_is_searched_too() -> None:
+    small = {"translator.generator.channels": 4, "translator.generator.blocks": 1}
+    recipe = Recipe.read("unit_small", small)
+    assert encode(Loaded(recipe, build(recipe).eval(), 0), torch.rand(2, 3, 32, 32), "b").shape == (2, 16 * 64)
