@@ -48,4 +48,4 @@ def test_a_translation_keeps_its_label(capsys: pytest.CaptureFixture[str]) -> No
                 print(f"{step} {time.monotonic() - began:.0f} s, f reads {share:.2f} of a; {found}")
     torch.set_num_threads(threads)
     assert found.label >= 0.7
-    assert found.domain >= 0.7
+    assert found.domain >= 0.6
