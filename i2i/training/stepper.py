@@ -93,7 +93,12 @@ class Stepper:
         self._set_rates()
         self.translator.at_step_(self.step_number)
         batches = [
-            Batch(self._placed(images), seed_of(seed, "batch", self.step_number, rank, index), len(micro) == 1)
+            Batch(
+                self._placed(images),
+                seed_of(seed, "batch", self.step_number, rank, index),
+                keep_graph=len(micro) == 1,
+                step=self.step_number,
+            )
             for index, images in enumerate(micro)
         ]
         terms: dict[str, Tensor] = {}
