@@ -57,7 +57,7 @@ class Translator(nn.Module):
         return any(output.startswith(beginnings) for call in calls for output in call.inputs.values())
 
     def active(self, step: int) -> list[str]:
-        """Phases of a step, in order."""
+        """Phases of a step, in order; one may be there several times, and makers then make anew each time."""
         return [phase for phase in self.phases if step % self.every.get(phase, 1) == 0]
 
     def forward(self, batch: Batch, phase: str) -> dict[str, Tensor]:
