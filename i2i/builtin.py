@@ -39,6 +39,7 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
         "content_style": "i2i.generators.content_style:ContentStyle",
         "shared_latent": "i2i.generators.shared_latent:SharedLatent",
         "resnet_adalin": "i2i.generators.resnet_adalin:ResnetAdaLIN",
+        "stylegan2_resnet": "i2i.generators.stylegan2_resnet:StyleGAN2Resnet",
         "unet": "i2i.generators.unet:Unet",
     },
     kinds.DISCRIMINATOR: {
@@ -46,6 +47,7 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
         "patch": "i2i.discriminators.patch:Patch",
         "encoder_patch": "i2i.discriminators.encoder_patch:EncoderPatch",
         "pixel": "i2i.discriminators.pixel:Pixel",
+        "stylegan2": "i2i.discriminators.stylegan2:StyleGAN2",
     },
     kinds.DECODER: {
         "adalin_decoder": "i2i.generators.adalin_decoder:AdaLINDecoder",

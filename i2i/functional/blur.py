@@ -50,3 +50,16 @@ def blur_up(x: Tensor, kernel: Tensor) -> Tensor:
     channels = x.shape[1]
     padded = F.pad(x, (1, 1, 1, 1), mode="replicate")
     return F.conv_transpose2d(padded, 4 * kernel.expand(channels, 1, -1, -1), stride=2, padding=3, groups=channels)
+
+
+def blur(x: Tensor, kernel: Tensor, padding: int) -> Tensor:
+    """Filters every channel: [B, C, H, W] to [B, C, H + 2·padding - k + 1, W + 2·padding - k + 1].
+
+    Args:
+        kernel: [k, k], such as `blur_kernel(DOUBLING)`.
+        padding: zeros added on each side.
+
+    Source: StyleGAN2, Karras et al., CVPR 2020, arXiv:1912.04958, where each resizing has this filter beside it.
+    """
+    channels = x.shape[1]
+    return F.conv2d(x, kernel.to(x.dtype).expand(channels, 1, -1, -1), padding=padding, groups=channels)

@@ -28,11 +28,13 @@ class Wiring:
         weight: factor of the loss, or one for each phase; a loss of weight 0 is never computed.
         inputs: output that feeds a parameter, where the two have different names.
         phase: when a loss that has `forward` alone is computed; the translator's own choice when None.
+        every: steps from one computation of the loss to the next; it rests in between. Every step when None.
     """
 
     weight: Weight | dict[str, Weight] = 1.0
     inputs: dict[str, str] | None = None
     phase: str | None = None
+    every: Annotated[int, Field(ge=1)] | None = None
 
     def weight_in(self, phase: str) -> float:
         return self.weight.get(phase, 1.0) if isinstance(self.weight, dict) else self.weight
@@ -40,12 +42,13 @@ class Wiring:
 
 @dataclass(frozen=True)
 class Call:
-    """One method of a loss in one phase: `weight * method(parameter=output, ...)`."""
+    """One method of a loss in one phase: `weight * method(parameter=output, ...)`, in each `every`-th step."""
 
     phase: str
     method: str
     weight: float
     inputs: Mapping[str, str]
+    every: int = 1
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,8 @@ class Wirer:
         parameters = {phase: named(getattr(component, method)) for phase, method in methods.items()}
         renamed = self._renamed(wiring.inputs or {}, {name for names in parameters.values() for name in names}, report)
         inputs = {phase: self._inputs(parameters[phase], renamed, factory.name, report) for phase in weights}
-        return tuple(Call(phase, methods[phase], weight, inputs[phase]) for phase, weight in weights.items())
+        every = wiring.every or 1
+        return tuple(Call(phase, methods[phase], weight, inputs[phase], every) for phase, weight in weights.items())
 
     def _check_phase(self, phase: str | None, report: Report) -> None:
         if phase is not None and phase not in self.phases:

@@ -97,7 +97,12 @@ class Stepper:
         phases = self.translator.active(self.step_number)
         keep_graph = len(micro) == 1 and len(phases) > 1  # a phase that is alone leaves nothing to a later one
         batches = [
-            Batch(self._placed(images), seed_of(seed, "batch", self.step_number, rank, index), keep_graph)
+            Batch(
+                self._placed(images),
+                seed_of(seed, "batch", self.step_number, rank, index),
+                keep_graph,
+                step=self.step_number,
+            )
             for index, images in enumerate(micro)
         ]
         terms: dict[str, Tensor] = {}

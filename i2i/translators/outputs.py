@@ -29,12 +29,14 @@ class Batch:
         seed: what everything drawn for this batch follows from.
         keep_graph: whether images that one phase makes keep their graph for a later phase. Under gradient
             accumulation that would hold the graphs of all micro-batches at once, so there each phase makes its own.
+        step: how many have been taken before; some losses rest in most of them.
     """
 
     images: Mapping[str, Tensor]
     seed: int = 0
     keep_graph: bool = True
     outputs: Outputs | None = None
+    step: int = 0
 
 
 class per_phase(cached_property[Any]):  # noqa: N801  # used as a decorator, like its parent

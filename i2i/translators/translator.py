@@ -57,7 +57,7 @@ class Translator(nn.Module):
         return any(output.startswith(beginnings) for call in calls for output in call.inputs.values())
 
     def active(self, step: int) -> list[str]:
-        """Phases of a step, in order."""
+        """Phases of a step, in order; one may be there several times, and makers then make anew each time."""
         return [phase for phase in self.phases if step % self.every.get(phase, 1) == 0]
 
     def forward(self, batch: Batch, phase: str) -> dict[str, Tensor]:
@@ -69,10 +69,12 @@ class Translator(nn.Module):
     def details(self, batch: Batch, phase: str) -> dict[str, dict[str, Tensor]]:
         """Unweighted loss values of one phase: by loss, then by domain (or `domain/discriminator/head`).
 
-        A loss that lacks an output at this step (see `Outputs`) has none.
+        A loss that lacks an output at this step (see `Outputs`), or that rests in it, has none.
         """
         made = self._enter(batch, phase)
-        details = {name: self._call(name, call, made) for name, call in self._calls(phase)}
+        details = {
+            name: self._call(name, call, made) for name, call in self._calls(phase) if batch.step % call.every == 0
+        }
         if self._makers_in(phase):
             made.detach_()  # the values keep the graph; later phases of this step only look at the images
         return details

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from i2i.errors import OptionError
 from i2i.recipe.recipe import Recipe
+from i2i.recipe.source import RecipeError
 from i2i.training.stepper import Stepper, make_accelerator
 from i2i.translators.outputs import Batch, Outputs
 
@@ -91,6 +92,19 @@ def test_a_loss_of_weight_zero_is_never_computed(tiny: dict[str, object]) -> Non
     stepper.translator.get_submodule("generators.b").register_forward_hook(lambda *_: calls.update("b"))
     assert set(stepper.step(images(1))) == {"discriminator/gan", "generator/gan"}
     assert calls == {"b": 1}
+
+
+def test_a_loss_may_rest_between_steps(tiny: dict[str, object]) -> None:
+    lazy = {"losses.r1": {"type": "r1", "every": 3, "weight": 3}}
+    stepper, always = stepper_of(tiny, **lazy), stepper_of(tiny, **{"losses.r1": {"type": "r1", "weight": 3}})
+    batch = images(2)
+    found = [stepper.step(batch) for _ in range(4)]
+    assert ["discriminator/r1" in terms for terms in found] == [True, False, False, True]
+    assert found[0] == always.step(batch)
+    stepper.step_number = 7  # as after a resume: the step decides, not how many there have been
+    assert "discriminator/r1" not in stepper.step(batch)
+    with pytest.raises(RecipeError, match=r"losses\.r1\.every: expected a number >= 1 or .none., got 0"):
+        stepper_of(tiny, **{"losses.r1": {"type": "r1", "every": 0}})
 
 
 def test_generators_get_no_gradient_from_the_discriminators_phase(tiny: dict[str, object]) -> None:

@@ -25,6 +25,7 @@ LATENT = {"channels": 4, "downsamplings": 2, "blocks": 1}
 GENERATORS: dict[str, tuple[str, dict[str, Any]]] = {
     "resnet": ("cyclegan", {"channels": 4, "blocks": 1}),
     "resnet_adalin": ("cyclegan", {"channels": 4, "blocks": 1, "light": True}),
+    "stylegan2_resnet": ("cyclegan", {"channels": 4, "blocks": 1}),
     "unet": ("cyclegan", {"channels": 4, "levels": 4}),
     "shared_latent": ("unit", LATENT),
     "content_style": ("munit", {**LATENT, "mlp_channels": 8}),
@@ -34,6 +35,7 @@ DISCRIMINATORS: dict[str, dict[str, Any]] = {
     "patch": {"channels": 4, "layers": 4},
     "multiscale": {"channels": 4, "layers": 3, "scales": 1},
     "pixel": {"channels": 4},
+    "stylegan2": {"channels": 4, "max_channels": 8},
     "encoder_patch": {"channels": 4, "layers": 5, "deeper": 0},
 }
 SMALL = {"data.type": "shapes", "data.size": 32, "train.batch_size": 2, "train.steps": 2}

@@ -1,0 +1,29 @@
+"""Domain transfer networks as an i2i plugin: translation that keeps what a function of the source's labels sees."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import i2i
+
+
+@i2i.hookimpl
+def register_components(registry: Any) -> None:
+    """By text, so that each is imported when a recipe first names it."""
+    registry.add(i2i.TRANSLATOR, "dtn", "i2i_dtn.translators:DTN")
+    registry.add(i2i.TRANSLATOR, "dtn_joint", "i2i_dtn.translators:DTNJoint")
+    registry.add(i2i.TRANSLATOR, "dtn_given", "i2i_dtn.translators:DTNGiven")
+    registry.add(i2i.DISCRIMINATOR, "label_encoder", "i2i_dtn.features:LabelEncoder")
+    registry.add(i2i.DISCRIMINATOR, "dtn_discriminator", "i2i_dtn.discriminator:DTNDiscriminator")
+    registry.add(i2i.DECODER, "dtn_decoder", "i2i_dtn.decoder:DTNDecoder")
+    registry.add(i2i.LOSS, "dtn_binary", "i2i_dtn.losses:Binary")
+    registry.add(i2i.LOSS, "dtn_ternary", "i2i_dtn.losses:Ternary")
+    registry.add(i2i.LOSS, "dtn_tv", "i2i_dtn.losses:TotalVariation")
+    registry.add(i2i.DATASET, "digits", "i2i_dtn.digits:Digits")
+
+
+@i2i.hookimpl
+def recipe_folders() -> Path:
+    """Recipes that can be trained by name."""
+    return Path(__file__).parent / "recipes"

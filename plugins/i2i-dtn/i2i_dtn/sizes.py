@@ -1,0 +1,30 @@
+"""Image sides that DTN's networks can take: 4, doubled some times."""
+
+from __future__ import annotations
+
+import i2i
+
+SMALLEST = 16
+
+
+def check_size(image_size: int) -> None:
+    """Refuses any side but 16, 32, 64 and so on.
+
+    Raises:
+        OptionError: names the nearest legal side.
+    """
+    if image_size < SMALLEST or image_size & (image_size - 1):
+        below = max(SMALLEST, 1 << (max(image_size, 1).bit_length() - 1))
+        raise i2i.OptionError(
+            "image_size", f"expected a power of 2, at least {SMALLEST}, got {image_size}; try {below}"
+        )
+
+
+def halvings(image_size: int) -> int:
+    """How often a side is halved until it is 4.
+
+    Example:
+        >>> halvings(32)
+        3
+    """
+    return image_size.bit_length() - 3

@@ -1,0 +1,219 @@
+"""Domain transfer networks: an image of the target domain that has the same f as one of the source domain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+import i2i
+from i2i.bounds import Count, Positive
+from i2i.contracts import Decoder
+from i2i.kinds import FEATURE_EXTRACTOR
+from i2i.translators.translator import network
+from i2i.translators.two_domains import check_discriminators
+from i2i_dtn.features import GivenFeatures
+from i2i_dtn.outputs import LabelledOutputs, TransferOutputs
+
+
+class DomainTransfer(i2i.Translator):
+    """What the three have in common: f, which is fixed while g and D are trained, and how often each phase runs.
+
+    Args:
+        features: f, with `encode` and `num_features`.
+        generator: g, paints b from f's code.
+        discriminators: D, by name; they judge b's images.
+        updates: how often each phase runs in a step, by phase; for those that are not named, the class's own number.
+    """
+
+    makers = ("generator",)
+    ratios: ClassVar[Mapping[str, int]]
+    """How often each phase runs in a step once f is fixed, in this order."""
+
+    def __init__(
+        self,
+        features: nn.Module,
+        generator: i2i.Factory[Any],
+        discriminators: dict[str, i2i.Factory[i2i.Discriminator]],
+        updates: Mapping[str, int] | None,
+        image_size: int | None,
+    ) -> None:
+        super().__init__()
+        sized = {} if image_size is None else {"image_size": image_size}
+        self.features: Any = features
+        self.generator = network(generator(features.num_features, **sized))
+        judges = {name: network(build(**sized)) for name, build in discriminators.items()}
+        self.discriminators = nn.ModuleDict({"b": nn.ModuleDict(judges)})
+        self.rounds = {**self.ratios, **(updates or {})}
+
+    @classmethod
+    def check(
+        cls, discriminators: dict[str, i2i.Factory[i2i.Discriminator]], updates: dict[str, int] | None = None
+    ) -> None:
+        """Somebody to judge, and updates of phases that there are."""
+        check_discriminators(discriminators)
+        for phase in updates or ():
+            if phase not in cls.ratios:
+                known = ", ".join(cls.ratios)
+                raise i2i.OptionError("updates", f"expected updates of {known}, got some of {phase!r}")
+
+    def active(self, step: int) -> list[str]:
+        """Each phase as often as its updates say."""
+        return [phase for phase in self.phases for _ in range(self.rounds.get(phase, 0))]
+
+    def code(self, image: Tensor) -> Tensor:
+        """f(x), [B, C, 1, 1]."""
+        code: Tensor = self.features.encode(image).features
+        return code
+
+    def paint(self, code: Tensor) -> Tensor:
+        """g of a code: [B, 3, H, W] in [-1, 1]."""
+        image: Tensor = self.generator(code).image
+        return image
+
+    def translate(self, image: Tensor, to: str) -> i2i.Translation:
+        """G(x) = g(f(x)); b's images too, which should come back as they were."""
+        if to != "b":
+            raise i2i.I2IError(f"this translator paints domain b alone, got {to!r}; train it with a and b exchanged")
+        return i2i.Translation(self.paint(self.code(image)))
+
+    def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+        """Input, translation of a, reproduction of b."""
+        made = {domain: self.translate(image, "b").image for domain, image in images.items()}
+        return {"input": dict(images), "translation": {"a": made["a"]}, "reproduction": {"b": made["b"]}}
+
+    def blank(self, stream: str, size: int) -> Tensor:
+        """Two samples: batch norm cannot learn f from a single one."""
+        return torch.zeros(2, dtype=torch.long) if stream == "labels" else torch.empty(2, 3, size, size)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return ("b",)
+
+    @property
+    def fixed_size(self) -> int | None:
+        size: int | None = getattr(self.generator, "fixed_size", None)
+        return size
+
+
+class LabelledTransfer(DomainTransfer):
+    """f is learnt from the source's labels in the first steps and fixed from then on, its statistics included.
+
+    Args:
+        features: f with a classifier, such as `label_encoder`.
+        feature_steps: steps that train f, before any that train g and D.
+        For the rest see `DomainTransfer`.
+    """
+
+    Outputs = LabelledOutputs
+    streams = ("a", "b", "labels")
+
+    def __init__(
+        self,
+        features: i2i.Factory[i2i.Discriminator],
+        generator: i2i.Factory[Decoder],
+        discriminators: dict[str, i2i.Factory[i2i.Discriminator]],
+        feature_steps: Count = 20_000,
+        updates: dict[str, Positive] | None = None,
+        image_size: int | None = None,
+    ) -> None:
+        if not callable(getattr(features.component, "encode", None)):
+            raise i2i.OptionError(
+                "features", f"expected one that encodes and knows labels, such as label_encoder, got {features.name!r}"
+            )
+        encoder = network(features() if image_size is None else features(image_size=image_size))
+        super().__init__(encoder, generator, discriminators, updates, image_size)
+        self.feature_steps, self.learning = feature_steps, feature_steps > 0
+
+    def active(self, step: int) -> list[str]:
+        """f alone at first, then everything but f."""
+        return ["features"] if step < self.feature_steps else super().active(step)
+
+    def at_step_(self, step: int) -> None:
+        """Fixes f from the first step after its phase on."""
+        self.learning = step < self.feature_steps
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> LabelledTransfer:
+        """A fixed f stays in evaluation mode, or batch norm's statistics would move."""
+        super().train(mode)
+        self.features.train(mode and self.learning)
+        return self
+
+    @property
+    def milestones(self) -> tuple[int, ...]:
+        return (0, self.feature_steps)
+
+    def label_logits(self, image: Tensor) -> Tensor:
+        """What f's classifier says, [B, classes]."""
+        logits: Tensor = self.features(image).logits["label"]
+        return logits
+
+
+class DTN(LabelledTransfer):
+    """The source and the target domain in turn, as the reference implementation trains them.
+
+    A step holds, on one batch, updates of D and of G on the source (adversarial loss and f-constancy), then updates of
+    D and of G on the target (adversarial loss and reconstruction).
+
+    Source: facts of yunjey/domain-transfer-network; Taigman, Polyak and Wolf, Unsupervised Cross-Domain Image
+    Generation, ICLR 2017, arXiv:1611.02200.
+    """
+
+    phases: Mapping[str, tuple[str, ...]] = {
+        "features": ("features",),
+        "source_discriminator": ("discriminators",),
+        "source_generator": ("generator",),
+        "target_discriminator": ("discriminators",),
+        "target_generator": ("generator",),
+    }
+    ratios: ClassVar[Mapping[str, int]] = {
+        "source_discriminator": 1,
+        "source_generator": 6,
+        "target_discriminator": 2,
+        "target_generator": 4,
+    }
+    default_phase = "source_generator"
+
+
+class DTNJoint(LabelledTransfer):
+    """Both domains in one loss of D and one of G, as the paper's equations 3 and 4 have it.
+
+    Source: Taigman et al., ICLR 2017, arXiv:1611.02200, section 3.
+    """
+
+    phases: Mapping[str, tuple[str, ...]] = {
+        "features": ("features",),
+        "discriminator": ("discriminators",),
+        "generator": ("generator",),
+    }
+    ratios: ClassVar[Mapping[str, int]] = {"discriminator": 1, "generator": 1}
+
+
+class DTNGiven(DomainTransfer):
+    """f is any feature extractor, fixed from the beginning, as the paper's is; losses as for `dtn_joint`.
+
+    Args:
+        extractor: f; the means of its features over the pixels are the code.
+        tap: the layer that it takes them from.
+        For the rest see `DomainTransfer`.
+
+    Source: Taigman et al., ICLR 2017, arXiv:1611.02200, section 5.2, where f is a network that recognizes faces.
+    """
+
+    Outputs = TransferOutputs
+    phases: Mapping[str, tuple[str, ...]] = {"discriminator": ("discriminators",), "generator": ("generator",)}
+    ratios: ClassVar[Mapping[str, int]] = {"discriminator": 1, "generator": 1}
+
+    def __init__(
+        self,
+        generator: i2i.Factory[Decoder],
+        discriminators: dict[str, i2i.Factory[i2i.Discriminator]],
+        extractor: i2i.Factory[i2i.FeatureExtractor] = FEATURE_EXTRACTOR("timm"),
+        tap: str = "blocks.4",
+        updates: dict[str, Positive] | None = None,
+        image_size: int | None = None,
+    ) -> None:
+        super().__init__(GivenFeatures(extractor((tap,))), generator, discriminators, updates, image_size)
