@@ -44,7 +44,7 @@ class CartoonGenerator(nn.Module):
         norm: Factory[Norm] = NORM("in", affine=True, eps=1e-9),
         activation: Factory[Activation] = ACTIVATION("relu"),
         channel_order: ChannelOrder = "rgb",
-        init: Initialization = "default",
+        init: Initialization = "normal",
     ) -> None:
         super().__init__()
         self.channels, self.channel_order = channels, channel_order

@@ -31,7 +31,12 @@ def animegan2(blocks: int) -> Layers:
 
     Source: bryandlee/animegan2-pytorch 25d7b01.
     """
-    counts = {"block_a": ("to_half", 3), "block_b": ("to_quarter", 2), "block_d": ("at_half", 2), "block_e": ("at_full", 3)}
+    counts = {
+        "block_a": ("to_half", 3),
+        "block_b": ("to_quarter", 2),
+        "block_d": ("at_half", 2),
+        "block_e": ("at_full", 3),
+    }
     found = {f"{theirs}.{i}": f"{ours}.{i}" for theirs, (ours, count) in counts.items() for i in range(count)}
     found |= {f"block_c.{i}": f"body.{i}" for i in (0, blocks + 1)}
     for i in range(1, blocks + 1):
