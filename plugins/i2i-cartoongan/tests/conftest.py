@@ -17,13 +17,13 @@ pytest.importorskip("i2i_cartoongan", reason="the plugin i2i-cartoongan is not i
 from i2i import plugins
 
 GOLDEN = Path(os.environ.get("I2I_GOLDEN", Path(__file__).parents[4] / "shared" / "golden"))
-FEATURES = {"type": "timm", "weights": "untrained"}
+FEATURES = {"type": "timm", "model": "dla46x_c", "weights": "untrained"}
 TINY: dict[str, Any] = {
     "translator.generator.channels": 4,
     "translator.generator.blocks": 1,
     "translator.discriminators.edges.channels": 4,
     "translator.initialization": 2,
-    "losses.content.taps": ["blocks.0"],
+    "losses.content.taps": ["level1.0"],
     "losses.content.features": FEATURES,
     "data": {"type": "smooth_portraits", "size": 32, "count": 12},
     "train.steps": 4,

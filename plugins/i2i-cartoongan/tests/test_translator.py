@@ -20,8 +20,8 @@ from i2i.training.trainer import train
 from i2i.translators.assembly import build, rehearse
 from i2i.translators.outputs import Batch
 
-FEATURES = {"type": "timm", "weights": "untrained"}
-STYLE = {"losses.style.taps": ["blocks.0"], "losses.style.features": FEATURES}
+FEATURES = {"type": "timm", "model": "dla46x_c", "weights": "untrained"}
+STYLE = {"losses.style.taps": ["level1.0"], "losses.style.features": FEATURES}
 
 
 def recipe(name: str, tiny: dict[str, Any], **more: Any) -> Recipe:
@@ -123,18 +123,18 @@ def everything(run: Any) -> dict[str, Tensor]:
     return found
 
 
-@pytest.mark.parametrize("stop", [1, 2, 3])
 def test_a_run_resumed_before_at_and_after_the_switch_is_the_run_that_never_stopped(
-    stop: int, tiny: dict[str, Any], tmp_path: Path
+    tiny: dict[str, Any], tmp_path: Path
 ) -> None:
-    settings = {"train.checkpoint_every": stop, "train.keep_last": 9}
-    whole = train(recipe("cartoongan", tiny, **settings), tmp_path / "whole")
-    saved = checkpoint.find(checkpoint.listed(tmp_path / "whole")[stop])
-    folder = tmp_path / "resumed"
-    resumed = train(recipe("cartoongan", tiny, **settings), folder, saved)
-    assert (resumed.start, resumed.step) == (stop, whole.step)
-    expected, got = everything(whole), everything(resumed)
-    assert expected.keys() == got.keys()
+    one = recipe("cartoongan", tiny, **{"train.checkpoint_every": 1, "train.keep_last": 9})
+    whole = train(one, tmp_path / "whole")
+    expected = everything(whole)
     assert any(name.startswith("initialization/") for name in expected)
-    for name, value in expected.items():
-        assert torch.equal(value, got[name]), name
+    for stop in (1, 2, 3):
+        saved = checkpoint.find(checkpoint.listed(tmp_path / "whole")[stop])
+        resumed = train(one, tmp_path / f"resumed at {stop}", saved)
+        assert (resumed.start, resumed.step) == (stop, whole.step)
+        got = everything(resumed)
+        assert expected.keys() == got.keys()
+        for name, value in expected.items():
+            assert torch.equal(value, got[name]), (stop, name)
