@@ -26,7 +26,7 @@ def write_run(imported: Imported, folder: Path, settings: Iterable[str] = ()) ->
         raise CheckpointError(f"{folder} holds a run already; choose another folder")
     found = [to_setting(key, value) for key, value in imported.settings.items()]
     recipe = Recipe.read(imported.recipe, [*found, *settings])
-    translator = build(recipe)
+    translator = build(recipe, steps=False)
     own = translator.state_dict()
     begun = {name: own[name] for name in own if name.startswith(tuple(f"{part}." for part in imported.untrained))}
     try:

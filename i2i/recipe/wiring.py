@@ -27,13 +27,14 @@ class Wiring:
     Args:
         weight: factor of the loss, or one for each phase; a loss of weight 0 is never computed.
         inputs: output that feeds a parameter, where the two have different names.
-        phase: when a loss that has `forward` alone is computed; the translator's own choice when None.
+        phase: when a loss that has `forward` alone is computed, one phase or several; the translator's own choice when
+            None.
         every: steps from one computation of the loss to the next; it rests in between. Every step when None.
     """
 
     weight: Weight | dict[str, Weight] = 1.0
     inputs: dict[str, str] | None = None
-    phase: str | None = None
+    phase: str | tuple[str, ...] | None = None
     every: Annotated[int, Field(ge=1)] | None = None
 
     def weight_in(self, phase: str) -> float:
@@ -95,8 +96,9 @@ class Wirer:
             report((), f"{factory.name!r} has neither forward nor a method for a phase. {_list('Phases', self.phases)}")
             return ()
         if not methods:
-            methods = {wiring.phase or self.default_phase: "forward"}
-            self._check_phase(wiring.phase, report)
+            given = (wiring.phase,) if isinstance(wiring.phase, str) else wiring.phase
+            methods = dict.fromkeys(given or (self.default_phase,), "forward")
+            self._check_phases(given or (), report)
         self._check_weights(wiring.weight, methods, report)
         weights = {phase: wiring.weight_in(phase) for phase in methods if wiring.weight_in(phase) > 0}
         if not weights:
@@ -107,9 +109,11 @@ class Wirer:
         every = wiring.every or 1
         return tuple(Call(phase, methods[phase], weight, inputs[phase], every) for phase, weight in weights.items())
 
-    def _check_phase(self, phase: str | None, report: Report) -> None:
-        if phase is not None and phase not in self.phases:
-            report(("phase",), f"no phase {phase!r}.{did_you_mean(phase, self.phases)} {_list('Phases', self.phases)}")
+    def _check_phases(self, phases: Iterable[str], report: Report) -> None:
+        for phase in phases:
+            if phase not in self.phases:
+                near, known = did_you_mean(phase, self.phases), _list("Phases", self.phases)
+                report(("phase",), f"no phase {phase!r}.{near} {known}")
 
     def _check_weights(self, weight: float | dict[str, float], methods: Iterable[str], report: Report) -> None:
         for phase in weight if isinstance(weight, dict) else ():

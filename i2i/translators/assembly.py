@@ -29,12 +29,14 @@ _INCONCLUSIVE = (
 """What is raised where values are looked at, which a rehearsal has none of: no sign of a mistake in the recipe."""
 
 
-def build(recipe: Recipe, training: bool = True) -> Translator:
+def build(recipe: Recipe, training: bool = True, steps: bool = True) -> Translator:
     """The recipe's translator, its weights drawn from the recipe's seed.
 
     Args:
         training: with its losses, and with those weights that come from elsewhere, such as a feature extractor's.
             Without, all weights must come from a checkpoint.
+        steps: whether it will take any. Without, the losses' own weights from elsewhere are not read, so that a
+            checkpoint can be imported where they are missing.
 
     Raises:
         RecipeError: a component refused its options, or its weights are not where it expects them.
@@ -43,7 +45,7 @@ def build(recipe: Recipe, training: bool = True) -> Translator:
     translator = _assembled(recipe, training)
     for name, module in translator.named_modules() if training else ():
         load_weights_ = getattr(module, "load_weights_", None)
-        if load_weights_ is not None:
+        if load_weights_ is not None and (steps or not name.startswith("losses.")):
             try:
                 load_weights_()
             except OptionError as error:

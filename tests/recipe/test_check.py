@@ -133,6 +133,11 @@ def test_a_misspelt_table_is_checked_as_what_it_looks_like(said: Said) -> None:
             ": no phase 'generater'. Did you mean 'generator'? Phases: discriminator, generator",
         ),
         (
+            "losses.cycle.phase",
+            "['generator', 'generater']",
+            ": no phase 'generater'. Did you mean 'generator'? Phases: discriminator, generator",
+        ),
+        (
             "losses.gan.phase",
             "'generator'",
             ": cannot be set here: 'lsgan' itself says what it does in which phase (discriminator, generator)",
@@ -235,6 +240,16 @@ def test_a_weight_of_0_switches_an_inherited_loss_off(write: Callable[..., Path]
     assert Recipe.read(write("extends = 'ugatit'\n[losses.cam.weight]\ngenerator = 0\n")).losses["cam"].calls == ()
     only = Recipe.read(write("extends = 'ugatit'\n[losses.gan.weight]\ngenerator = 0\n"))
     assert [call.phase for call in only.losses["gan"].calls] == ["discriminator"]
+
+
+def test_a_criterion_may_play_in_several_phases(write: Callable[..., Path]) -> None:
+    text = "extends = 'cyclegan'\n[losses.cycle]\nphase = ['discriminator', 'generator']\nweight = { generator = 3 }\n"
+    recipe = Recipe.read(write(text))
+    assert [(call.phase, call.method, call.weight) for call in recipe.losses["cycle"].calls] == [
+        ("discriminator", "forward", 1),
+        ("generator", "forward", 3),
+    ]
+    assert "phase = [" in recipe.to_toml()
 
 
 def test_none_switches_components_off(write: Callable[..., Path]) -> None:

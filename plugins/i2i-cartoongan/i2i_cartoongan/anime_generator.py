@@ -1,0 +1,152 @@
+"""AnimeGANv2's generator: inverted residual blocks between bilinear changes of size."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from i2i.bounds import Depth, Positive
+from i2i.contracts import Activation, Norm, Translation
+from i2i.errors import OptionError, ShapeError
+from i2i.factory import Factory
+from i2i.kinds import ACTIVATION, NORM
+from i2i.layers.initialization import Initialization, initialize
+from i2i_cartoongan.channels import ChannelOrder, reordered
+
+SMALLEST = 8
+"""Below, a quarter of the side is too small to pad by reflection."""
+
+
+class AnimeGenerator(nn.Module):
+    """Halves twice by convolutions, doubles twice by bilinear interpolation back to the sizes that it came from.
+
+    So any size is legal, also one that is no multiple of 4.
+
+    Args:
+        channels: after the first convolution; four times as many at the quarter size, sixteen inside the blocks.
+        blocks: inverted residual blocks.
+        norm: after every convolution but the last.
+        align_corners: of the interpolation; the released weights were made with it.
+        channel_order: of the colours inside.
+        init: how the weights start.
+
+    Source: Chen, Liu and Chen, AnimeGAN, ISICA 2019; version 2 as in bryandlee/animegan2-pytorch 25d7b01.
+    """
+
+    multiple: ClassVar[int] = 1
+    fixed_size: int | None = None
+
+    def __init__(
+        self,
+        channels: Positive = 32,
+        blocks: Depth = 4,
+        norm: Factory[Norm] = NORM("gn", groups=1),
+        activation: Factory[Activation] = ACTIVATION("leaky_relu", negative_slope=0.2),
+        align_corners: bool = True,
+        channel_order: ChannelOrder = "rgb",
+        init: Initialization = "default",
+    ) -> None:
+        super().__init__()
+        self.align_corners, self.channel_order = align_corners, channel_order
+
+        def conv(before: int, after: int, kernel: int = 3, stride: int = 1) -> Convolution:
+            return Convolution(channels * before, channels * after, norm, activation, kernel, stride)
+
+        stem = Convolution(3, channels, norm, activation, 7)
+        inverted = [
+            InvertedResidual(channels * (4 if index == 0 else 8), channels * 8, norm, activation)
+            for index in range(blocks)
+        ]
+        self.to_half = nn.Sequential(stem, conv(1, 2, stride=2), conv(2, 2))
+        self.to_quarter = nn.Sequential(conv(2, 4, stride=2), conv(4, 4))
+        self.body = nn.Sequential(conv(4, 4), *inverted, conv(8, 4))
+        self.at_half = nn.Sequential(conv(4, 4), conv(4, 4))
+        self.at_full = nn.Sequential(conv(4, 2), conv(2, 2), conv(2, 1, 7))
+        self.head = nn.Conv2d(channels, 3, 1, bias=False)
+        initialize(self, init)
+
+    @classmethod
+    def check(cls, image_size: int) -> None:
+        """Refuses an image that is too small to pad."""
+        if image_size < SMALLEST:
+            raise OptionError("image_size", f"expected at least {SMALLEST}, got {image_size}")
+
+    def forward(self, image: Tensor) -> Translation:
+        if image.ndim != 4 or image.shape[1] != 3 or min(image.shape[2:]) < SMALLEST:
+            raise ShapeError(
+                f"generator: expected images [B, 3, H, W] with sides of at least {SMALLEST}, got {list(image.shape)}"
+            )
+        half = self.to_half(reordered(image, self.channel_order))
+        x = self._resized(self.body(self.to_quarter(half)), half)
+        x = self._resized(self.at_half(x), image)
+        return Translation(reordered(torch.tanh(self.head(self.at_full(x))), self.channel_order))
+
+    def _resized(self, x: Tensor, like: Tensor) -> Tensor:
+        return F.interpolate(x, like.shape[2:], mode="bilinear", align_corners=self.align_corners)
+
+
+class Convolution(nn.Module):
+    """A convolution padded by reflection, a norm and an activation.
+
+    Args:
+        kernel: its side, odd.
+        stride: with 2, pixels are added on the right and at the bottom alone.
+        depthwise: whether each channel has its own kernel, and the convolution a bias.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        norm: Factory[Norm],
+        activation: Factory[Activation],
+        kernel: int = 3,
+        stride: int = 1,
+        depthwise: bool = False,
+    ) -> None:
+        super().__init__()
+        before, after = (0, kernel // 2) if stride == 2 else (kernel // 2, kernel // 2)
+        self.padding = (before, after, before, after)
+        groups = in_channels if depthwise else 1
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, groups=groups, bias=depthwise)
+        self.norm = norm(out_channels)
+        self.activation = activation()
+
+    def forward(self, x: Tensor) -> Tensor:
+        padded = F.pad(x, self.padding, mode="reflect") if any(self.padding) else x
+        return self.activation(self.norm(self.conv(padded)))
+
+
+class InvertedResidual(nn.Module):
+    """Widens by a 1x1 convolution, looks around by a depthwise one, narrows by another 1x1 one.
+
+    The input is added where it has as many channels as come out.
+
+    Args:
+        expansion: how many times as wide as the input it is inside.
+
+    Source: Sandler et al., MobileNetV2, CVPR 2018, arXiv:1801.04381, section 3.3, with these norms and activations.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        norm: Factory[Norm],
+        activation: Factory[Activation],
+        expansion: int = 2,
+    ) -> None:
+        super().__init__()
+        width = expansion * in_channels
+        self.expand = Convolution(in_channels, width, norm, activation, 1)
+        self.depthwise = Convolution(width, width, norm, activation, depthwise=True)
+        self.project = nn.Conv2d(width, out_channels, 1, bias=False)
+        self.norm = norm(out_channels)
+        self.adds = in_channels == out_channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        made = self.norm(self.project(self.depthwise(self.expand(x))))
+        return x + made if self.adds else made

@@ -1,0 +1,113 @@
+"""CartoonGAN's generator: a residual network with two convolutions wherever the size changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from i2i.bounds import Depth, Positive
+from i2i.contracts import Activation, Norm, Translation
+from i2i.factory import Factory
+from i2i.generators.blocks import MULTIPLE, ResidualBlock, check_image, check_image_size
+from i2i.kinds import ACTIVATION, NORM
+from i2i.layers.convolution import ConvBlock
+from i2i.layers.initialization import Initialization, initialize
+from i2i.layers.stages import Stage, Tap, padded_image, tapped, tapped_channels
+from i2i_cartoongan.channels import ChannelOrder, reordered
+
+
+class CartoonGenerator(nn.Module):
+    """Two halvings, residual blocks, two doublings; each change of size is a convolution for the size directly followed
+    by another one, with nothing between them.
+
+    Args:
+        channels: after the first convolution; four times as many in the residual blocks.
+        blocks: residual blocks.
+        norm: the released weights' is affine, with an eps of 1e-9.
+        channel_order: of the colours inside; `bgr` for the released weights. Images are RGB outside all the same.
+        init: how the weights start; the paper does not say.
+
+    Source: Chen, Lai and Liu, CVPR 2018, figure 2; Yijunmaverick/CartoonGAN-Test-Pytorch-Torch e0414a3. The
+    convolutions of the size changes are padded by zeros, all others by reflection.
+    """
+
+    multiple: ClassVar[int] = MULTIPLE
+    fixed_size: int | None = None
+
+    def __init__(
+        self,
+        channels: Positive = 64,
+        blocks: Depth = 8,
+        norm: Factory[Norm] = NORM("in", affine=True, eps=1e-9),
+        activation: Factory[Activation] = ACTIVATION("relu"),
+        channel_order: ChannelOrder = "rgb",
+        init: Initialization = "normal",
+    ) -> None:
+        super().__init__()
+        self.channels, self.channel_order = channels, channel_order
+        inner = 4 * channels
+        self.stem = ConvBlock(3, channels, 7, padding=3, norm=norm, activation=activation)
+        self.down = nn.ModuleList(
+            Resized(nn.Conv2d(width, 2 * width, 3, 2, 1), 2 * width, norm, activation)
+            for width in (channels, 2 * channels)
+        )
+        self.blocks = nn.ModuleList(ResidualBlock(inner, norm, activation, bias=True) for _ in range(blocks))
+        self.up = nn.ModuleList(
+            Resized(nn.ConvTranspose2d(2 * width, width, 3, 2, 1, output_padding=1), width, norm, activation)
+            for width in (2 * channels, channels)
+        )
+        self.head = nn.Conv2d(channels, 3, 7, padding=3, padding_mode="reflect")
+        initialize(self, init)
+
+    @classmethod
+    def check(cls, image_size: int) -> None:
+        """Refuses an image side that is no multiple of 4."""
+        check_image_size(image_size)
+
+    def forward(self, image: Tensor) -> Translation:
+        check_image(image)
+        x: Tensor = self.stem(reordered(image, self.channel_order))
+        for layer in (*self.down, *self.blocks, *self.up):
+            x = layer(x)
+        return Translation(reordered(torch.tanh(self.head(x)), self.channel_order))
+
+    def features(self, image: Tensor, taps: Sequence[Tap]) -> tuple[Tensor, ...]:
+        """Features after layers, for methods that compare them (CUT)."""
+        check_image(image)
+        return tapped(self.stages(), reordered(image, self.channel_order), taps)
+
+    def tapped_channels(self, taps: Sequence[Tap]) -> tuple[int, ...]:
+        return tapped_channels(self.stages(), taps)
+
+    def stages(self) -> list[Stage]:
+        """The layers by name, which `taps` may name."""
+        named = (("down", self.down, (2, 4)), ("blocks", self.blocks, (4,) * len(self.blocks)), ("up", self.up, (2, 1)))
+        inner = [
+            Stage(f"{name}.{index}", layer, self.channels * factor)
+            for name, layers, factors in named
+            for index, (layer, factor) in enumerate(zip(layers, factors, strict=True))
+        ]
+        return [padded_image(3), *self.stem.stages("stem"), *inner]
+
+
+class Resized(nn.Module):
+    """A convolution that changes the size, a 3x3 one directly after it, a norm and an activation."""
+
+    def __init__(
+        self,
+        resize: nn.Conv2d | nn.ConvTranspose2d,
+        channels: int,
+        norm: Factory[Norm],
+        activation: Factory[Activation],
+    ) -> None:
+        super().__init__()
+        self.resize = resize
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+        self.norm = norm(channels)
+        self.activation = activation()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.activation(self.norm(self.conv(self.resize(x))))

@@ -1,0 +1,50 @@
+"""Data sets with a third stream: the cartoons of domain b with their edges smoothed away."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from i2i.data.folders import Folders
+from i2i.data.portraits import Portraits
+from i2i.data.shapes import Shapes
+from i2i_cartoongan.edges import smooth_edges
+
+STREAMS = ("a", "b", "smooth")
+
+
+class SmoothFolders(Folders):
+    """`folders` with a third stream, `smooth`: each sample's picture of b, its edges smoothed.
+
+    It is made from the very sample, after crop and flip, at the size that the networks see; so it needs no files of its
+    own, follows every augmentation, and depends on the sample's number alone.
+    """
+
+    streams: ClassVar[tuple[str, ...]] = STREAMS
+
+    def __getitem__(self, number: int) -> dict[str, object]:
+        return with_smooth(super().__getitem__(number))
+
+
+class SmoothPortraits(Portraits):
+    """`portraits` with a third stream, `smooth`: each sample's drawing, its edges smoothed."""
+
+    streams: ClassVar[tuple[str, ...]] = STREAMS
+
+    def __getitem__(self, number: int) -> dict[str, Tensor]:
+        return with_smooth(super().__getitem__(number))
+
+
+class SmoothShapes(Shapes):
+    """`shapes` with a third stream, `smooth`: each sample's object of b, its edges smoothed."""
+
+    streams: ClassVar[tuple[str, ...]] = STREAMS
+
+    def __getitem__(self, number: int) -> dict[str, Tensor]:
+        return with_smooth(super().__getitem__(number))
+
+
+def with_smooth(sample: dict[str, Any]) -> dict[str, Any]:
+    """A sample and, as `smooth`, its picture of b with smoothed edges."""
+    return sample | {"smooth": smooth_edges(sample["b"])}

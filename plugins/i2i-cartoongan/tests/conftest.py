@@ -1,0 +1,58 @@
+"""This plugin beside the built-in components, also where it is not installed; where the official figures are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# Two threads on a shared machine wait for each other far longer than they compute.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+pytest.importorskip("i2i_cartoongan", reason="the plugin i2i-cartoongan is not installed")
+
+from i2i import plugins
+
+GOLDEN = Path(os.environ.get("I2I_GOLDEN", Path(__file__).parents[4] / "shared" / "golden"))
+FEATURES = {"type": "timm", "model": "dla46x_c", "weights": "untrained"}
+TINY: dict[str, Any] = {
+    "translator.generator.channels": 4,
+    "translator.generator.blocks": 1,
+    "translator.discriminators.edges.channels": 4,
+    "translator.initialization": 2,
+    "losses.content.taps": ["level1.0"],
+    "losses.content.features": FEATURES,
+    "data": {"type": "smooth_portraits", "size": 32, "count": 12},
+    "train.steps": 4,
+    "train.batch_size": 2,
+    "train.workers": 0,
+    "train.log_every": 1,
+    "train.sample_every": 0,
+    "train.checkpoint_every": 100,
+}
+
+
+@pytest.fixture(autouse=True)
+def _this_plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("I2I_PLUGINS", "cartoongan")
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [EntryPoint("cartoongan", "i2i_cartoongan", group)])
+    plugins.default_plugins.cache_clear()
+    yield
+    plugins.default_plugins.cache_clear()
+
+
+@pytest.fixture
+def tiny() -> dict[str, Any]:
+    """Settings that make the recipes small enough to train in a test."""
+    return dict(TINY)
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """Folder of the figures that the official implementations computed."""
+    if not GOLDEN.is_dir():
+        pytest.skip(f"no folder of official figures at {GOLDEN}; set I2I_GOLDEN to where it is")
+    return GOLDEN

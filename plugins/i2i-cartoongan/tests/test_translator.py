@@ -1,0 +1,140 @@
+"""The translator: its phases, what each of them touches, and runs that go on as if they had never stopped."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from i2i_cartoongan.color import grey
+from torch import Tensor
+
+from i2i.errors import I2IError
+from i2i.recipe.recipe import Recipe
+from i2i.recipe.source import RecipeError
+from i2i.training import checkpoint
+from i2i.training.stepper import Stepper
+from i2i.training.trainer import train
+from i2i.translators.assembly import build, rehearse
+from i2i.translators.outputs import Batch
+
+FEATURES = {"type": "timm", "model": "dla46x_c", "weights": "untrained"}
+STYLE = {"losses.style.taps": ["level1.0"], "losses.style.features": FEATURES}
+
+
+def recipe(name: str, tiny: dict[str, Any], **more: Any) -> Recipe:
+    return Recipe.read(name, {**tiny, **(STYLE if name == "animegan2" else {}), **more})
+
+
+def images(seed: int = 0, count: int = 2) -> dict[str, Tensor]:
+    torch.manual_seed(seed)
+    return {stream: torch.rand(count, 3, 32, 32) * 2 - 1 for stream in ("a", "b", "smooth")}
+
+
+def state(stepper: Stepper) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in stepper.translator.state_dict().items()}
+
+
+def moved(before: dict[str, Tensor], after: dict[str, Tensor]) -> set[str]:
+    return {name.split(".")[0] for name, value in before.items() if not torch.equal(value, after[name])}
+
+
+@pytest.mark.parametrize("name", ["cartoongan", "animegan2", "cartoongan_small"])
+def test_recipes_take_two_steps_of_each_kind(name: str, tiny: dict[str, Any]) -> None:
+    shape = {"channels": 4, "blocks": 1}
+    smaller = {"translator.generator": {"type": "animegan2", **shape}} if name == "animegan2" else {}
+    one = recipe(name, tiny, **smaller)
+    rehearse(one)
+    stepper, before = Stepper(one), {}
+    for step in range(4):
+        before = state(stepper)
+        terms = stepper.step(images(step))
+        assert all(math.isfinite(value) for value in terms.values())
+        assert moved(before, state(stepper)) == ({"generator"} if step < 2 else {"generator", "discriminators"})
+    more = {"generator/style", "generator/color"} if name == "animegan2" else set()
+    assert terms.keys() == {"discriminator/gan", "generator/gan", "generator/content"} | more
+
+
+def test_the_initialization_asks_no_discriminator_and_no_adversarial_term(tiny: dict[str, Any]) -> None:
+    stepper = Stepper(recipe("cartoongan", tiny))
+    calls: list[str] = []
+    for name, module in stepper.translator.named_modules():
+        if name.startswith("discriminators.b.") or name == "losses.gan":
+            module.register_forward_hook(lambda *_, name=name: calls.append(name))
+    for step in range(2):
+        assert stepper.step(images(step)).keys() == {"initialization/content"}
+    assert calls == []
+    assert not any(optimizer.state for phase, optimizer in stepper.optimizers.items() if phase != "initialization")
+    first = stepper.optimizers["initialization"].state
+    steps = [int(moments["step"]) for moments in first.values()]
+    stepper.step(images(2))
+    assert calls
+    assert [int(moments["step"]) for moments in first.values()] == steps  # the first rate and its moments rest
+    assert stepper.optimizers["generator"].state
+
+
+def test_the_content_loss_is_the_same_in_both_phases(tiny: dict[str, Any]) -> None:
+    stepper = Stepper(recipe("cartoongan", tiny))
+    batch = Batch(images())
+    first, second = (stepper.translator.details(batch, phase)["content"] for phase in ("initialization", "generator"))
+    torch.testing.assert_close(first["b"], second["b"])
+
+
+def test_no_initialization_is_an_ordinary_gan(tiny: dict[str, Any]) -> None:
+    terms = Stepper(recipe("cartoongan", tiny, **{"translator.initialization": 0})).step(images())
+    assert terms.keys() == {"discriminator/gan", "generator/gan", "generator/content"}
+
+
+def test_the_discriminator_sees_each_set(tiny: dict[str, Any]) -> None:
+    translator = build(recipe("cartoongan", tiny))
+    given = images()
+    made = translator._enter(Batch(given), "discriminator")
+    seen: list[Tensor] = []
+    translator.discriminators["b"]["edges"].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))  # type: ignore[index, operator]
+    assert made.grey_smooth_logits.keys() == made.smooth_logits.keys() == {"b/edges/patch"}
+    expected = [given["b"], made.fake["b"], grey(given["b"]), grey(given["smooth"]), given["smooth"]]
+    assert len(seen) == 5  # each once: real and fake first, whatever is asked for first
+    assert all(torch.equal(one, other) for one, other in zip(seen, expected, strict=True))
+    assert torch.equal(made.source["b"], given["a"])
+
+
+def test_data_without_smoothed_edges_is_refused(tiny: dict[str, Any]) -> None:
+    with pytest.raises(
+        RecipeError, match="translator 'cartoon' needs the stream 'smooth', and dataset 'portraits' has"
+    ):
+        recipe("cartoongan", tiny, data={"type": "portraits", "size": 32})
+
+
+def test_it_paints_b_alone(tiny: dict[str, Any]) -> None:
+    translator = build(recipe("cartoongan", tiny))
+    assert translator.targets == ("b",)
+    with pytest.raises(I2IError, match="paints domain b alone"):
+        translator.translate(images()["a"], "a")
+    rows = translator.preview({domain: images()[domain] for domain in "ab"})
+    assert {caption: set(row) for caption, row in rows.items()} == {"input": {"a", "b"}, "translation": {"a"}}
+
+
+def everything(run: Any) -> dict[str, Tensor]:
+    found = dict(run.translator.state_dict())
+    for phase, optimizer in run.stepper.optimizers.items():
+        found |= {f"{phase}/{name}": value for name, value in checkpoint.split_optimizer(optimizer)[0].items()}
+    return found
+
+
+def test_a_run_resumed_before_at_and_after_the_switch_is_the_run_that_never_stopped(
+    tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    one = recipe("cartoongan", tiny, **{"train.checkpoint_every": 1, "train.keep_last": 9})
+    whole = train(one, tmp_path / "whole")
+    expected = everything(whole)
+    assert any(name.startswith("initialization/") for name in expected)
+    for stop in (1, 2, 3):
+        saved = checkpoint.find(checkpoint.listed(tmp_path / "whole")[stop])
+        resumed = train(one, tmp_path / f"resumed at {stop}", saved)
+        assert (resumed.start, resumed.step) == (stop, whole.step)
+        got = everything(resumed)
+        assert expected.keys() == got.keys()
+        for name, value in expected.items():
+            assert torch.equal(value, got[name]), (stop, name)
