@@ -12,6 +12,7 @@ from torch._subclasses import fake_tensor  # no public name yet; meta tensors ha
 
 from i2i.errors import I2IError, OptionError
 from i2i.factory import BuildError
+from i2i.functional import shortcuts
 from i2i.randomness import seed_of
 from i2i.recipe.recipe import Recipe
 from i2i.recipe.source import Problem
@@ -70,7 +71,7 @@ def rehearse(recipe: Recipe) -> None:
     """
     problems: dict[str, Problem] = {}
     try:
-        with _without_memory():
+        with _without_memory(), shortcuts.plainly():  # so that shapes in messages are those of the method's text
             translator = _assembled(recipe)
             for step in translator.milestones:
                 translator.at_step_(step)
