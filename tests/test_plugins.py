@@ -178,8 +178,8 @@ def test_a_misspelt_hook_is_said() -> None:
     plugins = Plugins({"stranger": module_of(register_componets=register_componets)})
     assert problem(plugins, "stranger") == (
         "no hook 'register_componets'. Did you mean 'register_components'? Hooks: register_components, "
-        "register_commands, recipe_folders, training_started, step_finished, images_sampled, checkpoint_saved, "
-        "training_finished"
+        "register_commands, recipe_folders, training_started, step_finished, images_sampled, checkpoint_judged, "
+        "checkpoint_saved, training_finished"
     )
 
 
@@ -326,7 +326,7 @@ def test_with_a_wish_for_tracebacks_a_plugins_author_sees_his_own(
 
 def test_every_hook_is_documented() -> None:
     hooks = [value for name, value in vars(hookspecs).items() if hasattr(value, "i2i_spec")]
-    assert len(hooks) == 8
+    assert len(hooks) == 9
     assert all(inspect.getdoc(hook) for hook in hooks)
 
 
