@@ -110,7 +110,10 @@ class Stylization:
         self._finished = start.clone()
         self.optimizer: torch.optim.Optimizer
         if optimizer == "lbfgs":
-            self.optimizer = torch.optim.LBFGS([self._painted], lr or 1.0, max_iter=1, line_search_fn="strong_wolfe")
+            # max_eval also bounds the line search: its default of one evaluation would leave the search stuck for good
+            self.optimizer = torch.optim.LBFGS(
+                [self._painted], lr or 1.0, max_iter=1, max_eval=25, line_search_fn="strong_wolfe"
+            )
         else:
             self.optimizer = torch.optim.Adam([self._painted], lr or 0.05)
 
