@@ -52,7 +52,7 @@ def test_the_mirror_of_a_vgg_has_the_references_layers() -> None:
     assert [i + 1 for i, name in enumerate(layers) if name == "Conv2d"] == [1, 4, 6, 8, 10, 13, 15, 18, 20]
     shapes = [layer.weight.shape[:2] for layer in decoder.layers if isinstance(layer, nn.Conv2d)]
     widths = [512, 256, 256, 256, 256, 128, 128, 64, 64, 3]
-    assert [tuple(shape) for shape in shapes] == [(b, a) for a, b in zip(widths, widths[1:], strict=False)]
+    assert [tuple(shape) for shape in shapes] == [(b, a) for a, b in pairwise(widths)]
     assert layers.count("Upsample") == 3
     assert layers[-1] == "Conv2d"
     assert parameters(decoder) == 3_505_219
