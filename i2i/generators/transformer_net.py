@@ -32,7 +32,7 @@ class TransformerNet(nn.Module):
         init: how the weights start.
 
     Source: Johnson et al., ECCV 2016, arXiv:1603.08155, supplement; pytorch/examples, `TransformerNet` (`in` with
-    affine = true, linear); Dumoulin et al., ICLR 2017, arXiv:1610.07629, table 1 (`cin`, sigmoid).
+    affine = true, linear); Dumoulin et al., ICLR 2017, arXiv:1610.07629, appendix (`cin`, sigmoid).
     """
 
     multiple: ClassVar[int] = MULTIPLE

@@ -22,7 +22,7 @@ class ConditionalInstanceNorm(Conditioned):
         styles: rows of the tables gamma (from 1) and beta (from 0), [styles, C].
         eps: inside the root.
 
-    Source: Dumoulin et al., ICLR 2017, arXiv:1610.07629, equation 5; blends: section 3.3.
+    Source: Dumoulin et al., ICLR 2017, arXiv:1610.07629, equation 5.
     """
 
     def __init__(self, num_features: int, styles: Positive = 10, eps: float = 1e-5) -> None:

@@ -2,8 +2,8 @@
 
     python -m pytest -m slow tests/slow/test_style_training.py -s
 
-One thread; each test prints its figures after every 200 steps. Two sides: `style` and `colour` say how near the style is,
-`edges` how much of the content is left. Copying the content has 1, the colour's own distance, and 1.
+One thread; each test prints its figures after every 200 steps. Two sides: `style` and `colour` say how near the style
+is, `edges` how much of the content is left. Copying the content has 1, the colour's own distance, and 1.
 """
 
 from __future__ import annotations
