@@ -42,6 +42,7 @@ from i2i.kinds import (
 if TYPE_CHECKING:
     from i2i.inference import Loaded, load
     from i2i.recipe.recipe import Recipe
+    from i2i.stylization import stylize
     from i2i.training.stepper import Stepper
     from i2i.training.trainer import train
     from i2i.translators.outputs import Batch, GANOutputs, Outputs, per_phase
@@ -60,6 +61,7 @@ _LAZY = {
     "Translator": "i2i.translators.translator",
     "load": "i2i.inference",
     "per_phase": "i2i.translators.outputs",
+    "stylize": "i2i.stylization",
     "train": "i2i.training.trainer",
 }
 
@@ -104,6 +106,7 @@ __all__ = [
     "hookimpl",
     "load",
     "per_phase",
+    "stylize",
     "train",
 ]
 

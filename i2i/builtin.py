@@ -19,6 +19,7 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
         "ln": "i2i.norms.layer:LayerNorm",
         "gn": "i2i.norms.group:GroupNorm",
         "iln": "i2i.norms.mixed:InstanceLayerNorm",
+        "cin": "i2i.norms.conditional:ConditionalInstanceNorm",
     },
     kinds.ADAPTIVE_NORM: {
         "adain": "i2i.norms.instance:AdaptiveInstanceNorm",
@@ -41,6 +42,7 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
         "resnet_adalin": "i2i.generators.resnet_adalin:ResnetAdaLIN",
         "stylegan2_resnet": "i2i.generators.stylegan2_resnet:StyleGAN2Resnet",
         "unet": "i2i.generators.unet:Unet",
+        "transformer_net": "i2i.generators.transformer_net:TransformerNet",
     },
     kinds.DISCRIMINATOR: {
         "multiscale": "i2i.discriminators.multiscale:Multiscale",
@@ -51,6 +53,7 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
     },
     kinds.DECODER: {
         "adalin_decoder": "i2i.generators.adalin_decoder:AdaLINDecoder",
+        "mirror_decoder": "i2i.generators.mirror_decoder:MirrorDecoder",
     },
     kinds.FEATURE_EXTRACTOR: {
         "timm": "i2i.features.timm_features:TimmFeatures",
@@ -68,6 +71,10 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
         "cam": "i2i.losses.cam:CAMLoss",
         "patch_nce": "i2i.losses.patch_nce:PatchNCE",
         "kl": "i2i.losses.kl:KL",
+        "perceptual": "i2i.losses.perceptual:Perceptual",
+        "gram": "i2i.losses.perceptual:Gram",
+        "mean_std": "i2i.losses.perceptual:MeanStd",
+        "tv": "i2i.losses.perceptual:TotalVariation",
     },
     kinds.TRANSLATOR: {
         "cyclic": "i2i.translators.cyclic:Cyclic",
@@ -76,6 +83,8 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
         "style": "i2i.translators.style:Style",
         "reused_encoder": "i2i.translators.reused_encoder:ReusedEncoder",
         "paired": "i2i.translators.paired:Paired",
+        "adain_style": "i2i.translators.adain_style:AdaINStyle",
+        "fast_style": "i2i.translators.fast_style:FastStyle",
     },
     kinds.OPTIMIZER: {
         "adam": "torch.optim:Adam",
@@ -89,6 +98,7 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
         "epoch_decay": "i2i.training.schedules:EpochDecay",
         "cosine": "i2i.training.schedules:Cosine",
         "step_decay": "i2i.training.schedules:StepDecay",
+        "inverse": "i2i.training.schedules:Inverse",
         "epoch_linear": "i2i.training.epochs:EpochLinear",
         "epoch_step": "i2i.training.epochs:EpochStep",
         "epoch_cosine": "i2i.training.epochs:EpochCosine",
@@ -100,6 +110,8 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
         "shapes": "i2i.data.shapes:Shapes",
         "portrait_pairs": "i2i.data.portraits:PortraitPairs",
         "paired": "i2i.data.paired:Paired",
+        "styles": "i2i.data.styles:Styles",
+        "textures": "i2i.data.textures:Textures",
     },
     kinds.METRIC: {
         "l1": "i2i.evaluation.pairwise:L1Distance",
@@ -136,11 +148,19 @@ def recipe_folders() -> Path:
 @hookimpl
 def register_commands(cli: click.Group) -> None:
     """The commands of `i2i`."""
-    from i2i.cli import components, importing, recipes, train, translate  # commands are needed on the command line only
+    from i2i.cli import (
+        components,
+        importing,
+        recipes,
+        stylize,
+        train,
+        translate,
+    )  # commands are needed on the command line only
 
     for command in (
         train.train,
         translate.translate,
+        stylize.stylize,
         recipes.check,
         recipes.recipes,
         recipes.schema,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, overload
 
@@ -16,6 +17,7 @@ from i2i.data.images import read_image, to_image, to_tensor
 from i2i.data.modes import to_rgb, upright
 from i2i.data.transforms import Resample, eval_transform, resize_short_side
 from i2i.errors import CheckpointError, I2IError
+from i2i.layers.extractors import extractors
 from i2i.recipe.recipe import Recipe
 from i2i.training import checkpoint
 from i2i.translators.assembly import build
@@ -32,10 +34,14 @@ class Loaded:
         recipe: what it was trained with.
         translator: with its weights, in evaluation mode, on its device.
         step: steps that it was trained for.
+        feature_extractors: frozen networks that it translates with, by submodule, as training noted them.
     """
 
-    def __init__(self, recipe: Recipe, translator: Translator, step: int) -> None:
+    def __init__(
+        self, recipe: Recipe, translator: Translator, step: int, feature_extractors: Mapping[str, str] | None = None
+    ) -> None:
         self.recipe, self.translator, self.step = recipe, translator, step
+        self.feature_extractors = {**extractors(translator), **(feature_extractors or {})}
 
     @overload
     def translate(self, image: Tensor, to: str = "b", *, size: Size = None, **condition: Any) -> Tensor: ...
@@ -106,7 +112,11 @@ class Loaded:
             self.translator.to(own)  # float32 weights come back from float64 as they were
 
     def _placed(self, value: Any, weight: Tensor) -> Any:
-        """One condition, pictures as [1, 3, H, W]; text that names no file stays as it is."""
+        """One condition, pictures as [1, 3, H, W], also those of a blend; text that names no file stays as it is."""
+        if isinstance(value, Mapping):
+            return [(self._placed(key, weight), share) for key, share in value.items()]
+        if isinstance(value, list | tuple) and all(isinstance(item, tuple) and len(item) == 2 for item in value):
+            return [(self._placed(key, weight), share) for key, share in value]
         if isinstance(value, Path) or (isinstance(value, str) and Path(value).is_file()):
             value = read_image(Path(value))
         elif isinstance(value, np.ndarray):
@@ -164,7 +174,10 @@ def load(path: str | Path, device: str | torch.device | None = None, averaged: b
     dtype = next(value.dtype for value in weights.values() if value.is_floating_point())
     translator.to(device or default_device(), dtype).eval().requires_grad_(False)
     translator.at_step_(max(saved.step - 1, 0))  # the step that made these weights
-    return Loaded(recipe, translator, saved.step)
+    noted = saved.state.get("feature_extractors", {})
+    return Loaded(
+        recipe, translator, saved.step, {name: noted[name] for name in extractors(translator) if name in noted}
+    )
 
 
 def _from_array(array: NDArray[Any]) -> Image.Image:

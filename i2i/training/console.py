@@ -42,6 +42,8 @@ class Console:
         where = f"{accelerator.device}" + (f" × {accelerator.num_processes}" if accelerator.num_processes > 1 else "")
         doing = f"resumes at step {run.step} of {run.steps}" if run.start else f"trains {run.steps} steps"
         say(f"{run.recipe.name} {doing} on {where}, {run.recipe.train.precision}; run folder: {run.folder}")
+        for source in dict.fromkeys(run.feature_extractors.values()):
+            say(f"feature extractor: {source}")
         self.last, self.last_step = time.perf_counter(), run.step
         if TERMINAL.is_terminal:
             self.progress = Progress(

@@ -29,7 +29,10 @@ class JSONLines:
         if not run.is_main:
             return
         self._open(run, run.start)
-        event, more = ("resumed", {"changes": run.changes}) if run.start else ("started", {})
+        event = "resumed" if run.start else "started"
+        more: dict[str, Any] = {"changes": run.changes} if run.start else {}
+        if run.feature_extractors:
+            more["feature_extractors"] = run.feature_extractors
         self._write(event=event, step=run.step, recipe=run.recipe.name, **more)
 
     @hookimpl

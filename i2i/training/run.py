@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from i2i.errors import CheckpointError
+from i2i.layers.extractors import extractors
 from i2i.recipe.recipe import Recipe
 from i2i.training import checkpoint
 from i2i.training.best import Best
@@ -82,6 +83,11 @@ class Run:
         return self.stepper.translator
 
     @property
+    def feature_extractors(self) -> dict[str, str]:
+        """Frozen networks that the method and its losses look through, by submodule."""
+        return extractors(self.translator)
+
+    @property
     def is_main(self) -> bool:
         """Whether this process writes and prints."""
         return bool(self.stepper.accelerator.is_main_process)
@@ -127,6 +133,7 @@ class Run:
             "scaler": accelerator.scaler.state_dict() if accelerator.scaler else None,
             "samples": self.samples,
             "rollbacks": self.rollbacks,
+            "feature_extractors": self.feature_extractors,
             **self._surroundings(),
             **({"best": self.best.state()} if self.best else {}),
         }

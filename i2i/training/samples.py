@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 
 import torch
@@ -10,7 +9,9 @@ from einops import rearrange
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from i2i.data.writing import write_image
 from i2i.hookspecs import hookimpl
+from i2i.layers.extractors import told
 from i2i.training.run import Run
 
 GAP = 4
@@ -21,12 +22,8 @@ class Samples:
 
     @hookimpl
     def images_sampled(self, run: Run, images: Mapping[str, Tensor]) -> None:
-        folder = run.folder / "samples"
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"step-{run.step:07d}.png"
-        beside = folder / f".{path.name}.part"
-        grid(images).save(beside, "PNG")
-        os.replace(beside, path)
+        target = run.folder / "samples" / f"step-{run.step:07d}.png"
+        write_image(grid(images), target, told(run.feature_extractors))
 
 
 def grid(images: Mapping[str, Tensor]) -> Image.Image:

@@ -105,3 +105,20 @@ class StepDecay:
     def __call__(self, step: int) -> float:
         """Factor at a step, counted from 0."""
         return float(self.gamma ** ((step + 1) // self.every))
+
+
+class Inverse:
+    """Falls as 1 / (1 + decay * step).
+
+    Args:
+        decay: how fast; at step 1 / decay the rate has halved.
+
+    Source: AdaIN style transfer (arXiv:1703.06868), whose code has 5e-5.
+    """
+
+    def __init__(self, decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 5e-5) -> None:
+        self.decay = decay
+
+    def __call__(self, step: int) -> float:
+        """Factor at a step, counted from 0."""
+        return 1 / (1 + self.decay * step)

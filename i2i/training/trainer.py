@@ -58,6 +58,7 @@ def train(
         accelerator = make_accelerator(recipe.train.precision)
         with memory_told(0):
             run = Run(folder, recipe, Stepper(recipe, accelerator), recipe.data(seed=recipe.train.seed))
+        run.translator.check_data(run.dataset)
         if run.best is not None:
             run.best.check(run.dataset)
         with claimed(folder, resume is not None, run.is_main):

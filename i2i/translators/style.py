@@ -13,6 +13,7 @@ from i2i.contracts import Discriminator, Generator, Translation
 from i2i.errors import I2IError
 from i2i.factory import Factory
 from i2i.randomness import seed_of
+from i2i.translators.blending import Blend, either
 from i2i.translators.cyclic import other
 from i2i.translators.outputs import GANOutputs, Outputs, per_phase
 from i2i.translators.two_domains import TwoDomains, check_discriminators, check_generator
@@ -128,15 +129,24 @@ class Style(TwoDomains):
         image: Tensor = self._generator(domain).decode(content, style)
         return image
 
-    def translate(self, image: Tensor, to: str, style: Tensor | str | int = "random", seed: int = 0) -> Translation:
+    def translate(
+        self,
+        image: Tensor,
+        to: str,
+        style: Tensor | str | int = "random",
+        seed: int = 0,
+        blend: Blend | None = None,
+    ) -> Translation:
         """Translates images [B, 3, H, W] in [-1, 1] to a domain, all of them in the same style.
 
         Args:
             style: a picture [1, 3, H, W] (or one for each image) of the domain, whose style is taken; style codes [S],
                [1, S] or [B, S]; `n`, the n-th random style, counted from 1; or "random", the first one.
             seed: which random styles there are.
+            blend: several styles with weights, instead of `style`; their codes are mixed.
         """
-        code = self._code(style, to, seed, image)
+        codes = [share * self._code(one, to, seed, image) for one, share in either(style, "random", blend)]
+        code = codes[0] if len(codes) == 1 else torch.stack([one.expand(len(image), -1) for one in codes]).sum(0)
         return Translation(self.paint(self.content_of(image, other(to)), code.expand(len(image), -1), to))
 
     def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:

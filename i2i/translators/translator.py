@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from i2i.errors import OptionError, TrainingError
 from i2i.recipe.wiring import Call
 from i2i.signature import named
 from i2i.translators import outputs
+from i2i.translators.blending import random_or_picture
 from i2i.translators.outputs import Batch
 
 
@@ -92,6 +93,15 @@ class Translator(nn.Module):
         """What `translate` can be told beside the image and the domain."""
         return [name for name in named(cls.translate) if name not in named(Translator.translate)]
 
+    def answers(self, style: str) -> dict[str, Any]:
+        """Values of the condition `style` that a written one asks for, by the mark that each output's name gets."""
+        return random_or_picture(style)
+
+    @property
+    def guided(self) -> bool:
+        """Whether `translate` must be told more than the domain, such as a style."""
+        return False
+
     def gaussian(self, name: str, shape: Sequence[int], seed: int) -> Tensor:
         """Numbers from N(0, 1), drawn on the CPU, where every device gets the same.
 
@@ -165,6 +175,9 @@ class Translator(nn.Module):
     def blank(self, stream: str, size: int) -> Tensor:
         """One sample of a stream for the rehearsal, whose shape alone counts."""
         return torch.empty(1, 3, size, size)
+
+    def check_data(self, dataset: object) -> None:
+        """Refuses data whose properties do not fit, such as another number of styles; called before training."""
 
     def local_state(self) -> dict[str, Tensor]:
         """What belongs to this process alone and must survive a resume, such as image pools."""

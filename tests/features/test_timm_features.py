@@ -112,3 +112,22 @@ def test_a_module_that_is_not_owned_moves_but_is_neither_trained_nor_saved() -> 
     assert owner.features.module.weight.dtype == torch.float64
     assert not owner.features.module.training
     assert owner.features(torch.ones(1, 2, dtype=torch.float64)).shape == (1, 2)
+
+
+def test_taps_before_an_activation_are_not_changed_by_it() -> None:
+    """A ResNet's and a VGG's activations work in place, so an earlier tap would be what the activation made of it."""
+    before, after, _ = TimmFeatures(("bn1", "act1", "maxpool"), "resnet10t", "untrained")(torch.rand(1, 3, 32, 32))
+    assert before.min() < 0
+    assert torch.equal(before.relu(), after)
+
+
+def test_average_pooling_in_place_of_max_pooling() -> None:
+    features = TimmFeatures(("act1", "maxpool"), "resnet10t", "untrained", "average")
+    before, after = features(torch.rand(1, 3, 32, 32))
+    torch.testing.assert_close(after[:, :, 1:, 1:], torch.nn.functional.avg_pool2d(before, 3, 2, 1)[:, :, 1:, 1:])
+    assert features.source == "resnet10t, untrained, average pooling"
+    with pytest.raises(OptionError) as caught:
+        TimmFeatures(TAPS, weights="untrained", pooling="average")
+    assert str(caught.value) == (
+        "pooling: tf_efficientnet_lite0 has no max pooling that 'average' could stand for; leave pooling away"
+    )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from i2i.training.schedules import Constant, Cosine, EpochDecay, LinearDecay
+from i2i.training.schedules import Constant, Cosine, EpochDecay, Inverse, LinearDecay
 
 
 def test_linear_decay_is_the_official_one(golden: Path) -> None:
@@ -48,3 +48,10 @@ def test_epoch_decay_steps_at_the_end_of_each_epoch(constant: int, falling: int)
     expected = [1 - max(0, number - constant) / (falling + 1) for number in numbers]
     assert [schedule(step) for step in range(epochs * per_epoch)] == pytest.approx(expected)
     assert schedule(epochs * per_epoch - 1) == pytest.approx(1 / (falling + 1))
+
+
+def test_inverse_halves_after_as_many_steps_as_one_over_its_decay() -> None:
+    schedule = Inverse(5e-5)
+    assert schedule(0) == 1
+    assert schedule(20_000) == pytest.approx(0.5)
+    assert schedule(160_000) == pytest.approx(1 / 9)

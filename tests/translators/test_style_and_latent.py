@@ -166,7 +166,7 @@ def test_generators_that_do_not_fit_are_refused(translator: str, generator: str,
 
 def test_styles(munit: Loaded) -> None:
     batch = images()["a"]
-    assert munit.translator.conditions() == ["style", "seed"]
+    assert munit.translator.conditions() == ["style", "seed", "blend"]
     default = munit.translate(batch, "b")
     assert torch.equal(default, munit.translate(batch, "b", style="random"))
     assert torch.equal(default, munit.translate(batch, "b", style=1, seed=0))
@@ -195,6 +195,22 @@ def test_the_style_of_a_picture(munit: Loaded, tmp_path: Path) -> None:
     assert torch.equal(from_picture, munit.translate(batch, "b", style=tmp_path / "reference.png"))
     assert torch.equal(from_picture, munit.translate(batch, "b", style=str(tmp_path / "reference.png")))
     assert (from_picture - expected).abs().max() < 0.05  # 8 bits a colour
+
+
+def test_several_styles_are_mixed_in_their_codes(munit: Loaded) -> None:
+    batch, reference = images()["a"], images(1, seed=3)["b"]
+    one, two = torch.randn(2, 1, 8, generator=torch.Generator().manual_seed(0))
+    mixed = munit.translate(batch, "b", blend=[(one, 3), (two, 1)])
+    torch.testing.assert_close(mixed, munit.translate(batch, "b", style=0.75 * one + 0.25 * two))
+    assert torch.equal(munit.translate(batch, "b", blend={2: 1.0}), munit.translate(batch, "b", style=2))
+    with torch.no_grad():
+        code: Tensor = munit.translator.style_of(reference, "b")  # type: ignore[operator]
+    with_picture = munit.translate(batch, "b", blend=[(reference, 1), (one, 1)])
+    torch.testing.assert_close(with_picture, munit.translate(batch, "b", style=(code + one) / 2))
+    with pytest.raises(I2IError, match="style and blend cannot be given together"):
+        munit.translate(batch, "b", style=2, blend={1: 1.0})
+    with pytest.raises(I2IError, match="a number from 1 on or 'random', got 'pink'"):
+        munit.translate(batch, "b", blend={"pink": 1.0})
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,85 @@
+"""What a translator may be told beside the image and the domain, as it is written on the command line."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from i2i.spelling import did_you_mean
+
+if TYPE_CHECKING:
+    from i2i.translators.translator import Translator
+
+BLEND = "STYLE=WEIGHT,STYLE=WEIGHT"
+
+
+def conditions_of(
+    translator: Translator, style: str | None, seed: int | None, blend: str | None, more: tuple[str, ...]
+) -> dict[str, dict[str, Any]]:
+    """What the translator is told for each output, by the mark that the output's name gets.
+
+    Args:
+        style: `--style`, which the translator itself reads.
+        blend: `--blend`.
+        more: `--with`, `NAME=VALUE` each.
+    """
+    common = _named(translator, more)
+    common |= {} if seed is None else {"seed": seed}
+    common |= {} if blend is None else {"blend": parts_of(blend)}
+    if style is None:
+        return {"": common}
+    return {mark: {**common, "style": value} for mark, value in translator.answers(style).items()}
+
+
+def parts_of(blend: str) -> dict[Any, float]:
+    """`0=0.7,3=0.3`: weights by style, which is a number or a picture."""
+    found: dict[Any, float] = {}
+    for part in blend.split(","):
+        name, _, weight = part.rpartition("=")
+        try:
+            value = float(weight)
+        except ValueError:
+            value = float("nan")
+        if not name or not value >= 0:
+            message = f"expected {BLEND} with weights >= 0, such as 0=0.7,3=0.3 or one.png=1,two.png=1, got {blend!r}"
+            raise click.BadParameter(message, param_hint="--blend")
+        key = int(name) if name.isdecimal() else Path(name) if Path(name).is_file() else name
+        if key in found:
+            raise click.BadParameter(f"{name} stands in it twice", param_hint="--blend")
+        found[key] = value
+    return found
+
+
+def _named(translator: Translator, more: tuple[str, ...]) -> dict[str, Any]:
+    from i2i.recipe.values import MismatchError, fit
+    from i2i.signature import options
+
+    known = options(type(translator).translate)
+    names = translator.conditions()
+    found = {}
+    for text in more:
+        name, equals, written = text.partition("=")
+        name = name.strip().replace("-", "_")
+        if not equals or name not in names:
+            near = did_you_mean(name, names) if equals else ""
+            takes = f"conditions of this translator: {', '.join(names)}" if names else "this translator has none"
+            raise click.BadParameter(f"expected NAME=VALUE, got {text!r}.{near} {takes}", param_hint="--with")
+        if Path(written).is_file():
+            found[name] = Path(written)
+            continue
+        try:
+            found[name] = fit(_value(written), known[name].annotation)
+        except MismatchError as error:
+            raise click.BadParameter(f"{name}: {error}", param_hint="--with") from error
+    return found
+
+
+def _value(written: str) -> Any:
+    """As TOML, or as bare text."""
+    try:
+        return tomllib.loads(f"value = {written}")["value"]
+    except tomllib.TOMLDecodeError:
+        return written

@@ -1,0 +1,62 @@
+"""A folder of contents and a folder of numbered style pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from i2i.data.styles import Styles
+from i2i.errors import DataError
+
+COLOURS = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Path:
+    for domain, count in (("a", 4), ("b", 3)):
+        (tmp_path / domain).mkdir()
+        for index in range(count):
+            Image.new("RGB", (40, 24), COLOURS[index % 3]).save(tmp_path / domain / f"{index}.png")
+    return tmp_path
+
+
+def test_each_sample_says_which_style_it_shows(folders: Path) -> None:
+    data = Styles(folders / "a", folders / "b", size=16, style_size=24)
+    assert (data.styles, len(data)) == (3, 4)
+    seen = [data[number] for number in range(9)]
+    for sample in seen:
+        style, picture = sample["style"], sample["b"]
+        assert isinstance(style, torch.Tensor)
+        assert isinstance(picture, torch.Tensor)
+        assert picture.shape == (3, 24, 24)
+        assert int(picture.mean((1, 2)).argmax()) == int(style)
+        assert sample["a"].shape == (3, 16, 16)  # type: ignore[attr-defined]
+        assert sample["skipped"] == []
+    numbers = [int(sample["style"]) for sample in seen]  # type: ignore[call-overload]
+    assert all(sorted(numbers[start : start + 3]) == [0, 1, 2] for start in (0, 3, 6))
+
+
+def test_previews_have_one_size(folders: Path) -> None:
+    rows = Styles(folders / "a", folders / "b", size=16, style_size=24).preview(4)
+    assert rows["a"].shape == (4, 3, 16, 16)
+    assert rows["b"].shape == (3, 3, 16, 16)
+
+
+def test_one_picture_is_one_style(folders: Path) -> None:
+    data = Styles(folders / "a", folders / "b" / "1.png", size=16)
+    assert data.styles == 1
+    assert [int(data[number]["style"]) for number in range(3)] == [0, 0, 0]  # type: ignore[call-overload]
+
+
+def test_what_is_missing_or_damaged_is_said(folders: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        Styles(folders / "a")
+    assert str(caught.value) == (
+        "expected contents and styles: give data.a, a folder, and data.b, a folder or one picture"
+    )
+    (folders / "b" / "1.png").write_bytes(b"no picture at all")
+    with pytest.raises(DataError, match=r"cannot read .*1\.png: its bytes are of no known picture format"):
+        Styles(folders / "a", folders / "b", size=16)
