@@ -46,7 +46,7 @@ class GaussianAttributeEncoder(nn.Module):
         channels: after the first convolution; the three blocks have two, three and four times as many.
         attribute_channels: A, numbers in an attribute.
 
-    Source: Lee et al., DRIT, ECCV 2018, arXiv:1808.00948, appendix, for translation by concatenation.
+    Source: Lee et al., DRIT, ECCV 2018, arXiv:1808.00948; layers as in the reference for concat = 1.
     """
 
     def __init__(self, channels: int, attribute_channels: int, activation: i2i.Factory[i2i.Activation]) -> None:
@@ -71,7 +71,7 @@ class PlainAttributeEncoder(nn.Module):
 
     Layer for layer MUNIT's style encoder: 7x7, four of 4x4 and stride 2, global average, 1x1.
 
-    Source: Lee et al., DRIT, ECCV 2018, arXiv:1808.00948, appendix, for translation by feature-wise transformation.
+    Source: Lee et al., DRIT, ECCV 2018, arXiv:1808.00948; layers as in the reference for concat = 0.
     """
 
     def __init__(self, channels: int, attribute_channels: int, activation: i2i.Factory[i2i.Activation]) -> None:

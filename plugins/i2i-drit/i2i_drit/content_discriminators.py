@@ -30,7 +30,7 @@ class ContentDiscriminator(nn.Module):
         channels: of all its layers.
         num_features: channels C of the contents [B, C, h, w]; the encoder says it.
 
-    Source: Lee et al., DRIT, ECCV 2018, arXiv:1808.00948, section 3.1, appendix.
+    Source: Lee et al., DRIT, ECCV 2018, arXiv:1808.00948; layers as in the reference, HsinYingLee/DRIT.
     """
 
     def __init__(

@@ -51,7 +51,7 @@ class ContentEncoder(nn.Module):
         blocks: residual blocks of each domain.
         shared_blocks: residual blocks that both domains share.
 
-    Source: Lee et al., DRIT, ECCV 2018, arXiv:1808.00948, section 3.1.
+    Source: Lee et al., DRIT, ECCV 2018, arXiv:1808.00948; layers as in the reference, HsinYingLee/DRIT.
     """
 
     def __init__(

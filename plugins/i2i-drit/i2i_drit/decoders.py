@@ -25,7 +25,7 @@ class ConcatDecoder(nn.Module):
         attribute_channels: A, numbers in an attribute.
         blocks: residual blocks, of C + A channels.
 
-    Source: Lee et al., DRIT, ECCV 2018, arXiv:1808.00948, appendix.
+    Source: Lee et al., DRIT, ECCV 2018, arXiv:1808.00948; layers as in the reference, HsinYingLee/DRIT.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class ConcatDecoder(nn.Module):
             before = width + attribute_channels
             width = before // 2
             self.up.append(UpBlock(before, width, "transposed", True, upsample_norm, activation))
-        self.head = nn.ConvTranspose2d(width + attribute_channels, 3, 1)
+        self.head = nn.Conv2d(width + attribute_channels, 3, 1)  # of one pixel, so transposed or not is the same
 
     def forward(self, content: Tensor, attribute: Tensor) -> Tensor:
         x = beside(content, attribute)
@@ -117,7 +117,7 @@ class ShapeDecoder(nn.Module):
         blocks: residual blocks that are transformed, each by a vector of its own.
         mlp_channels: width of the two hidden layers between the attribute and those vectors.
 
-    Source: Lee et al., DRIT, ECCV 2018, arXiv:1808.00948, appendix.
+    Source: Lee et al., DRIT, ECCV 2018, arXiv:1808.00948; layers as in the reference, HsinYingLee/DRIT.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class ShapeDecoder(nn.Module):
         self.up = nn.ModuleList(
             UpBlock(before, after, "transposed", True, upsample_norm, activation) for before, after in pairwise(widths)
         )
-        self.head = nn.ConvTranspose2d(widths[-1], 3, 1)
+        self.head = nn.Conv2d(widths[-1], 3, 1)
 
     def forward(self, content: Tensor, attribute: Tensor) -> Tensor:
         x = content

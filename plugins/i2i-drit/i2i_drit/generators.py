@@ -40,15 +40,18 @@ class DisentanglingGenerator(nn.Module):
         shared: list[nn.Module],
         attribute_channels: int,
         init: Initialization,
+        attribute_init: Initialization | None,
     ) -> None:
         super().__init__()
         self.attribute_channels, self.num_features = attribute_channels, content_encoder.num_features
         self.content_encoder = content_encoder
         self.attribute_encoders = nn.ModuleDict(attribute_encoders)
         self.decoders = nn.ModuleDict({"shared": nn.Sequential(*shared), **decoders})
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-                initialize(module, init)  # linear layers keep their own start
+        starts = {self.attribute_encoders: attribute_init or init, self.content_encoder: init, self.decoders: init}
+        for part, how in starts.items():
+            for module in part.modules():
+                if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                    initialize(module, how)  # linear layers keep their own start
 
     @classmethod
     def check(cls, image_size: int) -> None:
@@ -91,8 +94,10 @@ class ConcatGenerator(DisentanglingGenerator):
         upsample_norm: of the doublings.
         attribute_activation: of the attribute encoder.
         init: how the convolutions' weights start.
+        attribute_init: how those of the attribute encoders do, which have no norms to set their scale; as the others
+            where none is said.
 
-    Source: Lee et al., DRIT, ECCV 2018, arXiv:1808.00948, section 3 and appendix.
+    Source: Lee et al., DRIT, ECCV 2018, arXiv:1808.00948; layers as in the reference, HsinYingLee/DRIT.
     """
 
     def __init__(
@@ -107,6 +112,7 @@ class ConcatGenerator(DisentanglingGenerator):
         activation: i2i.Factory[i2i.Activation] = ACTIVATION("relu"),
         attribute_activation: i2i.Factory[i2i.Activation] = ACTIVATION("leaky_relu", negative_slope=0.2),
         init: Initialization = "normal",
+        attribute_init: Initialization | None = None,
     ) -> None:
         content = ContentEncoder(DOMAINS, channels, blocks, shared_blocks, norm, activation)
         width = content.num_features
@@ -120,6 +126,7 @@ class ConcatGenerator(DisentanglingGenerator):
             [ResidualBlock(width, norm, activation, bias=True) for _ in range(shared_blocks)],
             attribute_channels,
             init,
+            attribute_init,
         )
 
 
@@ -137,8 +144,10 @@ class ShapeGenerator(DisentanglingGenerator):
         upsample_norm: of the doublings.
         attribute_activation: of the attribute encoder.
         init: how the convolutions' weights start.
+        attribute_init: how those of the attribute encoders do, which have no norms to set their scale; as the others
+            where none is said.
 
-    Source: Lee et al., DRIT, ECCV 2018, arXiv:1808.00948, section 3 and appendix.
+    Source: Lee et al., DRIT, ECCV 2018, arXiv:1808.00948; layers as in the reference, HsinYingLee/DRIT.
     """
 
     def __init__(
@@ -154,6 +163,7 @@ class ShapeGenerator(DisentanglingGenerator):
         activation: i2i.Factory[i2i.Activation] = ACTIVATION("relu"),
         attribute_activation: i2i.Factory[i2i.Activation] = ACTIVATION("relu"),
         init: Initialization = "normal",
+        attribute_init: Initialization | None = None,
     ) -> None:
         content = ContentEncoder(DOMAINS, channels, blocks, shared_blocks, norm, activation)
         width = content.num_features
@@ -169,4 +179,5 @@ class ShapeGenerator(DisentanglingGenerator):
             [],
             attribute_channels,
             init,
+            attribute_init,
         )

@@ -19,7 +19,7 @@ class ContentAdversary(nn.Module):
     :math:`-\sum_{d \in \{a, b\}} \mathbb{E}[\tfrac12 \log s(D(c_d)) + \tfrac12 \log(1 - s(D(c_d)))]`, with the
     sigmoid s: cross entropy with the target 1/2, whose least value is log 2 for each domain.
 
-    Source: Lee et al., DRIT, ECCV 2018, arXiv:1808.00948, equation 1.
+    Source: Lee et al., DRIT, ECCV 2018, arXiv:1808.00948, L_adv of the content.
     """
 
     def content(self, content_logits_a: Tensor, content_logits_b: Tensor) -> Tensor:
@@ -39,7 +39,7 @@ class GaussianKL(nn.Module):
 
     .. math:: \tfrac12 \mathbb{E}_{batch} \textstyle\sum_i (\mu_i^2 + \sigma_i^2 - \log \sigma_i^2 - 1)
 
-    Source: Lee et al., DRIT, ECCV 2018, arXiv:1808.00948, section 3.4, L_KL.
+    Source: Lee et al., DRIT, ECCV 2018, arXiv:1808.00948, L_KL.
 
     Example:
         >>> GaussianKL()(torch.tensor([[1.0, 3.0]]), torch.zeros(1, 2))

@@ -95,7 +95,7 @@ def test_the_attribute_stands_beside_every_stage() -> None:
     decoder = ConcatDecoder(256, 8, 3, i2i.NORM("in"), i2i.NORM("ln"), i2i.ACTIVATION("relu"))
     assert decoder.blocks[0].first.conv.in_channels == 264
     assert [tuple(up.conv.weight.shape) for up in decoder.up] == [(272, 136, 3, 3), (144, 72, 3, 3)]
-    assert decoder.head.weight.shape == (80, 3, 1, 1)
+    assert decoder.head.weight.shape == (3, 80, 1, 1)
     tiled = beside(torch.zeros(2, 1, 2, 3), torch.tensor([[1.0], [2.0]]))
     assert tiled.shape == (2, 2, 2, 3)
     assert tiled[0, 1].eq(1).all()
