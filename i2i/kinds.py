@@ -15,7 +15,7 @@ ATTENTION: Kind[contracts.Attention] = Kind(
 )
 GENERATOR: Kind[contracts.Generator] = Kind("generator", contracts.Generator, offered=("image_size", "first_size"))
 DISCRIMINATOR: Kind[contracts.Discriminator] = Kind(
-    "discriminator", contracts.Discriminator, offered=("image_size", "first_size")
+    "discriminator", contracts.Discriminator, offered=("image_size", "first_size", "num_features")
 )
 DECODER: Kind[contracts.Decoder] = Kind("decoder", contracts.Decoder, passed=("num_features",), offered=("image_size",))
 FEATURE_EXTRACTOR: Kind[contracts.FeatureExtractor] = Kind(

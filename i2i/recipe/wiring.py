@@ -70,7 +70,7 @@ class Wirer:
     """Wires losses to one translator class.
 
     Args:
-        translator: a class with `Outputs`, `phases` and `default_phase`, and perhaps `shares`.
+        translator: a class with `Outputs`, `phases` and `default_phase`, and perhaps `shares` and `plays_as`.
     """
 
     def __init__(self, translator: Any) -> None:
@@ -78,6 +78,7 @@ class Wirer:
         self.default_phase: str = translator.default_phase
         self.stepping = [phase for phase in self.phases if phase not in getattr(translator, "shares", {})]
         """Phases with an optimizer of their own."""
+        self.plays_as: Mapping[str, str] = getattr(translator, "plays_as", {})
         self.outputs_class = translator.Outputs
 
     @cached_property
@@ -88,7 +89,7 @@ class Wirer:
     def wire(self, factory: Factory[Any], wiring: Wiring, report: Report) -> tuple[Call, ...]:
         """The loss's calls; whatever does not fit is reported instead."""
         component = factory.component
-        methods = {phase: phase for phase in self.phases if callable(getattr(component, phase, None))}
+        methods = self._methods(component)
         if methods and wiring.phase is not None:
             own = ", ".join(methods)
             report(("phase",), f"cannot be set here: {factory.name!r} itself says what it does in which phase ({own})")
@@ -108,6 +109,14 @@ class Wirer:
         inputs = {phase: self._inputs(parameters[phase], renamed, factory.name, report) for phase in weights}
         every = wiring.every or 1
         return tuple(Call(phase, methods[phase], weight, inputs[phase], every) for phase, weight in weights.items())
+
+    def _methods(self, component: Any) -> dict[str, str]:
+        """By phase, the component's method for it: of the phase's own name, or of that which it plays as."""
+        names = {phase: (phase, self.plays_as.get(phase, phase)) for phase in self.phases}
+        found = {
+            phase: [one for one in both if callable(getattr(component, one, None))] for phase, both in names.items()
+        }
+        return {phase: methods[0] for phase, methods in found.items() if methods}
 
     def _check_phases(self, phases: Iterable[str], report: Report) -> None:
         for phase in phases:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from i2i.contracts import Discriminator, Generator, Translation
-from i2i.errors import I2IError
+from i2i.contracts import Discriminator, Generator
 from i2i.factory import Factory
-from i2i.randomness import seed_of
-from i2i.translators.blending import Blend, either
 from i2i.translators.cyclic import other
 from i2i.translators.outputs import GANOutputs, Outputs, per_phase
+from i2i.translators.styled import Styled
 from i2i.translators.two_domains import TwoDomains, check_discriminators, check_generator
 
 
@@ -77,7 +74,7 @@ class StyleOutputs(GANOutputs):
         }
 
 
-class Style(TwoDomains):
+class Style(Styled, TwoDomains):
     """An auto-encoder of content and style for each of two domains, trained on unpaired images.
 
     To translate is to decode an image's content with the other domain's generator and one of its styles: a random one,
@@ -91,8 +88,6 @@ class Style(TwoDomains):
     """
 
     Outputs: ClassVar[type[Outputs]] = StyleOutputs
-    previewed: ClassVar[int] = 3
-    """Random styles in a sample grid."""
 
     def __init__(
         self,
@@ -128,62 +123,6 @@ class Style(TwoDomains):
         """A domain's images of contents and style codes."""
         image: Tensor = self._generator(domain).decode(content, style)
         return image
-
-    def translate(
-        self,
-        image: Tensor,
-        to: str,
-        style: Tensor | str | int = "random",
-        seed: int = 0,
-        blend: Blend | None = None,
-    ) -> Translation:
-        """Translates images [B, 3, H, W] in [-1, 1] to a domain, all of them in the same style.
-
-        Args:
-            style: a picture [1, 3, H, W] (or one for each image) of the domain, whose style is taken; style codes [S],
-               [1, S] or [B, S]; `n`, the n-th random style, counted from 1; or "random", the first one.
-            seed: which random styles there are.
-            blend: several styles with weights, instead of `style`; their codes are mixed.
-        """
-        codes = [share * self._code(one, to, seed, image) for one, share in either(style, "random", blend)]
-        code = codes[0] if len(codes) == 1 else torch.stack([one.expand(len(image), -1) for one in codes]).sum(0)
-        return Translation(self.paint(self.content_of(image, other(to)), code.expand(len(image), -1), to))
-
-    def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-        """Input, reconstruction, the same random styles for every input, and the style of the other column's input."""
-        rows: dict[str, dict[str, Tensor]] = {"input": dict(images)}
-        for source, image in images.items():
-            to = other(source)
-            content = self.content_of(image, source)
-            made = {"reconstruction": self.paint(content, self.style_of(image, source), source)}
-            for number in range(1, 1 + self.previewed):
-                code = self._code(number, to, 0, image).expand(len(image), -1)
-                made[f"style {number}"] = self.paint(content, code, to)
-            if to in images:
-                reference = images[to][torch.arange(len(image)) % len(images[to])]
-                made["reference"] = self.paint(content, self.style_of(reference, to), to)
-            for caption, row in made.items():
-                rows.setdefault(caption, {})[source] = row
-        return rows
-
-    def _code(self, style: Tensor | str | int, to: str, seed: int, like: Tensor) -> Tensor:
-        """Style codes [1 or B, S]."""
-        wanted = f"expected a picture, style codes of {self.style_channels} numbers, a number from 1 on or 'random'"
-        if isinstance(style, Tensor):
-            if style.shape[-3:-2] == (3,) and min(style.shape[-2:]) > 1:
-                code = self.style_of(style if style.ndim == 4 else style.unsqueeze(0), to)
-            elif style.numel() % self.style_channels == 0:
-                code = style.reshape(-1, self.style_channels)
-            else:
-                raise I2IError(f"style: {wanted}, got a tensor {list(style.shape)}")
-            if len(code) not in (1, len(like)):
-                raise I2IError(f"style: expected one style, or one for each of {len(like)} images, got {len(code)}")
-            return code
-        number = 1 if style == "random" else style
-        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-            raise I2IError(f"style: {wanted}, got {style!r}")
-        drawn = self.gaussian(f"translate/style/{number}", (1, self.style_channels), seed_of(seed, "style", number))
-        return drawn.to(like.device, like.dtype)
 
     def _generator(self, domain: str) -> Any:
         return self.generators[domain]

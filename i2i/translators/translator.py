@@ -35,6 +35,8 @@ class Translator(nn.Module):
     """Phases that run only in each n-th step."""
     shares: ClassVar[Mapping[str, str]] = {}
     """Phases that step with another phase's optimizer, and with which; that one must train all that they train."""
+    plays_as: ClassVar[Mapping[str, str]] = {}
+    """Phases in which a loss that has no method of that name plays as in another phase, and as in which."""
     domains: ClassVar[tuple[str, ...]] = ("a", "b")
     streams: ClassVar[tuple[str, ...]] = ("a", "b")
     """What a batch must hold: images of the domains, and whatever else the method looks at."""

@@ -193,5 +193,5 @@ def test_data_with_hidden_pairs_does_not_ask_for_a_translation_without_a_style(t
     recipe = tiny(**{"data": {"type": "shapes", "size": 32, "count": 8}, "train.steps": 1})
     run = train(recipe, tmp_path / "run", extras=[HiddenPairs()])
     assert run.figures == {}
-    with pytest.raises(TrainingError, match="train.keep_best: l1 compares translations with the truth, and this"):
+    with pytest.raises(TrainingError, match=r"train\.keep_best: l1 compares translations with the truth, and this"):
         train(tiny(**{"data": {"type": "shapes", "size": 32}, "train.keep_best": "l1"}), tmp_path / "best")

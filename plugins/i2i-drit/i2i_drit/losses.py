@@ -1,0 +1,89 @@
+"""DRIT's own losses: the content's adversary, the attribute's divergence, and mode seeking."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from annotated_types import Gt
+from torch import Tensor, nn
+
+from i2i.functional.adversarial import binary_cross_entropy
+from i2i.functional.precision import widen
+
+
+class ContentAdversary(nn.Module):
+    r"""The content discriminator tells the domains' contents apart; the encoders leave it nothing but to guess.
+
+    Discriminator :math:`-\mathbb{E}[\log(1 - s(D(c_a)))] - \mathbb{E}[\log s(D(c_b))]`, encoders
+    :math:`-\sum_{d \in \{a, b\}} \mathbb{E}[\tfrac12 \log s(D(c_d)) + \tfrac12 \log(1 - s(D(c_d)))]`, with the
+    sigmoid s: cross entropy with the target 1/2, whose least value is log 2 for each domain.
+
+    Source: Lee et al., DRIT, ECCV 2018, arXiv:1808.00948, L_adv of the content.
+    """
+
+    def content(self, content_logits_a: Tensor, content_logits_b: Tensor) -> Tensor:
+        """What the content discriminator minimizes."""
+        of_a = binary_cross_entropy(content_logits_a, target=False)
+        return of_a + binary_cross_entropy(content_logits_b, target=True)
+
+    def generator(self, content_logits_a: Tensor, content_logits_b: Tensor) -> Tensor:
+        """What the content encoder minimizes."""
+        both = (content_logits_a, content_logits_b)
+        terms = [binary_cross_entropy(logits, target) / 2 for logits in both for target in (True, False)]
+        return torch.stack(terms).sum()
+
+
+class GaussianKL(nn.Module):
+    r"""Divergence of :math:`N(\mu, \sigma^2)` from the prior :math:`N(0, I)`, summed over the numbers of an attribute.
+
+    .. math:: \tfrac12 \mathbb{E}_{batch} \textstyle\sum_i (\mu_i^2 + \sigma_i^2 - \log \sigma_i^2 - 1)
+
+    Source: Lee et al., DRIT, ECCV 2018, arXiv:1808.00948, L_KL.
+
+    Example:
+        >>> GaussianKL()(torch.tensor([[1.0, 3.0]]), torch.zeros(1, 2))
+        tensor(5.)
+    """
+
+    def forward(self, attribute_mean: Tensor, attribute_log_variance: Tensor) -> Tensor:
+        """The mean over the batch.
+
+        Args:
+            attribute_mean, attribute_log_variance: [B, A].
+        """
+        mean, log_variance = widen(attribute_mean), widen(attribute_log_variance)
+        return (mean.square() + log_variance.exp() - log_variance - 1).sum(1).mean() / 2
+
+
+class ModeSeeking(nn.Module):
+    r"""Two attributes should give two images: the inverse of how far apart the images are for their attributes.
+
+    .. math:: 1 / \left(\frac{\mathbb{E}|I_1 - I_2|}{\mathbb{E}|z_1 - z_2|} + \epsilon\right)
+
+    Args:
+        eps: keeps the loss finite where the two images are one.
+
+    Source: Lee et al., DRIT++, IJCV 2020, arXiv:1905.01270, after Mao et al., CVPR 2019, arXiv:1903.05628.
+
+    Example:
+        >>> ModeSeeking(eps=0.5)(torch.zeros(2), torch.ones(2), torch.zeros(3), torch.full((3,), 2.0))
+        tensor(1.)
+    """
+
+    def __init__(self, eps: Annotated[float, Gt(0)] = 1e-5) -> None:
+        super().__init__()
+        self.eps = eps
+
+    def forward(
+        self, random_fake: Tensor, second_fake: Tensor, random_attribute: Tensor, second_attribute: Tensor
+    ) -> Tensor:
+        """One number for a batch: the means are taken over all of it.
+
+        Args:
+            random_fake, second_fake: [B, 3, H, W], one content in two attributes.
+            random_attribute, second_attribute: [B, A].
+        """
+        images = (widen(random_fake) - second_fake).abs().mean()
+        attributes = (widen(random_attribute) - second_attribute).abs().mean()
+        return 1 / (images / attributes + self.eps)

@@ -1,0 +1,255 @@
+"""The training of a step: phases, what each moves, what is drawn, and that a run resumes to the bit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from i2i.recipe.recipe import Recipe
+from i2i.training import checkpoint
+from i2i.training.run import Run
+from i2i.training.stepper import Stepper
+from i2i.training.trainer import train
+from i2i.translators.assembly import build, rehearse
+from i2i.translators.outputs import Batch
+
+Tiny = Callable[..., Recipe]
+Images = Callable[..., dict[str, Tensor]]
+RECIPES = ["drit", "drit_shape", "dritpp", "drit_small"]
+
+
+@pytest.mark.parametrize("name", ["dritpp", "drit_shape"])
+def test_full_recipes_hold_their_shape(name: str) -> None:
+    rehearse(Recipe.read(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        *((name, {}) for name in RECIPES),
+        ("drit", {"losses.gan.type": "wgan_gp", "losses.r1.type": "r1", "losses.content.weight.random": 0.5}),
+        ("drit_shape", {"losses.mode_seeking": {"type": "mode_seeking", "phase": "random"}, "train.precision": "bf16"}),
+        ("drit", {"train.batch_size": 1, "translator.generator.shared_blocks": 0, "translator.noise": 0.0}),
+    ],
+)
+def test_a_recipe_and_its_mixes_train_everything(tiny: Tiny, images: Images, name: str, more: dict[str, Any]) -> None:
+    recipe = tiny(name, **{"translator.d_iter": 1, **more})
+    stepper = Stepper(recipe)
+    before = {key: value.clone() for key, value in stepper.translator.named_parameters()}
+    for step in range(2):
+        terms = stepper.step(images(recipe.train.batch_size, seed=step))
+        assert all(torch.isfinite(value) for value in terms.values())
+    unmoved = [key for key, value in stepper.translator.named_parameters() if torch.equal(value, before[key])]
+    assert [key for key in unmoved if not key.endswith("bias")] == []
+    with stepper.painting() as translator, torch.no_grad():
+        rows = translator.preview(images())
+    assert set(rows) == {"input", "reconstruction", "style 1", "style 2", "style 3", "reference"}
+    assert all(row.shape == (2, 3, 32, 32) for column in rows.values() for row in column.values())
+
+
+def test_the_content_discriminator_trains_in_every_step_and_all_else_in_each_third(tiny: Tiny, images: Images) -> None:
+    stepper = Stepper(tiny("drit"))
+    everything = ["content", "discriminator", "generator", "random"]
+    played = []
+    for step in range(6):
+        start = {name: value.clone() for name, value in stepper.translator.named_parameters()}
+        terms = stepper.step(images(seed=step))
+        phases = list(dict.fromkeys(term.split("/")[0] for term in terms))
+        moved = {name for name, value in stepper.translator.named_parameters() if not torch.equal(value, start[name])}
+        if phases == ["content"]:
+            assert {name.split(".")[0] for name in moved} == {"content_discriminator"}
+        played.append(phases)
+    assert played == [["content"], ["content"], everything] * 2
+
+
+def test_terms_of_each_phase(tiny: Tiny, images: Images) -> None:
+    terms = Stepper(tiny("dritpp", **{"translator.d_iter": 1})).step(images())
+    assert list(terms) == [
+        "content/content",
+        "discriminator/gan",
+        *(f"generator/{name}" for name in ("content", "gan", "cycle", "image", "content_kl", "attribute_kl")),
+        *(f"random/{name}" for name in ("gan", "attribute", "mode_seeking")),
+    ]
+
+
+def spied(stepper: Stepper, phase: str) -> list[dict[str, Tensor]]:
+    """Gradients at each step of a phase's optimizer, by parameter."""
+    seen: list[dict[str, Tensor]] = []
+    optimizer = stepper.optimizers[phase]
+    before = optimizer.step
+
+    def step(*args: object, **more: object) -> object:
+        named = stepper.translator.named_parameters()
+        seen.append({name: p.grad.clone() for name, p in named if p.grad is not None})
+        return before(*args, **more)
+
+    optimizer.step = step  # type: ignore[method-assign]
+    return seen
+
+
+def parts(names: Any) -> set[str]:
+    return {".".join(name.split(".")[: 2 if name.startswith("generator") else 1]) for name in names}
+
+
+def test_the_generator_steps_twice_with_one_optimizer_the_second_time_without_attribute_encoders(
+    tiny: Tiny, images: Images
+) -> None:
+    stepper = Stepper(tiny("drit", **{"translator.d_iter": 1}))
+    assert set(stepper.optimizers) == {"content", "discriminator", "generator"}
+    seen = {phase: spied(stepper, phase) for phase in stepper.optimizers}
+    stepper.step(images())
+    assert [parts(gradients) for gradients in seen["content"]] == [{"content_discriminator"}]
+    assert [parts(gradients) for gradients in seen["discriminator"]] == [{"discriminators"}]
+    shared = {"generator.content_encoder", "generator.decoders"}
+    assert [parts(gradients) for gradients in seen["generator"]] == [shared | {"generator.attribute_encoders"}, shared]
+    steps = {
+        part: {float(stepper.optimizers["generator"].state[p]["step"]) for p in module.parameters()}
+        for part, module in stepper.translator.generator.named_children()
+    }
+    assert steps == {"content_encoder": {2.0}, "attribute_encoders": {1.0}, "decoders": {2.0}}
+
+
+def test_the_second_pass_sees_what_the_first_has_learnt(tiny: Tiny, images: Images) -> None:
+    """The reference takes the gradient of the old images with the new weights, which torch refuses since 1.5."""
+    translator = build(tiny("drit"))
+    batch = Batch(images(), seed=3)
+    made: Any = translator._enter(batch, "generator")
+    before = made.random_fake
+    translator(batch, "generator")
+    with torch.no_grad():
+        for parameter in translator.get_submodule("generator.decoders").parameters():
+            parameter.mul_(1.5)
+    again: Any = translator._enter(batch, "random")
+    assert again is not made
+    assert torch.equal(again.random_attribute["a_random"], made.random_attribute["a_random"])  # but the same draws
+    assert not torch.equal(again.random_fake["a_random"], before["a_random"])
+
+
+def test_gradients_of_the_content_discriminator_are_clipped(tiny: Tiny, images: Images) -> None:
+    recipe = tiny("drit")
+    assert recipe.train.clip_grad_norm == {"content": 5}
+    stepper = Stepper(tiny("drit", **{"losses.content.weight.content": 1e5}))
+    seen = spied(stepper, "content")
+    stepper.step(images())
+    norm = torch.stack([gradient.norm() for gradient in seen[0].values()]).norm()
+    assert float(norm) == pytest.approx(5, rel=1e-3)
+
+
+def test_a_batch_is_one_pair_encoded_and_one_to_compare_with(tiny: Tiny, images: Images) -> None:
+    translator = build(tiny("drit"))
+    batch = images(5)
+    made: Any = translator._enter(Batch(batch), "discriminator")
+    assert torch.equal(made.real["a"], batch["a"][:2])
+    assert torch.equal(made.real["b_random"], batch["b"][3:])
+    judged = {key.split("/")[0]: len(logits) for key, logits in made.fake_logits.items()}
+    assert judged == {"a": 2, "b": 2, "a_random": 2, "b_random": 2}
+    assert made.real_logits.keys() == made.fake_logits.keys()
+    alone: Any = translator._enter(Batch(images(1)), "discriminator")
+    assert torch.equal(alone.real["a"], alone.real["a_random"])
+
+
+def test_discriminators_judge_with_the_networks_of_their_own_path(tiny: Tiny, images: Images) -> None:
+    translator: Any = build(tiny("drit"))
+    batch = Batch(images())
+    made: Any = translator._enter(batch, "generator")
+    assert {key.split("/")[0] for key in made.fake_logits} == {"a", "b"}
+    torch.testing.assert_close(
+        made.fake_logits["b/multiscale/scale_0"],
+        translator.discriminators["b"]["multiscale"](made.fake["b"]).logits["scale_0"],
+    )
+    made = translator._enter(batch, "random")
+    assert {key.split("/")[0] for key in made.fake_logits} == {"a_random", "b_random"}
+    torch.testing.assert_close(
+        made.fake_logits["b_random/multiscale/scale_0"],
+        translator.discriminators["b_random"]["multiscale"](made.random_fake["b_random"]).logits["scale_0"],
+    )
+
+
+def test_contents_and_attributes_are_swapped_and_swapped_back(tiny: Tiny, images: Images) -> None:
+    translator: Any = build(tiny("drit")).eval()  # without noise
+    made: Any = translator._enter(Batch(images()), "generator")
+    generator, real = translator.generator, made.real
+    content = {d: generator.encode_content(real[d], d) for d in "ab"}
+    attribute = {d: generator.encode_attribute(real[d], d).mean for d in "ab"}
+    fake = {d: generator.decode(content["b" if d == "a" else "a"], attribute[d], d) for d in "ab"}
+    kept = generator.encode_attribute(fake["a"], "a").mean
+    back = generator.decode(generator.encode_content(fake["b"], "b"), kept, "a")
+    torch.testing.assert_close(made.fake["a"], fake["a"])
+    torch.testing.assert_close(made.fake["b"], fake["b"])
+    torch.testing.assert_close(made.cycle["a"], back)
+    torch.testing.assert_close(made.reconstruction["b"], generator.decode(content["b"], attribute["b"], "b"))
+    random = generator.decode(content["a"], made.random_attribute["b_random"], "b")
+    torch.testing.assert_close(made.random_fake["b_random"], random)
+    regressed = generator.encode_attribute(random, "b").mean
+    torch.testing.assert_close(made.attribute_reconstruction["b_random"], regressed)
+    assert not torch.equal(made.second_attribute["b_random"], made.random_attribute["b_random"])
+
+
+def test_noise_is_for_training_alone_and_counted(tiny: Tiny, images: Images) -> None:
+    translator: Any = build(tiny("drit"))
+    batch = images()
+    one, same, other = (translator._enter(Batch(batch, seed=seed), "generator") for seed in (1, 1, 2))
+    for name in ("noisy_content", "attribute", "random_attribute", "second_attribute", "cycle"):
+        value = next(iter(getattr(one, name).values()))
+        assert torch.equal(value, next(iter(getattr(same, name).values()))), name
+        assert not torch.equal(value, next(iter(getattr(other, name).values()))), name
+    noise = one.noisy_content["a"] - one.content["a"]
+    assert float(noise.detach().std()) == pytest.approx(1, abs=0.1)
+    deviation = (one.attribute_log_variance["a"] / 2).exp()
+    drawn = (one.attribute["a"] - one.attribute_mean["a"]) / deviation
+    assert drawn.abs().max() > 0.1
+    translator.eval()
+    quiet: Any = translator._enter(Batch(batch, seed=1), "generator")
+    assert torch.equal(quiet.noisy_content["a"], quiet.content["a"])
+    assert torch.equal(quiet.attribute["a"], quiet.attribute_mean["a"])
+
+
+def test_images_are_encoded_and_painted_no_oftener_than_needed(tiny: Tiny, images: Images) -> None:
+    stepper = Stepper(tiny("drit", **{"translator.d_iter": 1}))
+    calls: Counter[str] = Counter()
+    for part in ("content_encoder", "decoders.a", "attribute_encoders.a"):
+        module = stepper.translator.get_submodule(f"generator.{part}")
+        module.register_forward_hook(lambda *_, part=part: calls.update([part]))
+    stepper.step(images())
+    # Contents: two of images and two of fakes, and two again in the last phase. Decoder of a: the fake, the random one
+    # for the discriminators, reconstruction and cycle, and the random one again. Attributes: image, fake, random fake.
+    assert calls == {"content_encoder": 6, "decoders.a": 5, "attribute_encoders.a": 3}
+
+
+def test_accumulated_steps_are_the_same_again(tiny: Tiny, images: Images) -> None:
+    halves = [{domain: image[part] for domain, image in images(4).items()} for part in (slice(2), slice(2, 4))]
+    ends = []
+    for _ in range(2):
+        stepper = Stepper(tiny("dritpp", **{"translator.d_iter": 1}))
+        torch.manual_seed(len(ends))  # nobody reads torch's own generator
+        ends.append((stepper.step(*halves), stepper.translator.state_dict()))
+    (first, start), (second, end) = ends
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    assert all(torch.equal(start[key], end[key]) for key in start)
+
+
+def everything(run: Run) -> dict[str, Tensor]:
+    found = dict(run.translator.state_dict())
+    for phase, optimizer in run.stepper.optimizers.items():
+        found |= {f"{phase}/{name}": value for name, value in checkpoint.split_optimizer(optimizer)[0].items()}
+    return found
+
+
+def test_resume_is_exact(tiny: Tiny, tmp_path: Path) -> None:
+    """Taken up after a step of the content discriminator alone, in the middle of a round of three."""
+    recipe = tiny("dritpp", **{"train.checkpoint_every": 4})
+    whole = train(recipe, tmp_path / "whole")
+    saved = checkpoint.listed(tmp_path / "whole")[4]
+    resumed = train(recipe, tmp_path / "resumed", checkpoint.find(saved))
+    assert resumed.start == 4
+    assert resumed.step == whole.step == 6
+    expected, got = everything(whole), everything(resumed)
+    assert expected.keys() == got.keys()
+    for name, value in expected.items():
+        assert torch.equal(value, got[name]), name
