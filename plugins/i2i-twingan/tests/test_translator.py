@@ -66,6 +66,22 @@ def test_losses_are_the_reports(translator: Any, images: Images) -> None:
     assert penalty > 0
 
 
+def test_real_images_and_fakes_are_never_one_batch(translator: Any, images: Images) -> None:
+    """The deviation over both would tell the discriminator what neither batch does alone."""
+    seen: list[int] = []
+    for judges in translator.discriminators.values():
+        judges["image"].register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
+    translator(Batch(images), "discriminator")
+    assert seen == [2] * 6  # real, fake and the penalty's, of each domain
+
+
+def test_pictures_do_not_see_each_other_in_translation(tiny: dict[str, Any]) -> None:
+    norm = {"translator.generator.norm": "renorm", "translator.generator.rgb_norm": "renorm"}
+    translator: Any = assembly.build(Recipe.read("twingan_small", tiny | norm))
+    assert translator.one_by_one
+    assert not translator.eval().one_by_one
+
+
 def test_reconstructions_are_judged_from_a_size_on(translator: Any, images: Images) -> None:
     for step, judged in ((3, False), (4, True), (11, True)):
         translator.at_step_(step)
