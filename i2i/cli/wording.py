@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,8 @@ def worded(annotation: Any) -> str:
         return f"table of {worded(arguments[1])}"
     if annotation is Any:
         return "anything"
+    if is_dataclass(annotation):
+        return f"table of {', '.join(field.name for field in fields(annotation))}"
     if isinstance(annotation, type):
         return _PLAIN.get(annotation, annotation.__name__)
     return inspect.formatannotation(annotation)

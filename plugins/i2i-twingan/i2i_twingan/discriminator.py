@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import torch
 from annotated_types import Ge
 from torch import Tensor, nn
 
 from i2i import Judgement, OptionError
 from i2i.errors import ShapeError
 from i2i.functional.fading import blend, halve
-from i2i.functional.precision import widen
 from i2i.layers.initialization import Initialization, initialize
+from i2i.layers.minibatch import MinibatchDeviation
 from i2i.layers.spectral import SpectralConv2d, SpectralLinear
 from i2i_twingan.blocks import SLOPE, width
 from i2i_twingan.generator import LATENT, doublings
+
+WHOLE_BATCH = 2**31
+"""More images than any batch has: all of them are one group, as in TwinGAN."""
 
 
 class PGGAN(nn.Module):
@@ -35,8 +37,6 @@ class PGGAN(nn.Module):
     Source: Karras et al., PGGAN, ICLR 2018, arXiv:1710.10196, section 2 and 3; widths of TwinGAN, Li,
     arXiv:1809.00946.
     """
-
-    mixes_images = True  # the deviation is the whole batch's
 
     def __init__(
         self,
@@ -62,6 +62,7 @@ class PGGAN(nn.Module):
             {str(s): nn.Sequential(conv(w[s], w[s], 3, 1), conv(w[s], w[s // 2], 3, 1)) for s in sizes[1:]}
         )
         last = w[LATENT]
+        self.deviation = MinibatchDeviation(WHOLE_BATCH)
         self.base = nn.Sequential(conv(last + 1, last, 3, 1), conv(last, last, LATENT, 0))
         self.judge = (SpectralLinear if spectral_norm else nn.Linear)(last, 1)
         initialize(self, init)
@@ -89,19 +90,5 @@ class PGGAN(nn.Module):
             if size == self.size and self.alpha < 1:
                 x = blend(self.from_rgb[str(size // 2)](halve(image)), x, self.alpha)
             size //= 2
-        x = self.base(with_batch_deviation(x))
+        x = self.base(self.deviation(x))
         return Judgement({"image": self.judge(x.flatten(1))})
-
-
-def with_batch_deviation(x: Tensor, eps: float = 1e-8) -> Tensor:
-    """Features [B, C, H, W] with one more channel: the deviation over the batch, its mean over channels and pixels.
-
-    Source: Karras et al., PGGAN, ICLR 2018, arXiv:1710.10196, section 3, with the whole batch as one group.
-
-    Example:
-        >>> x = torch.tensor([1.0, 3.0]).view(2, 1, 1, 1)
-        >>> with_batch_deviation(x)[:, 1].flatten()
-        tensor([1., 1.])
-    """
-    deviation = (widen(x).var(0, correction=0) + eps).sqrt().mean().to(x.dtype)
-    return torch.cat([x, deviation.expand(x.shape[0], 1, *x.shape[2:])], 1)

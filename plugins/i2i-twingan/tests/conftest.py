@@ -24,6 +24,8 @@ TINY: dict[str, Any] = {
     "translator.generator.max_channels": 6,
     "translator.discriminators.image.channels": 16,
     "translator.discriminators.image.max_channels": 6,
+    "losses.reconstruction.weight": 1.0,  # the report's
+    "losses.content.weight": 0.1,
     "data.size": 16,
     "train.batch_size": 2,
     "train.workers": 0,

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 pytest.importorskip("i2i_twingan", reason="the plugin i2i-twingan is not installed")
 
-from i2i_twingan.discriminator import PGGAN, with_batch_deviation
+from i2i_twingan.discriminator import PGGAN
 from i2i_twingan.generator import TwinUnet
 
 from i2i.errors import OptionError, ShapeError
@@ -167,18 +167,14 @@ def test_every_parameter_of_the_discriminator_is_used(spectral_norm: bool) -> No
     assert found == {name for name, _ in judge.named_parameters()}
 
 
-def test_the_batchs_deviation() -> None:
-    x = picture(4)
+def test_the_whole_batch_is_one_group() -> None:
+    x = picture(4, batch=6)
     expected = sum(
-        float((x[:, c, i, j].std(correction=0) ** 2 + 1e-8) ** 0.5)
-        for c in range(3)
-        for i in range(4)
-        for j in range(4)
+        float((x[:, c, i, j].var(correction=0) + 1e-8) ** 0.5) for c in range(3) for i in range(4) for j in range(4)
     )
-    found = with_batch_deviation(x)
-    assert found.shape == (3, 4, 4, 4)
+    found = critic().deviation(x)
+    assert found.shape == (6, 4, 4, 4)
     torch.testing.assert_close(found[:, 3], torch.full_like(found[:, 3], expected / 48))
-    assert float(with_batch_deviation(x[:1])[0, 3, 0, 0]) == pytest.approx(1e-4)
 
 
 def test_images_of_another_size_are_refused() -> None:
