@@ -25,7 +25,9 @@ class Content(nn.Module):
     """
 
     def __init__(
-        self, taps: tuple[str, ...] = ("blocks.3.0.conv_pw",), features: Factory[FeatureExtractor] = FEATURE_EXTRACTOR("timm")
+        self,
+        taps: tuple[str, ...] = ("blocks.3.0.conv_pw",),
+        features: Factory[FeatureExtractor] = FEATURE_EXTRACTOR("timm"),
     ) -> None:
         super().__init__()
         self.features = Unsaved(cast(nn.Module, features(taps)))
