@@ -19,18 +19,23 @@ class HiddenPairs:
 
     @hookimpl
     def checkpoint_judged(self, run: Run) -> None:
-        if run.is_main and hasattr(run.dataset, "pairs"):
+        if run.is_main and _measurable(run):
             _measure(run)
 
     @hookimpl
     def training_finished(self, run: Run) -> None:
-        if not run.is_main or run.interrupted or run.translator.guided or not hasattr(run.dataset, "pairs"):
+        if not run.is_main or run.interrupted or not _measurable(run):
             return
         source, target = _measure(run)
         say(f"against {COUNT} hidden pairs, {source} to {target} (in brackets: copying the input):")
         for name in default_registry().names(METRIC):
             reached, copied = run.figures[name], run.figures[f"{name} of the input"]
             say(f"  {name} {reached:.3f} ({copied:.3f}; {METRIC(name).component.better} is better)")
+
+
+def _measurable(run: Run) -> bool:
+    """Whether there is a truth, and one translation that it could be compared with."""
+    return hasattr(run.dataset, "pairs") and not run.translator.guided
 
 
 def _measure(run: Run) -> tuple[str, str]:

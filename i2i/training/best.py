@@ -30,12 +30,20 @@ class Best:
         self._sum: Tensor | None = None
         self._count = 0
 
-    def check(self, dataset: object) -> None:
+    def check(self, dataset: object, guided: bool = False) -> None:
         """Whether the figure can be had at all.
+
+        Args:
+            guided: whether a translation needs a condition, such as a style, so that there is no true one.
 
         Raises:
             TrainingError: a metric without a data set that knows the truth.
         """
+        if self.by_metric and guided:
+            raise TrainingError(
+                f"train.keep_best: {self.name} compares translations with the truth, and this translator has as many "
+                f"as there are styles; name a logged term instead, such as generator/content"
+            )
         if self.by_metric and not hasattr(dataset, "pairs"):
             raise TrainingError(
                 f"train.keep_best: {self.name} needs a data set that knows the truth, such as portraits or shapes; "

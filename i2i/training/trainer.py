@@ -60,7 +60,7 @@ def train(
             run = Run(folder, recipe, Stepper(recipe, accelerator), recipe.data(seed=recipe.train.seed))
         run.translator.check_data(run.dataset)
         if run.best is not None:
-            run.best.check(run.dataset)
+            run.best.check(run.dataset, run.translator.guided)
         with claimed(folder, resume is not None, run.is_main):
             if resume is not None:
                 run.load(resume)

@@ -23,6 +23,7 @@ ADAIN: dict[str, Any] = {
     "translator.features": FEATURES,
     "translator.tap": "blocks.1.0.bn1",
     "translator.decoder.channels": 4,
+    "translator.decoder.convolutions": [1, 1, 2],
     "losses.style.features": FEATURES,
     "losses.style.taps": ["bn1"],
     "data.size": 32,

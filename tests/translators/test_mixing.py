@@ -26,6 +26,7 @@ GENERATORS: dict[str, tuple[str, dict[str, Any]]] = {
     "resnet": ("cyclegan", {"channels": 4, "blocks": 1}),
     "resnet_adalin": ("cyclegan", {"channels": 4, "blocks": 1, "light": True}),
     "unet": ("cyclegan", {"channels": 4, "levels": 4}),
+    "transformer_net": ("cyclegan", {"channels": 4, "blocks": 1}),
     "shared_latent": ("unit", LATENT),
     "content_style": ("munit", {**LATENT, "mlp_channels": 8}),
 }
