@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SHOWN = 16
 """Queries in the picture grid; the CSV has all of them."""
+ALIKE = 0.999
+"""Mean cosine of different pictures from which on a latent has collapsed: what it knew went through the skips."""
 
 
 @click.command()
@@ -63,7 +65,7 @@ def search(
     files = find_images(among)
     loaded = load(run, _device(device))
     other = among_domain or next((name for name in loaded.translator.domains if name != domain), domain)
-    from i2i_twingan.search import embed, neighbours
+    from i2i_twingan.search import alike, embed, neighbours
 
     terminal = Console(stderr=True, highlight=False, soft_wrap=True)
     skipped: list[str] = []
@@ -77,6 +79,8 @@ def search(
     _write(output, rows, _grid(wanted, known, chosen))
     for line in skipped:
         click.echo(f"skipped {line}", err=True)
+    if alike(known.vectors) > ALIKE:
+        click.echo(f"warning: {run}'s latents hardly differ from picture to picture, so near means little", err=True)
     for line in _table(rows):
         click.echo(line)
     click.echo(f"{len(wanted.paths)} searched among {len(known.paths)}: {output}/neighbours.csv, neighbours.png")
@@ -109,9 +113,9 @@ def _table(rows: Sequence[Neighbour]) -> list[str]:
     """Query, rank, cosine and picture in columns; a query's name stands in its first line alone."""
     names = [row.query.name if row.rank == 1 else "" for row in rows]
     wide = max((len(name) for name in [*names, "query"]), default=0)
-    lines = [f"{'query':{wide}}  rank  cosine  picture"]
+    lines = [f"{'query':{wide}}  rank   cosine  picture"]
     for name, row in zip(names, rows, strict=True):
-        lines.append(f"{name:{wide}}  {row.rank:4}  {row.cosine:6.3f}  {row.picture}")
+        lines.append(f"{name:{wide}}  {row.rank:4}  {row.cosine:7.4f}  {row.picture}")
     return lines
 
 

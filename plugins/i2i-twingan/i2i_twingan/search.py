@@ -94,6 +94,18 @@ def nearest(queries: Tensor, among: Tensor, top: int) -> tuple[Tensor, Tensor]:
     return cosines[:, :top], indices[:, :top]
 
 
+def alike(vectors: Tensor) -> float:
+    """The mean cosine of different vectors [n, D] of length 1; 0 for fewer than two.
+
+    Example:
+        >>> alike(torch.eye(3)), alike(torch.eye(3)[:1].expand(4, 3))
+        (0.0, 1.0)
+    """
+    count = len(vectors)
+    # The length of the sum is the sum of all cosines, those of each vector with itself included.
+    return (float(vectors.sum(0).square().sum()) - count) / (count * (count - 1)) if count > 1 else 0.0
+
+
 def _read(loaded: Loaded, paths: Iterable[Path], skipped: list[str] | None) -> Iterator[tuple[Path, Tensor]]:
     options = loaded.recipe.data.options
     for path in paths:

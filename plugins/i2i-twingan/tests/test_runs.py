@@ -27,22 +27,23 @@ def everything(run: Run) -> dict[str, torch.Tensor]:
     return found
 
 
-@pytest.mark.parametrize("stop", [4, 5, 6])
-def test_resume_is_exact_across_a_stage_change(stop: int, tiny: dict[str, Any], tmp_path: Path) -> None:
-    """The second stage begins with step 4, its fade ends before step 8."""
-    settings = tiny | RENORM | {"train.steps": 10, "train.ema": 0.9, "train.checkpoint_every": stop}
-    whole = train(Recipe.read("twingan_small", settings), tmp_path / "whole")
-    train(Recipe.read("twingan_small", settings | {"train.steps": stop}), tmp_path / "stopped")
-    resumed = train(Recipe.read("twingan_small", settings), tmp_path / "stopped", checkpoint.find(tmp_path / "stopped"))
-    assert resumed.start == stop
-    expected, got = everything(whole), everything(resumed)
+def test_resume_is_exact_across_a_stage_change(tiny: dict[str, Any], tmp_path: Path) -> None:
+    """The second stage begins with step 4: once stopped just before it, and once inside its fade."""
+    settings = tiny | RENORM | {"train.steps": 8, "train.ema": 0.9}
+    expected = everything(train(Recipe.read("twingan_small", settings), tmp_path / "whole"))
+    folder = tmp_path / "stopped"
+    train(Recipe.read("twingan_small", settings | {"train.steps": 4}), folder)
+    train(Recipe.read("twingan_small", settings | {"train.steps": 6}), folder, checkpoint.find(folder))
+    resumed = train(Recipe.read("twingan_small", settings), folder, checkpoint.find(folder))
+    assert resumed.start == 6
+    got = everything(resumed)
     assert expected.keys() == got.keys()
     assert len(expected) > 100
     for name, value in expected.items():
         assert torch.equal(value, got[name]), name
 
 
-@pytest.mark.parametrize(("steps", "size", "alpha"), [(4, 8, 1.0), (5, 16, 0.0), (7, 16, 0.5), (12, 16, 1.0)])
+@pytest.mark.parametrize(("steps", "size", "alpha"), [(4, 8, 1.0), (5, 16, 0.0), (7, 16, 0.5)])
 def test_a_loaded_run_is_in_the_stage_of_its_weights(
     steps: int, size: int, alpha: float, tiny: dict[str, Any], tmp_path: Path
 ) -> None:

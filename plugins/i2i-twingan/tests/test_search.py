@@ -13,7 +13,7 @@ from torch import Tensor
 
 pytest.importorskip("i2i_twingan", reason="the plugin i2i-twingan is not installed")
 
-from i2i_twingan.search import embed, encode, nearest, neighbours
+from i2i_twingan.search import alike, embed, encode, nearest, neighbours
 
 import i2i
 from i2i.data.images import to_image
@@ -67,6 +67,13 @@ def test_the_nearest() -> None:
     assert nearest(queries, among, 99)[1].shape == (3, 5)
 
 
+def test_how_alike_vectors_are() -> None:
+    vectors = torch.nn.functional.normalize(torch.randn(5, 7, generator=torch.Generator().manual_seed(0)))
+    by_hand = [float(vectors[i] @ vectors[j]) for i in range(5) for j in range(5) if i != j]
+    assert alike(vectors) == pytest.approx(sum(by_hand) / 20, abs=1e-6)
+    assert alike(vectors[:1]) == 0
+
+
 def test_encode_gives_the_latent_as_unit_vectors(tiny: dict[str, Any], images: dict[str, Tensor]) -> None:
     recipe = Recipe.read("twingan_small", tiny)
     loaded: Any = Loaded(recipe, build(recipe).eval(), 0)
@@ -106,6 +113,7 @@ def test_the_command(
     assert run_command(monkeypatch, run, pairs["a"], "--among", pairs["b"], "--top", 2, "--output", out) == 0
     told = capsys.readouterr()
     assert "skipped cannot read" in told.err
+    assert "hardly differ" not in told.err
     assert f"8 searched among 8: {out}/neighbours.csv" in told.out
     assert told.out.splitlines()[0].split() == ["query", "rank", "cosine", "picture"]
     with (out / "neighbours.csv").open() as file:
@@ -116,6 +124,10 @@ def test_the_command(
     with Image.open(out / "neighbours.png") as grid:
         assert grid.width > COUNT * 16
     assert sorted(path.name for path in out.iterdir()) == ["neighbours.csv", "neighbours.png"]
+    for path in pairs["b"].iterdir():  # nothing to tell them by
+        path.write_bytes((pairs["a"] / "00.png").read_bytes())
+    assert run_command(monkeypatch, run, pairs["a"], "--among", pairs["b"], "--output", out) == 0
+    assert f"warning: {run}'s latents hardly differ from picture to picture" in capsys.readouterr().err
     back = (run, pairs["b"] / "03.png", "--domain", "b", "--among", pairs["a"], "--output", out)
     assert run_command(monkeypatch, *back) == 0
     assert "1 searched among 8" in capsys.readouterr().out
