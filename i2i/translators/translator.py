@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from i2i.contracts import Discriminator, Translation
 from i2i.errors import OptionError, TrainingError
+from i2i.functional.precision import widen
 from i2i.recipe.wiring import Call
 from i2i.signature import named
 from i2i.translators import outputs
@@ -230,7 +231,7 @@ class Translator(nn.Module):
         method = getattr(self.losses[name], call.method)
         if call.method == "forward":
             method = self.losses[name]  # hooks of a criterion run only through its call
-        return {key: method(**{p: _full(values[key]) for p, values in inputs.items()}) for key in shared}
+        return {key: method(**{p: _wide(values[key]) for p, values in inputs.items()}) for key in shared}
 
 
 def network(component: object) -> nn.Module:
@@ -244,8 +245,6 @@ def network(component: object) -> nn.Module:
     return component
 
 
-def _full(value: object) -> object:
+def _wide(value: object) -> object:
     """Half-precision inputs as float32: losses sum over many pixels."""
-    if isinstance(value, Tensor) and value.dtype in (torch.float16, torch.bfloat16):
-        return value.float()
-    return value
+    return widen(value) if isinstance(value, Tensor) else value

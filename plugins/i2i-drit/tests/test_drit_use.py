@@ -78,7 +78,7 @@ def loaded(tiny: Tiny, request: pytest.FixtureRequest) -> Loaded:
 
 def test_styles(loaded: Loaded, images: Images) -> None:
     batch, reference = images()["a"], images(1, seed=3)["b"]
-    assert loaded.translator.conditions() == ["style", "seed"]
+    assert loaded.translator.conditions() == ["style", "seed", "blend"]
     default = loaded.translate(batch, "b")
     assert torch.equal(default, loaded.translate(batch, "b", style="random"))
     assert torch.equal(default, loaded.translate(batch, "b", style=1, seed=0))
