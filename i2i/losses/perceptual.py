@@ -92,13 +92,15 @@ class Perceptual(Tapped):
 
 
 class Gram(Tapped):
-    r"""Distance of Gram matrices, :math:`\sum_t w_t\, \mathbb{E}[(G_t(x) - G_t(y))^2]`.
+    r"""Distance of Gram matrices, :math:`\sum_t w_t\, \mathbb{E}[(G_t(x) - G_t(y))^2]`, or of their absolute values.
 
     Args:
         taps: layers whose features are compared.
         weights: of the taps.
-        relative: divides each tap's error by :math:`\mathbb{E}[G_t(y)^2]`. Taps of any network then count alike, while
-            without it those with large features do; the papers' weights belong to a VGG without it.
+        distance: `l2` or `l1`.
+        relative: divides each tap's error by :math:`\mathbb{E}[G_t(y)^2]`, or by that of absolute values. Taps of any
+            network then count alike, while without it those with large features do; the papers' weights belong to a VGG
+            without it.
         features: the frozen network.
 
     Source: Gatys et al., CVPR 2016, equations 4 and 5; Johnson et al., ECCV 2016, arXiv:1603.08155, equation 4. Both
@@ -109,19 +111,24 @@ class Gram(Tapped):
         self,
         taps: tuple[str, ...] = ("bn1", "blocks.1.0.bn1", "blocks.2.0.bn1", "blocks.3.0.bn1"),
         weights: tuple[float, ...] = (),
+        distance: Literal["l1", "l2"] = "l2",
         relative: bool = False,
         features: Factory[FeatureExtractor] = FEATURE_EXTRACTOR("timm"),
     ) -> None:
         super().__init__(features, taps, weights)
-        self.relative = relative
+        self.distance, self.relative = distance, relative
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         terms = []
         for weight, made, wanted in self.seen(prediction, target):
             goal = gram(wanted)
-            error = (gram(made) - goal).square().mean((1, 2))
-            terms.append(weight * (error / goal.square().mean((1, 2)) if self.relative else error).mean())
+            error = self._size(gram(made) - goal)
+            terms.append(weight * (error / self._size(goal) if self.relative else error).mean())
         return torch.stack(terms).sum()
+
+    def _size(self, matrix: Tensor) -> Tensor:
+        """Mean square or absolute value of each sample's matrix."""
+        return (matrix.square() if self.distance == "l2" else matrix.abs()).mean((1, 2))
 
 
 class MeanStd(Tapped):

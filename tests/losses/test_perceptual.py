@@ -46,14 +46,16 @@ def test_normalized_features_do_not_know_contrast() -> None:
     assert float(flat(x, y)) > 0.05 * float(flat(x, image(1)))
 
 
+@pytest.mark.parametrize("distance", ["l1", "l2"])
 @pytest.mark.parametrize("relative", [False, True])
-def test_gram(seen: Any, relative: bool) -> None:
+def test_gram(seen: Any, relative: bool, distance: Any) -> None:
+    power = 1 if distance == "l1" else 2
     expected = 0.0
     for weight, x, y in seen:
         one, other = (torch.einsum("bihw,bjhw->bij", z, z) / z[0].numel() for z in (x, y))
-        error = (one - other).square().mean((1, 2))
-        expected += weight * float((error / other.square().mean((1, 2)) if relative else error).mean())
-    loss = Gram(TAPS, WEIGHTS, relative, UNTRAINED)
+        error = (one - other).abs().pow(power).mean((1, 2))
+        expected += weight * float((error / other.abs().pow(power).mean((1, 2)) if relative else error).mean())
+    loss = Gram(TAPS, WEIGHTS, distance, relative, UNTRAINED)
     assert float(loss(image(0), image(1))) == pytest.approx(expected, rel=1e-5)
 
 

@@ -18,8 +18,6 @@ def register_components(registry: Any) -> None:
     registry.add(i2i.LOSS, "edge_gan", "i2i_cartoongan.adversarial:EdgeGAN")
     registry.add(i2i.LOSS, "animegan", "i2i_cartoongan.adversarial:AnimeGAN")
     registry.add(i2i.LOSS, "color", "i2i_cartoongan.color:Color")
-    registry.add(i2i.LOSS, "content", "i2i_cartoongan.features:Content")
-    registry.add(i2i.LOSS, "gram_l1", "i2i_cartoongan.features:GramL1")
     registry.add(i2i.DATASET, "smooth_folders", "i2i_cartoongan.data:SmoothFolders")
     registry.add(i2i.DATASET, "smooth_portraits", "i2i_cartoongan.data:SmoothPortraits")
     registry.add(i2i.DATASET, "smooth_shapes", "i2i_cartoongan.data:SmoothShapes")

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from i2i.functional.color import LUMA, luminance
 from i2i.functional.precision import widen
 
-YUV = ((0.299, 0.587, 0.114), (-0.14713, -0.28886, 0.436), (0.615, -0.51499, -0.10001))
+YUV = (LUMA, (-0.14713, -0.28886, 0.436), (0.615, -0.51499, -0.10001))
 """Luminance and two colour differences of red, green and blue: ITU-R BT.601."""
 
 
@@ -20,8 +21,7 @@ def yuv(image: Tensor) -> Tensor:
 
 def grey(image: Tensor) -> Tensor:
     """The luminance of an image [B, 3, H, W] in [-1, 1] as an image of the same shape and range."""
-    shares = torch.tensor(YUV[0], dtype=image.dtype, device=image.device).view(3, 1, 1)
-    return (image * shares).sum(1, keepdim=True).expand_as(image)
+    return luminance(image).to(image.dtype).expand_as(image)
 
 
 class Color(nn.Module):

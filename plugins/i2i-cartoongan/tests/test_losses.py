@@ -8,8 +8,7 @@ import pytest
 import torch
 from i2i_cartoongan.adversarial import AnimeGAN, EdgeGAN
 from i2i_cartoongan.color import Color, grey, yuv
-from i2i_cartoongan.features import Content, GramL1, gram
-from torch import Tensor, nn
+from torch import Tensor
 
 
 def logits(*values: float) -> Tensor:
@@ -70,30 +69,3 @@ def test_color_is_l1_of_y_and_huber_of_u_and_v() -> None:
     huber = huber + torch.where(v.abs() <= d, v**2 / 2, d * (v.abs() - d / 2)).mean()
     torch.testing.assert_close(Color(d)(one, other), y.abs().mean() + huber, rtol=2e-3, atol=0)
     assert Color()(one, one) == 0
-
-
-class Looks(nn.Module):
-    """Features that are the picture itself, and its double."""
-
-    num_features, source = (3, 3), "itself"
-
-    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        return image, 2 * image
-
-
-def looking(loss: type[Content]) -> Content:
-    return loss(("a", "b"), lambda taps: Looks())  # type: ignore[arg-type]
-
-
-def test_content_is_the_mean_difference_of_signed_features() -> None:
-    one, other = torch.full((1, 3, 2, 2), -0.5), torch.full((1, 3, 2, 2), 0.5)
-    assert looking(Content)(one, other).item() == pytest.approx(3)  # a ReLU would have left half of it
-
-
-def test_style_sees_no_places() -> None:
-    one = torch.rand(1, 3, 4, 4)
-    moved = one.flatten(2)[..., torch.randperm(16)].view_as(one)
-    assert looking(GramL1)(one, moved).item() == pytest.approx(0, abs=1e-6)
-    expected = (one.flatten(2) @ one.flatten(2).mT / 48).abs().mean() * (1 + 4)
-    torch.testing.assert_close(looking(GramL1)(one, torch.zeros_like(one)), expected)
-    assert gram(torch.rand(2, 5, 3, 3)).shape == (2, 5, 5)

@@ -12,6 +12,7 @@ from i2i_cartoongan.color import grey
 from torch import Tensor
 
 from i2i.errors import I2IError
+from i2i.kinds import FEATURE_EXTRACTOR
 from i2i.recipe.recipe import Recipe
 from i2i.recipe.source import RecipeError
 from i2i.training import checkpoint
@@ -80,6 +81,16 @@ def test_the_content_loss_is_the_same_in_both_phases(tiny: dict[str, Any]) -> No
     batch = Batch(images())
     first, second = (stepper.translator.details(batch, phase)["content"] for phase in ("initialization", "generator"))
     torch.testing.assert_close(first["b"], second["b"])
+
+
+@pytest.mark.parametrize("name", ["cartoongan", "cartoongan_small"])
+def test_the_recipes_compare_features_before_an_activation(name: str) -> None:
+    plan = Recipe.read(name).losses["content"]
+    assert plan.factory.options["distance"] == "l1"
+    assert [call.phase for call in plan.calls] == ["initialization", "generator"]
+    untrained = FEATURE_EXTRACTOR("timm", weights="untrained")
+    (features,) = untrained(plan.factory.options["taps"])(images()["a"])  # weights do not change what is signed
+    assert 0.2 < (features < 0).double().mean() < 0.8
 
 
 def test_no_initialization_is_an_ordinary_gan(tiny: dict[str, Any]) -> None:
