@@ -148,14 +148,8 @@ def recipe_folders() -> Path:
 @hookimpl
 def register_commands(cli: click.Group) -> None:
     """The commands of `i2i`."""
-    from i2i.cli import (
-        components,
-        importing,
-        recipes,
-        stylize,
-        train,
-        translate,
-    )  # commands are needed on the command line only
+    # Commands are needed on the command line only.
+    from i2i.cli import components, importing, recipes, stylize, train, translate
 
     for command in (
         train.train,

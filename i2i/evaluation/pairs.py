@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
-
 from i2i.hookspecs import hookimpl
 from i2i.kinds import METRIC
 from i2i.plugins import default_registry
@@ -43,19 +40,9 @@ def _measure(run: Run) -> tuple[str, str]:
     pairs = run.dataset.pairs(COUNT)
     target = "b" if "b" in run.translator.targets else "a"
     source = next(domain for domain in pairs if domain != target)
-    made = translated(run, pairs[source], target)
+    made = run.translated(pairs[source], target)
     for name in default_registry().names(METRIC):
         metric = METRIC(name)()
         run.figures[name] = metric(made, pairs[target])
         run.figures[f"{name} of the input"] = metric(pairs[source], pairs[target])
     return source, target
-
-
-@torch.no_grad()
-def translated(run: Run, images: Tensor, to: str) -> Tensor:
-    """The run's translations of images [n, 3, H, W], on the CPU in float32."""
-    weight = next(run.translator.parameters())
-    with run.stepper.painting() as translator:
-        together = 1 if translator.one_by_one else 8
-        batches = [translator.translate(batch.to(weight), to).image for batch in torch.split(images, together)]
-    return torch.cat(batches).float().cpu()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
 import re
-import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from i2i.errors import CheckpointError
+from i2i.foreign import few, load
 from i2i.importers import official_layers
-from i2i.importers.official_layers import Layers, Options, State, few
+from i2i.importers.official_layers import Layers, Options, State
 from i2i.kinds import DISCRIMINATOR, GENERATOR, NORM
 
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
@@ -138,17 +137,7 @@ def _expected(options: Options, part: str) -> dict[str, Tensor]:
 
 
 def _load(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise CheckpointError(f"{path}: expected a checkpoint file, found {'a folder' if path.is_dir() else 'nothing'}")
-    try:
-        # weights_only: a pickle could run anything. Files from before torch 1.6 are no archives and cannot be mapped.
-        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except Exception as error:  # damaged files raise nearly anything: RuntimeError, EOFError, KeyError, UnicodeError
-        named = re.search(r"GLOBAL ([\w.]+)", str(error)) if isinstance(error, pickle.UnpicklingError) else None
-        reason = "expected a file written by torch.save, found something else or a damaged one"
-        if named:
-            reason = f"refused, since it holds more than tensors: loading it would call {named[1]}"
-        raise CheckpointError(f"{path}: {reason}") from error
+    loaded = load(path)
     if not isinstance(loaded, Mapping) or not loaded or not all(isinstance(value, Tensor) for value in loaded.values()):
         found = few(loaded) if isinstance(loaded, Mapping) else f"a {type(loaded).__name__}"
         raise CheckpointError(f"{path}: expected the plain state dict of one network, found {found}")

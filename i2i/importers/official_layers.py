@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from i2i.errors import CheckpointError
+from i2i.foreign import few
 
 State = Mapping[str, Tensor]
 Options = dict[str, Any]
@@ -62,13 +63,6 @@ def layers_of(options: Mapping[str, Any]) -> Layers:
     if options["type"] == "patch":
         return _patch_layers(options["layers"])
     return {"net.0": "blocks.0.conv", "net.2": "blocks.1.conv", "net.3": "blocks.1.norm", "net.5": "final"}
-
-
-def few(names: Any) -> str:
-    """Up to four names, and how many more."""
-    ordered = sorted(map(str, names))
-    more = f" and {len(ordered) - 4} more" if len(ordered) > 4 else ""
-    return (", ".join(ordered[:4]) or "nothing") + more
 
 
 def _unet(state: State) -> tuple[Options, Layers]:

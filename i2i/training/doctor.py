@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict, deque
 from collections.abc import Mapping
-from typing import Any
 
-import torch
 from torch import Tensor
 
 from i2i.errors import I2IError
@@ -94,17 +92,16 @@ class Doctor:
                 f"gradients, or its weight too small beside the others?",
             )
 
-    @torch.no_grad()
     def _look_at_pictures(self, run: Run) -> None:
-        weight = next(run.translator.parameters())
-        placed = {domain: image.to(weight) for domain, image in self.pictures.items()}
         for target in run.translator.targets:
-            for source in [domain for domain in placed if domain != target]:
-                made = _translated(run, placed[source], target)
-                if made is None or made.shape != placed[source].shape or len(made) < 2:
-                    continue
-                real = placed.get(target, placed[source])
-                self._judge(run, f"{source} to {target}", placed[source], made, real)
+            for source in [domain for domain in self.pictures if domain != target]:
+                image = self.pictures[source]
+                try:
+                    made = run.translated(image, target)
+                except (I2IError, TypeError):
+                    continue  # the method needs to be told more than the image and the domain
+                if made.shape == image.shape and len(made) > 1:
+                    self._judge(run, f"{source} to {target}", image, made, self.pictures.get(target, image))
 
     def _judge(self, run: Run, way: str, image: Tensor, made: Tensor, real: Tensor) -> None:
         least = min(spread(image), spread(real))
@@ -136,13 +133,3 @@ class Doctor:
         elif not ill and finding in self.now:
             self.now.discard(finding)
             run.findings.append(f"step {run.step}: no longer: {finding.split('.')[0]}")
-
-
-def _translated(run: Run, image: Tensor, target: str) -> Any:
-    """Translations, or None where the method needs to be told more than the image and the domain."""
-    with run.stepper.painting() as translator:
-        try:
-            together = 1 if translator.one_by_one else len(image)
-            return torch.cat([translator.translate(part, target).image for part in torch.split(image, together)])
-        except (I2IError, TypeError):
-            return None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from i2i.errors import CheckpointError
 from i2i.layers.extractors import extractors
@@ -91,6 +92,15 @@ class Run:
     def is_main(self) -> bool:
         """Whether this process writes and prints."""
         return bool(self.stepper.accelerator.is_main_process)
+
+    @torch.no_grad()
+    def translated(self, images: Tensor, to: str) -> Tensor:
+        """Translations of images [n, 3, H, W], as `translate` would paint them, on the CPU in float32."""
+        weight = next(self.translator.parameters())
+        with self.stepper.painting() as translator:
+            together = 1 if translator.one_by_one else 8
+            batches = [translator.translate(batch.to(weight), to).image for batch in torch.split(images, together)]
+        return torch.cat(batches).float().cpu()
 
     def save(self) -> Path:
         """Writes a checkpoint; every process must call it.
