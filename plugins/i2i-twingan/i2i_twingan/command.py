@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from i2i.cli.translate import usable
 from i2i.errors import I2IError
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def search(
 
     asked = _pictures(queries)
     files = find_images(among)
-    loaded = load(run, _device(device))
+    loaded = load(run, usable(device))
     other = among_domain or next((name for name in loaded.translator.domains if name != domain), domain)
     from i2i_twingan.search import alike, embed, neighbours
 
@@ -95,18 +96,6 @@ def _pictures(inputs: Iterable[Path]) -> list[Path]:
             raise I2IError(f"{path} does not exist; give pictures or folders of pictures")
         found += find_images(path) if path.is_dir() else [path]
     return found
-
-
-def _device(name: str | None) -> str | None:
-    if name is not None:
-        import torch
-
-        try:
-            torch.empty(1, device=name)
-        except (RuntimeError, AssertionError, NotImplementedError) as error:
-            reason = str(error).partition("\n")[0]
-            raise I2IError(f"--device {name}: not to be had here: {reason}; try --device cpu") from error
-    return name
 
 
 def _table(rows: Sequence[Neighbour]) -> list[str]:

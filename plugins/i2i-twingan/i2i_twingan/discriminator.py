@@ -7,20 +7,20 @@ from typing import Annotated
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from i2i import Judgement, OptionError
+from i2i import Judgement
 from i2i.errors import ShapeError
 from i2i.functional.fading import blend, halve
 from i2i.layers.initialization import Initialization, initialize
 from i2i.layers.minibatch import MinibatchDeviation
 from i2i.layers.spectral import SpectralConv2d, SpectralLinear
 from i2i_twingan.blocks import SLOPE, width
-from i2i_twingan.generator import LATENT, doublings
+from i2i_twingan.sizes import LATENT, Sized, doublings
 
 WHOLE_BATCH = 2**31
 """More images than any batch has: all of them are one group, as in TwinGAN."""
 
 
-class PGGAN(nn.Module):
+class PGGAN(Sized, nn.Module):
     """Judges whole images with one logit, at one size at a time.
 
     At size S: 1x1 convolution to w(S) channels; down to 8 px two convolutions, w(s) and w(s/2) channels, and a mean
@@ -66,19 +66,6 @@ class PGGAN(nn.Module):
         self.base = nn.Sequential(conv(last + 1, last, 3, 1), conv(last, last, LATENT, 0))
         self.judge = (SpectralLinear if spectral_norm else nn.Linear)(last, 1)
         initialize(self, init)
-
-    @classmethod
-    def check(cls, image_size: int, first_size: int = LATENT) -> None:
-        """Sizes that double from 4 px."""
-        for name, size in (("image_size", image_size), ("first_size", first_size)):
-            if size not in doublings(LATENT, size):
-                raise OptionError(
-                    name, f"expected a size that doubles from {LATENT} px (4, 8, 16, 32, ...), got {size}"
-                )
-
-    def grow_(self, size: int, alpha: float) -> None:
-        """Chooses the size, and its share while it fades in."""
-        self.size, self.alpha = size, alpha
 
     def forward(self, image: Tensor) -> Judgement:
         size = self.size

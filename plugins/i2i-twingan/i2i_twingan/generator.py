@@ -9,14 +9,12 @@ import torch
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from i2i import Factory, Norm, OptionError, Translation
+from i2i import Factory, Norm, Translation
 from i2i.functional.fading import blend, double, halve
 from i2i.kinds import NORM
 from i2i.layers.initialization import Initialization, initialize
 from i2i_twingan.blocks import DomainConv, DomainConvs, width
-
-LATENT = 4
-"""Side of the features between encoder and generator."""
+from i2i_twingan.sizes import LATENT, Sized, doublings
 
 
 class Code(NamedTuple):
@@ -31,7 +29,7 @@ class Code(NamedTuple):
     skips: dict[int, Tensor]
 
 
-class TwinUnet(nn.Module):
+class TwinUnet(Sized, nn.Module):
     """Encodes and paints images of two domains with the same convolutions; only the norms know the domain.
 
     Works at one size at a time, from `first_size` to `image_size`, as `grow_` says. Everything exists from the start;
@@ -87,19 +85,6 @@ class TwinUnet(nn.Module):
         self.to_rgb = nn.ModuleDict({str(s): DomainConv(w[s], 3, 1, rgb_norm, active=False) for s in painted})
         initialize(self, init, norms=False)
 
-    @classmethod
-    def check(cls, image_size: int, first_size: int = LATENT) -> None:
-        """Sizes that double from 4 px."""
-        for name, size in (("image_size", image_size), ("first_size", first_size)):
-            if size not in doublings(LATENT, size):
-                raise OptionError(
-                    name, f"expected a size that doubles from {LATENT} px (4, 8, 16, 32, ...), got {size}"
-                )
-
-    def grow_(self, size: int, alpha: float) -> None:
-        """Chooses the size, and its share while it fades in."""
-        self.size, self.alpha = size, alpha
-
     def encode(self, image: Tensor, domain: str) -> Code:
         """The code of a domain's images [B, 3, size, size] in [0, 1]."""
         size, skips = self.size, {}
@@ -128,17 +113,3 @@ class TwinUnet(nn.Module):
 
     def forward(self, image: Tensor, source: str = "a", to: str = "b") -> Translation:
         return Translation(self.decode(self.encode(image, source), to))
-
-
-def doublings(first: int, last: int) -> tuple[int, ...]:
-    """Sizes from the first to the last, each twice the one before.
-
-    Example:
-        >>> doublings(4, 32)
-        (4, 8, 16, 32)
-    """
-    sizes = []
-    while first <= last:
-        sizes.append(first)
-        first *= 2
-    return tuple(sizes)
