@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from i2i.contracts import Attended
 from i2i.errors import OptionError
 from i2i.functional import shortcuts
+from i2i.layers.conv2d import Conv2d
 from i2i.layers.spectral import SpectralLinear
 
 Pool = Literal["average", "max"]
@@ -47,7 +48,7 @@ class CAM(nn.Module):
             raise OptionError("pools", f"expected 'average', 'max' or both, got {list(pools)}")
         linear = SpectralLinear if spectral_norm else nn.Linear
         self.classifiers = nn.ModuleDict({pool: linear(num_features, 1, bias=False) for pool in pools})
-        self.mix = nn.Conv2d(len(pools) * num_features, num_features, 1)
+        self.mix = Conv2d(len(pools) * num_features, num_features, 1)
         self.activation: Callable[[Tensor], Tensor] = activation if activation is not None else nn.ReLU()
 
     def forward(self, x: Tensor) -> Attended:

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from i2i.attention.cam import pooled
 from i2i.contracts import Attended
+from i2i.layers.conv2d import Conv2d
 from i2i.layers.spectral import SpectralLinear
 
 
@@ -42,7 +43,7 @@ class ResidualCAM(nn.Module):
         super().__init__()
         linear = SpectralLinear if spectral_norm else nn.Linear
         self.classifier = linear(2 * num_features, 1, bias=False)
-        self.mix = nn.Conv2d(2 * num_features, num_features, 1)
+        self.mix = Conv2d(2 * num_features, num_features, 1)
         self.scale = nn.Parameter(torch.zeros(1))
         self.activation: Callable[[Tensor], Tensor] = activation if activation is not None else nn.LeakyReLU(0.2)
 

@@ -9,6 +9,7 @@ from i2i.contracts import Activation, Judgement, Norm
 from i2i.errors import ShapeError
 from i2i.factory import Factory
 from i2i.kinds import ACTIVATION, NORM
+from i2i.layers.conv2d import Conv2d
 from i2i.layers.convolution import ConvBlock
 from i2i.layers.initialization import Initialization, initialize
 
@@ -45,7 +46,7 @@ class Pixel(nn.Module):
                 ConvBlock(channels, 2 * channels, 1, bias=bias, norm=norm, activation=activation),
             ]
         )
-        self.final = nn.Conv2d(2 * channels, 1, 1, bias=bias)
+        self.final = Conv2d(2 * channels, 1, 1, bias=bias)
         initialize(self, init)
 
     def forward(self, image: Tensor) -> Judgement:

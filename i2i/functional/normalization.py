@@ -1,11 +1,10 @@
-"""Instance norm, layer norm and their learned mix, from one formula.
+"""Instance norm, layer norm and their learned mix.
 
-All three scale and shift the features centred per instance and channel, `d = x - mean_hw(x)`, by one number per sample
-and channel, so that they cost one reduction of the map and one pass over it.
+All three scale and shift each map by one number per sample and channel. The first two are torch's group norm, one
+kernel forwards and one backwards; the mix needs moments of both, and is one multiply-add after them.
 
 torch's own `F.instance_norm` is not used: on CPU its gradient is wrong (relative error 1.3, torch 2.13 and 2.15) for a
-batch of one when the incoming gradient is channels_last. `torch.var` is not used because its CPU kernel is seven times
-slower than the two means below.
+batch of one when the incoming gradient is channels_last.
 """
 
 from __future__ import annotations
@@ -14,9 +13,12 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from i2i.errors import ShapeError
-from i2i.functional.precision import widen
+from i2i.functional import shortcuts
+from i2i.functional.moments import affine, with_moments
+from i2i.functional.precision import widen, without_autocast
 
 EpsOn = Literal["var", "std"]
 """Where eps is added: to the variance inside the root, or to the standard deviation outside."""
@@ -53,8 +55,12 @@ def instance_norm(
         >>> instance_norm(torch.tensor([[[[1.0, 3.0]]]]), eps=0.0)
         tensor([[[[-1.,  1.]]]])
     """
-    centred, _, squares = _moments(x, "instance_norm")
-    return _scaled(x, centred, _inverse(squares, _pixels(x), eps, unbiased, eps_on), None, gamma, beta)
+    _check_pixels(x, "instance_norm")
+    if eps_on == "var" and shortcuts.are_taken():
+        return _group_norm(x, x.shape[1], eps, unbiased, gamma, beta)
+    wide, mean, variance = _moments(x)
+    scale = _inverse(variance, _pixels(x), eps, unbiased, eps_on)
+    return _scaled(x, wide, scale, -mean * scale, gamma, beta)
 
 
 def layer_norm(
@@ -90,10 +96,12 @@ def layer_norm(
     """
     if x.shape[1:].numel() < 2:
         raise ShapeError(f"layer_norm: expected more than one number per sample, got {list(x.shape)}")
-    wide = widen(x)
-    centred = wide - wide.mean((1, 2, 3), keepdim=True)
-    squares = centred.square().mean((1, 2, 3), keepdim=True)
-    return _scaled(x, centred, _inverse(squares, x.shape[1:].numel(), eps, unbiased, eps_on), None, gamma, beta)
+    if eps_on == "var" and shortcuts.are_taken():
+        return _group_norm(x, 1, eps, unbiased, gamma, beta)
+    wide, mean, variance = _moments(x)
+    of_layer, layer_mean = _layer_moments(mean, variance)
+    scale = _inverse(of_layer, x.shape[1:].numel(), eps, unbiased, eps_on)
+    return _scaled(x, wide, scale, -layer_mean * scale, gamma, beta)
 
 
 def layer_instance_norm(
@@ -131,56 +139,90 @@ def layer_instance_norm(
         >>> torch.allclose(mixed[:, 2], layer_norm(x)[:, 2], atol=1e-6)
         True
     """
-    centred, means, squares = _moments(x, "layer_instance_norm")
-    # The layer's statistics follow from the instances': var_chw = mean_c(var_hw + (mean_hw - mean_chw)^2), biased ones.
-    offset = means - means.mean(1, keepdim=True)
-    layer_squares = (squares + offset.square()).mean(1, keepdim=True)
-    by_instance = _inverse(squares, _pixels(x), eps, unbiased, "var")
-    by_layer = _inverse(layer_squares, x.shape[1:].numel(), eps, unbiased, "var")
+    _check_pixels(x, "layer_instance_norm")
+    wide, mean, variance = _moments(x)
+    of_layer, layer_mean = _layer_moments(mean, variance)
     share = widen(rho).view(1, -1, 1, 1)
-    scale = share * by_instance + (1 - share) * by_layer
-    return _scaled(x, centred, scale, (1 - share) * by_layer * offset, gamma, beta)
+    by_instance = share * _inverse(variance, _pixels(x), eps, unbiased, "var")
+    by_layer = (1 - share) * _inverse(of_layer, x.shape[1:].numel(), eps, unbiased, "var")
+    return _scaled(x, wide, by_instance + by_layer, -mean * by_instance - layer_mean * by_layer, gamma, beta)
 
 
-def _scaled(
-    x: Tensor, centred: Tensor, scale: Tensor, shift: Tensor | None, gamma: Tensor | None, beta: Tensor | None
+def _group_norm(
+    x: Tensor, groups: int, eps: float, unbiased: bool, gamma: Tensor | None, beta: Tensor | None
 ) -> Tensor:
-    """`gamma * (centred * scale + shift) + beta`; the factors of a channel are multiplied before the map is touched."""
+    """Instance norm (as many groups as channels) or layer norm (one group) by torch's kernel.
+
+    Its variance is biased; with n numbers in a group, dividing the unbiased one by n / (n - 1) turns
+    (var + eps) into (n - 1) / n times itself, with an eps and a scale of their own.
+    """
+    count = x.shape[1:].numel() // groups
+    samples, channels = x.shape[:2]
+    gamma, beta = (
+        None if value is None else _checked(name, value, x) for name, value in (("gamma", gamma), ("beta", beta))
+    )
+    if unbiased:
+        share = (count - 1) / count
+        eps *= share
+        gamma = x.new_full((channels,), share**0.5, dtype=widen(x).dtype) if gamma is None else gamma * share**0.5
+    # A sample's own scale and shift: samples are then told apart as channels of one.
+    apart = any(value is not None and value.ndim == 2 for value in (gamma, beta))
+    wide = x if x.device.type == "cpu" else widen(x)  # other devices' kernels want one type for all
+    if apart:
+        wide = wide.reshape(1, samples * channels, *x.shape[2:])
+        groups *= samples
+        gamma, beta = (None if value is None else value.expand(samples, channels).flatten() for value in (gamma, beta))
+    with without_autocast(x):
+        return F.group_norm(wide, groups, gamma, beta, eps).view(x.shape).to(x.dtype)
+
+
+def _scaled(x: Tensor, wide: Tensor, scale: Tensor, shift: Tensor, gamma: Tensor | None, beta: Tensor | None) -> Tensor:
+    """`gamma * (wide * scale + shift) + beta`; the factors of a channel are multiplied before the map is touched."""
     if gamma is not None:
-        gamma = _per_channel("gamma", gamma, x)
-        scale, shift = gamma * scale, None if shift is None else gamma * shift
+        gamma = _checked("gamma", gamma, x)[..., None, None]
+        scale, shift = gamma * scale, gamma * shift
     if beta is not None:
-        beta = _per_channel("beta", beta, x)
-        shift = beta if shift is None else beta + shift
-    return (centred * scale if shift is None else torch.addcmul(shift, centred, scale)).to(x.dtype)
+        shift = _checked("beta", beta, x)[..., None, None] + shift
+    scale, shift = (value.expand(*x.shape[:2], 1, 1) for value in (scale, shift))
+    return (affine(wide, scale, shift) if shortcuts.are_taken() else wide * scale + shift).to(x.dtype)
 
 
-def _per_channel(name: str, value: Tensor, x: Tensor) -> Tensor:
+def _checked(name: str, value: Tensor, x: Tensor) -> Tensor:
     if value.shape not in (x.shape[1:2], x.shape[:2]):
         raise ShapeError(
             f"expected {name} [{x.shape[1]}] or [{x.shape[0]}, {x.shape[1]}] for features {list(x.shape)}, "
             f"got {list(value.shape)}"
         )
-    return widen(value)[..., None, None]
+    return widen(value)
 
 
 def _pixels(x: Tensor) -> int:
     return x.shape[2] * x.shape[3]
 
 
-def _moments(x: Tensor, who: str) -> tuple[Tensor, Tensor, Tensor]:
-    """Centred features, and mean and biased variance [B, C, 1, 1] of each map."""
+def _check_pixels(x: Tensor, who: str) -> None:
     if _pixels(x) < 2:
         raise ShapeError(f"{who}: expected maps of more than one pixel, got {list(x.shape)}; give a larger image")
+
+
+def _moments(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The features in single precision, and mean and biased variance [B, C, 1, 1] of each map."""
     wide = widen(x)
-    means = wide.mean((2, 3), keepdim=True)
-    centred = wide - means
-    return centred, means, centred.square().mean((2, 3), keepdim=True)
+    if shortcuts.are_taken():
+        return with_moments(wide)
+    variance, mean = torch.var_mean(wide, (2, 3), correction=0, keepdim=True)
+    return wide, mean, variance
 
 
-def _inverse(squares: Tensor, count: int, eps: float, unbiased: bool, eps_on: EpsOn) -> Tensor:
+def _layer_moments(mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+    """Biased variance and mean [B, 1, 1, 1] over channels and pixels, which follow from those of the maps."""
+    of_layer = mean.mean(1, keepdim=True)
+    return (variance + (mean - of_layer).square()).mean(1, keepdim=True), of_layer
+
+
+def _inverse(variance: Tensor, count: int, eps: float, unbiased: bool, eps_on: EpsOn) -> Tensor:
     """One over the standard deviation, from the mean of `count` squares."""
-    variance = squares * (count / (count - 1)) if unbiased else squares
+    variance = variance * (count / (count - 1)) if unbiased else variance
     if eps_on == "var":
         return (variance + eps).rsqrt()
     # The root's slope at 0 is infinite, and times the zero gradient of a constant map that is NaN; clamped, it is 0.

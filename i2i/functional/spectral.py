@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch.autograd import Function
 from torch.nn import functional as F
 
 from i2i.functional.precision import without_autocast
@@ -59,19 +62,40 @@ def spectral_normalize(weight: Tensor, u: Tensor, v: Tensor) -> Tensor:
         tensor([[1., 0.]])
     """
     with without_autocast(weight):
-        return weight / spectral_norm(weight, u, v)
+        return weight / spectral_norm(weight, (u, v))
 
 
-def spectral_norm(weight: Tensor, u: Tensor, v: Tensor) -> Tensor:
-    r"""The spectral norm of a weight as the vectors see it, :math:`\sigma = u^\top W v`; the gradient passes to W.
+def spectral_norm(weight: Tensor, *vectors: tuple[Tensor, Tensor]) -> Tensor:
+    r"""The spectral norm of a weight as pairs of vectors see it, :math:`\sigma = u^\top W v`; the gradient passes to W.
 
     Args:
         weight: [n, ...], seen as the matrix W [n, m].
-        u, v: [n] and [m], of `power_iteration`.
+        vectors: pairs of u [n] and v [m].
+
+    Returns:
+        One norm for each pair.
 
     Example:
-        >>> spectral_norm(torch.tensor([[2.0, 0.0]]), torch.tensor([1.0]), torch.tensor([1.0, 0.0]))
-        tensor(2.)
+        >>> spectral_norm(torch.tensor([[2.0, 0.0]]), (torch.tensor([1.0]), torch.tensor([1.0, 0.0])))
+        tensor([2.])
     """
+    left, right = (torch.stack(side) for side in zip(*vectors, strict=True))
     with without_autocast(weight):
-        return torch.dot(u, torch.mv(weight.flatten(1), v))
+        found: Tensor = _Norms.apply(weight, left, right)
+        return found
+
+
+class _Norms(Function):
+    """The gradient is one product, however many norms there are, not a matrix of the weight's size for each."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, left: Tensor, right: Tensor) -> Tensor:
+        ctx.save_for_backward(left, right)
+        ctx.shape = weight.shape
+        matrix = weight.flatten(1)
+        return torch.stack([torch.dot(u, torch.mv(matrix, v)) for u, v in zip(left, right, strict=True)])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        left, right = ctx.saved_tensors
+        return ((gradients[0].unsqueeze(1) * left).t() @ right).view(ctx.shape), None, None

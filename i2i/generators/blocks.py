@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from i2i.contracts import Activation, AdaptiveNorm, Norm
 from i2i.errors import OptionError, ShapeError
 from i2i.factory import Factory
+from i2i.layers.conv2d import Conv2d
 from i2i.layers.convolution import ConvBlock, Down, Padding, UpBlock, Upsample
 from i2i.layers.stages import Stage, padded_image
 
@@ -88,7 +89,7 @@ class AdaptiveConvBlock(nn.Module):
 
     def __init__(self, channels: int, norm: Factory[AdaptiveNorm], bias: bool = False) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1, bias=bias, padding_mode="reflect")
+        self.conv = Conv2d(channels, channels, 3, padding=1, bias=bias, padding_mode="reflect")
         self.norm = norm(channels)
 
     def forward(self, x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
@@ -189,7 +190,7 @@ class Painter(nn.Module):
             UpBlock(2 * width, width, upsample, bias, norm, activation, up_kernel)
             for width in (channels * 2**depth for depth in reversed(range(upsamplings)))
         )
-        self.head = nn.Conv2d(channels, 3, 7, padding=3, bias=bias, padding_mode="reflect")
+        self.head = Conv2d(channels, 3, 7, padding=3, bias=bias, padding_mode="reflect")
 
     def forward(self, x: Tensor) -> Tensor:
         for block in self.up:

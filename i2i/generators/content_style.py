@@ -13,6 +13,7 @@ from i2i.contracts import Activation, AdaptiveNorm, Norm, Translation
 from i2i.factory import Factory
 from i2i.generators.blocks import AdaptiveResidualBlock, Encoder, Painter, check_image, check_image_size
 from i2i.kinds import ACTIVATION, ADAPTIVE_NORM, NORM
+from i2i.layers.conv2d import Conv2d
 from i2i.layers.convolution import ConvBlock
 from i2i.layers.initialization import Initialization, initialize
 
@@ -33,7 +34,7 @@ class StyleEncoder(nn.Module):
         self.down = nn.ModuleList(
             ConvBlock(before, after, 4, 2, 1, activation=activation) for before, after in pairwise(widths)
         )
-        self.head = nn.Conv2d(widths[-1], style_channels, 1)
+        self.head = Conv2d(widths[-1], style_channels, 1)
 
     def forward(self, image: Tensor) -> Tensor:
         x: Tensor = self.stem(image)

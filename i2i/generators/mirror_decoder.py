@@ -12,6 +12,7 @@ from i2i.contracts import Activation, Translation
 from i2i.errors import OptionError
 from i2i.factory import Factory
 from i2i.kinds import ACTIVATION
+from i2i.layers.conv2d import Conv2d
 from i2i.layers.initialization import Initialization, initialize
 
 
@@ -44,7 +45,7 @@ class MirrorDecoder(nn.Module):
         layers: list[nn.Module] = []
         for before, after, doubles in _widths(num_features, channels, convolutions):
             layers += [nn.Upsample(scale_factor=2, mode="nearest")] if doubles else []
-            layers.append(nn.Conv2d(before, after, 3, padding=1, padding_mode="reflect"))
+            layers.append(Conv2d(before, after, 3, padding=1, padding_mode="reflect"))
             layers.append(cast(nn.Module, activation()))
         self.layers = nn.Sequential(*layers[:-1])  # no activation after the image
         initialize(self, init)

@@ -13,6 +13,7 @@ from i2i.contracts import Activation, Attention, Norm, Translation
 from i2i.errors import OptionError, ShapeError
 from i2i.factory import Factory
 from i2i.kinds import ACTIVATION, NORM
+from i2i.layers.conv2d import Conv2d
 from i2i.layers.dropout import Dropout
 from i2i.layers.initialization import Initialization, initialize
 
@@ -37,7 +38,7 @@ class Down(nn.Module):
     ) -> None:
         super().__init__()
         self.activation = activation() if activation is not None else None
-        self.conv = nn.Conv2d(in_channels, out_channels, 4, 2, padding=1, bias=bias)
+        self.conv = Conv2d(in_channels, out_channels, 4, 2, padding=1, bias=bias)
         self.norm = norm(out_channels) if norm is not None else None
 
     def forward(self, x: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from i2i.contracts import Activation, Norm
 from i2i.factory import Factory
 from i2i.functional.upsampling import upsample_and_convolve
 from i2i.layers.blur import BlurDown, BlurUp
+from i2i.layers.conv2d import Conv2d
 from i2i.layers.spectral import SpectralConv2d
 from i2i.layers.stages import Stage
 
@@ -45,7 +46,7 @@ class ConvBlock(nn.Module):
         down: Down = "strided",
     ) -> None:
         super().__init__()
-        convolution = SpectralConv2d if spectral_norm else nn.Conv2d
+        convolution = SpectralConv2d if spectral_norm else Conv2d
         self.blur = BlurDown() if down == "blur" and stride == 2 else None
         stride = stride if self.blur is None else 1
         self.conv = convolution(
@@ -94,11 +95,11 @@ class UpBlock(nn.Module):
             self.conv = nn.ConvTranspose2d(in_channels, out_channels, 3, 2, padding=1, output_padding=1, bias=bias)
         elif upsample == "blur":
             self.repeat = BlurUp()
-            self.conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias)
+            self.conv = Conv2d(in_channels, out_channels, 3, padding=1, bias=bias)
         else:
             self.repeat = nn.Upsample(scale_factor=2, mode="nearest") if upsample == "nearest" else None
             padding = kernel_size // 2
-            self.conv = nn.Conv2d(
+            self.conv = Conv2d(
                 in_channels, out_channels, kernel_size, padding=padding, bias=bias, padding_mode="reflect"
             )
         self.norm = norm(out_channels)
@@ -127,7 +128,7 @@ class PixelShuffle(nn.Module):
 
     def __init__(self, channels: int, norm: Factory[Norm], activation: Factory[Activation]) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels, 4 * channels, 1)
+        self.conv = Conv2d(channels, 4 * channels, 1)
         self.norm = norm(channels)
         self.activation = activation()
 

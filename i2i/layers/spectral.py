@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from i2i.functional import shortcuts
 from i2i.functional.spectral import power_iteration, spectral_norm, spectral_normalize
+from i2i.layers.conv2d import Conv2d
 
 
 class Spectral(nn.Module):
@@ -29,29 +31,26 @@ class Spectral(nn.Module):
         self.register_buffer("u", F.normalize(torch.randn(rows), dim=0, eps=1e-12))
         self.register_buffer("v", F.normalize(torch.randn(columns), dim=0, eps=1e-12))
 
-    def _normalized(self, weight: Tensor) -> Tensor:
-        if self.training:
-            u, v = power_iteration(weight, self.u)
-            self.u.copy_(u)
-            self.v.copy_(v)
-        else:
-            u, v = self.u.clone(), self.v.clone()
-        # The graph holds these vectors and never the buffers, so a second forward before the backward spoils nothing.
-        return spectral_normalize(weight, u, v)
+    def _vectors(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        # The graph holds new vectors and never the buffers, so a second forward before the backward spoils nothing.
+        if not self.training:
+            return self.u.clone(), self.v.clone()
+        u, v = power_iteration(weight, self.u)
+        self.u.copy_(u)
+        self.v.copy_(v)
+        return u, v
 
-    def _shares(self, weight: Tensor, batch: int) -> Tensor:
+    def _scales_output(self, x: Tensor, weight: Tensor) -> bool:
+        """Whether the output is divided, as it must be when its parts have norms of their own, and not the weight."""
+        return self.chunks > 1 or (weight.numel() > x.numel() and shortcuts.are_taken())
+
+    def _share(self, weight: Tensor, batch: int) -> Tensor:
         """One over each sample's spectral norm, [B]: one step for each part of the batch, in their order."""
-        found = []
-        for _ in range(self.chunks):
-            u, v = power_iteration(weight, self.u) if self.training else (self.u.clone(), self.v.clone())
-            if self.training:
-                self.u.copy_(u)
-                self.v.copy_(v)
-            found.append(spectral_norm(weight, u, v))
-        return torch.stack(found).reciprocal().repeat_interleave(batch // self.chunks)
+        norms = spectral_norm(weight, *(self._vectors(weight) for _ in range(self.chunks)))
+        return norms.reciprocal().repeat_interleave(batch // self.chunks)
 
 
-class SpectralConv2d(Spectral, nn.Conv2d):
+class SpectralConv2d(Spectral, Conv2d):
     """`nn.Conv2d` with its weight divided by its spectral norm.
 
     The state holds `weight` (not normalized), `bias`, `u` and `v`. The options are those of `nn.Conv2d`.
@@ -64,12 +63,11 @@ class SpectralConv2d(Spectral, nn.Conv2d):
         self._start_vectors(self.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.chunks > 1:
-            share = self._shares(self.weight, len(x)).view(-1, 1, 1, 1)
-            y: Tensor = self._conv_forward(x, self.weight, None) * share.to(x.dtype)
-            return y if self.bias is None else y + self.bias.to(y.dtype).view(1, -1, 1, 1)
-        whole: Tensor = self._conv_forward(x, self._normalized(self.weight), self.bias)
-        return whole
+        if self._scales_output(x, self.weight):
+            share = self._share(self.weight, len(x)).view(-1, 1, 1, 1)
+            bias = None if self.bias is None else self.bias.view(1, -1, 1, 1)
+            return _scaled(self._conv_forward(x, self.weight, None), share, bias)
+        return self._conv_forward(x, spectral_normalize(self.weight, *self._vectors(self.weight)), self.bias)
 
 
 class SpectralLinear(Spectral, nn.Linear):
@@ -80,10 +78,14 @@ class SpectralLinear(Spectral, nn.Linear):
         self._start_vectors(self.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.chunks > 1:
-            y = F.linear(x, self.weight) * self._shares(self.weight, len(x)).view(-1, 1).to(x.dtype)
-            return y if self.bias is None else y + self.bias.to(y.dtype)
-        return F.linear(x, self._normalized(self.weight), self.bias)
+        if self._scales_output(x, self.weight):
+            return _scaled(F.linear(x, self.weight), self._share(self.weight, len(x)).view(-1, 1), self.bias)
+        return F.linear(x, spectral_normalize(self.weight, *self._vectors(self.weight)), self.bias)
+
+
+def _scaled(y: Tensor, share: Tensor, bias: Tensor | None) -> Tensor:
+    share = share.to(y.dtype)
+    return y * share if bias is None else torch.addcmul(bias.to(y.dtype), y, share)
 
 
 @contextmanager

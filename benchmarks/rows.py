@@ -1,0 +1,68 @@
+"""What the benchmarks measure: recipes by a readable name, and the clock and memory of this process."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from i2i.recipe.recipe import Recipe
+from i2i.training.stepper import Stepper
+
+
+def ugatit(channels: int) -> dict[str, Any]:
+    names = ("generator", "discriminators.global", "discriminators.local")
+    return {f"translator.{name}.channels": channels for name in names}
+
+
+ROWS: dict[str, tuple[str, dict[str, Any]]] = {
+    "U-GAT-IT light, 256 px, 64 channels": ("ugatit_light", {"data.size": 256}),
+    "U-GAT-IT light, 128 px, 32 channels": ("ugatit_light", {"data.size": 128, **ugatit(32)}),
+    "U-GAT-IT full, 96 px, 16 channels": ("ugatit", {"data.size": 96, **ugatit(16)}),
+    "CycleGAN, 256 px, 64 channels": ("cyclegan", {"data.size": 256}),
+    "CUT, 256 px, 64 channels": ("cut", {"data.size": 256}),
+}
+KINDS: dict[str, dict[str, Any]] = {
+    "plain": {"train.plain": True},
+    "fast": {},
+    "bf16": {"train.precision": "bf16"},
+    "compiled": {"train.compile": True},
+}
+
+
+def chosen(parts: list[str]) -> list[str]:
+    """The rows of which a part of the name was given; all without."""
+    return [row for row in ROWS if not parts or any(part in row for part in parts)]
+
+
+def stepper(row: str, kind: str) -> Stepper:
+    recipe, settings = ROWS[row]
+    return Stepper(Recipe.read(recipe, {**settings, **KINDS[kind], "data.type": "shapes"}))
+
+
+def images(size: int) -> dict[str, Tensor]:
+    """A batch of one random image of each domain."""
+    draws = torch.Generator().manual_seed(0)
+    return {domain: torch.rand(1, 3, size, size, generator=draws) * 2 - 1 for domain in "ab"}
+
+
+def timed(one: Stepper) -> float:
+    """CPU seconds of one step."""
+    began = time.process_time()
+    one.step(images(one.recipe.image_size))
+    return time.process_time() - began
+
+
+def forget_peak() -> float:
+    """Resident MiB now, from where the peak begins anew; Linux."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return resident("VmRSS")
+
+
+def resident(what: str) -> float:
+    """A line of this process's status, in MiB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(float(line.split()[1]) / 2**10 for line in lines if line.startswith(f"{what}:"))
