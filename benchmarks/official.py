@@ -77,6 +77,7 @@ def _cut(recipe: str, settings: dict[str, Any], steps: int, between: Between) ->
         if recipe == "cyclegan":
             sys.argv += ["--model", "cycle_gan", "--no_antialias", "--no_antialias_up"]
         options = importlib.import_module("options.train_options").TrainOptions().parse()
+    options.amp = False  # asked for, and never set
     model = importlib.import_module("models").create_model(options)
     size = settings["data.size"]
     pictures = images(size)

@@ -30,6 +30,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "fast": {},
     "bf16": {"train.precision": "bf16"},
     "compiled": {"train.compile": True},
+    "checkpointing": {"train.gradient_checkpointing": True},
 }
 
 

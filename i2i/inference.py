@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from i2i.layers.extractors import extractors
 from i2i.recipe.recipe import Recipe
 from i2i.training import checkpoint
 from i2i.translators.assembly import build
+from i2i.translators.compilation import compile_networks, compiler_told
 from i2i.translators.translator import Translator
 
 Size = int | str | None
@@ -107,7 +108,8 @@ class Loaded:
             weight = next(self.translator.double().parameters())
         try:
             given = {name: self._placed(value, weight) for name, value in condition.items()}
-            return self.translator.translate(batch.to(weight.device, weight.dtype), to, **given)
+            with compiler_told():
+                return self.translator.translate(batch.to(weight.device, weight.dtype), to, **given)
         finally:
             self.translator.to(own)  # float32 weights come back from float64 as they were
 
@@ -151,13 +153,21 @@ class Loaded:
         return to_tensor(resize_short_side(image, short, self.translator.multiple, resample))
 
 
-def load(path: str | Path, device: str | torch.device | None = None, averaged: bool = True) -> Loaded:
+def load(
+    path: str | Path,
+    device: str | torch.device | None = None,
+    averaged: bool = True,
+    precision: Literal["fp32", "bf16"] = "fp32",
+    compile: bool = False,  # torch's word
+) -> Loaded:
     """Loads a run's newest checkpoint, or one checkpoint's folder.
 
     Args:
         path: a run folder, or one of its checkpoints.
         device: where to; the machine's accelerator when None, else the CPU.
         averaged: use the moving average of the weights where the run has one.
+        precision: with `bf16` weights and features have eight bits of precision: images differ by up to some percent.
+        compile: the networks go through torch's compiler, which takes a minute at the first image of each shape.
 
     Raises:
         CheckpointError: there is no checkpoint, or it is damaged.
@@ -172,7 +182,9 @@ def load(path: str | Path, device: str | torch.device | None = None, averaged: b
     except RuntimeError as error:
         raise CheckpointError(f"{saved.folder}: the weights do not fit the recipe beside them: {error}") from error
     dtype = next(value.dtype for value in weights.values() if value.is_floating_point())
+    dtype = torch.bfloat16 if precision == "bf16" else dtype
     translator.to(device or default_device(), dtype).eval().requires_grad_(False)
+    compile_networks(translator, compile)
     translator.at_step_(max(saved.step - 1, 0))  # the step that made these weights
     noted = saved.state.get("feature_extractors", {})
     return Loaded(

@@ -53,6 +53,16 @@ def test_a_tensor_is_taken_as_it_is(run: Path) -> None:
     assert torch.equal(loaded.translate(batch[0], to="b"), loaded.translate(batch[:1], to="b")[0])
 
 
+def test_half_precision_is_near(run: Path) -> None:
+    batch = torch.rand(2, 3, 32, 32) * 2 - 1
+    exact = i2i.load(run, device="cpu").translate(batch)
+    half = i2i.load(run, device="cpu", precision="bf16")
+    made = half.translate(batch)
+    assert made.dtype == torch.float32
+    assert 0 < (made - exact).abs().mean() < 0.02
+    assert (half.translate(batch.double()).float() - made).abs().max() < 0.1  # from the same rounded weights
+
+
 def test_the_two_directions_differ(run: Path) -> None:
     loaded = i2i.load(run, device="cpu")
     batch = torch.rand(1, 3, 32, 32)

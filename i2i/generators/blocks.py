@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -64,6 +64,8 @@ def check_image(
 class ResidualBlock(nn.Module):
     """`x + norm(conv(dropout(act(norm(conv(x))))))`, with 3x3 convolutions padded by reflection."""
 
+    recomputable: ClassVar[bool] = True
+
     def __init__(
         self,
         channels: int,
@@ -98,6 +100,8 @@ class AdaptiveConvBlock(nn.Module):
 
 class AdaptiveResidualBlock(nn.Module):
     """A residual block whose two norms take scale and shift from outside."""
+
+    recomputable: ClassVar[bool] = True
 
     def __init__(
         self, channels: int, norm: Factory[AdaptiveNorm], activation: Factory[Activation], bias: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, cast
+from typing import ClassVar, Literal, cast
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -30,6 +30,8 @@ class ConvBlock(nn.Module):
         down: where a stride of 2 is made: in the convolution, or by a blur after the activation (CUT), which keeps
             shifted images' features shifted.
     """
+
+    recomputable: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -76,6 +78,8 @@ class UpBlock(nn.Module):
             norm and an activation after each.
         kernel_size: of the convolution after `nearest`, odd.
     """
+
+    recomputable: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -35,6 +35,10 @@ class TrainOptions:
         rollbacks: how often a run goes back to its last checkpoint, and on with other samples, when losses or weights
             are no longer numbers.
         plain: everything in as many operations as the method's text has, with the same result; to compare with.
+        compile: networks go through torch's compiler, which takes minutes before the first step and makes later ones
+            faster; `reduce-overhead` also captures CUDA graphs. Results round differently.
+        gradient_checkpointing: features inside of blocks are computed again in the backward pass and not kept: less
+            memory for about a third more work.
         deterministic: only operations that give the same bits each time; slower on GPUs.
         sample_every: steps between sample grids; 0 for none.
         sample_count: pictures of each domain in a sample grid.
@@ -57,6 +61,8 @@ class TrainOptions:
     keep_best: str | None = None
     rollbacks: Count = 0
     plain: bool = False
+    compile: bool | Literal["reduce-overhead", "max-autotune"] = False
+    gradient_checkpointing: bool = False
     deterministic: bool = False
     sample_every: Count = 500
     sample_count: Positive = 4

@@ -18,7 +18,9 @@ from i2i.randomness import seed_of
 from i2i.recipe.recipe import Recipe
 from i2i.training.ema import EMA
 from i2i.translators.assembly import build
+from i2i.translators.compilation import begin_step, compile_networks
 from i2i.translators.outputs import Batch
+from i2i.translators.recomputing import recompute_blocks
 from i2i.translators.translator import Translator
 
 FUSED = ("cpu", "cuda", "mps", "xpu")
@@ -65,6 +67,9 @@ class Stepper:
         if recipe.train.precision == "fp64":
             self.translator.double()
         self.translator.train()
+        if recipe.train.gradient_checkpointing:
+            recompute_blocks(self.translator)
+        compile_networks(self.translator, recipe.train.compile)
         self.schedule = recipe.schedule(steps=recipe.train.steps)
         self.step_number = 0
         self.model = self.accelerator.prepare(self.translator)
@@ -88,6 +93,7 @@ class Stepper:
         Returns:
             The weighted loss terms by `phase/name`, means over the micro-batches, detached.
         """
+        begin_step(self.recipe.train.compile)
         seed, rank = self.recipe.train.seed, self.accelerator.process_index
         torch.manual_seed(seed_of(seed, "step", self.step_number, rank))  # dropout, noise: the same after a resume
         self._set_rates()

@@ -25,6 +25,7 @@ from i2i.training.signals import stop_signals
 from i2i.training.stall import DataWatch
 from i2i.training.stepper import Stepper, make_accelerator
 from i2i.translators.assembly import rehearse
+from i2i.translators.compilation import compiler_told
 
 TRIES = 3
 """Checkpoints in a row that cannot be written before a run stops."""
@@ -102,7 +103,7 @@ def _loop(run: Run, notify: Notifier, stop: threading.Event) -> None:
             with watch.waiting(run.step + 1):
                 micro = list(islice(batches, options.accumulate))
             _note_skipped(run, micro)
-            with memory_told(run.step + 1):
+            with memory_told(run.step + 1), compiler_told():
                 terms = run.stepper.step(*micro)
             run.samples += run.samples_per_step
             if run.best is not None:
