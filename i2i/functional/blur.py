@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from i2i.functional.upsampling import repeat_border
+
 HALVING = (1, 2, 1)
 DOUBLING = (1, 3, 3, 1)
 
@@ -48,7 +50,7 @@ def blur_up(x: Tensor, kernel: Tensor) -> Tensor:
     Source: Park et al., ECCV 2020, arXiv:2007.15651; taesungp/contrastive-unpaired-translation b3ac297.
     """
     channels = x.shape[1]
-    padded = F.pad(x, (1, 1, 1, 1), mode="replicate")
+    padded = repeat_border(x)
     return F.conv_transpose2d(padded, 4 * kernel.expand(channels, 1, -1, -1), stride=2, padding=3, groups=channels)
 
 

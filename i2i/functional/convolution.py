@@ -10,12 +10,17 @@ from torch.autograd import Function
 from torch.nn import functional as F
 
 from i2i.functional import shortcuts
+from i2i.functional.winograd import winograd
 
 # Where the ways below win was measured on CPUs with AVX-512, `benchmarks/convolutions.py`.
 FEW_POSITIONS = 128
 """Places of the kernel, in a whole batch, up to which a matrix product beats oneDNN, which reorders the weight."""
 HEAVY_WEIGHT = 2**18
 """Numbers in a weight from which that matters."""
+DEEP = 256
+"""Channels, in and out, from which Winograd's way wins over the direct one; with 128 they take the same time."""
+LARGE = 1024
+"""Pixels of the map from which it does."""
 FEW_CHANNELS = 4
 """Channels up to which oneDNN leaves most of a vector register idle."""
 WIDE_KERNEL = 5
@@ -48,10 +53,16 @@ def convolve(
     # Accelerators' own libraries choose among more ways than these.
     if shortcuts.are_taken() and x.device.type in ("cpu", "meta"):
         few = len(x) * sides[0] * sides[1] <= FEW_POSITIONS
-        if few and weight.numel() >= HEAVY_WEIGHT and not torch.is_autocast_enabled(x.device.type):
+        single = not torch.is_autocast_enabled(x.device.type) and x.dtype in (torch.float32, torch.float64)
+        if few and single and weight.numel() >= HEAVY_WEIGHT:
             return _by_product(x, weight, bias, stride, padding, sides)
+        deep = min(weight.shape[:2]) >= DEEP and weight.shape[2:] == (3, 3) and sides[0] * sides[1] >= LARGE
+        even = not any(side % 2 for side in sides)
+        if deep and even and stride == 1 and single and not torch.compiler.is_compiling():
+            made = winograd(F.pad(x, (padding[1], padding[1], padding[0], padding[0])) if any(padding) else x, weight)
+            return made if bias is None else made + bias.view(1, -1, 1, 1)
         narrow = len(weight) <= FEW_CHANNELS < weight.shape[1] and min(weight.shape[2:]) >= WIDE_KERNEL
-        if narrow and stride == 1 and not any(side % 2 for side in sides):
+        if narrow and even and stride == 1:
             return _by_blocks(x, weight, bias, padding)
     return F.conv2d(x, weight, bias, stride, padding)
 

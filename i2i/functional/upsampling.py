@@ -39,19 +39,13 @@ def upsample_and_convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None)
         repeated = F.interpolate(x, scale_factor=2.0, mode="nearest")
         return F.conv2d(F.pad(repeated, (1, 1, 1, 1), mode="reflect"), weight, bias)
     kernel = _spread(_spread(weight, 2), 3).transpose(0, 1)
-    return F.conv_transpose2d(_bordered(x), kernel, bias, stride=2, padding=3)
+    return F.conv_transpose2d(repeat_border(x), kernel, bias, stride=2, padding=3)
 
 
-def _bordered(x: Tensor) -> Tensor:
-    """One pixel more on each side, repeated."""
+def repeat_border(x: Tensor) -> Tensor:
+    """One pixel more on each side [B, C, H + 2, W + 2], those of the border repeated."""
     if not torch.compiler.is_compiling():
         return F.pad(x, (1, 1, 1, 1), mode="replicate")
     # torch 2.15's compiler takes the memory layout of that pad's gradient for another one, and stops.
     tall = torch.cat((x[:, :, :1], x, x[:, :, -1:]), 2)
     return torch.cat((tall[..., :1], tall, tall[..., -1:]), 3)
-
-
-def _spread(weight: Tensor, axis: int) -> Tensor:
-    """Three weights along an axis as four."""
-    first, second, third = weight.unbind(axis)
-    return torch.stack((third, second + third, first + second, first), axis)

@@ -1,0 +1,43 @@
+"""Winograd's convolution and its gradients are the direct one's."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from i2i.functional.winograd import winograd
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 4, 4), (2, 3, 10, 6), (3, 1, 4, 16)])
+def test_values_and_gradients(shape: tuple[int, ...]) -> None:
+    draws = torch.Generator().manual_seed(0)
+    x = torch.randn(shape, dtype=torch.float64, generator=draws, requires_grad=True)
+    weight = torch.randn(5, shape[1], 3, 3, dtype=torch.float64, generator=draws, requires_grad=True)
+    expected, got = F.conv2d(x, weight), winograd(x, weight)
+    torch.testing.assert_close(got, expected, rtol=0, atol=1e-13)
+    cotangent = torch.randn(expected.shape, dtype=torch.float64, generator=draws)
+    for one, other in zip(*(torch.autograd.grad(y, (x, weight), cotangent) for y in (got, expected)), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
+
+
+def test_single_precision_is_kept() -> None:
+    draws = torch.Generator().manual_seed(0)
+    x, weight = torch.randn(1, 64, 34, 34, generator=draws), torch.randn(32, 64, 3, 3, generator=draws)
+    exact = F.conv2d(x.double(), weight.double())
+    error = (winograd(x, weight) - exact).norm() / exact.norm()
+    assert error < 1e-6
+
+
+def test_second_gradients() -> None:
+    x = torch.randn(1, 2, 4, 6, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(2, 2, 3, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(winograd, (x, weight))
+    assert torch.autograd.gradgradcheck(winograd, (x, weight))
+
+
+def test_only_what_is_asked_for() -> None:
+    x, weight = torch.randn(1, 2, 6, 6), torch.randn(3, 2, 3, 3, requires_grad=True)
+    assert torch.autograd.grad(winograd(x, weight).sum(), weight)[0].shape == weight.shape
+    x.requires_grad_()
+    assert torch.autograd.grad(winograd(x, weight.detach()).sum(), x)[0].shape == x.shape
