@@ -2,7 +2,7 @@
 
     python -m pytest -m slow tests/slow/test_shapes_training.py -s
 
-One thread; each test prints its row of figures after every 250 steps.
+One thread; each test prints its row of figures after every 250 steps, and how well the attention finds the object.
 """
 
 from __future__ import annotations
@@ -81,3 +81,7 @@ def test_translates(name: str, capsys: pytest.CaptureFixture[str]) -> None:
         assert found.centroid <= 1
         assert found.iou >= 0.65
     assert cycle <= 0.15
+    if name == "ugatit":
+        for found in heat(stepper, dataset):
+            assert found.iou >= 0.3
+            assert found.inside >= 1.5 * found.outside
