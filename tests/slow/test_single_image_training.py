@@ -83,5 +83,5 @@ def test_two_pictures_are_enough_for_colour_and_place(tmp_path: Path, capsys: py
     for found in rows:
         assert found.blue >= 0.9
         assert found.red <= 0.1
-        assert found.centroid <= 2
-        assert found.iou >= 0.55
+        assert found.centroid <= 1.5
+        assert found.iou >= 0.7
