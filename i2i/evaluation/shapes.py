@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 Form = Literal["square", "circle"]
 Color = Literal["red", "blue", "white", "random"]
@@ -55,6 +56,38 @@ def measure(made: Tensor, source: Tensor, form: Form, color: Color) -> ShapeFigu
         shape=float(right_form.double().mean()),
         centroid=float(moved.median()),
         iou=float(overlap(after, before).mean()),
+    )
+
+
+class HeatFigures(NamedTuple):
+    """What `measure_heat` finds over all heat maps; one that says nothing has as much inside as outside.
+
+    Args:
+        iou: mean intersection over union of the object with where the map is above half of its range.
+        inside: mean heat on the object, each map stretched to [0, 1].
+        outside: mean heat elsewhere.
+    """
+
+    iou: float
+    inside: float
+    outside: float
+
+
+def measure_heat(heatmap: Tensor, source: Tensor) -> HeatFigures:
+    """Whether an attention looks at the object.
+
+    Args:
+        heatmap: [n, 1, h, w], any range.
+        source: [n, 3, H, W] in [-1, 1], what it belongs to.
+    """
+    least, most = heatmap.amin((1, 2, 3), True).double(), heatmap.amax((1, 2, 3), True).double()
+    share = (heatmap.double() - least) / (most - least).clamp_min(1e-12)
+    heat = F.interpolate(share, source.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
+    thing = object_mask(source)
+    return HeatFigures(
+        iou=float(overlap(heat > 0.5, thing).mean()),
+        inside=float(heat[thing].mean()),
+        outside=float(heat[~thing].mean()),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from i2i.errors import OptionError, RegistryError
@@ -99,7 +99,7 @@ class Checker:
         fixed = {*entry.kind.passed, *entry.kind.offered}
         own = {key: option for key, option in declared.items() if key not in fixed and key not in common}
         given = {key: item for key, item in table.items() if key != "type" and key not in common}
-        checked = self.options(given, own, path, f"{entry.kind} {entry.name!r}", fixed, tuple(common))
+        checked = self.options(given, own, path, f"{entry.kind} {entry.name!r}", fixed, tuple(common), kinds)
         self._own_check(entry.load(), own, checked, path)
         return Factory(entry.kind, entry.name, checked, self.registry, path)
 
@@ -132,6 +132,7 @@ class Checker:
         of: str,
         fixed: set[str] | None = None,
         common: tuple[str, ...] = (),
+        kinds: Sequence[Kind[Any]] = (),
     ) -> dict[str, Any]:
         """Options against a signature: unknown and missing ones are reported, the others checked.
 
@@ -139,6 +140,7 @@ class Checker:
             of: whose options, for messages.
             fixed: parameters that are given elsewhere.
             common: other keys that the table may have, for messages.
+            kinds: whose components may have what this one lacks, for messages.
         """
         checked = {}
         for key, value in given.items():
@@ -149,11 +151,25 @@ class Checker:
             else:
                 names = [*settable, *common]
                 known = f"Options: {', '.join(names)}" if names else "It has none"
-                self.report((*path, key), f"{of} has no option {key!r}.{did_you_mean(key, names)} {known}")
+                hint = did_you_mean(key, names) or self._elsewhere(key, kinds)
+                self.report((*path, key), f"{of} has no option {key!r}.{hint} {known}")
         for key, option in settable.items():
             if option.required and key not in given:
                 self.report(path, f"{of} needs the option {key!r}")
         return checked
+
+    def _elsewhere(self, key: str, kinds: Sequence[Kind[Any]]) -> str:
+        """Which other components have an option: folders in the place of a data set that draws, for example."""
+        have = []
+        for name in self.registry.names(*kinds):
+            try:
+                entry = self.registry.find(kinds, name)
+                if key in options(entry.load()) and key not in (*entry.kind.passed, *entry.kind.offered):
+                    have.append(repr(name))
+            except RegistryError:  # a component that cannot be loaded is not what is wrong here
+                continue
+        most = ", ".join(have[:-1])
+        return f" With type = {f'{most} or ' if most else ''}{have[-1]} there is one." if have else ""
 
     def table(self, value: Any, cls: type, path: KeyPath) -> dict[str, Any]:
         """A table whose keys are a dataclass's fields."""

@@ -9,7 +9,16 @@ import torch
 from torch import Tensor
 
 from i2i.data.shapes import Color, Shapes
-from i2i.evaluation.shapes import FAINT, ShapeFigures, centroids, has_form, measure, object_mask, overlap
+from i2i.evaluation.shapes import (
+    FAINT,
+    ShapeFigures,
+    centroids,
+    has_form,
+    measure,
+    measure_heat,
+    object_mask,
+    overlap,
+)
 
 COUNT = 60
 
@@ -96,3 +105,17 @@ def test_masks() -> None:
     faint = torch.where(image > 0, -0.7 + FAINT, -0.7)
     assert not object_mask(faint).any()
     assert centroids(object_mask(faint)).isnan().all()
+
+
+def test_heat_that_follows_the_object_or_does_not() -> None:
+    source = pairs()["a"]
+    mask = object_mask(source)[:, None].double()
+    assert measure_heat(5 * mask - 2, source) == (1, 1, 0)  # whatever its range
+    assert measure_heat(-mask, source) == (0, 0, 1)
+    coarse = measure_heat(torch.nn.functional.avg_pool2d(mask, 4), source)
+    assert coarse.iou > 0.5
+    assert coarse.inside > 3 * coarse.outside
+    elsewhere = measure_heat(mask.roll(1, 0), source)
+    assert elsewhere.iou < 0.3
+    assert elsewhere.inside < 2 * elsewhere.outside
+    assert measure_heat(torch.ones(COUNT, 1, 8, 8), source) == (0, 0, 0)

@@ -46,7 +46,11 @@ def test_the_lists_that_messages_end_with(said: Said) -> None:
     lacks = "schedule 'linear_decay' has no option 'strat'. Did you mean 'start'? Options: start"
     assert line == f"mine.toml:3: schedule.strat: {lacks}"
     (line,) = said("extends = 'quickstart'\n[schedule]\ntype = 'constant'\nstart = 0.5\n")
-    assert line == "mine.toml:4: schedule.start: schedule 'constant' has no option 'start'. It has none"
+    other = "With type = 'epoch_decay' or 'linear_decay' there is one."
+    assert line == f"mine.toml:4: schedule.start: schedule 'constant' has no option 'start'. {other} It has none"
+    line, _ = said("extends = 'cyclegan_small'\n[data]\na = 'photos'\nb = 'paintings'\n")
+    other = "With type = 'folders', 'paired', 'single_image' or 'styles' there is one."
+    assert line.startswith(f"mine.toml:3: data.a: dataset 'shapes' has no option 'a'. {other} Options: size, ")
     (line,) = said("extends = 'quickstart'\n[losses.cycle.inputs]\nprediction = 'cycel'\n")
     assert line.startswith(
         "mine.toml:3: losses.cycle.inputs.prediction: no output 'cycel'. Did you mean 'cycle'? Outputs: cycle, "

@@ -1,4 +1,4 @@
-"""MUNIT, small, from the shipped recipe: does it translate? Minutes; `-m slow -s` prints the figures."""
+"""MUNIT and UNIT, small, from the shipped recipes: do they translate? Minutes each; `-m slow -s` prints the figures."""
 
 from __future__ import annotations
 
@@ -46,14 +46,16 @@ def colours(image: Tensor) -> Tensor:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["munit_small"])
+@pytest.mark.parametrize("name", ["munit_small", "unit_small"])
 def test_it_translates(name: str, tmp_path: Path) -> None:
     train(Recipe.read(name, {"train.workers": 0, "train.sample_every": 0}), tmp_path / "run")
     found = figures(i2i.load(tmp_path / "run", device="cpu"))
     print(name, {key: round(value, 3) for key, value in found.items()})
+    assert found["to b domain"] > 0.7
     assert found["to b shape"] > 0.7
     assert found["to b centroid"] < 2
     assert found["to b iou"] > 0.5
+    assert found["to a domain"] > 0.7
     if "variety" in found:
         assert found["variety"] > 0.03
         assert found["colour error"] < found["colour error, shuffled"] / 2

@@ -2,7 +2,7 @@
 
     python -m pytest -m slow tests/slow/test_shapes_training.py -s
 
-One thread; each test prints its row of figures after every 250 steps.
+One thread; each test prints its row of figures after every 250 steps, and how well the attention finds the object.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from i2i.data.loader import make_loader
 from i2i.data.shapes import Shapes
-from i2i.evaluation.shapes import ShapeFigures, measure
+from i2i.evaluation.shapes import HeatFigures, ShapeFigures, measure, measure_heat
 from i2i.recipe.recipe import Recipe
 from i2i.training.stepper import Stepper
 
@@ -44,6 +44,15 @@ def figures(stepper: Stepper, dataset: Shapes) -> tuple[ShapeFigures, ShapeFigur
     )
 
 
+@torch.no_grad()
+def heat(stepper: Stepper, dataset: Shapes) -> tuple[HeatFigures, ...]:
+    """Where the generators' attention looks, by direction; nothing where there is none."""
+    truth = dataset.pairs(COUNT)
+    with stepper.painting() as translator:
+        maps = {domain: translator.translate(truth[domain], to).heatmap for domain, to in (("a", "b"), ("b", "a"))}
+    return tuple(measure_heat(found, truth[domain]) for domain, found in maps.items() if found is not None)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 def test_translates(name: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,6 +70,7 @@ def test_translates(name: str, capsys: pytest.CaptureFixture[str]) -> None:
             with capsys.disabled():
                 a_to_b, b_to_a, cycle = rows[-1]
                 print(f"\n{name} {step} {time.monotonic() - began:.0f} s cycle {cycle:.3f}\n  {a_to_b}\n  {b_to_a}")
+                print("".join(f"  {found}\n" for found in heat(stepper, dataset)), end="")
     torch.set_num_threads(threads)
     # One direction often lags; neither gets better at every step, so the best of the run counts.
     a_to_b, b_to_a, cycle = max(rows, key=lambda row: row[0].domain + row[1].domain + row[0].iou + row[1].iou)
@@ -71,3 +81,7 @@ def test_translates(name: str, capsys: pytest.CaptureFixture[str]) -> None:
         assert found.centroid <= 1
         assert found.iou >= 0.65
     assert cycle <= 0.15
+    if name == "ugatit":
+        for found in heat(stepper, dataset):
+            assert found.iou >= 0.3
+            assert found.inside >= 1.5 * found.outside
