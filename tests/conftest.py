@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -46,6 +48,12 @@ TINY = {
     "train.sample_every": 0,
     "train.checkpoint_every": 100,
 }
+
+
+@pytest.fixture(scope="session")
+def tiny_settings() -> Mapping[str, object]:
+    """What `tiny` holds, for trainings that several tests share."""
+    return MappingProxyType(TINY)
 
 
 @pytest.fixture

@@ -25,6 +25,10 @@ RECIPE = "recipe.toml"
 STATE = "state.json"
 WEIGHTS = "translator.safetensors"
 AVERAGE = "ema.safetensors"
+MOST = 2**53
+"""Larger numbers no training counts to."""
+LARGEST = 2**26
+"""Bytes of the state and of the recipe; what is larger is neither."""
 _NAME = re.compile(r"step-(\d+)")
 log = logging.getLogger("i2i")
 
@@ -48,7 +52,20 @@ class Checkpoint:
     @property
     def step(self) -> int:
         """Steps that had been taken."""
-        return int(self.state["step"])
+        return self.count("step")
+
+    def count(self, name: str, default: int | None = None) -> int:
+        """A whole number from 0 on in its state.
+
+        Raises:
+            CheckpointError: it is missing and has no default, or is something else.
+        """
+        value = self.state.get(name, default)
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MOST:
+            raise CheckpointError(
+                f"{self.folder} is damaged: {STATE}: {name}: expected a whole number from 0 on, got {str(value)[:40]!r}"
+            )
+        return value
 
     def tensors(self, name: str) -> dict[str, Tensor]:
         """One file's tensors, or nothing where the file does not exist.
@@ -160,6 +177,9 @@ def find(path: Path, needed: Collection[str] | None = None) -> Checkpoint:
 
 def _read(folder: Path, needed: Collection[str] | None) -> Checkpoint:
     try:
+        for name in (STATE, RECIPE):
+            if (size := (folder / name).stat().st_size) > LARGEST:
+                raise ValueError(f"{name} has {size} bytes, expected at most {LARGEST}")
         state = json.loads((folder / STATE).read_text(encoding="utf-8"))
         version, sums = int(state["format"]), dict(state["sha256"])
         if version > FORMAT:
@@ -168,7 +188,7 @@ def _read(folder: Path, needed: Collection[str] | None) -> Checkpoint:
             raise CheckpointError(f"{folder} is damaged: {STATE} is not as it was written")
         checked = {name: digest for name, digest in sums.items() if needed is None or name in needed}
         damaged = [name for name, digest in checked.items() if _checksum(folder / Path(name).name) != digest]
-        found = Checkpoint(folder, state)
+        found = Checkpoint(folder, dict(state))
         _ = found.step
     except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise CheckpointError(f"{folder} is damaged: {type(error).__name__}: {error}") from error
@@ -229,6 +249,8 @@ def join_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor], plain: M
     """Gives an optimizer back what `split_optimizer` took apart."""
     state: dict[int, dict[str, Any]] = {}
     for key, value in {**plain["state"], **tensors}.items():
+        if not isinstance(value, Tensor | int | float | None):
+            raise ValueError(f"an optimizer cannot remember {key} = {str(value)[:40]!r}")
         index, _, name = key.partition(".")
         state.setdefault(int(index), {})[name] = value
     groups = optimizer.state_dict()["param_groups"]  # the recipe's settings count, such as another weight decay

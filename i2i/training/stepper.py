@@ -123,6 +123,16 @@ class Stepper:
         self.step_number += 1
         return terms
 
+    def shared(self, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Loss terms as means over all processes, in one exchange; every process must call it.
+
+        A term that is no number in one process is none in the mean either.
+        """
+        if self.accelerator.num_processes == 1 or not terms:
+            return dict(terms)
+        means = cast(Tensor, self.accelerator.reduce(torch.stack(list(terms.values())), "mean"))
+        return dict(zip(terms, means.unbind(), strict=True))
+
     def _optimizer(self, phase: str) -> Optimizer:
         """The phase's optimizer, in one kernel for all of its work where torch has one and the recipe allows it."""
         optimizer = cast(Optimizer, self.recipe.optimizers[phase](self.translator.trained(phase)))

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,18 +15,30 @@ from accelerate import debug_launcher
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from i2i.hookspecs import hookimpl
 from i2i.recipe.recipe import Recipe
 from i2i.training import checkpoint
+from i2i.training.log import JSONLines
+from i2i.training.run import Run
 from i2i.training.trainer import train
 from i2i.translators.assembly import build
 
 pytestmark = pytest.mark.skipif(torch.accelerator.is_available(), reason="forks, which an initialized GPU forbids")
 
 
+class Skips:
+    """One picture that both processes cannot read, and one for each."""
+
+    @hookimpl
+    def step_finished(self, run: Run) -> None:
+        if run.step == 1:
+            run.skipped += ["both", f"process {run.stepper.accelerator.process_index}"]
+
+
 def work(settings: dict[str, object], folder: Path, processes: int) -> None:
     """One process's part: trains, and goes on where the folder has a checkpoint."""
     resume = checkpoint.find(folder) if folder.exists() else None
-    run = train(Recipe.read("quickstart", settings), folder, resume)
+    run = train(Recipe.read("quickstart", settings), folder, resume, [JSONLines(), Skips()])
     assert run.stepper.accelerator.num_processes == processes
     if run.is_main:
         save_file(run.translator.state_dict(), folder / f"end-{run.start}.safetensors")
@@ -54,6 +67,10 @@ def difference(one: dict[str, Tensor], other: dict[str, Tensor], start: dict[str
     return sum(float((one[name] - other[name]).square().sum()) for name in one) ** 0.5 / moved
 
 
+def logged(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
 def test_two_processes_equal_one_with_the_double_batch(tiny: dict[str, object], tmp_path: Path) -> None:
     # Small weights, so that the losses of a few steps are far from the noise of summing in another order.
     small = {f"losses.{name}.weight": 0.1 for name in ("cycle", "identity", "cam")}
@@ -62,8 +79,14 @@ def test_two_processes_equal_one_with_the_double_batch(tiny: dict[str, object], 
     two = load_file(tmp_path / "two" / "end-0.safetensors")
     recipe = Recipe.read("quickstart", settings | {"train.batch_size": 2})
     start = {name: value.double() for name, value in build(recipe).state_dict().items()}
-    one = train(recipe, tmp_path / "one").translator.state_dict()
+    one = train(recipe, tmp_path / "one", extras=[JSONLines()]).translator.state_dict()
     assert difference(one, two, start) < 1e-9
+    logs = {name: logged(tmp_path / name) for name in ("one", "two")}
+    terms = {name: [line["terms"] for line in log if line["event"] == "step"] for name, log in logs.items()}
+    assert [list(step) for step in terms["one"]] == [list(step) for step in terms["two"]]
+    for expected, got in zip(terms["one"], terms["two"], strict=True):  # the log is of both processes' samples
+        assert got == pytest.approx(expected, rel=1e-9)
+    assert logs["two"][-1]["skipped"] == ["both", "process 0", "process 1"]
 
 
 def test_two_processes_resume_exactly(tiny: dict[str, object], tmp_path: Path) -> None:
