@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from torch.optim import Optimizer
 
 from i2i.errors import CheckpointError, TrainingError
 
@@ -140,7 +140,8 @@ def write(
             f"the checkpoint of step {step} cannot be written to {folder}: {error}. Earlier ones stand; make room (or "
             f"lower train.keep_last) and go on with --resume"
         ) from error
-    shutil.rmtree(before, ignore_errors=True)
+    for left in folder.glob(".step-*"):  # the one that was replaced, and what killed runs have left
+        shutil.rmtree(left, ignore_errors=True)
     return final
 
 
@@ -228,33 +229,10 @@ def prune(run: Path, keep: int, newest: int, every: int | None = None, kept: Col
     steps = listed(run)
     for step in sorted(step for step in steps if step <= newest)[:-keep]:
         if step not in kept and (every is None or step % every):
-            shutil.rmtree(steps[step], ignore_errors=True)
-
-
-def split_optimizer(optimizer: Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """An optimizer's state as tensors, by `parameter.name`, and as what JSON can hold."""
-    state = optimizer.state_dict()
-    tensors, plain = {}, {}
-    for index, entries in state["state"].items():
-        for name, value in entries.items():
-            key = f"{index}.{name}"
-            if isinstance(value, Tensor):
-                tensors[key] = value
-            else:
-                plain[key] = value
-    return tensors, {"state": plain}
-
-
-def join_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
-    """Gives an optimizer back what `split_optimizer` took apart."""
-    state: dict[int, dict[str, Any]] = {}
-    for key, value in {**plain["state"], **tensors}.items():
-        if not isinstance(value, Tensor | int | float | None):
-            raise ValueError(f"an optimizer cannot remember {key} = {str(value)[:40]!r}")
-        index, _, name = key.partition(".")
-        state.setdefault(int(index), {})[name] = value
-    groups = optimizer.state_dict()["param_groups"]  # the recipe's settings count, such as another weight decay
-    optimizer.load_state_dict({"state": state, "param_groups": groups})
+            aside = steps[step].with_name(f".{steps[step].name}.old")
+            with suppress(OSError):
+                os.replace(steps[step], aside)  # so that a run that is killed now leaves no half of a checkpoint
+                shutil.rmtree(aside, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:

@@ -18,6 +18,7 @@ from i2i.training.best import Best
 from i2i.training.checkpoint import Checkpoint
 from i2i.training.elastic import recipe_changes, surroundings, what_changes
 from i2i.training.faults import check_weights
+from i2i.training.optimizer_state import join_optimizer, split_optimizer
 from i2i.training.stepper import Stepper
 from i2i.translators.translator import Translator
 
@@ -140,7 +141,7 @@ class Run:
             files[checkpoint.AVERAGE] = self.stepper.ema.average
         optimizers = {}
         for phase, optimizer in self.stepper.optimizers.items():
-            files[f"optimizer-{phase}.safetensors"], plain = checkpoint.split_optimizer(optimizer)
+            files[f"optimizer-{phase}.safetensors"], plain = split_optimizer(optimizer)
             optimizers[phase] = {**plain, "options": self.recipe.optimizers[phase].resolved()}
         state = {
             "recipe": self.recipe.name,
@@ -175,7 +176,7 @@ class Run:
         for phase, plain in saved.state["optimizers"].items():
             self._check_optimizer(saved, phase, plain)
             tensors = saved.tensors(f"optimizer-{phase}.safetensors")
-            checkpoint.join_optimizer(stepper.optimizers[phase], tensors, plain)
+            join_optimizer(stepper.optimizers[phase], tensors, plain)
         if stepper.ema is not None:
             # A run that averages from here on begins with what it has learnt, not with the weights that were drawn.
             stepper.ema.load(saved.tensors(checkpoint.AVERAGE) or stepper.ema.weights())

@@ -15,6 +15,7 @@ from filelock import FileLock
 from i2i.errors import CheckpointError, TrainingError
 from i2i.recipe.recipe import Recipe
 from i2i.training import checkpoint
+from i2i.training.optimizer_state import join_optimizer, split_optimizer
 from i2i.training.trainer import train
 
 WEIGHTS = {"w": torch.arange(6.0).view(2, 3).t()}  # not contiguous, which safetensors refuses by itself
@@ -124,9 +125,9 @@ def test_optimizer_state_survives(tmp_path: Path) -> None:
         for parameter in parameters:
             parameter.grad = torch.randn(3)
         optimizer.step()
-        tensors, plain = checkpoint.split_optimizer(optimizer)
+        tensors, plain = split_optimizer(optimizer)
         fresh = make(parameters)
-        checkpoint.join_optimizer(fresh, tensors, json.loads(json.dumps(plain)))
+        join_optimizer(fresh, tensors, json.loads(json.dumps(plain)))
         before, after = optimizer.state_dict(), fresh.state_dict()
         assert before["param_groups"] == after["param_groups"]
         assert before["state"].keys() == after["state"].keys()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -47,7 +48,7 @@ def test_any_type_in_any_place_is_taken_or_refused(trained: Run) -> None:
     """Each place of the state gets each strange value, or is left out."""
     folder = checkpoint.find(trained.folder).folder
     text = (folder / checkpoint.STATE).read_text()
-    random, outcomes = Random(0), {"taken": 0, "refused": 0}
+    random, outcomes, told = Random(0), {"taken": 0, "refused": 0}, []
     for place in [one for one in places(json.loads(text)) if one[0] != "own" and "options" not in one[:-1]]:
         for value in [*random.sample(STRANGE, 3), KeyError]:
             state = json.loads(text)
@@ -65,9 +66,10 @@ def test_any_type_in_any_place_is_taken_or_refused(trained: Run) -> None:
                 assert 0 <= trained.rollbacks <= checkpoint.MOST
                 outcomes["taken"] += 1
             except CheckpointError as error:
-                assert str(folder) in str(error) or str(error).startswith("optimizers."), (place, value)
                 outcomes["refused"] += 1
+                told.append(str(error))
     (folder / checkpoint.STATE).write_text(text)
+    assert [line for line in told if str(folder) not in line and not line.startswith("optimizers.")] == []
     assert min(outcomes.values()) > 50
 
 
@@ -92,13 +94,10 @@ def test_tensors_that_do_not_belong_to_it_are_refused(trained: Run) -> None:
             digests = {**saved.state["sha256"], name: checkpoint._checksum(saved.folder / name)}
             state = {key: value for key, value in saved.state.items() if key != "own"} | {"sha256": digests}
             (saved.folder / checkpoint.STATE).write_text(signed(state))
-            try:
+            # Pools may lack, and what an optimizer remembers has shapes of its own.
+            may_fit = name in ("process-0.safetensors", "optimizer-generator.safetensors")
+            with suppress(CheckpointError) if may_fit else pytest.raises(CheckpointError, match="does not fit"):
                 trained.load(checkpoint.find(saved.folder))
-            except CheckpointError as error:
-                assert "does not fit the recipe beside it" in str(error)
-            else:
-                # Pools may lack, and what an optimizer remembers has shapes of its own.
-                assert name in ("process-0.safetensors", "optimizer-generator.safetensors"), tensors
         (saved.folder / name).write_bytes(whole)
 
 
