@@ -37,3 +37,10 @@ def join_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor], plain: M
         state.setdefault(int(index), {})[name] = value
     groups = optimizer.state_dict()["param_groups"]  # the recipe's settings count, such as another weight decay
     optimizer.load_state_dict({"state": state, "param_groups": groups})
+    if "fused" in optimizer.defaults:  # such kernels do not look how large what they remember is
+        for parameter, entries in optimizer.state.items():
+            for name, value in entries.items():
+                fits = isinstance(value, Tensor) and value.shape == parameter.shape
+                counts = name == "step" and isinstance(value, Tensor) and value.numel() == 1
+                if not (fits or counts or value is None):
+                    raise ValueError(f"an optimizer's {name} does not fit a weight {list(parameter.shape)}")

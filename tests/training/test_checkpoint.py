@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 from pathlib import Path
 from random import Random
 
@@ -111,6 +112,20 @@ def test_the_same_step_is_written_anew(tmp_path: Path) -> None:
     write(tmp_path, 1)
     write(tmp_path, 1)
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-0000001"]
+
+
+def test_what_killed_runs_left_goes_with_the_next_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One killed while it wrote, and one while it removed: no half of a checkpoint stands under a checkpoint's name."""
+    for step in (1, 2):
+        write(tmp_path, step)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", lambda *_, **__: None)
+        checkpoint.prune(tmp_path, 1, 2)
+    (tmp_path / "checkpoints" / ".step-0000009.part").mkdir()
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 3
+    assert sorted(checkpoint.listed(tmp_path)) == [2]
+    write(tmp_path, 3)
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["step-0000002", "step-0000003"]
 
 
 def test_a_second_process_is_refused(tiny: dict[str, object], tmp_path: Path) -> None:
