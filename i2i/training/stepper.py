@@ -72,7 +72,8 @@ class Stepper:
             recompute_blocks(self.translator)
         compile_networks(self.translator, recipe.train.compile)
         self.schedule = recipe.schedule(steps=recipe.train.steps)
-        if not isinstance(first := self.schedule(0), Real):
+        first: object = self.schedule(0)
+        if not isinstance(first, Real):
             what = f"{recipe.schedule.name!r}: expected a number for each step, got {first!r} for step 0"
             raise OptionError("schedule", what)
         self.step_number = 0
