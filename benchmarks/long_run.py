@@ -53,7 +53,10 @@ class Watch:
         memory = pages * os.sysconf("SC_PAGE_SIZE") / 2**20
         files = len(os.listdir("/proc/self/fd"))  # noqa: PTH208  # a count of a folder that changes while it is read
         log = (run.folder / "log.jsonl").stat().st_size / run.step
-        print(f"| {run.step} | {memory:.0f} | {files} | {threading.active_count()} | {log:.1f} |", flush=True)
+        print(
+            f"| {run.step} | {memory:.0f} | {files} | {threading.active_count()} | {log:.1f} | {len(run.findings)} |",
+            flush=True,
+        )
 
 
 def main() -> None:
@@ -62,7 +65,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=5)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    print("| step | memory MiB | open files | threads | log bytes per step |\n|---|---|---|---|---|")
+    print("| step | memory MiB | open files | threads | log bytes per step | findings |\n|---|---|---|---|---|---|")
     recipe = i2i.Recipe.read("quickstart", SETTINGS | {"train.steps": options.steps})
     with tempfile.TemporaryDirectory() as folder:
         watch = Watch(options.steps // options.rows)

@@ -18,20 +18,39 @@ def load(path: Path) -> object:
     """What `torch.save` wrote to a file, in its present or its older format; no code in it is run.
 
     Raises:
-        CheckpointError: there is no such file, or it is something else or damaged.
+        CheckpointError: there is no such file, or it is something else, damaged, or larger than it looks.
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: expected a checkpoint file, found {'a folder' if path.is_dir() else 'nothing'}")
-    archive = zipfile.is_zipfile(path)
+    archive = _is_archive(path)
     try:
+        if archive and (unpacked := _unpacked(path)) > path.stat().st_size:
+            raise CheckpointError(
+                f"{path}: refused, since it would unpack to {unpacked} bytes; torch.save does not compress"
+            )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on pickles that torch has not written; what is wrong is said below
             # Files from before torch 1.6 are no archives and cannot be mapped. weights_only: a pickle runs anything.
             return torch.load(path, map_location="cpu", weights_only=True, mmap=archive)
+    except CheckpointError:
+        raise
     except pickle.UnpicklingError as error:
         raise CheckpointError(f"{path}: {_reason(path, archive, str(error))}") from error
     except Exception as error:  # damaged archives raise nearly anything: RuntimeError, EOFError, KeyError, UnicodeError
         raise CheckpointError(f"{path}: {_reason(path, archive, '')}") from error
+
+
+def _is_archive(path: Path) -> bool:
+    try:
+        return zipfile.is_zipfile(path)
+    except Exception:  # Python's own look at a damaged end raises, though it should only say no
+        return True
+
+
+def _unpacked(path: Path) -> int:
+    """Bytes of all that an archive says to hold."""
+    with zipfile.ZipFile(path) as archive:
+        return sum(entry.file_size for entry in archive.infolist())
 
 
 def _reason(path: Path, archive: bool, message: str) -> str:

@@ -41,7 +41,10 @@ def training_started(run: Run) -> None:
 
 @hookspec
 def step_finished(run: Run, terms: Mapping[str, Tensor]) -> None:
-    """After each step; `terms` are the weighted loss terms, `phase/name`, still on the device."""
+    """After each step; `terms` are the weighted loss terms, `phase/name`, still on the device.
+
+    Of several processes, each gives its own, and at the steps that `train.log_every` logs the mean over all of them.
+    """
 
 
 @hookspec

@@ -186,7 +186,8 @@ def load(
     translator.to(device or default_device(), dtype).eval().requires_grad_(False)
     compile_networks(translator, compile)
     translator.at_step_(max(saved.step - 1, 0))  # the step that made these weights
-    noted = saved.state.get("feature_extractors", {})
+    noted = saved.state.get("feature_extractors")
+    noted = noted if isinstance(noted, dict) else {}
     return Loaded(
         recipe, translator, saved.step, {name: noted[name] for name in extractors(translator) if name in noted}
     )

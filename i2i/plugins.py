@@ -132,7 +132,7 @@ class Plugins:
         try:
             self._register(info.name, found.load() if isinstance(found, EntryPoint) else found)
         except (Exception, SystemExit) as error:
-            self._fail(info, _reason(error))
+            self._fail(info, _reason(error) + _asks_for(found))
         else:
             self._found[info.name, info.distribution] = info
 
@@ -184,6 +184,22 @@ def _reason(error: BaseException) -> str:
         traceback.print_exception(error)
     told = isinstance(error, RegistryError | pluggy.PluginValidationError)
     return " ".join((str(error) if told else f"{type(error).__name__}: {error}").split())
+
+
+def _asks_for(found: Any) -> str:
+    """Which i2i a plugin that fails was made for, where it says so and this is another one."""
+    if not isinstance(found, EntryPoint) or found.dist is None:
+        return ""
+    from packaging.requirements import InvalidRequirement, Requirement  # seldom needed, and not quick to import
+
+    for line in found.dist.requires or ():
+        try:
+            wanted = Requirement(line)
+        except InvalidRequirement:
+            continue
+        if wanted.name.lower() == "i2i" and not wanted.specifier.contains(__version__, prereleases=True):
+            return f". It asks for i2i{wanted.specifier}, and this is {__version__}"
+    return ""
 
 
 @cache

@@ -12,6 +12,7 @@ from typing import Any, Optional
 from i2i.errors import RegistryError
 
 REQUIRED: Any = inspect.Parameter.empty
+_OF_PROTOCOLS = ("__init__", "__subclasshook__")
 
 
 @dataclass(frozen=True)
@@ -72,3 +73,11 @@ def named(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 def accepted(function: Callable[..., Any], given: dict[str, Any]) -> dict[str, Any]:
     """The part of `given` that a function declares, so that a caller may offer more than everybody takes."""
     return {name: value for name, value in given.items() if name in named(function)}
+
+
+def lacks(component: object, contract: type) -> list[str]:
+    """Methods that a contract asks for and a class has not; of a function nothing is known before it is called."""
+    if not isinstance(component, type):
+        return []
+    asked = [name for name, value in vars(contract).items() if inspect.isfunction(value) and name not in _OF_PROTOCOLS]
+    return [name for name in asked if not any(name in vars(base) for base in component.__mro__)]

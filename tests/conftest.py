@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -21,10 +23,12 @@ def golden() -> Path:
     return GOLDEN
 
 
-@pytest.fixture(autouse=True)
-def _no_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests see the built-in components alone, whatever is installed beside them."""
-    monkeypatch.setenv("I2I_PLUGINS", "")
+@pytest.fixture(scope="session", autouse=True)
+def _no_plugins() -> Iterator[None]:
+    """Tests see the built-in components alone, whatever is installed beside them; so do trainings that they share."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("I2I_PLUGINS", "")
+        yield
 
 
 TINY = {
@@ -46,6 +50,12 @@ TINY = {
     "train.sample_every": 0,
     "train.checkpoint_every": 100,
 }
+
+
+@pytest.fixture(scope="session")
+def tiny_settings() -> Mapping[str, object]:
+    """What `tiny` holds, for trainings that several tests share."""
+    return MappingProxyType(TINY)
 
 
 @pytest.fixture

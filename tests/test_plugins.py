@@ -51,13 +51,15 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def install(site: Path) -> Iterator[Install]:
     made: list[str] = []
 
-    def install(module: str, code: str, name: str = "", distribution: str = "") -> None:
+    def install(module: str, code: str, name: str = "", distribution: str = "", requires: str = "i2i>=0.1") -> None:
         made.append(module)
         (site / f"{module}.py").write_text(code.replace("PLUGIN", module))
         distribution = distribution or f"i2i-{name or module}"
         info = site / f"{distribution.replace('-', '_')}-1.5.dist-info"
         info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.5\n")
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.5\nRequires-Dist: {requires}\n"
+        )
         (info / "entry_points.txt").write_text(f"[i2i]\n{name or module} = {module}\n")
 
     yield install
@@ -115,6 +117,21 @@ def test_a_plugin_that_cannot_be_imported_is_skipped_and_said(install: Install, 
     with pytest.raises(RegistryError) as caught:
         plugins.registry.get(kinds.NORM, "pond")
     assert str(caught.value).endswith(f"It may belong to a plugin that failed to load: broken of i2i-broken ({reason})")
+
+
+@pytest.mark.parametrize(
+    ("requires", "said"),
+    [
+        ("i2i>=99.1", f". It asks for i2i>=99.1, and this is {i2i.__version__}"),
+        ("I2I[features]<0.0.1", f". It asks for i2i<0.0.1, and this is {i2i.__version__}"),
+        ("i2i>=0.0.1", ""),
+        ("torch", ""),
+        ("i2i ~~ 3", ""),
+    ],
+)
+def test_a_plugin_for_another_i2i_is_said_to_be_one(install: Install, requires: str, said: str) -> None:
+    install("broken_plugin", "import i2i\ni2i.FUTURE", "broken", requires=requires)
+    assert problem(Plugins(), "broken") == f"AttributeError: module 'i2i' has no attribute 'FUTURE'{said}"
 
 
 def test_an_interrupt_while_loading_is_not_the_plugins() -> None:

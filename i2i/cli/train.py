@@ -64,7 +64,9 @@ def train(
         folder = saved.folder.resolve().parent.parent if (resume / checkpoint.STATE).is_file() else resume
         if saved.step not in checkpoint.listed(folder) or not (folder / checkpoint.RECIPE).is_file():
             raise CheckpointError(f"{resume} is a checkpoint by itself; training goes on in the run that it came from")
-        checked = replace(Recipe.read(folder / checkpoint.RECIPE, settings), name=saved.state["recipe"])
+        checked = replace(
+            Recipe.read(folder / checkpoint.RECIPE, settings), name=str(saved.state.get("recipe", folder.name))
+        )
         newest = max(checkpoint.listed(folder))
         if resume.resolve() != folder.resolve() and newest > saved.step:  # an old checkpoint was asked for by its name
             raise CheckpointError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from i2i.hookspecs import hookimpl
 from i2i.kinds import METRIC
 from i2i.plugins import default_registry
@@ -14,35 +16,39 @@ COUNT = 64
 class HiddenPairs:
     """Compares translations with their true counterparts by every registered metric, where the data set has `pairs`."""
 
+    def __init__(self) -> None:
+        self.pairs: dict[str, Tensor] | None = None
+        """Drawn when first needed: those of portraits take a second."""
+
     @hookimpl
     def checkpoint_judged(self, run: Run) -> None:
         if run.is_main and _measurable(run):
-            _measure(run)
+            self._measure(run)
 
     @hookimpl
     def training_finished(self, run: Run) -> None:
         if not run.is_main or run.interrupted or not _measurable(run):
             return
-        source, target = _measure(run)
+        source, target = self._measure(run)
+        self.pairs = None
         say(f"against {COUNT} hidden pairs, {source} to {target} (in brackets: copying the input):")
         for name in default_registry().names(METRIC):
             reached, copied = run.figures[name], run.figures[f"{name} of the input"]
             say(f"  {name} {reached:.3f} ({copied:.3f}; {METRIC(name).component.better} is better)")
 
+    def _measure(self, run: Run) -> tuple[str, str]:
+        """Fills the run's figures; gives the domains between which it looked."""
+        pairs = self.pairs = run.dataset.pairs(COUNT) if self.pairs is None else self.pairs
+        target = "b" if "b" in run.translator.targets else "a"
+        source = next(domain for domain in pairs if domain != target)
+        made = run.translated(pairs[source], target)
+        for name in default_registry().names(METRIC):
+            metric = METRIC(name)()
+            run.figures[name] = metric(made, pairs[target])
+            run.figures[f"{name} of the input"] = metric(pairs[source], pairs[target])
+        return source, target
+
 
 def _measurable(run: Run) -> bool:
     """Whether there is a truth, and one translation that it could be compared with."""
     return hasattr(run.dataset, "pairs") and not run.translator.guided
-
-
-def _measure(run: Run) -> tuple[str, str]:
-    """Fills the run's figures; gives the domains between which it looked."""
-    pairs = run.dataset.pairs(COUNT)
-    target = "b" if "b" in run.translator.targets else "a"
-    source = next(domain for domain in pairs if domain != target)
-    made = run.translated(pairs[source], target)
-    for name in default_registry().names(METRIC):
-        metric = METRIC(name)()
-        run.figures[name] = metric(made, pairs[target])
-        run.figures[f"{name} of the input"] = metric(pairs[source], pairs[target])
-    return source, target

@@ -13,7 +13,7 @@ from i2i.recipe.tables import TABLES, TrainOptions
 from i2i.recipe.wiring import LossPlan, Wirer, Wiring
 from i2i.recipe.writing import shown
 from i2i.registry import Kind, Registry
-from i2i.signature import options
+from i2i.signature import lacks, options
 from i2i.spelling import did_you_mean, nearest
 
 
@@ -76,7 +76,11 @@ class Reader:
         if needed and table not in self.keys:
             self.checker.report((), f"the table [{table}] is missing")
             return None
-        return self.checker.component(self._value(table), [kind], self._path(table), DEFAULT_TYPES.get((table,)))
+        found = self.checker.component(self._value(table), [kind], self._path(table), DEFAULT_TYPES.get((table,)))
+        if found is not None and (lacking := lacks(found.component, kind.contract)):
+            asked = f"which i2i.contracts.{kind.contract.__name__} asks for"
+            self.checker.report(self._path(table), f"{kind} {found.name!r} has no {' and no '.join(lacking)}, {asked}")
+        return found
 
     def _data(self) -> Factory[Any] | None:
         data = self._component("data", kinds.DATASET)

@@ -78,7 +78,9 @@ class Best:
         """Takes back what `state` gave, if it was about the same figure."""
         self._sum, self._count = None, 0
         if state.get("name") == self.name:
-            self.step, self.value = state["step"], state["value"]
+            step, value = state["step"], state["value"]
+            self.step = None if step is None else int(step)
+            self.value = None if value is None else float(value)
 
     def _mean(self, accelerator: Accelerator) -> float | None:
         if self._sum is None:

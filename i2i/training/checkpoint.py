@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from torch.optim import Optimizer
 
 from i2i.errors import CheckpointError, TrainingError
 
@@ -25,6 +25,10 @@ RECIPE = "recipe.toml"
 STATE = "state.json"
 WEIGHTS = "translator.safetensors"
 AVERAGE = "ema.safetensors"
+MOST = 2**53
+"""Larger numbers no training counts to."""
+LARGEST = 2**26
+"""Bytes of the state and of the recipe; what is larger is neither."""
 _NAME = re.compile(r"step-(\d+)")
 log = logging.getLogger("i2i")
 
@@ -48,7 +52,20 @@ class Checkpoint:
     @property
     def step(self) -> int:
         """Steps that had been taken."""
-        return int(self.state["step"])
+        return self.count("step")
+
+    def count(self, name: str, default: int | None = None) -> int:
+        """A whole number from 0 on in its state.
+
+        Raises:
+            CheckpointError: it is missing and has no default, or is something else.
+        """
+        value = self.state.get(name, default)
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MOST:
+            raise CheckpointError(
+                f"{self.folder} is damaged: {STATE}: {name}: expected a whole number from 0 on, got {str(value)[:40]!r}"
+            )
+        return value
 
     def tensors(self, name: str) -> dict[str, Tensor]:
         """One file's tensors, or nothing where the file does not exist.
@@ -123,7 +140,8 @@ def write(
             f"the checkpoint of step {step} cannot be written to {folder}: {error}. Earlier ones stand; make room (or "
             f"lower train.keep_last) and go on with --resume"
         ) from error
-    shutil.rmtree(before, ignore_errors=True)
+    for left in folder.glob(".step-*"):  # the one that was replaced, and what killed runs have left
+        shutil.rmtree(left, ignore_errors=True)
     return final
 
 
@@ -160,6 +178,9 @@ def find(path: Path, needed: Collection[str] | None = None) -> Checkpoint:
 
 def _read(folder: Path, needed: Collection[str] | None) -> Checkpoint:
     try:
+        for name in (STATE, RECIPE):
+            if (size := (folder / name).stat().st_size) > LARGEST:
+                raise ValueError(f"{name} has {size} bytes, expected at most {LARGEST}")
         state = json.loads((folder / STATE).read_text(encoding="utf-8"))
         version, sums = int(state["format"]), dict(state["sha256"])
         if version > FORMAT:
@@ -168,7 +189,7 @@ def _read(folder: Path, needed: Collection[str] | None) -> Checkpoint:
             raise CheckpointError(f"{folder} is damaged: {STATE} is not as it was written")
         checked = {name: digest for name, digest in sums.items() if needed is None or name in needed}
         damaged = [name for name, digest in checked.items() if _checksum(folder / Path(name).name) != digest]
-        found = Checkpoint(folder, state)
+        found = Checkpoint(folder, dict(state))
         _ = found.step
     except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise CheckpointError(f"{folder} is damaged: {type(error).__name__}: {error}") from error
@@ -208,31 +229,10 @@ def prune(run: Path, keep: int, newest: int, every: int | None = None, kept: Col
     steps = listed(run)
     for step in sorted(step for step in steps if step <= newest)[:-keep]:
         if step not in kept and (every is None or step % every):
-            shutil.rmtree(steps[step], ignore_errors=True)
-
-
-def split_optimizer(optimizer: Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """An optimizer's state as tensors, by `parameter.name`, and as what JSON can hold."""
-    state = optimizer.state_dict()
-    tensors, plain = {}, {}
-    for index, entries in state["state"].items():
-        for name, value in entries.items():
-            key = f"{index}.{name}"
-            if isinstance(value, Tensor):
-                tensors[key] = value
-            else:
-                plain[key] = value
-    return tensors, {"state": plain}
-
-
-def join_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
-    """Gives an optimizer back what `split_optimizer` took apart."""
-    state: dict[int, dict[str, Any]] = {}
-    for key, value in {**plain["state"], **tensors}.items():
-        index, _, name = key.partition(".")
-        state.setdefault(int(index), {})[name] = value
-    groups = optimizer.state_dict()["param_groups"]  # the recipe's settings count, such as another weight decay
-    optimizer.load_state_dict({"state": state, "param_groups": groups})
+            aside = steps[step].with_name(f".{steps[step].name}.old")
+            with suppress(OSError):
+                os.replace(steps[step], aside)  # so that a run that is killed now leaves no half of a checkpoint
+                shutil.rmtree(aside, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:

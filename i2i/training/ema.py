@@ -40,7 +40,14 @@ class EMA:
                 self.average[name].copy_(value)
 
     def load(self, average: Mapping[str, Tensor]) -> None:
-        """Takes back what `average` held."""
+        """Takes back what `average` held.
+
+        Raises:
+            ValueError: it is the average of other weights.
+        """
+        shapes = [{name: tuple(value.shape) for name, value in one.items()} for one in (self.average, average)]
+        if other := sorted(set(shapes[0].items()) ^ set(shapes[1].items())):
+            raise ValueError(f"the average is of other weights: {other[0][0]}")
         for name, value in average.items():
             self.average[name].copy_(value)
 

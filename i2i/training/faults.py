@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor
 
 from i2i.errors import TrainingError
@@ -19,15 +18,13 @@ class BurstError(TrainingError):
     """Losses or weights are no longer numbers."""
 
 
-def check_terms(terms: Mapping[str, Tensor], step: int, accelerator: Accelerator) -> None:
-    """Looks whether the losses are numbers; all processes come to the same verdict.
+def check_terms(terms: Mapping[str, Tensor], step: int) -> None:
+    """Looks whether the losses are numbers; given means over all processes, all come to the same verdict.
 
     Raises:
         BurstError: names the terms that are none.
     """
     finite = torch.stack([torch.isfinite(value).all() for value in terms.values()])
-    if accelerator.num_processes > 1:
-        finite = accelerator.reduce(finite.float(), "sum") == accelerator.num_processes
     if not finite.all():
         bad = [name for name, good in zip(terms, finite.tolist(), strict=True) if not good]
         raise BurstError(

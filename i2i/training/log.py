@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -59,6 +60,8 @@ class JSONLines:
     def checkpoint_saved(self, run: Run, folder: Path) -> None:
         best = {"best": run.best.state(), "figures": run.figures} if run.best else {}
         self._write(event="checkpoint", step=run.step, folder=str(folder.relative_to(run.folder)), **best)
+        if self.file is not None:
+            os.fsync(self.file.fileno())  # a log without gaps up to the checkpoint, whatever happens to the machine
 
     @hookimpl
     def training_finished(self, run: Run) -> None:
@@ -87,10 +90,12 @@ def _forget_after(path: Path, step: int) -> None:
     if not path.exists():
         return
     kept = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             if json.loads(line)["step"] <= step:
                 kept.append(line + "\n")
         except (ValueError, KeyError, TypeError):
-            continue  # the half line of a killed process
-    path.write_text("".join(kept), encoding="utf-8")
+            continue  # the half line of a killed process, or what a disk made of one
+    beside = path.with_name(f".{NAME}.part")
+    beside.write_text("".join(kept), encoding="utf-8")
+    os.replace(beside, path)  # killed now, it would lose the log of all steps before

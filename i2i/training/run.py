@@ -18,6 +18,7 @@ from i2i.training.best import Best
 from i2i.training.checkpoint import Checkpoint
 from i2i.training.elastic import recipe_changes, surroundings, what_changes
 from i2i.training.faults import check_weights
+from i2i.training.optimizer_state import join_optimizer, split_optimizer
 from i2i.training.stepper import Stepper
 from i2i.translators.translator import Translator
 
@@ -102,6 +103,11 @@ class Run:
             batches = [translator.translate(batch.to(weight), to).image for batch in torch.split(images, together)]
         return torch.cat(batches).float().cpu()
 
+    def gather_skipped(self) -> None:
+        """Puts together what all processes have skipped; every process must call it."""
+        everybody = self._gathered(self.skipped)
+        self.skipped = list(dict.fromkeys(line for skipped in everybody for line in skipped))
+
     def save(self) -> Path:
         """Writes a checkpoint; every process must call it.
 
@@ -135,7 +141,7 @@ class Run:
             files[checkpoint.AVERAGE] = self.stepper.ema.average
         optimizers = {}
         for phase, optimizer in self.stepper.optimizers.items():
-            files[f"optimizer-{phase}.safetensors"], plain = checkpoint.split_optimizer(optimizer)
+            files[f"optimizer-{phase}.safetensors"], plain = split_optimizer(optimizer)
             optimizers[phase] = {**plain, "options": self.recipe.optimizers[phase].resolved()}
         state = {
             "recipe": self.recipe.name,
@@ -157,17 +163,20 @@ class Run:
         Raises:
             CheckpointError: its weights belong to another recipe.
         """
-        stepper = self.stepper
         try:
-            self.translator.load_state_dict(saved.weights())
-            for phase, plain in saved.state["optimizers"].items():
-                self._check_optimizer(saved, phase, plain)
-                tensors = saved.tensors(f"optimizer-{phase}.safetensors")
-                checkpoint.join_optimizer(stepper.optimizers[phase], tensors, plain)
-        except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
+            self._restore(saved)
+        except (RuntimeError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
             lines = str(error).splitlines()
             reason = "; ".join(line.strip() for line in lines[:3]) + (f" ... ({len(lines)} lines)" if lines[3:] else "")
             raise CheckpointError(f"{saved.folder} does not fit the recipe beside it: {reason}") from error
+
+    def _restore(self, saved: Checkpoint) -> None:
+        stepper = self.stepper
+        self.translator.load_state_dict(saved.weights())
+        for phase, plain in saved.state["optimizers"].items():
+            self._check_optimizer(saved, phase, plain)
+            tensors = saved.tensors(f"optimizer-{phase}.safetensors")
+            join_optimizer(stepper.optimizers[phase], tensors, plain)
         if stepper.ema is not None:
             # A run that averages from here on begins with what it has learnt, not with the weights that were drawn.
             stepper.ema.load(saved.tensors(checkpoint.AVERAGE) or stepper.ema.weights())
@@ -175,8 +184,8 @@ class Run:
             stepper.accelerator.scaler.load_state_dict(saved.state["scaler"])
         self.translator.load_local_state(saved.tensors(self._local_name(stepper.accelerator.process_index)))
         stepper.step_number = self.start = saved.step
-        self.samples = int(saved.state.get("samples", saved.step * self.samples_per_step))
-        self.rollbacks = int(saved.state.get("rollbacks", 0))
+        self.samples = saved.count("samples", saved.step * self.samples_per_step)
+        self.rollbacks = saved.count("rollbacks", 0)
         if self.best is not None:
             self.best.load(saved.state.get("best", {}))
         pools = len(list(saved.folder.glob("process-*.safetensors")))
@@ -206,13 +215,15 @@ class Run:
 
     def _local_states(self) -> dict[str, dict[str, torch.Tensor]]:
         """Every process's own state, gathered where the checkpoint is written."""
-        accelerator = self.stepper.accelerator
-        mine = {name: value.cpu() for name, value in self.translator.local_state().items()}
-        if accelerator.num_processes == 1:
-            return {self._local_name(0): mine}
-        everybody: list[Any] = [None] * accelerator.num_processes
-        torch.distributed.all_gather_object(everybody, mine)
+        everybody = self._gathered({name: value.cpu() for name, value in self.translator.local_state().items()})
         return {self._local_name(rank): state for rank, state in enumerate(everybody)}
+
+    def _gathered(self, mine: Any) -> list[Any]:
+        """What each process has, in the order of their ranks."""
+        everybody = [mine] * int(self.stepper.accelerator.num_processes)
+        if len(everybody) > 1:
+            torch.distributed.all_gather_object(everybody, mine)
+        return everybody
 
     @staticmethod
     def _local_name(rank: int) -> str:

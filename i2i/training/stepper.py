@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from numbers import Real
 from typing import Any, cast
 
 import torch
@@ -12,7 +13,7 @@ from accelerate.state import AcceleratorState
 from torch import Tensor
 from torch.optim import Optimizer
 
-from i2i.errors import OptionError
+from i2i.errors import DataError, OptionError
 from i2i.functional import shortcuts
 from i2i.randomness import seed_of
 from i2i.recipe.recipe import Recipe
@@ -71,6 +72,10 @@ class Stepper:
             recompute_blocks(self.translator)
         compile_networks(self.translator, recipe.train.compile)
         self.schedule = recipe.schedule(steps=recipe.train.steps)
+        first: object = self.schedule(0)
+        if not isinstance(first, Real):
+            what = f"{recipe.schedule.name!r}: expected a number for each step, got {first!r} for step 0"
+            raise OptionError("schedule", what)
         self.step_number = 0
         self.model = self.accelerator.prepare(self.translator)
         self.optimizers: dict[str, Optimizer] = {
@@ -123,9 +128,23 @@ class Stepper:
         self.step_number += 1
         return terms
 
+    def shared(self, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Loss terms as means over all processes, in one exchange; every process must call it.
+
+        A term that is no number in one process is none in the mean either.
+        """
+        if self.accelerator.num_processes == 1 or not terms:
+            return dict(terms)
+        means = cast(Tensor, self.accelerator.reduce(torch.stack(list(terms.values())), "mean"))
+        return dict(zip(terms, means.unbind(), strict=True))
+
     def _optimizer(self, phase: str) -> Optimizer:
         """The phase's optimizer, in one kernel for all of its work where torch has one and the recipe allows it."""
-        optimizer = cast(Optimizer, self.recipe.optimizers[phase](self.translator.trained(phase)))
+        factory = self.recipe.optimizers[phase]
+        optimizer = factory(self.translator.trained(phase))
+        if not isinstance(optimizer, Optimizer):
+            what = f"{factory.name!r}: expected a torch.optim.Optimizer, got {type(optimizer).__name__}"
+            raise OptionError(f"optimizers.{phase}", what)
         for group in optimizer.param_groups:
             known = all(parameter.device.type in FUSED for parameter in group["params"])
             if known and "fused" in group and group["fused"] is None and not group.get("foreach"):
@@ -169,6 +188,9 @@ class Stepper:
         return sums
 
     def _placed(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        if missing := [stream for stream in self.translator.streams if stream not in images]:
+            found = f"dataset {self.recipe.data.name!r} gives {', '.join(images) or 'nothing'}"
+            raise DataError(f"{found}; the translator needs {', '.join(missing)} too")
         dtype = torch.float64 if self.recipe.train.precision == "fp64" else torch.float32
         device = self.accelerator.device
         return {

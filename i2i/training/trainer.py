@@ -73,6 +73,7 @@ def train(
             with stop_signals() as stop, Notifier(plugins or default_plugins(), [*extras]) as notify:
                 notify("training_started", run=run)
                 _train(run, notify, stop)
+                run.gather_skipped()
                 notify("training_finished", run=run)
     return run
 
@@ -109,7 +110,8 @@ def _loop(run: Run, notify: Notifier, stop: threading.Event) -> None:
             if run.best is not None:
                 run.best.add(terms)
             if run.step % options.log_every == 0 or run.step == run.steps:
-                check_terms(terms, run.step, run.stepper.accelerator)
+                terms = run.stepper.shared(terms)
+                check_terms(terms, run.step)
             notify("step_finished", run=run, terms=terms)
             if options.sample_every and (run.step % options.sample_every == 0 or run.step == run.steps):
                 _sample(run, notify, preview)

@@ -29,6 +29,13 @@ _INCONCLUSIVE = (
 )
 """What is raised where values are looked at, which a rehearsal has none of: no sign of a mistake in the recipe."""
 
+_GIVEN = {
+    "image": "a generator gives i2i.Translation(image)",
+    "logits": "a discriminator gives i2i.Judgement({'patch': logits})",
+    "features": "an attention gives i2i.Attended(features)",
+}
+"""What is meant where a plain tensor is asked for one of these."""
+
 
 def build(recipe: Recipe, training: bool = True, steps: bool = True) -> Translator:
     """The recipe's translator, its weights drawn from the recipe's seed.
@@ -95,12 +102,15 @@ def _assembled(recipe: Recipe, with_losses: bool = True) -> Translator:
         if not isinstance(translator, Translator):
             raise BuildError(recipe.translator, "", "does not extend i2i.translators.translator.Translator")
         plans = recipe.losses if with_losses else {}
-        losses = {name: (cast(nn.Module, plan.factory()), plan.calls) for name, plan in plans.items()}
+        losses = {name: (plan.factory(), plan.calls) for name, plan in plans.items()}
+        for name, (loss, _) in losses.items():
+            if not isinstance(loss, nn.Module):
+                raise BuildError(plans[name].factory, "", f"expected a torch.nn.Module, got {type(loss).__name__}")
     except BuildError as error:
         if isinstance(error.__cause__, _INCONCLUSIVE):
             raise error.__cause__ from None
         raise recipe.source.error([_problem(recipe, error)]) from error
-    translator.wire(losses)
+    translator.wire(cast("dict[str, tuple[nn.Module, tuple[Call, ...]]]", losses))
     return translator
 
 
@@ -130,7 +140,10 @@ def _faults(translator: Translator, batch: Batch) -> Iterator[tuple[str, str]]:
 
 def _try(translator: Translator, batch: Batch, phase: str, name: str, call: Call) -> str | None:
     try:
-        translator._call(name, call, translator._enter(batch, phase))
+        for value in translator._call(name, call, translator._enter(batch, phase)).values():
+            if not isinstance(value, torch.Tensor) or value.numel() != 1:
+                found = f"a tensor {list(value.shape)}" if isinstance(value, torch.Tensor) else type(value).__name__
+                return f"{call.method} gives {found}, expected a tensor of one number"
     except _INCONCLUSIVE:
         return None
     except I2IError as error:
@@ -138,5 +151,7 @@ def _try(translator: Translator, batch: Batch, phase: str, name: str, call: Call
     except Exception as error:  # a stranger's loss may raise anything, and training would meet it too
         if "tensor subclass" in str(error):
             return None  # it hands tensors to NumPy, which needs their values
+        if isinstance(error, AttributeError) and isinstance(error.obj, torch.Tensor) and error.name in _GIVEN:
+            return f"cannot be computed: {_GIVEN[error.name]}, got a tensor"
         return f"cannot be computed: {type(error).__name__}: {' '.join(str(error).split())}"
     return None

@@ -30,6 +30,9 @@ class ImagePool:
         """
         if self.size == 0:
             return images
+        if self.images and self.images[0].shape != images.shape[1:]:
+            self.images = []  # a resume with another size begins with an empty pool
+        self.images = [image.to(images) for image in self.images]  # no copies but after a resume elsewhere
         given = []
         for image in images:
             if len(self.images) < self.size:

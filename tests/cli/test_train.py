@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ import pytest
 from PIL import Image
 
 from i2i.cli import run
+from i2i.evaluation import pairs
 from i2i.training import checkpoint
 
 Settings = dict[str, object]
@@ -24,11 +27,23 @@ def flags(settings: Settings) -> list[str]:
     return [f"--set={key}={json.dumps(value)}" for key, value in settings.items()]
 
 
+@pytest.fixture(autouse=True)
+def _few_hidden_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pairs, "COUNT", 4)
+
+
+@pytest.fixture(scope="session")
+def trained_once(tiny_settings: Mapping[str, object], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two steps, for tests to copy."""
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    settings = {**tiny_settings, "train.steps": 2, "train.sample_every": 1, "train.sample_count": 2}
+    assert run(["train", "quickstart", "--output", str(folder), *flags(settings)]) == 0
+    return folder
+
+
 @pytest.fixture
-def trained(tiny: Settings, tmp_path: Path) -> Path:
-    settings = tiny | {"train.steps": 2, "train.sample_every": 1, "train.sample_count": 2}
-    assert run(["train", "quickstart", "--output", str(tmp_path / "run"), *flags(settings)]) == 0
-    return tmp_path / "run"
+def trained(trained_once: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(trained_once, tmp_path / "run"))
 
 
 def test_a_run_folder_holds_all_that_is_needed(trained: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -53,7 +68,7 @@ def test_the_end_names_the_sample_grid_and_the_hidden_pairs(trained: Path, capfd
     assert run(["train", "--resume", str(trained), "--set=train.steps=3"]) == 0
     said = capfd.readouterr().err
     assert f"resumes at step 2 of 3 on {said.split(' on ')[1].split(',')[0]}, fp32; run folder: {trained}" in said
-    assert "against 64 hidden pairs, a to b (in brackets: copying the input):" in said
+    assert "against 4 hidden pairs, a to b (in brackets: copying the input):" in said
     assert f"done; sample grid: {trained}/samples/step-0000003.png" in said
 
 
@@ -76,8 +91,10 @@ def test_usage_mistakes_have_status_2(arguments: list[str]) -> None:
     assert run(arguments) == 2
 
 
-def test_missing_folders_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["train", "ugatit_light", "--output", str(tmp_path / "run")]) == 2
+def test_missing_folders_are_named(tiny: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    del tiny["data.count"]
+    folders = flags(tiny | {"data.type": "folders"})
+    assert run(["train", "quickstart", "--output", str(tmp_path / "run"), *folders]) == 2
     assert "give data.a and data.b, a folder each, or data.root" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 

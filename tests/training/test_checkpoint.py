@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 from pathlib import Path
 from random import Random
 
@@ -15,6 +16,7 @@ from filelock import FileLock
 from i2i.errors import CheckpointError, TrainingError
 from i2i.recipe.recipe import Recipe
 from i2i.training import checkpoint
+from i2i.training.optimizer_state import join_optimizer, split_optimizer
 from i2i.training.trainer import train
 
 WEIGHTS = {"w": torch.arange(6.0).view(2, 3).t()}  # not contiguous, which safetensors refuses by itself
@@ -112,6 +114,20 @@ def test_the_same_step_is_written_anew(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-0000001"]
 
 
+def test_what_killed_runs_left_goes_with_the_next_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One killed while it wrote, and one while it removed: no half of a checkpoint stands under a checkpoint's name."""
+    for step in (1, 2):
+        write(tmp_path, step)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", lambda *_, **__: None)
+        checkpoint.prune(tmp_path, 1, 2)
+    (tmp_path / "checkpoints" / ".step-0000009.part").mkdir()
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 3
+    assert sorted(checkpoint.listed(tmp_path)) == [2]
+    write(tmp_path, 3)
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["step-0000002", "step-0000003"]
+
+
 def test_a_second_process_is_refused(tiny: dict[str, object], tmp_path: Path) -> None:
     with FileLock(tmp_path / ".lock"), pytest.raises(CheckpointError, match="is being trained by another process"):
         train(Recipe.read("quickstart", tiny), tmp_path)
@@ -124,9 +140,9 @@ def test_optimizer_state_survives(tmp_path: Path) -> None:
         for parameter in parameters:
             parameter.grad = torch.randn(3)
         optimizer.step()
-        tensors, plain = checkpoint.split_optimizer(optimizer)
+        tensors, plain = split_optimizer(optimizer)
         fresh = make(parameters)
-        checkpoint.join_optimizer(fresh, tensors, json.loads(json.dumps(plain)))
+        join_optimizer(fresh, tensors, json.loads(json.dumps(plain)))
         before, after = optimizer.state_dict(), fresh.state_dict()
         assert before["param_groups"] == after["param_groups"]
         assert before["state"].keys() == after["state"].keys()

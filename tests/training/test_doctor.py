@@ -52,7 +52,6 @@ ILL: dict[str, tuple[dict[str, Any], str]] = {
         {
             **{f"optimizers.{phase}.lr": 1e-30 for phase in ("generator", "discriminator")},
             "data.count": 1,
-            "data.flip": False,
             "train.batch_size": 1,
             "translator.discriminators.global.spectral_norm": False,
             "translator.discriminators.local.spectral_norm": False,
@@ -70,6 +69,14 @@ def test_seeded_faults_are_told(
 ) -> None:
     settings, expected = ILL[case]
     assert any(expected in finding for finding in told({**tiny, **settings}, tmp_path, monkeypatch))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["cyclegan_small", "pix2pix_small", "munit_small"])
+def test_healthy_runs_are_left_alone(recipe: str, tmp_path: Path) -> None:
+    """Long enough for three windows of terms and three looks at pictures."""
+    settings = {"train.steps": 350, "train.sample_every": 100, "train.checkpoint_every": 1000, "train.workers": 0}
+    assert train(Recipe.read(recipe, settings), tmp_path / "run", extras=[Doctor()]).findings == []
 
 
 class Watched:

@@ -16,6 +16,7 @@ from i2i.hookspecs import hookimpl
 from i2i.recipe.recipe import Recipe
 from i2i.training import checkpoint
 from i2i.training.log import JSONLines
+from i2i.training.optimizer_state import split_optimizer
 from i2i.training.run import Run
 from i2i.training.trainer import train
 
@@ -36,7 +37,7 @@ def everything(run: Run) -> dict[str, torch.Tensor]:
     """All tensors that a step depends on."""
     found = dict(run.translator.state_dict())
     for phase, optimizer in run.stepper.optimizers.items():
-        found |= {f"{phase}/{name}": value for name, value in checkpoint.split_optimizer(optimizer)[0].items()}
+        found |= {f"{phase}/{name}": value for name, value in split_optimizer(optimizer)[0].items()}
     found |= {f"local/{name}": value for name, value in run.translator.local_state().items()}
     if run.stepper.ema is not None:
         found |= {f"ema/{name}": value for name, value in run.stepper.ema.average.items()}

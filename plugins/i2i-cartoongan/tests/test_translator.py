@@ -16,6 +16,7 @@ from i2i.kinds import FEATURE_EXTRACTOR
 from i2i.recipe.recipe import Recipe
 from i2i.recipe.source import RecipeError
 from i2i.training import checkpoint
+from i2i.training.optimizer_state import split_optimizer
 from i2i.training.stepper import Stepper
 from i2i.training.trainer import train
 from i2i.translators.assembly import build, rehearse
@@ -130,7 +131,7 @@ def test_it_paints_b_alone(tiny: dict[str, Any]) -> None:
 def everything(run: Any) -> dict[str, Tensor]:
     found = dict(run.translator.state_dict())
     for phase, optimizer in run.stepper.optimizers.items():
-        found |= {f"{phase}/{name}": value for name, value in checkpoint.split_optimizer(optimizer)[0].items()}
+        found |= {f"{phase}/{name}": value for name, value in split_optimizer(optimizer)[0].items()}
     return found
 
 

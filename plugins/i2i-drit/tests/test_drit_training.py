@@ -13,6 +13,7 @@ from torch import Tensor
 
 from i2i.recipe.recipe import Recipe
 from i2i.training import checkpoint
+from i2i.training.optimizer_state import split_optimizer
 from i2i.training.run import Run
 from i2i.training.stepper import Stepper
 from i2i.training.trainer import train
@@ -237,7 +238,7 @@ def test_accumulated_steps_are_the_same_again(tiny: Tiny, images: Images) -> Non
 def everything(run: Run) -> dict[str, Tensor]:
     found = dict(run.translator.state_dict())
     for phase, optimizer in run.stepper.optimizers.items():
-        found |= {f"{phase}/{name}": value for name, value in checkpoint.split_optimizer(optimizer)[0].items()}
+        found |= {f"{phase}/{name}": value for name, value in split_optimizer(optimizer)[0].items()}
     return found
 
 

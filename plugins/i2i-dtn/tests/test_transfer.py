@@ -19,6 +19,7 @@ import i2i
 from i2i.hookspecs import hookimpl
 from i2i.recipe.source import RecipeError
 from i2i.training import checkpoint
+from i2i.training.optimizer_state import split_optimizer
 from i2i.training.run import Run
 from i2i.training.trainer import train
 from i2i.translators.assembly import build, rehearse
@@ -165,7 +166,7 @@ def test_resume_is_exact_before_at_and_after_the_switch(tiny: dict[str, Any], tm
         assert same(whole.stepper.ema.average, resumed.stepper.ema.average)
         for phase, optimizer in whole.stepper.optimizers.items():
             pair = (optimizer, resumed.stepper.optimizers[phase])
-            tensors, others = (checkpoint.split_optimizer(one)[0] for one in pair)
+            tensors, others = (split_optimizer(one)[0] for one in pair)
             assert tensors.keys() == others.keys()
             assert same(tensors, others), phase
 

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
+from i2i.cli import run
+from i2i.plugins import default_plugins
+
 PONO = pytest.importorskip("i2i_pono.norm", reason="the plugin i2i-pono is not installed").PONO
 
 
-def i2i(*arguments: str, cwd: Path) -> str:
-    environment = {key: value for key, value in os.environ.items() if key != "I2I_PLUGINS"} | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, "-m", "i2i", *arguments], cwd=cwd, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+@pytest.fixture
+def i2i(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., str]]:
+    """The command line with this plugin, found by its entry point."""
+
+    def i2i(*arguments: str) -> str:
+        assert run([*arguments]) == 0
+        return capsys.readouterr().out
+
+    monkeypatch.setenv("I2I_PLUGINS", "pono")
+    default_plugins.cache_clear()
+    yield i2i
+    default_plugins.cache_clear()
 
 
 def test_every_position_has_mean_zero_and_variance_one() -> None:
@@ -43,16 +49,16 @@ def test_it_is_installed_as_a_wheel() -> None:
     assert any(file.name == "norm.py" for file in files)  # an editable install would list a .pth file instead
 
 
-def test_it_is_found_listed_and_described(tmp_path: Path) -> None:
-    assert "pono" in i2i("plugins", cwd=tmp_path)
-    assert "pono" in i2i("list", "norm", cwd=tmp_path)
-    assert "affine" in i2i("describe", "norm.pono", cwd=tmp_path)
+def test_it_is_found_listed_and_described(i2i: Callable[..., str]) -> None:
+    assert "pono" in i2i("plugins")
+    assert "pono" in i2i("list", "norm")
+    assert "affine" in i2i("describe", "norm.pono")
 
 
-def test_its_recipe_trains(tmp_path: Path) -> None:
+def test_its_recipe_trains(i2i: Callable[..., str], tmp_path: Path) -> None:
     small = ["translator.generator.channels=4", "translator.generator.blocks=1", "train.steps=2", "train.workers=0"]
-    small += ["train.sample_every=0", "train.log_every=1", "train.batch_size=1", "data.count=4"]
-    i2i("train", "pono_quickstart", "--output", "run", *(f"--set={setting}" for setting in small), cwd=tmp_path)
+    small += ["train.sample_every=0", "train.log_every=1", "train.batch_size=1", "data.count=4", "data.size=32"]
+    i2i("train", "pono_quickstart", "--output", str(tmp_path / "run"), *(f"--set={setting}" for setting in small))
     assert 'type = "pono"' in (tmp_path / "run" / "recipe.toml").read_text()
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if line["event"] == "step"] == [1, 2]

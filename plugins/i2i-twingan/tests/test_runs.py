@@ -13,6 +13,7 @@ pytest.importorskip("i2i_twingan", reason="the plugin i2i-twingan is not install
 import i2i
 from i2i.recipe.recipe import Recipe
 from i2i.training import checkpoint
+from i2i.training.optimizer_state import split_optimizer
 from i2i.training.run import Run
 from i2i.training.trainer import train
 
@@ -23,7 +24,7 @@ def everything(run: Run) -> dict[str, torch.Tensor]:
     """All tensors that a step depends on."""
     found = dict(run.translator.state_dict())
     for phase, optimizer in run.stepper.optimizers.items():
-        found |= {f"{phase}/{name}": value for name, value in checkpoint.split_optimizer(optimizer)[0].items()}
+        found |= {f"{phase}/{name}": value for name, value in split_optimizer(optimizer)[0].items()}
     return found
 
 

@@ -1,0 +1,29 @@
+"""For the tests of i2i and of its plugins: trainings of one recipe rehearse it once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _rehearsed_once() -> Iterator[None]:
+    """A rehearsal takes as long as the steps of a test's training; what passed it before passes it again."""
+    from i2i.plugins import default_registry
+    from i2i.recipe.recipe import Recipe
+    from i2i.training import trainer
+
+    rehearse, passed = trainer.rehearse, set()
+
+    def once(recipe: Recipe) -> None:
+        networks = {name: table for name, table in recipe.resolved().items() if name in ("translator", "losses")}
+        known = (recipe.translator.registry or default_registry(), recipe.image_size, json.dumps(networks))
+        if known not in passed:
+            rehearse(recipe)
+            passed.add(known)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer, "rehearse", once)
+        yield
