@@ -49,3 +49,9 @@ def repeat_border(x: Tensor) -> Tensor:
     # torch 2.15's compiler takes the memory layout of that pad's gradient for another one, and stops.
     tall = torch.cat((x[:, :, :1], x, x[:, :, -1:]), 2)
     return torch.cat((tall[..., :1], tall, tall[..., -1:]), 3)
+
+
+def _spread(weight: Tensor, axis: int) -> Tensor:
+    """Three weights along an axis as four."""
+    first, second, third = weight.unbind(axis)
+    return torch.stack((third, second + third, first + second, first), axis)
