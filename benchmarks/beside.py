@@ -4,7 +4,7 @@
     OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 python benchmarks/beside.py UGATIT-pytorch U-GAT-IT
 
 CycleGAN and CUT run beside taesungp/contrastive-unpaired-translation, whose clone has both. Memory is the peak of a
-process of its own for each, less what it had before its first step.
+process of its own for each, less what it had when all was imported and nothing built.
 """
 
 from __future__ import annotations
@@ -46,20 +46,14 @@ def memory(row: str, code: Path, kind: str) -> float:
 
 
 def measure_memory(row: str, code: Path, kind: str) -> None:
-    before: list[float] = []
-
-    def between() -> None:
-        if not before:
-            before.append(forget_peak())
-
+    before = forget_peak()
     if kind == "official":
-        official.run(row, code, 2, between)
+        official.run(row, code, 2, lambda: None)
     else:
         one = stepper(row, kind)
-        between()
         for _ in range(2):
             one.step(images(one.recipe.image_size))
-    print(resident("VmHWM") - before[0])
+    print(resident("VmHWM") - before)
 
 
 def main() -> None:

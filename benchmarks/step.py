@@ -4,7 +4,7 @@
 
 The plain step is `train.plain = true`: the same mathematics in as many operations as the methods' texts have. Steps of
 both kinds take turns, so that a busy machine slows both; the ratio is the median over the pairs. Memory is the peak of
-a process of its own for each kind, less what it had before its first step.
+a process of its own for each kind, less what it had before anything was built.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def memory(row: str, kind: str) -> float:
 
 
 def measure_memory(row: str, kind: str) -> None:
-    one = stepper(row, kind)
     before = forget_peak()
+    one = stepper(row, kind)
     for _ in range(2):
         one.step(images(one.recipe.image_size))
     print(resident("VmHWM") - before)

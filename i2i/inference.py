@@ -22,6 +22,7 @@ from i2i.recipe.recipe import Recipe
 from i2i.training import checkpoint
 from i2i.translators.assembly import build
 from i2i.translators.compilation import compile_networks, compiler_told
+from i2i.translators.tiling import paint_in_tiles
 from i2i.translators.translator import Translator
 
 Size = int | str | None
@@ -45,17 +46,27 @@ class Loaded:
         self.feature_extractors = {**extractors(translator), **(feature_extractors or {})}
 
     @overload
-    def translate(self, image: Tensor, to: str = "b", *, size: Size = None, **condition: Any) -> Tensor: ...
+    def translate(
+        self, image: Tensor, to: str = "b", *, size: Size = None, tile: int | None = None, **condition: Any
+    ) -> Tensor: ...
     @overload
     def translate(
-        self, image: Image.Image | str | Path, to: str = "b", *, size: Size = None, **condition: Any
+        self,
+        image: Image.Image | str | Path,
+        to: str = "b",
+        *,
+        size: Size = None,
+        tile: int | None = None,
+        **condition: Any,
     ) -> Image.Image: ...
     @overload
     def translate(
-        self, image: NDArray[np.uint8], to: str = "b", *, size: Size = None, **condition: Any
+        self, image: NDArray[np.uint8], to: str = "b", *, size: Size = None, tile: int | None = None, **condition: Any
     ) -> NDArray[np.uint8]: ...
 
-    def translate(self, image: Any, to: str = "b", *, size: Size = None, **condition: Any) -> Any:
+    def translate(
+        self, image: Any, to: str = "b", *, size: Size = None, tile: int | None = None, **condition: Any
+    ) -> Any:
         """Translates one image or one batch.
 
         Args:
@@ -63,6 +74,7 @@ class Loaded:
                 go through the recipe's preprocessing; or an array [H, W, 3] of uint8, treated like a PIL image.
             to: the domain to paint.
             size: length of the shorter side in pixels, or "original"; the recipe's size when None. Only for pictures.
+            tile: side of the windows in which larger images are painted, so that memory does not grow with them.
             condition: what else the translator takes, such as a style; `translator.conditions()` lists the names, its
                 `translate` says what each means. Pictures may be files, PIL images, arrays or tensors.
 
@@ -76,19 +88,25 @@ class Loaded:
             if size is not None:
                 raise I2IError("a tensor is taken as it is; leave size away, or resize it before")
             batch = image if image.ndim == 4 else image.unsqueeze(0)
-            made = self.run(batch, to, **condition).image.to(image.device, image.dtype)
+            made = self.run(batch, to, tile=tile, **condition).image.to(image.device, image.dtype)
             return made if image.ndim == 4 else made[0]
         if isinstance(image, np.ndarray):
-            return np.asarray(self.translate(_from_array(image), to, size=size, **condition))
+            return np.asarray(self.translate(_from_array(image), to, size=size, tile=tile, **condition))
         if isinstance(image, str | Path):
             image = read_image(Path(image))
         if not isinstance(image, Image.Image):
             raise I2IError(f"expected a tensor, a PIL image, an array or a file's path, got {type(image).__name__}")
-        return to_image(self.run(self.prepare(image, size).unsqueeze(0), to, **condition).image[0].float().cpu())
+        return to_image(
+            self.run(self.prepare(image, size).unsqueeze(0), to, tile=tile, **condition).image[0].float().cpu()
+        )
 
     @torch.inference_mode()
-    def run(self, batch: Tensor, to: str, **condition: Any) -> Translation:
-        """Translates a batch [B, 3, H, W] in [-1, 1]; also gives the attention's heat map, where there is one."""
+    def run(self, batch: Tensor, to: str, *, tile: int | None = None, **condition: Any) -> Translation:
+        """Translates a batch [B, 3, H, W] in [-1, 1]; also gives the attention's heat map, where there is one.
+
+        Args:
+            tile: side of the windows in which larger images are painted; they have no heat map. None paints whole ones.
+        """
         targets = self.translator.targets
         if to not in targets:
             what = "paints only the domain" if to in self.translator.domains else f"knows no domain {to!r}; domains:"
@@ -109,9 +127,21 @@ class Loaded:
         try:
             given = {name: self._placed(value, weight) for name, value in condition.items()}
             with compiler_told():
-                return self.translator.translate(batch.to(weight.device, weight.dtype), to, **given)
+                return self._painted(batch.to(weight.device, weight.dtype), to, tile, given)
         finally:
             self.translator.to(own)  # float32 weights come back from float64 as they were
+
+    def _painted(self, batch: Tensor, to: str, tile: int | None, given: dict[str, Any]) -> Translation:
+        if tile is None or max(batch.shape[2:]) <= tile:
+            return self.translator.translate(batch, to, **given)
+        if self.translator.one_by_one or self.translator.fixed_size is not None:
+            raise I2IError("this translator cannot paint in tiles: its network is bound to whole pictures of one size")
+        if any(isinstance(value, Tensor | list) for value in given.values()):
+            raise I2IError("tiles cannot follow a reference picture; give a style's number, or leave the tile away")
+        image = paint_in_tiles(
+            lambda window: self.translator.translate(window, to, **given).image, batch, tile, self.translator.multiple
+        )
+        return Translation(image)
 
     def _placed(self, value: Any, weight: Tensor) -> Any:
         """One condition, pictures as [1, 3, H, W], also those of a blend; text that names no file stays as it is."""

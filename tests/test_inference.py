@@ -63,6 +63,16 @@ def test_half_precision_is_near(run: Path) -> None:
     assert (half.translate(batch.double()).float() - made).abs().max() < 0.1  # from the same rounded weights
 
 
+def test_tiles_give_the_same_picture(run: Path, full_run: Path) -> None:
+    loaded = i2i.load(run, device="cpu")
+    image = picture(260, 212)
+    whole = np.asarray(loaded.translate(image, size="original")).astype(int)
+    tiled = np.asarray(loaded.translate(image, size="original", tile=204)).astype(int)
+    assert abs(whole - tiled).max() <= 1
+    with pytest.raises(I2IError, match="cannot paint in tiles"):
+        i2i.load(full_run, device="cpu").run(torch.rand(1, 3, 64, 64), "b", tile=32)
+
+
 def test_the_two_directions_differ(run: Path) -> None:
     loaded = i2i.load(run, device="cpu")
     batch = torch.rand(1, 3, 32, 32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, cast, get_args
+from typing import cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +12,9 @@ from torch.nn import functional as F
 from i2i.contracts import Attended
 from i2i.errors import OptionError
 from i2i.functional import shortcuts
+from i2i.functional.pooling import Pool, pooled
 from i2i.layers.conv2d import Conv2d
 from i2i.layers.spectral import SpectralLinear
-
-Pool = Literal["average", "max"]
 
 
 class CAM(nn.Module):
@@ -72,9 +71,3 @@ class CAM(nn.Module):
     def _weights(self) -> list[Tensor]:
         """Each classifier's weight, [1, C, 1, 1]."""
         return [classifier.get_parameter("weight").view(1, -1, 1, 1) for classifier in self.classifiers.values()]
-
-
-def pooled(x: Tensor, pool: Pool) -> Tensor:
-    """Features [B, C, H, W] over their pixels: [B, C]."""
-    # Not adaptive_max_pool2d, whose CUDA gradient has no deterministic implementation.
-    return x.mean((2, 3)) if pool == "average" else x.flatten(2).max(2).values

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from i2i.attention.cam import pooled
 from i2i.contracts import Attended
+from i2i.functional.pooling import pooled
 from i2i.layers.conv2d import Conv2d
 from i2i.layers.spectral import SpectralLinear
 

@@ -19,6 +19,7 @@ from i2i.errors import ShapeError
 from i2i.functional import shortcuts
 from i2i.functional.moments import affine, with_moments
 from i2i.functional.precision import widen, without_autocast
+from i2i.functional.whole_picture import whole_picture
 
 EpsOn = Literal["var", "std"]
 """Where eps is added: to the variance inside the root, or to the standard deviation outside."""
@@ -56,7 +57,7 @@ def instance_norm(
         tensor([[[[-1.,  1.]]]])
     """
     _check_pixels(x, "instance_norm")
-    if eps_on == "var" and shortcuts.are_taken():
+    if eps_on == "var" and shortcuts.are_taken() and whole_picture() is None:
         return _group_norm(x, x.shape[1], eps, unbiased, gamma, beta)
     wide, mean, variance = _moments(x)
     scale = _inverse(variance, _pixels(x), eps, unbiased, eps_on)
@@ -96,7 +97,7 @@ def layer_norm(
     """
     if x.shape[1:].numel() < 2:
         raise ShapeError(f"layer_norm: expected more than one number per sample, got {list(x.shape)}")
-    if eps_on == "var" and shortcuts.are_taken():
+    if eps_on == "var" and shortcuts.are_taken() and whole_picture() is None:
         return _group_norm(x, 1, eps, unbiased, gamma, beta)
     wide, mean, variance = _moments(x)
     of_layer, layer_mean = _layer_moments(mean, variance)
@@ -208,6 +209,10 @@ def _check_pixels(x: Tensor, who: str) -> None:
 def _moments(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The features in single precision, and mean and biased variance [B, C, 1, 1] of each map."""
     wide = widen(x)
+    whole = whole_picture()
+    if whole is not None:
+        found = whole.numbers(wide)
+        return wide, found.mean, found.variance
     if shortcuts.are_taken():
         return with_moments(wide)
     variance, mean = torch.var_mean(wide, (2, 3), correction=0, keepdim=True)

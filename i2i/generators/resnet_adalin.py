@@ -11,6 +11,7 @@ from i2i.bounds import Count, Positive
 from i2i.contracts import Activation, AdaptiveNorm, Attention, Norm, Translation
 from i2i.errors import OptionError
 from i2i.factory import Factory
+from i2i.functional.pooling import pooled
 from i2i.generators.blocks import (
     MULTIPLE,
     AdaptiveResidualBlock,
@@ -46,7 +47,7 @@ class Modulation(nn.Module):
         self.beta = nn.Linear(num_features, num_features, bias=False)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        hidden = x.mean((2, 3)) if self.average else x.flatten(1)
+        hidden = pooled(x, "average") if self.average else x.flatten(1)
         hidden = self.activation(self.second(self.activation(self.first(hidden))))
         return self.gamma(hidden), self.beta(hidden)
 
