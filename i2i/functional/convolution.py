@@ -58,7 +58,8 @@ def convolve(
             return _by_product(x, weight, bias, stride, padding, sides)
         deep = min(weight.shape[:2]) >= DEEP and weight.shape[2:] == (3, 3) and sides[0] * sides[1] >= LARGE
         even = not any(side % 2 for side in sides)
-        if deep and even and stride == 1 and single and not torch.compiler.is_compiling():
+        traced = torch.compiler.is_compiling() and torch.is_grad_enabled()
+        if deep and even and stride == 1 and single and not traced:
             made = winograd(F.pad(x, (padding[1], padding[1], padding[0], padding[0])) if any(padding) else x, weight)
             return made if bias is None else made + bias.view(1, -1, 1, 1)
         narrow = len(weight) <= FEW_CHANNELS < weight.shape[1] and min(weight.shape[2:]) >= WIDE_KERNEL

@@ -35,26 +35,40 @@ def winograd(x: Tensor, weight: Tensor) -> Tensor:
         >>> torch.allclose(winograd(x, weight), torch.conv2d(x, weight), atol=1e-5)
         True
     """
-    made: Tensor = _Winograd.apply(x, weight)
+    made: Tensor = _whole(x, weight) if torch.compiler.is_compiling() else _Winograd.apply(x, weight)
     return made
 
 
-class _Winograd(Function):
-    # One sample at a time: its tiles are four times the size of its map, and room for them is used again.
+def _made(x: Tensor, weight: Tensor) -> Tensor:
+    """The convolution, one sample at a time: its tiles are four times its map, and room for them is used again."""
+    (batch, channels), (rows, columns) = x.shape[:2], _tiles(x)
+    kernel = _kernel(weight)
+    tiles = x.new_empty(16, channels, rows * columns)
+    products = x.new_empty(16, len(weight), rows * columns)
+    made = x.new_empty(batch, len(weight), 2 * rows, 2 * columns)
+    for sample, out in zip(x, made, strict=True):
+        _cut(sample, tiles, rows, columns)
+        torch.bmm(kernel, tiles, out=products)
+        _join(products, out, rows, columns)
+    return made
 
+
+@torch.library.custom_op("i2i::winograd", mutates_args=())
+def _whole(x: Tensor, weight: Tensor) -> Tensor:
+    """For torch's compiler, which is not to look inside; without a gradient."""
+    return _made(x, weight)
+
+
+@_whole.register_fake
+def _(x: Tensor, weight: Tensor) -> Tensor:
+    return x.new_empty(len(x), len(weight), x.shape[2] - 2, x.shape[3] - 2)
+
+
+class _Winograd(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
         ctx.save_for_backward(x, weight)
-        (batch, channels), (rows, columns) = x.shape[:2], _tiles(x)
-        kernel = _kernel(weight)
-        tiles = x.new_empty(16, channels, rows * columns)
-        products = x.new_empty(16, len(weight), rows * columns)
-        made = x.new_empty(batch, len(weight), 2 * rows, 2 * columns)
-        for sample, out in zip(x, made, strict=True):
-            _cut(sample, tiles, rows, columns)
-            torch.bmm(kernel, tiles, out=products)
-            _join(products, out, rows, columns)
-        return made
+        return _made(x, weight)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
