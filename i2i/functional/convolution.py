@@ -19,7 +19,7 @@ HEAVY_WEIGHT = 2**18
 """Numbers in a weight from which that matters."""
 DEEP = 256
 """Channels, in and out, from which Winograd's way wins over the direct one; with 128 they take the same time."""
-LARGE = 1024
+LARGE = 4096
 """Pixels of the map from which it does."""
 FEW_CHANNELS = 4
 """Channels up to which oneDNN leaves most of a vector register idle."""
