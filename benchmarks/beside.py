@@ -72,8 +72,9 @@ def main() -> None:
         return
     print("| step | which | CPU s | official / this | memory MiB | share |\n|---|---|---|---|---|---|")
     for row in chosen(options.rows):
+        # First, while this process is small: some rows need ten gigabytes.
+        peaks = {kind: memory(row, options.code, kind) for kind in ("official", *kinds)}
         times = in_turns(row, options.code, kinds, options.pairs)
-        peaks = {kind: memory(row, options.code, kind) for kind in times}
         for kind, seconds in times.items():
             ratios = sorted(one / other for one, other in zip(times["official"], seconds, strict=True))
             ratio = f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
