@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -63,7 +64,7 @@ def plan(recipe: str, settings: tuple[str, ...], vram: int | None, measure: bool
     if checked.train.threads is not None:
         torch.set_num_threads(checked.train.threads)
     found = foresee(checked)
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
     device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     _tell(console, checked, found, device)
     if measure:
@@ -124,10 +125,14 @@ def _fit(console: Console, recipe: Recipe, plan: Plan, vram: int, changed: Calla
     table.add_column(f"fits {vram / 2**20:,.0f} MiB")
     best: Settings | None = None
     least = plan.peak
+    impossible: list[Settings] = []
     for one in [()] if plan.peak <= ROOM * vram else switches(recipe, changed):
+        if any(set(bad) <= set(one) for bad in impossible):
+            continue
         try:
             peak = foresee(changed(one)).peak if one else plan.peak
         except I2IError as error:
+            impossible.append(one)
             table.add_row(_shown(one), "", f"not possible: {str(error).splitlines()[0]}")
             continue
         fits = peak <= ROOM * vram

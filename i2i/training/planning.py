@@ -20,6 +20,9 @@ from i2i.training.counting import Convolution, Counter
 from i2i.training.stepper import Stepper, make_accelerator
 from i2i.translators.assembly import INCONCLUSIVE, without_memory
 
+MICRO = 3
+"""Micro-batches that are tried; each further one adds as much as the last of them."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -62,6 +65,13 @@ def foresee(recipe: Recipe) -> Plan:
         I2IError: a component looks at values, of which there are none.
     """
     train = recipe.train
+    if train.accumulate > MICRO:
+        fewer = [dataclasses.replace(train, accumulate=count) for count in (MICRO - 1, MICRO)]
+        one, other = (foresee(dataclasses.replace(recipe, train=options)) for options in fewer)
+        grow = ("activations", "peak", "resident", "flops", "moved")
+        values = {name: (getattr(one, name), getattr(other, name)) for name in grow}
+        rest = train.accumulate - MICRO
+        return dataclasses.replace(other, **{name: b + rest * max(0, b - a) for name, (a, b) in values.items()})
     precision = "bf16" if train.precision == "fp16" else train.precision
     quiet = dataclasses.replace(recipe, train=dataclasses.replace(train, precision=precision, compile=False))
     counter = Counter()

@@ -34,11 +34,12 @@ def test_what_a_recipe_needs(capsys: Captured) -> None:
 def test_what_makes_it_fit(capsys: Captured) -> None:
     assert run([*RECIPE, "--vram", "8GB"]) == 0
     assert capsys.readouterr().out.endswith("it fits as it is\n")
-    assert run(["plan", "cut_small", *ON, "--set", "data.size=32", "--vram", "14 mib"]) == 0
+    assert run([*RECIPE, *ON, "--set", "train.batch_size=64", "--vram", "24 mib"]) == 0
     out = capsys.readouterr().out
     assert re.search(r"^as it is +\d+ +no", out, re.MULTILINE)
-    assert re.search(r"^train.batch_size=1 train.accumulate=4 +\d+ +yes", out, re.MULTILINE)
-    assert out.splitlines()[-1].startswith("add: --set train.")
+    assert re.search(r"^train.batch_size=1 train.accumulate=64 +\d+ +yes", out, re.MULTILINE)
+    assert re.search(r"^data.size=16 +not possible: .*levels", out, re.MULTILINE)
+    assert out.splitlines()[-1] == "add: --set train.batch_size=1 --set train.accumulate=64"
 
 
 def test_what_nothing_makes_fit(capsys: Captured) -> None:

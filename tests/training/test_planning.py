@@ -12,6 +12,7 @@ import torch
 from i2i.errors import I2IError
 from i2i.losses.reconstruction import L1
 from i2i.recipe.recipe import Recipe
+from i2i.training import planning
 from i2i.training.counting import Counter
 from i2i.training.pace import estimate, measure
 from i2i.training.planning import Plan, foresee, images
@@ -56,7 +57,7 @@ def test_weights_optimizer_and_work_are_counted_exactly() -> None:
     assert found.flops == counter.flops
 
 
-def test_more_is_foreseen_for_larger_pictures_and_batches() -> None:
+def test_more_is_foreseen_for_larger_pictures_and_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     small, large, two = plan(), plan(("data.size", 64)), plan(("train.batch_size", 2))
     assert 3 < large.activations / small.activations < 4.5
     assert large.weights == small.weights
@@ -65,6 +66,12 @@ def test_more_is_foreseen_for_larger_pictures_and_batches() -> None:
     assert two.flops == pytest.approx(2 * small.flops, rel=0.01)
     split = plan(("train.accumulate", 2))
     assert split.activations < two.activations
+    monkeypatch.setattr(planning, "MICRO", 9)
+    counted = plan(("train.accumulate", 5))
+    monkeypatch.setattr(planning, "MICRO", 3)
+    guessed = foresee(recipe(("train.accumulate", 5)))
+    assert guessed.flops == counted.flops
+    assert guessed.peak == pytest.approx(counted.peak, rel=1e-4)
 
 
 def test_switches_lower_what_is_foreseen() -> None:
