@@ -149,13 +149,14 @@ def recipe_folders() -> Path:
 def register_commands(cli: click.Group) -> None:
     """The commands of `i2i`."""
     # Commands are needed on the command line only.
-    from i2i.cli import components, importing, recipes, stylize, train, translate
+    from i2i.cli import components, importing, plan, recipes, stylize, train, translate
 
     for command in (
         train.train,
         translate.translate,
         stylize.stylize,
         recipes.check,
+        plan.plan,
         recipes.recipes,
         recipes.schema,
         components.list_components,

@@ -352,7 +352,8 @@ import sys
 import i2i, i2i.registry, i2i.factory, i2i.signature, i2i.kinds, i2i.contracts, i2i.hookspecs, i2i.plugins
 from i2i.cli import run
 for arguments in (["--help"], ["--version"], ["list"], ["list", "norm"], ["plugins"], ["recipes", "list"],
-                  ["recipes", "show", "ugatit"], ["train", "--help"], ["translate", "--help"], ["check", "--help"]):
+                  ["recipes", "show", "ugatit"], ["train", "--help"], ["translate", "--help"], ["check", "--help"],
+                  ["plan", "--help"]):
     assert run(arguments) == 0, arguments
 slow = {"torch", "numpy", "kornia", "timm", "accelerate", "PIL", "pydantic"} & set(sys.modules)
 assert not slow, slow

@@ -13,11 +13,13 @@ from annotated_types import Ge
 from PIL import Image
 from torch import Tensor
 
+from i2i.bounds import Count
 from i2i.contracts import Augmentation
 from i2i.data.augmentation import augmented
+from i2i.data.cache import PictureCache
 from i2i.data.images import UnreadableImage, check_folder, find_images, read_image
 from i2i.data.order import epoch_order
-from i2i.data.transforms import Resample, eval_transform, side_to_crop, train_transform
+from i2i.data.transforms import Resample, draw_flip_crop, eval_transform, flip_crop, resized, side_to_crop
 from i2i.errors import DataError
 from i2i.factory import Factory
 
@@ -35,6 +37,8 @@ _LAYOUTS = (
 class _Pictures(NamedTuple):
     folder: Path
     files: list[Path]
+    place: int | None = None
+    """Of the first one among the cached; None where pictures are wanted as they are in their files."""
 
 
 class Folders:
@@ -56,6 +60,8 @@ class Folders:
         augment: what else happens to a training picture, such as
             `{ type = "kornia.augmentation.ColorJiggle", hue = 0.1 }`.
         seed: of order and augmentation, >= 0.
+        cache: MiB of memory for resized training pictures, which are then read from their files once; all workers
+            share it. 0 for none.
 
     Raises:
         DataError: a folder is missing, or holds no image that can be read; names all such folders.
@@ -78,6 +84,7 @@ class Folders:
         resample: Resample = "bilinear",
         augment: tuple[Factory[Augmentation], ...] = (),
         seed: int = 0,
+        cache: Count = 1024,
     ) -> None:
         self.augment = [build() for build in augment]
         self.size, self.flip, self.resample, self.seed = size, flip, resample, seed
@@ -87,7 +94,9 @@ class Folders:
         self.unreadable: dict[Path, str] = {}
         """Damaged files met so far in this process, each with what is wrong; only saves decoding them again."""
         found = self._find(folders)
-        self.train = {domain: found[domain] for domain in self.domains}
+        first, second = (found[domain] for domain in self.domains)
+        self._cache = PictureCache(len(first.files) + len(second.files), self.load_size, cache * 2**20)
+        self.train = {"a": first._replace(place=0), "b": second._replace(place=len(first.files))}
         self.test = {domain: found.get(f"test_{domain}", found[domain]) for domain in self.domains}
 
     def __len__(self) -> int:
@@ -110,7 +119,7 @@ class Folders:
             index, image = next(self._readable(self.train[domain], indices, skipped))
             # A fresh generator for each sample: one that lives on would depend on what this process drew before.
             random = Random(f"{self.seed} {domain} {epoch} {index}")
-            picture = train_transform(image, random, self.size, self.load_size, self.flip, self.resample)
+            picture = flip_crop(image, draw_flip_crop(random, self.size, self.load_size, self.flip), self.size)
             sample[domain] = augmented(picture, self.augment, random.getrandbits(63))
         return sample | {"skipped": skipped}
 
@@ -144,6 +153,15 @@ class Folders:
             raise DataError("\n".join(problems))
         return found
 
+    def _read(self, pictures: _Pictures, index: int) -> Image.Image:
+        if pictures.place is None:
+            return read_image(pictures.files[index])
+        kept = self._cache.get(pictures.place + index)
+        if kept is None:
+            kept = resized(read_image(pictures.files[index]), self.load_size, self.resample)
+            self._cache.put(pictures.place + index, kept)
+        return kept
+
     def _readable(
         self, pictures: _Pictures, indices: Iterable[int], skipped: list[str]
     ) -> Iterator[tuple[int, Image.Image]]:
@@ -153,7 +171,7 @@ class Folders:
             path = pictures.files[index]
             if path not in self.unreadable:
                 try:
-                    image = read_image(path)
+                    image = self._read(pictures, index)
                 except UnreadableImage as error:
                     self.unreadable[path] = str(error)
                 else:

@@ -13,9 +13,11 @@ from annotated_types import Ge
 from PIL import Image
 from torch import Tensor
 
+from i2i.bounds import Count
+from i2i.data.cache import PictureCache
 from i2i.data.images import UnreadableImage, check_folder, find_images, read_image
 from i2i.data.order import epoch_order
-from i2i.data.transforms import Resample, draw_flip_crop, eval_transform, flip_resize_crop, side_to_crop
+from i2i.data.transforms import Resample, draw_flip_crop, eval_transform, flip_crop, resized, side_to_crop
 from i2i.errors import DataError
 
 _WANTED = (
@@ -33,6 +35,8 @@ class _Pair(NamedTuple):
 class _Pairs(NamedTuple):
     where: str
     pairs: list[_Pair]
+    cached: bool = False
+    """Whether halves are wanted resized, and kept; not where they are wanted as they are in their files."""
 
 
 class Paired:
@@ -53,6 +57,8 @@ class Paired:
         flip: whether half the training pairs are mirrored left to right.
         resample: Pillow's filter for resizing; pix2pix has `bicubic`.
         seed: of order and augmentation, >= 0.
+        cache: MiB of memory for resized training pictures, which are then read from their files once; all workers
+            share it. 0 for none.
 
     Raises:
         DataError: a folder is missing or holds no pair that can be read, or a picture has no partner.
@@ -76,6 +82,7 @@ class Paired:
         flip: bool = True,
         resample: Resample = "bicubic",
         seed: int = 0,
+        cache: Count = 1024,
     ) -> None:
         self.left, self.size, self.flip, self.resample, self.seed = left, size, flip, resample, seed
         self.load_size = side_to_crop(size, load_size, margin)
@@ -90,6 +97,8 @@ class Paired:
         self.train = self._find("", root, a, b)
         given = test or test_a or test_b
         self.test = self._find("test_", test, test_a, test_b) if given else self.train
+        self._cache = PictureCache(2 * len(self.train.pairs), self.load_size, cache * 2**20)
+        self.train = self.train._replace(cached=True)
 
     def __len__(self) -> int:
         """Pairs, which is what an epoch is; the stream of samples itself has no end."""
@@ -108,10 +117,7 @@ class Paired:
         index, images = next(self._readable(self.train, indices, skipped))
         # A fresh generator for each sample: one that lives on would depend on what this process drew before.
         draw = draw_flip_crop(Random(f"{self.seed} pairs {epoch} {index}"), self.size, self.load_size, self.flip)
-        sample: dict[str, object] = {
-            domain: flip_resize_crop(image, draw, self.size, self.load_size, self.resample)
-            for domain, image in images.items()
-        }
+        sample: dict[str, object] = {domain: flip_crop(image, draw, self.size) for domain, image in images.items()}
         return sample | {"skipped": skipped}
 
     def preview(self, count: int) -> dict[str, Tensor]:
@@ -154,7 +160,7 @@ class Paired:
             fault = next((self.unreadable[path] for path in pair if path in self.unreadable), None)
             if fault is None:
                 try:
-                    images = self._read(pair)
+                    images = self._resized(index) if found.cached else self._read(pair)
                 except UnreadableImage as error:
                     fault = self.unreadable[error.path] = str(error)
                 else:
@@ -165,6 +171,16 @@ class Paired:
         if none_yet:
             reasons = "; ".join(list(self.unreadable.values())[:3])
             raise DataError(f"none of the {len(found.pairs)} pairs in {found.where} can be read: {reasons}")
+
+    def _resized(self, index: int) -> dict[str, Image.Image]:
+        places = {"a": 2 * index, "b": 2 * index + 1}
+        kept = {domain: image for domain, place in places.items() if (image := self._cache.get(place)) is not None}
+        if len(kept) < len(places):
+            images = self._read(self.train.pairs[index])
+            kept = {domain: resized(image, self.load_size, self.resample) for domain, image in images.items()}
+            for domain, image in kept.items():
+                self._cache.put(places[domain], image)
+        return kept
 
     def _read(self, pair: _Pair) -> dict[str, Image.Image]:
         if pair.a != pair.b:

@@ -10,6 +10,7 @@ from annotated_types import Ge
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from i2i.bounds import Count
 from i2i.contracts import Augmentation
 from i2i.data.folders import Folders
 from i2i.data.images import find_images, read_image, to_tensor
@@ -31,7 +32,7 @@ class Styles:
         test_a: folder of contents for previews; without it the first ones of `a` serve.
         size: side of a sample in pixels.
         style_size: side of a style picture, whose middle square is taken; `size` where it is None.
-        load_size, margin, flip, resample, augment: of contents, as for `folders`.
+        load_size, margin, flip, resample, augment, cache: of contents, as for `folders`.
         seed: of order and augmentation, >= 0.
 
     Raises:
@@ -54,10 +55,11 @@ class Styles:
         resample: Resample = "bilinear",
         augment: tuple[Factory[Augmentation], ...] = (),
         seed: Annotated[int, Ge(0)] = 0,
+        cache: Count = 1024,
     ) -> None:
         if a is None or b is None:
             raise DataError("expected contents and styles: give data.a, a folder, and data.b, a folder or one picture")
-        self.contents = Folders(a, a, None, test_a, None, size, load_size, margin, flip, resample, augment, seed)
+        self.contents = Folders(a, a, None, test_a, None, size, load_size, margin, flip, resample, augment, seed, cache)
         self.files = [b] if b.is_file() else find_images(b)
         side = style_size or size
         self.pictures = torch.stack([_middle(read_image(path), side, resample) for path in self.files])

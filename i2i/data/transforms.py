@@ -1,7 +1,8 @@
 """The references' way from a picture to a training or test sample, as pure functions.
 
 Training: horizontal flip, resize to a square without regard to the aspect, random crop. Test: resize alone. The order
-(flip before resize) and Pillow's antialiased bilinear filter are those of U-GAT-IT's official code.
+(flip before resize) and Pillow's antialiased bilinear filter are those of U-GAT-IT's official code. Here pictures are
+resized first, so that resized ones can be kept; Pillow's filters give the same bits either way.
 """
 
 from __future__ import annotations
@@ -59,8 +60,21 @@ def draw_flip_crop(random: Random, size: int, load_size: int, flip: bool = True)
     return FlipCrop(flipped and flip, top, left)
 
 
+def resized(image: Image.Image, side: int, resample: Resample = "bilinear") -> Image.Image:
+    """A picture as a square of `side` pixels, without regard to its aspect."""
+    return image.resize((side, side), FILTERS[resample])
+
+
+def flip_crop(image: Image.Image, draw: FlipCrop, size: int) -> Tensor:
+    """Flips a resized picture and crops `size` squared: [3, size, size] in [-1, 1]."""
+    flipped, top, left = draw
+    left = image.width - size - left if flipped else left  # the same place, found before turning what is cropped
+    cropped = image.crop((left, top, left + size, top + size))
+    return to_tensor(cropped.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if flipped else cropped)
+
+
 def flip_resize_crop(
-    image: Image.Image, flip_crop: FlipCrop, size: int, load_size: int, resample: Resample = "bilinear"
+    image: Image.Image, draw: FlipCrop, size: int, load_size: int, resample: Resample = "bilinear"
 ) -> Tensor:
     """Flips, resizes to `load_size` squared, and crops `size` squared.
 
@@ -70,11 +84,7 @@ def flip_resize_crop(
     Returns:
         sample: [3, size, size] in [-1, 1].
     """
-    flipped, top, left = flip_crop
-    if flipped:
-        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    image = image.resize((load_size, load_size), FILTERS[resample])
-    return to_tensor(image.crop((left, top, left + size, top + size)))
+    return flip_crop(resized(image, load_size, resample), draw, size)
 
 
 def train_transform(

@@ -15,6 +15,8 @@ from i2i.training.run import Run
 
 PLAIN_EVERY = 20.0
 """Seconds between two plain lines."""
+WORTH_TELLING = 0.05
+"""Share of the time spent on waiting for data from which on a line says so."""
 
 
 TERMINAL = Terminal(stderr=True, highlight=False, soft_wrap=True)
@@ -31,7 +33,7 @@ class Console:
     def __init__(self) -> None:
         self.progress: Progress | None = None
         self.task = TaskID(0)
-        self.last, self.last_step = 0.0, 0
+        self.last, self.last_step, self.waited = 0.0, 0, 0.0
         self.newest: Path | None = None
 
     @hookimpl
@@ -67,10 +69,13 @@ class Console:
             self.progress.update(self.task, completed=run.step)
         if not due:
             return  # reading a loss waits for the device, so it is done seldom
-        pace = (run.step - self.last_step) / max(now - self.last, 1e-9)
-        self.last, self.last_step = now, run.step
+        seconds = max(now - self.last, 1e-9)
+        pace, wait = (run.step - self.last_step) / seconds, (run.waited - self.waited) / seconds
+        self.last, self.last_step, self.waited = now, run.step, run.waited
         values = "  ".join(f"{name} {float(value):.3g}" for name, value in terms.items())
         shown = f"{pace:.2f} steps/s" if pace >= 1 else f"{1 / pace:.2f} s/step"
+        if wait >= WORTH_TELLING:
+            shown += f"  {wait:.0%} waiting for data"
         if self.progress is not None:
             self.progress.update(self.task, pace=shown, terms=values)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import defaultdict, deque
 from collections.abc import Mapping
 
@@ -11,7 +12,7 @@ from torch import Tensor
 from i2i.errors import I2IError
 from i2i.hookspecs import hookimpl
 from i2i.training.run import Run
-from i2i.training.symptoms import LOGITS, apart, is_stuck, spread, undecided
+from i2i.training.symptoms import LOGITS, apart, is_stuck, spread, starved, undecided
 
 log = logging.getLogger("i2i")
 
@@ -38,6 +39,7 @@ class Doctor:
         self.now: set[str] = set()
         self.pictures: Mapping[str, Tensor] = {}
         self.levels: dict[str, float] = {}
+        self.began, self.waited = 0.0, 0.0
 
     @hookimpl
     def training_started(self, run: Run) -> None:
@@ -50,6 +52,7 @@ class Doctor:
                 level = undecided(run.translator.losses[name])
                 if level is not None and set(call.inputs.values()) == set(LOGITS):
                     self.levels[f"{call.phase}/{name}"] = level * call.weight
+        self.began, self.waited = time.perf_counter(), run.waited
 
     @hookimpl
     def step_finished(self, run: Run, terms: Mapping[str, Tensor]) -> None:
@@ -69,6 +72,10 @@ class Doctor:
 
     @hookimpl
     def training_finished(self, run: Run) -> None:
+        finding = starved(time.perf_counter() - self.began, run.waited - self.waited, run.recipe.train.workers)
+        if run.is_main and finding is not None:
+            run.findings.append(f"step {run.step}: {finding}")
+            log.warning("%s", finding)
         for finding in sorted(self.now):
             log.warning("at the end: %s", finding)
 

@@ -23,6 +23,7 @@ class JSONLines:
     def __init__(self) -> None:
         self.file: TextIO | None = None
         self.since, self.from_step = time.perf_counter(), 0
+        self.waited = 0.0
         self.last = self.told = 0
 
     @hookimpl
@@ -49,11 +50,17 @@ class JSONLines:
         if self.file is None or (run.step % run.recipe.train.log_every and run.step != run.steps):
             return
         now = time.perf_counter()
-        pace = (run.step - self.from_step) / max(now - self.since, 1e-9)
-        self.since, self.from_step = now, run.step
+        seconds = max(now - self.since, 1e-9)
+        pace, wait = (run.step - self.from_step) / seconds, (run.waited - self.waited) / seconds
+        self.since, self.from_step, self.waited = now, run.step, run.waited
         values = {name: float(value) for name, value in terms.items()}
         self._write(
-            event="step", step=run.step, terms=values, rates=run.stepper.rates(), steps_per_second=round(pace, 3)
+            event="step",
+            step=run.step,
+            terms=values,
+            rates=run.stepper.rates(),
+            steps_per_second=round(pace, 3),
+            wait=round(wait, 3),
         )
 
     @hookimpl
@@ -77,7 +84,7 @@ class JSONLines:
         if keep:
             _forget_after(path, keep)
         self.file = path.open("a" if keep else "w", encoding="utf-8")
-        self.since, self.from_step = time.perf_counter(), run.step
+        self.since, self.from_step, self.waited = time.perf_counter(), run.step, run.waited
 
     def _write(self, **entry: Any) -> None:
         if self.file is not None:

@@ -43,6 +43,7 @@ class Run:
         findings: what the training doctor has said.
         skipped: pictures that could not be read, a sentence each.
         figures: what evaluations at the end have found.
+        waited: seconds that steps have waited for data since the process began.
         interrupted: whether it was asked to stop.
     """
 
@@ -58,6 +59,7 @@ class Run:
     findings: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     figures: dict[str, float] = field(default_factory=dict)
+    waited: float = 0.0
     interrupted: bool = False
 
     def __post_init__(self) -> None:

@@ -21,8 +21,8 @@ class DataWatch:
 
     def __init__(self, what: str, patience: float = 60.0) -> None:
         self.what, self.patience = what, patience
-        self.waited = 0.0
-        """Seconds that all steps together have waited."""
+        self.last = 0.0
+        """Seconds that the last step has waited."""
         self._waiting: tuple[int, float] | None = None
         self._done = threading.Event()
 
@@ -42,7 +42,7 @@ class DataWatch:
             yield
         finally:
             self._waiting = None
-            self.waited += time.monotonic() - began
+            self.last = time.monotonic() - began
 
     def _watch(self) -> None:
         told: tuple[int, float] | None = None

@@ -28,8 +28,11 @@ FUSED = ("cpu", "cuda", "mps", "xpu")
 MIXED = {"fp32": "no", "fp64": "no", "bf16": "bf16", "fp16": "fp16"}
 
 
-def make_accelerator(precision: str, **more: Any) -> Accelerator:
+def make_accelerator(precision: str, cpu: bool = False, **more: Any) -> Accelerator:
     """Accelerate set up for adversarial training.
+
+    Args:
+        cpu: whether to leave other devices alone.
 
     Raises:
         OptionError: fp16 on a device without gradient scaling.
@@ -42,7 +45,7 @@ def make_accelerator(precision: str, **more: Any) -> Accelerator:
     # forwards of one phase would change what the first one's backward needs.
     ddp = DistributedDataParallelKwargs(find_unused_parameters=True, broadcast_buffers=False)
     # Unless told that there is no other device, Accelerate takes several processes on a CPU for as many single ones.
-    cpu = not torch.accelerator.is_available()
+    cpu = cpu or not torch.accelerator.is_available()
     accelerator = Accelerator(mixed_precision=MIXED[precision], kwargs_handlers=[ddp], cpu=cpu, **more)
     if precision == "fp16" and accelerator.scaler is None:
         message = f"fp16 needs gradient scaling, which {accelerator.device} lacks; use bf16"

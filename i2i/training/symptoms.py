@@ -9,6 +9,10 @@ import torch
 from torch import Tensor, nn
 
 LOGITS = ("real_logits", "fake_logits")
+STARVED = 0.1
+"""Share of the time in which steps wait for data, above which that is worth a word."""
+SHORT = 10.0
+"""Seconds of waiting that nobody minds, such as for the first pictures."""
 
 
 def undecided(loss: nn.Module) -> float | None:
@@ -39,3 +43,17 @@ def is_stuck(means: Sequence[float], tolerance: float = 1e-4) -> bool:
     """Whether all of some means are the same within a share of their size, which losses of drawn samples never are."""
     size = max(abs(value) for value in means)
     return max(means) - min(means) <= tolerance * size
+
+
+def starved(seconds: float, waited: float, workers: int) -> str | None:
+    """What to do when steps wait for their data for more than a tenth of the time; None where they do not.
+
+    Args:
+        seconds: that the training has taken.
+        waited: that its steps have waited in all.
+        workers: how many processes read.
+    """
+    if waited < SHORT or waited <= STARVED * seconds:
+        return None
+    share = f"{waited / seconds:.0%} of the time went into waiting for data"
+    return f"{share}. Raise train.workers (now {workers}); data.cache and smaller files help too"

@@ -103,6 +103,7 @@ def _loop(run: Run, notify: Notifier, stop: threading.Event) -> None:
         while run.step < run.steps and not run.interrupted:
             with watch.waiting(run.step + 1):
                 micro = list(islice(batches, options.accumulate))
+            run.waited += watch.last
             _note_skipped(run, micro)
             with memory_told(run.step + 1), compiler_told():
                 terms = run.stepper.step(*micro)

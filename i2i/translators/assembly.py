@@ -20,7 +20,7 @@ from i2i.recipe.wiring import Call
 from i2i.translators.outputs import Batch
 from i2i.translators.translator import Translator
 
-_INCONCLUSIVE = (
+INCONCLUSIVE = (
     NotImplementedError,
     fake_tensor.DataDependentOutputException,
     fake_tensor.DynamicOutputShapeException,
@@ -64,7 +64,7 @@ def build(recipe: Recipe, training: bool = True, steps: bool = True) -> Translat
 
 def count_parameters(recipe: Recipe) -> dict[str, int]:
     """Parameters of each trained part, counted without making them."""
-    with _without_memory():
+    with without_memory():
         translator = _assembled(recipe)
     names = dict.fromkeys(name for part in translator.phases.values() for name in part)
     return {name: sum(p.numel() for p in translator.get_submodule(name).parameters()) for name in names}
@@ -78,20 +78,21 @@ def rehearse(recipe: Recipe) -> None:
     """
     problems: dict[str, Problem] = {}
     try:
-        with _without_memory(), shortcuts.plainly():  # so that shapes in messages are those of the method's text
+        with without_memory(), shortcuts.plainly():  # so that shapes in messages are those of the method's text
             translator = _assembled(recipe)
             for step in translator.milestones:
                 translator.at_step_(step)
                 for name, message in _faults(translator, Batch(_images(recipe, translator))):
                     # Networks that do not fit make every loss fail alike: the first one says it.
                     problems.setdefault(message, recipe.source.problem(("losses", name), message))
-    except _INCONCLUSIVE:
+    except INCONCLUSIVE:
         return
     if problems:
         raise recipe.source.error(list(problems.values()))
 
 
-def _without_memory() -> fake_tensor.FakeTensorMode:
+def without_memory() -> fake_tensor.FakeTensorMode:
+    """A context in which tensors have shapes and no values."""
     logging.getLogger(fake_tensor.__name__).setLevel(logging.CRITICAL)  # what fails is told as a problem of the recipe
     return fake_tensor.FakeTensorMode(allow_non_fake_inputs=True)
 
@@ -107,7 +108,7 @@ def _assembled(recipe: Recipe, with_losses: bool = True) -> Translator:
             if not isinstance(loss, nn.Module):
                 raise BuildError(plans[name].factory, "", f"expected a torch.nn.Module, got {type(loss).__name__}")
     except BuildError as error:
-        if isinstance(error.__cause__, _INCONCLUSIVE):
+        if isinstance(error.__cause__, INCONCLUSIVE):
             raise error.__cause__ from None
         raise recipe.source.error([_problem(recipe, error)]) from error
     translator.wire(cast("dict[str, tuple[nn.Module, tuple[Call, ...]]]", losses))
@@ -144,7 +145,7 @@ def _try(translator: Translator, batch: Batch, phase: str, name: str, call: Call
             if not isinstance(value, torch.Tensor) or value.numel() != 1:
                 found = f"a tensor {list(value.shape)}" if isinstance(value, torch.Tensor) else type(value).__name__
                 return f"{call.method} gives {found}, expected a tensor of one number"
-    except _INCONCLUSIVE:
+    except INCONCLUSIVE:
         return None
     except I2IError as error:
         return str(error).removeprefix(f"losses.{name}: ")

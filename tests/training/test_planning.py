@@ -1,0 +1,122 @@
+"""What is foreseen follows sizes and switches, and is what real steps take."""
+
+from __future__ import annotations
+
+import gc
+from functools import cache
+from typing import Any
+
+import pytest
+import torch
+
+from i2i.errors import I2IError
+from i2i.losses.reconstruction import L1
+from i2i.recipe.recipe import Recipe
+from i2i.training import planning
+from i2i.training.counting import Counter
+from i2i.training.pace import estimate, measure
+from i2i.training.planning import Plan, foresee, images
+from i2i.training.stepper import Stepper
+
+SMALL: dict[str, Any] = {
+    "translator.generator.channels": 8,
+    "translator.generator.blocks": 2,
+    "translator.discriminators.local.channels": 8,
+    "translator.pool": 0,
+    "data.type": "shapes",
+    "data.size": 32,
+}
+
+
+@cache
+def plan(*settings: tuple[str, Any]) -> Plan:
+    return foresee(recipe(*settings))
+
+
+def recipe(*settings: tuple[str, Any]) -> Recipe:
+    return Recipe.read("cyclegan", SMALL | dict(settings))
+
+
+def test_weights_optimizer_and_work_are_counted_exactly() -> None:
+    found = plan()
+    stepper = Stepper(recipe())
+    values = [*stepper.translator.parameters(), *stepper.translator.buffers()]
+    assert found.weights == sum(value.nbytes for value in values)
+    counts = {
+        name: sum(p.numel() for p in stepper.translator.get_submodule(name).parameters()) for name in found.parameters
+    }
+    assert found.parameters == counts
+    steps = 4 * len(list(stepper.translator.parameters()))  # Adam's count of them, a number for each
+    assert found.optimizer == 2 * 4 * sum(counts.values()) + steps
+    assert found.peak == found.weights + found.optimizer + found.gradients + found.activations
+    assert found.resident > found.peak
+    with Counter() as counter:
+        for _ in range(2):
+            counter.begin()
+            stepper.step(*images(stepper))
+    assert found.flops == counter.flops
+
+
+def test_more_is_foreseen_for_larger_pictures_and_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    small, large, two = plan(), plan(("data.size", 64)), plan(("train.batch_size", 2))
+    assert 3 < large.activations / small.activations < 4.5
+    assert large.weights == small.weights
+    assert 3.5 < large.flops / small.flops < 4.5
+    assert 1.7 < two.activations / small.activations < 2.3
+    assert two.flops == pytest.approx(2 * small.flops, rel=0.01)
+    split = plan(("train.accumulate", 2))
+    assert split.activations < two.activations
+    monkeypatch.setattr(planning, "MICRO", 9)
+    counted = plan(("train.accumulate", 5))
+    monkeypatch.setattr(planning, "MICRO", 3)
+    guessed = foresee(recipe(("train.accumulate", 5)))
+    assert guessed.flops == counted.flops
+    assert guessed.peak == pytest.approx(counted.peak, rel=1e-4)
+
+
+def test_switches_lower_what_is_foreseen() -> None:
+    one = ("data.size", 64), ("translator.generator.blocks", 4)
+    as_it_is, checkpointing, bf16 = (
+        plan(*one),
+        plan(*one, ("train.gradient_checkpointing", True)),
+        plan(*one, ("train.precision", "bf16")),
+    )
+    assert checkpointing.peak < 0.9 * as_it_is.peak
+    assert checkpointing.flops > as_it_is.flops
+    assert bf16.activations < 0.8 * as_it_is.activations
+    assert plan(*one, ("train.precision", "fp16")).peak == bf16.peak
+    assert plan(*one, ("train.compile", True)).peak == as_it_is.peak
+
+
+@pytest.mark.parametrize("name", ["cut_small", "pix2pix_small", "munit_small"])
+def test_nothing_of_a_step_lives_on_until_the_garbage_collector_comes(name: str) -> None:
+    """Bytes after each step are the same, also of real ones."""
+    small = Recipe.read(name, {"data.size": 32} if name == "cut_small" else {})
+    gc.disable()
+    try:
+        first, second = foresee(small).left
+        assert first == second
+        if name == "cut_small":
+            with Counter() as counter:
+                stepper = Stepper(small)
+                left = [stepper.step(*images(stepper)) and counter.now for _ in range(3)]
+            assert left[0] == left[1] == left[2]
+    finally:
+        gc.enable()
+
+
+def test_a_component_that_looks_at_values_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forward(self: L1, prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return prediction.mean() if float(target.mean()) > 0 else target.mean()
+
+    monkeypatch.setattr(L1, "forward", forward)
+    with pytest.raises(I2IError, match="cyclegan: cannot be foreseen, for a component looks at values of tensors"):
+        foresee(recipe())
+
+
+def test_an_estimate_grows_with_the_work_and_real_steps_are_measured() -> None:
+    cpu = torch.device("cpu")
+    assert estimate(plan(), cpu, 0.1) > 0
+    found = measure(recipe())
+    assert found.seconds > 0
+    assert found.peak is None or found.peak >= 0
