@@ -42,10 +42,11 @@ def winograd(x: Tensor, weight: Tensor) -> Tensor:
 def _made(x: Tensor, weight: Tensor) -> Tensor:
     """The convolution, one sample at a time: its tiles are four times its map, and room for them is used again."""
     (batch, channels), (rows, columns) = x.shape[:2], _tiles(x)
+    # What stays comes first: after room that is given back, it would leave a hole in the heap.
+    made = x.new_empty(batch, len(weight), 2 * rows, 2 * columns)
     kernel = _kernel(weight)
     tiles = x.new_empty(16, channels, rows * columns)
     products = x.new_empty(16, len(weight), rows * columns)
-    made = x.new_empty(batch, len(weight), 2 * rows, 2 * columns)
     for sample, out in zip(x, made, strict=True):
         _cut(sample, tiles, rows, columns)
         torch.bmm(kernel, tiles, out=products)
@@ -81,11 +82,11 @@ class _Winograd(Function):
             found = iter(torch.autograd.grad(plain, wanted, gradient, create_graph=True))
             return next(found) if of_x else None, next(found) if of_weight else None
         rows, columns = _tiles(x)
+        back = torch.zeros_like(x, memory_format=torch.contiguous_format) if of_x else None
+        summed = x.new_zeros(16, len(weight), x.shape[1]) if of_weight else None
         kernel = _kernel(weight).transpose(1, 2).contiguous() if of_x else None
         tiles = x.new_empty(16, x.shape[1], rows * columns)
         products = x.new_empty(16, len(weight), rows * columns)
-        back = torch.zeros_like(x, memory_format=torch.contiguous_format) if of_x else None
-        summed = x.new_zeros(16, len(weight), x.shape[1]) if of_weight else None
         for index, (sample, given) in enumerate(zip(x, gradient, strict=True)):
             _join_adjoint(given, products, rows, columns)
             if summed is not None:
