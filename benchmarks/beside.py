@@ -18,7 +18,7 @@ from pathlib import Path
 
 import official
 import torch
-from rows import KINDS, chosen, forget_peak, images, resident, stepper, timed
+from rows import KINDS, chosen, forget_peak, resident, stepper, take_two, timed
 
 
 def in_turns(row: str, code: Path, kinds: list[str], pairs: int) -> dict[str, list[float]]:
@@ -50,9 +50,7 @@ def measure_memory(row: str, code: Path, kind: str) -> None:
     if kind == "official":
         official.run(row, code, 2, lambda: None)
     else:
-        one = stepper(row, kind)
-        for _ in range(2):
-            one.step(images(one.recipe.image_size))
+        take_two(row, kind)
     print(resident("VmHWM") - before)
 
 

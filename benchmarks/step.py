@@ -15,7 +15,7 @@ import subprocess
 import sys
 
 import torch
-from rows import KINDS, chosen, forget_peak, images, resident, stepper, timed
+from rows import KINDS, chosen, forget_peak, resident, stepper, take_two, timed
 
 
 def memory(row: str, kind: str) -> float:
@@ -26,9 +26,7 @@ def memory(row: str, kind: str) -> float:
 
 def measure_memory(row: str, kind: str) -> None:
     before = forget_peak()
-    one = stepper(row, kind)
-    for _ in range(2):
-        one.step(images(one.recipe.image_size))
+    take_two(row, kind)
     print(resident("VmHWM") - before)
 
 

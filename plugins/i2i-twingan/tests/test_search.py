@@ -161,4 +161,4 @@ def test_a_translator_without_a_shared_latent_is_refused(images: dict[str, Tenso
 def test_units_latent_is_searched_too() -> None:
     small = {"translator.generator.channels": 4, "translator.generator.blocks": 1}
     recipe = Recipe.read("unit_small", small)
-    assert encode(Loaded(recipe, build(recipe).eval(), 0), torch.rand(2, 3, 32, 32), "b").shape == (2, 16 * 64)
+    assert encode(Loaded(recipe, build(recipe).eval(), 0), torch.rand(2, 3, 32, 32), "b").shape == (2, 8 * 16 * 16)
