@@ -12,6 +12,8 @@ Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, CVPR 
 
 from __future__ import annotations
 
+import math
+import threading
 from typing import Any
 
 import torch
@@ -40,13 +42,12 @@ def winograd(x: Tensor, weight: Tensor) -> Tensor:
 
 
 def _made(x: Tensor, weight: Tensor) -> Tensor:
-    """The convolution, one sample at a time: its tiles are four times its map, and room for them is used again."""
+    """The convolution, one sample at a time, as its tiles are four times its map."""
     (batch, channels), (rows, columns) = x.shape[:2], _tiles(x)
-    # What stays comes first: after room that is given back, it would leave a hole in the heap.
     made = x.new_empty(batch, len(weight), 2 * rows, 2 * columns)
     kernel = _kernel(weight)
-    tiles = x.new_empty(16, channels, rows * columns)
-    products = x.new_empty(16, len(weight), rows * columns)
+    tiles = _room(x, "tiles", 16, channels, rows * columns)
+    products = _room(x, "products", 16, len(weight), rows * columns)
     for sample, out in zip(x, made, strict=True):
         _cut(sample, tiles, rows, columns)
         torch.bmm(kernel, tiles, out=products)
@@ -85,8 +86,8 @@ class _Winograd(Function):
         back = torch.zeros_like(x, memory_format=torch.contiguous_format) if of_x else None
         summed = x.new_zeros(16, len(weight), x.shape[1]) if of_weight else None
         kernel = _kernel(weight).transpose(1, 2).contiguous() if of_x else None
-        tiles = x.new_empty(16, x.shape[1], rows * columns)
-        products = x.new_empty(16, len(weight), rows * columns)
+        tiles = _room(x, "tiles", 16, x.shape[1], rows * columns)
+        products = _room(x, "products", 16, len(weight), rows * columns)
         for index, (sample, given) in enumerate(zip(x, gradient, strict=True)):
             _join_adjoint(given, products, rows, columns)
             if summed is not None:
@@ -96,6 +97,25 @@ class _Winograd(Function):
                 torch.bmm(kernel, products, out=tiles)
                 _cut_adjoint(tiles, back[index], rows, columns)
         return back, None if summed is None else _kernel_adjoint(summed)
+
+
+class _Rooms(threading.local):
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, torch.dtype], Tensor] = {}
+
+
+_rooms = _Rooms()
+
+
+def _room(x: Tensor, name: str, *shape: int) -> Tensor:
+    """Room for one sample, kept by each thread: taken anew, its pages would cost as much as the products in it."""
+    if type(x) is not Tensor:  # a tensor without values, of a simulated step
+        return x.new_empty(shape)
+    room = _rooms.kept.get((name, x.dtype))
+    if room is None or room.numel() < math.prod(shape):
+        with torch.inference_mode(False):
+            room = _rooms.kept[name, x.dtype] = torch.empty(math.prod(shape), dtype=x.dtype)
+    return room[: math.prod(shape)].view(shape)
 
 
 def _tiles(x: Tensor) -> tuple[int, int]:

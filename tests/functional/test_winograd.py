@@ -41,3 +41,16 @@ def test_only_what_is_asked_for() -> None:
     assert torch.autograd.grad(winograd(x, weight).sum(), weight)[0].shape == weight.shape
     x.requires_grad_()
     assert torch.autograd.grad(winograd(x, weight.detach()).sum(), x)[0].shape == x.shape
+
+
+def test_room_is_used_again_for_smaller_maps_and_in_any_mode() -> None:
+    draws = torch.Generator().manual_seed(0)
+    weight = torch.randn(3, 2, 3, 3, generator=draws)
+    with torch.inference_mode():
+        x = torch.randn(1, 2, 12, 12, generator=draws)
+        torch.testing.assert_close(winograd(x, weight), F.conv2d(x, weight), rtol=0, atol=1e-5)
+    for side in (6, 20, 8):
+        x = torch.randn(2, 2, side, side, generator=draws, requires_grad=True)
+        made = winograd(x, weight)
+        torch.testing.assert_close(made, F.conv2d(x, weight), rtol=0, atol=1e-5)
+        made.sum().backward()
