@@ -57,7 +57,7 @@ def instance_norm(
         tensor([[[[-1.,  1.]]]])
     """
     _check_pixels(x, "instance_norm")
-    if eps_on == "var" and shortcuts.are_taken() and whole_picture() is None:
+    if _in_one_kernel(eps_on):
         return _group_norm(x, x.shape[1], eps, unbiased, gamma, beta)
     wide, mean, variance = _moments(x)
     scale = _inverse(variance, _pixels(x), eps, unbiased, eps_on)
@@ -97,7 +97,7 @@ def layer_norm(
     """
     if x.shape[1:].numel() < 2:
         raise ShapeError(f"layer_norm: expected more than one number per sample, got {list(x.shape)}")
-    if eps_on == "var" and shortcuts.are_taken() and whole_picture() is None:
+    if _in_one_kernel(eps_on):
         return _group_norm(x, 1, eps, unbiased, gamma, beta)
     wide, mean, variance = _moments(x)
     of_layer, layer_mean = _layer_moments(mean, variance)
@@ -147,6 +147,10 @@ def layer_instance_norm(
     by_instance = share * _inverse(variance, _pixels(x), eps, unbiased, "var")
     by_layer = (1 - share) * _inverse(of_layer, x.shape[1:].numel(), eps, unbiased, "var")
     return _scaled(x, wide, by_instance + by_layer, -mean * by_instance - layer_mean * by_layer, gamma, beta)
+
+
+def _in_one_kernel(eps_on: EpsOn) -> bool:
+    return eps_on == "var" and shortcuts.are_taken() and whole_picture() is None
 
 
 def _group_norm(

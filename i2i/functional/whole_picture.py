@@ -13,10 +13,10 @@ from torch import Tensor
 class Core(NamedTuple):
     """The part of a window that counts, as shares of its sides."""
 
-    top: float = 0.0
-    bottom: float = 1.0
-    left: float = 0.0
-    right: float = 1.0
+    top: float
+    bottom: float
+    left: float
+    right: float
 
     def of(self, x: Tensor) -> Tensor:
         """That part of features [B, C, H, W] of the window."""
@@ -49,7 +49,7 @@ class WholePicture:
     def __init__(self) -> None:
         self._known: list[Numbers] = []
         self._parts: list[Numbers] = []
-        self._core = Core()
+        self._core = Core(0, 1, 0, 1)
         self._place = 0
 
     @contextmanager

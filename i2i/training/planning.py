@@ -18,7 +18,7 @@ from i2i.errors import I2IError
 from i2i.recipe.recipe import Recipe
 from i2i.training.counting import Convolution, Counter
 from i2i.training.stepper import Stepper, make_accelerator
-from i2i.translators.assembly import INCONCLUSIVE, without_memory
+from i2i.translators.assembly import INCONCLUSIVE, parameters_of, without_memory
 
 MICRO = 3
 """Micro-batches that are tried; each further one adds as much as the last of them."""
@@ -120,10 +120,8 @@ def _planned(stepper: Stepper, counter: Counter, weights: int) -> Plan:
     states = [leaf for one in inner.values() for leaf in tree_leaves(dict(one.state)) if isinstance(leaf, Tensor)]
     optimizer = counter.label(states, "optimizer")
     parts = counter.at_peak()
-    translator = stepper.translator
-    names = dict.fromkeys(name for part in translator.phases.values() for name in part)
     return Plan(
-        parameters={name: sum(p.numel() for p in translator.get_submodule(name).parameters()) for name in names},
+        parameters=parameters_of(stepper.translator),
         weights=weights,
         optimizer=optimizer,
         gradients=parts["gradients"],

@@ -18,8 +18,9 @@ from i2i.functional.color import recolored
 from i2i.functional.style import adain
 from i2i.kinds import FEATURE_EXTRACTOR
 from i2i.translators.blending import Blend, either
+from i2i.translators.networks import network
 from i2i.translators.outputs import Outputs
-from i2i.translators.translator import Translator, network
+from i2i.translators.translator import Translator
 
 PROBE = 64
 """Side of an empty image that tells how much smaller the features are."""

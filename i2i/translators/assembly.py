@@ -66,8 +66,13 @@ def count_parameters(recipe: Recipe) -> dict[str, int]:
     """Parameters of each trained part, counted without making them."""
     with without_memory():
         translator = _assembled(recipe)
-    names = dict.fromkeys(name for part in translator.phases.values() for name in part)
-    return {name: sum(p.numel() for p in translator.get_submodule(name).parameters()) for name in names}
+    return parameters_of(translator)
+
+
+def parameters_of(translator: Translator) -> dict[str, int]:
+    """Parameters of each trained part."""
+    sizes = {name: translator.get_submodule(name).parameters() for name in translator.submodules()}
+    return {name: sum(parameter.numel() for parameter in part) for name, part in sizes.items()}
 
 
 def rehearse(recipe: Recipe) -> None:

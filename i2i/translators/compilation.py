@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
 import torch
-from torch import nn
 
 from i2i.errors import I2IError
 from i2i.translators.translator import Translator
@@ -24,7 +23,7 @@ def compile_networks(translator: Translator, how: Compile) -> None:
     if how is False:
         return
     mode = None if how is True else how
-    for network in networks(translator):
+    for network in translator.networks():
         network.compile(mode=mode)
 
 
@@ -49,17 +48,3 @@ def compiler_told() -> Iterator[None]:
             f"the networks cannot be compiled: {reason}. On a CPU that needs a C++ compiler, such as g++. "
             f"Install one, or go on without: train.compile = false, translate without --compile"
         ) from error
-
-
-def networks(translator: Translator) -> Iterator[nn.Module]:
-    """The submodules that are called, without the mappings and lists that hold them."""
-    names = dict.fromkeys(name for part in translator.phases.values() for name in part)
-    return _called(translator.get_submodule(name) for name in names)
-
-
-def _called(modules: Iterable[nn.Module]) -> Iterator[nn.Module]:
-    for module in modules:
-        if isinstance(module, nn.ModuleDict | nn.ModuleList):
-            yield from _called(module.children())
-        else:
-            yield module

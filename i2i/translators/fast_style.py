@@ -14,8 +14,9 @@ from i2i.errors import DataError, I2IError, OptionError
 from i2i.factory import Factory
 from i2i.layers.conditioned import conditioned, using
 from i2i.translators.blending import Blend, either
+from i2i.translators.networks import network
 from i2i.translators.outputs import Outputs
-from i2i.translators.translator import Translator, network
+from i2i.translators.translator import Translator
 
 
 class FastStyleOutputs(Outputs):
@@ -121,15 +122,6 @@ class FastStyle(Translator):
     @property
     def targets(self) -> tuple[str, ...]:
         return ("b",)
-
-    @property
-    def multiple(self) -> int:
-        return int(getattr(self.generator, "multiple", 1))
-
-    @property
-    def fixed_size(self) -> int | None:
-        size: int | None = getattr(self.generator, "fixed_size", None)
-        return size
 
     @property
     def _known(self) -> str:

@@ -15,9 +15,10 @@ from i2i.errors import I2IError, OptionError
 from i2i.factory import Factory
 from i2i.functional.heatmap import draw_heatmap
 from i2i.layers.projection import PatchHeads
+from i2i.translators.networks import network
 from i2i.translators.one_sided_outputs import OneSidedOutputs, Vectors
 from i2i.translators.outputs import Outputs
-from i2i.translators.translator import Translator, network
+from i2i.translators.translator import Translator
 from i2i.translators.two_domains import check_discriminators
 
 
@@ -118,15 +119,6 @@ class OneSided(Translator):
                 rows[f"{caption} heat map"] = {source: draw_heatmap(made.heatmap, images[source].shape[-2:])}
             rows[caption] = {source: made.image}
         return rows
-
-    @property
-    def fixed_size(self) -> int | None:
-        size: int | None = getattr(self.generator, "fixed_size", None)
-        return size
-
-    @property
-    def multiple(self) -> int:
-        return int(getattr(self.generator, "multiple", 1))
 
     @property
     def _tapped(self) -> TappedGenerator:

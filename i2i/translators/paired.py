@@ -14,9 +14,10 @@ from i2i.errors import I2IError, OptionError
 from i2i.factory import Factory
 from i2i.functional.heatmap import draw_heatmap
 from i2i.translators.cyclic import Phase, other
+from i2i.translators.networks import network
 from i2i.translators.outputs import Outputs, per_phase
 from i2i.translators.painted import PaintedOutputs
-from i2i.translators.translator import Translator, network
+from i2i.translators.translator import Translator
 from i2i.translators.two_domains import check_discriminators
 
 
@@ -131,12 +132,3 @@ class Paired(Translator):
             rows["heat map"] = draw_heatmap(torch.cat(heatmaps), image.shape[-2:])
         rows |= {"translation": torch.cat([part.image for part in made]), "truth": images[self.target]}
         return {caption: {self.source: row} for caption, row in rows.items()}
-
-    @property
-    def fixed_size(self) -> int | None:
-        size: int | None = getattr(self.generator, "fixed_size", None)
-        return size
-
-    @property
-    def multiple(self) -> int:
-        return int(getattr(self.generator, "multiple", 1))

@@ -8,7 +8,6 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from i2i.layers.spectral import Spectral
-from i2i.translators.compilation import networks
 from i2i.translators.translator import Translator
 
 _MOVING = (Spectral, nn.modules.batchnorm._BatchNorm)
@@ -23,7 +22,7 @@ def recompute_blocks(translator: Translator) -> int:
 
     Source: Chen et al., Training Deep Nets with Sublinear Memory Cost, arXiv:1604.06174.
     """
-    return sum(_wrap(network) for network in networks(translator))
+    return sum(_wrap(network) for network in translator.networks())
 
 
 def _wrap(module: nn.Module) -> int:

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from i2i.contracts import Discriminator, Translation
-from i2i.errors import OptionError, TrainingError
+from i2i.errors import TrainingError
 from i2i.functional.precision import widen
 from i2i.recipe.wiring import Call
 from i2i.signature import named
 from i2i.translators import outputs
 from i2i.translators.blending import random_or_picture
+from i2i.translators.networks import called
 from i2i.translators.outputs import Batch
 
 
@@ -131,13 +132,18 @@ class Translator(nn.Module):
 
     @property
     def fixed_size(self) -> int | None:
-        """Side of the only images that the networks can take, or None where any size will do."""
-        return None
+        """Side of the only images that the networks can take, or None where any size will do: as the makers say."""
+        sizes = (getattr(maker, "fixed_size", None) for maker in self.networks(self.makers))
+        return next((size for size in sizes if size is not None), None)
 
     @property
     def multiple(self) -> int:
-        """What both sides of an image must divide by."""
-        return 1
+        """What both sides of an image must divide by, as the makers say."""
+        return max((int(getattr(maker, "multiple", 1)) for maker in self.networks(self.makers)), default=1)
+
+    def networks(self, names: Iterable[str] | None = None) -> list[nn.Module]:
+        """What is called in submodules: of all that any phase trains when no names are given."""
+        return list(called(map(self.get_submodule, self.submodules() if names is None else names)))
 
     def discriminators_of(self, domain: str) -> Mapping[str, Discriminator]:
         """The discriminators that judge a domain's images, by name."""
@@ -192,7 +198,7 @@ class Translator(nn.Module):
     def _enter(self, batch: Batch, phase: str) -> outputs.Outputs:
         own = self._makers_in(phase)
         graph = own or (self._next_makers(phase) if batch.keep_graph and torch.is_grad_enabled() else frozenset())
-        for name in self._submodules():
+        for name in self.submodules():
             self.get_submodule(name).requires_grad_(name in (graph if name in self.makers else self.phases[phase]))
         made = batch.outputs
         if made is None or (own and made.graph != own):
@@ -201,7 +207,8 @@ class Translator(nn.Module):
         made.enter(phase)
         return made
 
-    def _submodules(self) -> Iterable[str]:
+    def submodules(self) -> Iterable[str]:
+        """Names of all that any phase trains, each once."""
         return dict.fromkeys(name for names in self.phases.values() for name in names)
 
     def _makers_in(self, phase: str) -> frozenset[str]:
@@ -232,17 +239,6 @@ class Translator(nn.Module):
         if call.method == "forward":
             method = self.losses[name]  # hooks of a criterion run only through its call
         return {key: method(**{p: _wide(values[key]) for p, values in inputs.items()}) for key in shared}
-
-
-def network(component: object) -> nn.Module:
-    """What a factory has built, which must have weights.
-
-    Raises:
-        OptionError: it is no module.
-    """
-    if not isinstance(component, nn.Module):
-        raise OptionError("type", f"expected a network (torch.nn.Module), got {type(component).__name__}")
-    return component
 
 
 def _wide(value: object) -> object:

@@ -10,7 +10,8 @@ from torch import nn
 from i2i.contracts import Discriminator, Generator
 from i2i.errors import OptionError
 from i2i.factory import Factory
-from i2i.translators.translator import Translator, network
+from i2i.translators.networks import network
+from i2i.translators.translator import Translator
 
 
 class TwoDomains(Translator):
@@ -40,15 +41,6 @@ class TwoDomains(Translator):
                 for domain in self.domains
             }
         )
-
-    @property
-    def fixed_size(self) -> int | None:
-        size: int | None = getattr(self.generators["a"], "fixed_size", None)
-        return size
-
-    @property
-    def multiple(self) -> int:
-        return int(getattr(self.generators["a"], "multiple", 1))
 
 
 def check_discriminators(discriminators: dict[str, Factory[Discriminator]]) -> None:

@@ -13,7 +13,7 @@ from i2i.generators.mirror_decoder import MirrorDecoder
 from i2i.generators.transformer_net import TransformerNet
 from i2i.kinds import NORM
 from i2i.layers.conditioned import conditioned, using
-from i2i.translators.translator import network
+from i2i.translators.networks import network
 
 
 def parameters(module: nn.Module) -> int:

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 import i2i
 from i2i.bounds import Positive
 from i2i.contracts import Discriminator, Generator
+from i2i.translators.networks import network
 from i2i.translators.styled import Styled
-from i2i.translators.translator import network
 from i2i.translators.two_domains import check_discriminators, check_generator
 from i2i_drit.attribute_encoders import Attribute
 from i2i_drit.outputs import RANDOM, DisentangledOutputs
@@ -90,7 +90,7 @@ class Disentangled(Styled):
 
     @property
     def fixed_size(self) -> int | None:
-        size: int | None = getattr(self.generator, "fixed_size", None)
+        size: int | None = getattr(self.generator, "fixed_size", None)  # its makers are parts, which know no sizes
         return size
 
     @property

@@ -12,7 +12,7 @@ import i2i
 from i2i.bounds import Count, Positive
 from i2i.contracts import Decoder
 from i2i.kinds import FEATURE_EXTRACTOR
-from i2i.translators.translator import network
+from i2i.translators.networks import network
 from i2i.translators.two_domains import check_discriminators
 from i2i_dtn.features import GivenFeatures
 from i2i_dtn.outputs import LabelledOutputs, TransferOutputs
@@ -91,11 +91,6 @@ class DomainTransfer(i2i.Translator):
     @property
     def targets(self) -> tuple[str, ...]:
         return ("b",)
-
-    @property
-    def fixed_size(self) -> int | None:
-        size: int | None = getattr(self.generator, "fixed_size", None)
-        return size
 
 
 class LabelledTransfer(DomainTransfer):

@@ -13,7 +13,7 @@ from i2i import Discriminator, Factory, Generator, I2IError, OptionError, Transl
 from i2i.functional.fading import double, shrunk
 from i2i.layers.growth import Growth, GrowthStage
 from i2i.translators.cyclic import other
-from i2i.translators.translator import network
+from i2i.translators.networks import network
 from i2i.translators.two_domains import check_discriminators, check_generator
 from i2i_twingan.outputs import TwinOutputs
 
