@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -19,8 +20,8 @@ HEAVY_WEIGHT = 2**18
 """Numbers in a weight from which that matters."""
 DEEP = 256
 """Channels, in and out, from which Winograd's way wins over the direct one; with 128 they take the same time."""
-LARGE = 4096
-"""Pixels of the map from which it does."""
+LARGE, SMALL = 4096, 1024
+"""Pixels of the map from which its tiles of 4x4 win, and those of 2x2."""
 FEW_CHANNELS = 4
 """Channels up to which oneDNN leaves most of a vector register idle."""
 WIDE_KERNEL = 5
@@ -56,16 +57,25 @@ def convolve(
         single = not torch.is_autocast_enabled(x.device.type) and x.dtype in (torch.float32, torch.float64)
         if few and single and weight.numel() >= HEAVY_WEIGHT:
             return _by_product(x, weight, bias, stride, padding, sides)
-        deep = min(weight.shape[:2]) >= DEEP and weight.shape[2:] == (3, 3) and sides[0] * sides[1] >= LARGE
-        even = not any(side % 2 for side in sides)
-        traced = torch.compiler.is_compiling() and torch.is_grad_enabled()
-        if deep and even and stride == 1 and single and not traced:
-            made = winograd(F.pad(x, (padding[1], padding[1], padding[0], padding[0])) if any(padding) else x, weight)
+        tile = _winograd_tile(x, weight, sides)
+        if tile and stride == 1 and single:
+            wide = F.pad(x, (padding[1], padding[1], padding[0], padding[0])) if any(padding) else x
+            made = winograd(wide, weight, tile)
             return made if bias is None else made + bias.view(1, -1, 1, 1)
         narrow = len(weight) <= FEW_CHANNELS < weight.shape[1] and min(weight.shape[2:]) >= WIDE_KERNEL
-        if narrow and even and stride == 1:
+        if narrow and stride == 1 and not any(side % 2 for side in sides):
             return _by_blocks(x, weight, bias, padding)
     return F.conv2d(x, weight, bias, stride, padding)
+
+
+def _winograd_tile(x: Tensor, weight: Tensor, sides: list[int]) -> int:
+    """The side of what one of Winograd's tiles gives, at stride 1, or 0 where the direct way is better."""
+    if weight.shape[2:] != (3, 3) or min(weight.shape[:2]) < DEEP:
+        return 0
+    for tile, least in ((4, LARGE), (2, SMALL)):
+        if math.prod(sides) >= least and not any(side % tile for side in sides):
+            return tile
+    return 0
 
 
 def _by_product(

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import flop_registry
+from torch.utils.flop_counter import flop_registry, register_flop_formula
 
+from i2i.functional.winograd import AXES
 from i2i.training.heap import Heap
 
 _CONVOLUTION = torch.ops.aten.convolution.default
@@ -129,3 +130,15 @@ class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch has 
         block.died = self._clock
         self.now -= block.size
         self.heap.give(block.place)
+
+
+@register_flop_formula(torch.ops.i2i.winograd)
+def _products(x: Any, weight: Any, size: int, **_: Any) -> int:
+    """Of Winograd's matrix products; shapes in the place of tensors."""
+    tiles = x[0] * (x[2] - 2) * (x[3] - 2) // size**2
+    return int(2 * tiles * AXES[size].tile ** 2 * weight[0] * weight[1])
+
+
+@register_flop_formula(torch.ops.i2i.winograd_backward)
+def _products_backward(gradient: Any, x: Any, weight: Any, size: int, needed: list[bool], **_: Any) -> int:
+    return sum(needed) * _products(x, weight, size)
