@@ -97,8 +97,8 @@ def _seconds(console: Console, recipe: Recipe, plan: Plan, device: torch.device)
     seconds = estimate(plan, device)
     whole = seconds * recipe.train.steps / 3600
     console.print(
-        f"{plan.flops / 1e9:,.1f} GFLOP a step; about {seconds:.2g} s on {device}, an estimate from the rate of the "
-        f"main convolution: about {whole:,.1f} h for {recipe.train.steps:,} steps"
+        f"{plan.flops / 1e9:,.1f} GFLOP a step; about {seconds:.2g} s on {device}, an estimate from its largest "
+        f"operations: about {whole:,.1f} h for {recipe.train.steps:,} steps"
     )
 
 

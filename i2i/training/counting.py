@@ -17,18 +17,32 @@ from torch.utils.flop_counter import flop_registry, register_flop_formula
 from i2i.functional.winograd import AXES
 from i2i.training.heap import Heap
 
-_CONVOLUTION = torch.ops.aten.convolution.default
+
+@dataclass(frozen=True)
+class Like:
+    """A tensor without its values."""
+
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    dtype: torch.dtype
 
 
 @dataclass(frozen=True)
-class Convolution:
-    """One convolution as it was called: shapes, type and what else `torch.convolution` takes."""
+class Call:
+    """An operation as it was called, by the shapes of what it was given: what is needed to make the call again."""
 
-    image: tuple[int, ...]
-    weight: tuple[int, ...]
-    dtype: torch.dtype
-    how: tuple[Any, ...]
-    """Stride, padding, dilation, whether it is transposed, output padding, groups."""
+    operation: Any
+    given: tuple[Any, ...]
+    named: tuple[tuple[str, Any], ...]
+
+
+@dataclass
+class Work:
+    """What all calls of one kind have done."""
+
+    calls: int = 0
+    flops: int = 0
+    moved: int = 0
 
 
 @dataclass
@@ -49,6 +63,7 @@ class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch has 
     Args:
         self.flops: of matrix products and convolutions, a multiplication and an addition as two.
         self.moved: bytes that all other operations have read and written.
+        self.work: both, by call.
         self.heap: what a C library's heap would hold for the same blocks.
     """
 
@@ -56,16 +71,20 @@ class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch has 
         super().__init__()  # type: ignore[no-untyped-call]
         self.flops = self.moved = self.now = self.peak = 0
         self.heap = Heap()
-        self.convolutions: dict[Convolution, int] = defaultdict(int)
+        self.work: dict[Call, Work] = defaultdict(Work)
         self._clock = self._peak_at = 0
         self._blocks: list[_Block] = []
         self._known: weakref.WeakKeyDictionary[Any, _Block] = weakref.WeakKeyDictionary()
 
     def begin(self) -> None:
         """Forgets what was counted; what lives goes on living."""
-        self.flops = self.moved = 0
         self.peak, self._peak_at = self.now, self._clock
-        self.convolutions.clear()
+        self.begin_work()
+
+    def begin_work(self) -> None:
+        """Forgets the work alone."""
+        self.flops = self.moved = 0
+        self.work.clear()
 
     def label(self, tensors: Iterable[Tensor], label: str) -> int:
         """Names the storages of tensors, for `at_peak`; gives their bytes."""
@@ -95,20 +114,24 @@ class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch has 
         made = [leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor)]
         for tensor in made:
             self._track(tensor)
-        formula = flop_registry.get(getattr(func, "_overloadpacket", None))
-        if formula is not None:
-            self._count(func, int(formula(*args, **(kwargs or {}), out_val=out)), args)
-        elif not getattr(func, "is_view", False):
-            given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
-            self.moved += sum(tensor.nbytes for tensor in (*given, *made))
+        if not getattr(func, "is_view", False):
+            self._count(func, args, kwargs or {}, out, made)
         return out
 
-    def _count(self, func: Any, flops: int, args: Sequence[Any]) -> None:
+    def _count(self, func: Any, args: Sequence[Any], kwargs: dict[str, Any], out: Any, made: list[Tensor]) -> None:
+        formula = flop_registry.get(getattr(func, "_overloadpacket", None))
+        flops = moved = 0
+        if formula is not None:
+            flops = int(formula(*args, **kwargs, out_val=out))
+        else:
+            given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+            moved = sum(tensor.nbytes for tensor in (*given, *made))
+        work = self.work[Call(func, _frozen(args), tuple((name, _frozen(value)) for name, value in kwargs.items()))]
+        work.calls += 1
+        work.flops += flops
+        work.moved += moved
         self.flops += flops
-        if func is _CONVOLUTION:
-            image, weight, _, *how = args
-            frozen = tuple(tuple(value) if isinstance(value, list) else value for value in how)
-            self.convolutions[Convolution(tuple(image.shape), tuple(weight.shape), image.dtype, frozen)] += flops
+        self.moved += moved
 
     def _track(self, tensor: Tensor) -> _Block:
         storage = tensor.untyped_storage()
@@ -130,6 +153,12 @@ class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch has 
         block.died = self._clock
         self.now -= block.size
         self.heap.give(block.place)
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return Like(tuple(value.shape), value.stride(), value.dtype)
+    return tuple(map(_frozen, value)) if isinstance(value, (list, tuple)) else value
 
 
 @register_flop_formula(torch.ops.i2i.winograd)

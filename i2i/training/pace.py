@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from i2i.recipe.recipe import Recipe
-from i2i.training.counting import Convolution
+from i2i.training.counting import Call, Like
 from i2i.training.planning import Plan, images
 from i2i.training.stepper import Stepper, make_accelerator
 
+LARGEST = 2**28
+"""Numbers that a call may be given to be tried; more could fill the memory of the device that plans."""
 _STATUS, _FORGET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
@@ -32,36 +37,49 @@ class Measured:
     peak: int | None
 
 
-def estimate(plan: Plan, device: torch.device, seconds: float = 1.0) -> float:
-    """About how many seconds a step takes: its work over the rates of this device, measured for about a second.
+def estimate(plan: Plan, device: torch.device, seconds: float = 3.0) -> float:
+    """About how many seconds a step takes on this device.
 
-    Convolutions and matrix products count as so many of the recipe's own largest convolution, forward and backward;
-    all other operations as so many bytes of a multiplication of its image by a number.
+    The calls that matter most are made again for about so many seconds, on random numbers; all other work is counted
+    at the rates of those. What Python and autograd take is left out.
     """
-    if plan.trunk is None:
-        return 0.0
-    flops, moved = rates(plan.trunk, device, seconds)
-    return plan.flops / flops + plan.moved / moved
+    calls = sorted(plan.work.items(), key=lambda item: _nominal(item[1].flops, item[1].moved), reverse=True)
+    until = time.perf_counter() + seconds
+    total = nominal = 0.0
+    for call, work in calls:
+        each = _seconds(call, device, seconds / 20)
+        if each is not None:
+            total += work.calls * each
+            nominal += _nominal(work.flops, work.moved)
+        if time.perf_counter() > until:
+            break
+    return total * _nominal(plan.flops, plan.moved) / nominal if nominal else 0.0
 
 
-def rates(trunk: Convolution, device: torch.device, seconds: float = 1.0) -> tuple[float, float]:
-    """Floating point operations a second of a convolution, and bytes a second of a multiplication."""
-    image = torch.randn(trunk.image, device=device, dtype=trunk.dtype, requires_grad=True)
-    weight = torch.randn(trunk.weight, device=device, dtype=trunk.dtype, requires_grad=True)
-    out = torch.convolution(image, weight, None, *trunk.how)
-    places = (image if trunk.how[3] else out)[
-        0, 0
-    ].numel()  # a transposed one has a product at each place it comes from
-    gradient = torch.ones_like(out)
+def _nominal(flops: int, moved: int) -> float:
+    """Seconds of work where a byte takes as long as ten floating point operations."""
+    return flops / 1e11 + moved / 1e10
 
-    def both() -> None:
-        torch.autograd.grad(torch.convolution(image, weight, None, *trunk.how), (image, weight), gradient)
 
-    def multiply() -> None:
-        torch.mul(image.detach(), 1.5)
+def _seconds(call: Call, device: torch.device, budget: float) -> float | None:
+    """Of one call, or None where it is too large to be tried or cannot be made of random numbers."""
 
-    flops = 3 * 2 * places * weight.numel() * image.shape[0]
-    return flops / _each(both, device, 0.8 * seconds), 2 * image.nbytes / _each(multiply, device, 0.2 * seconds)
+    def made(value: Any) -> Any:
+        if isinstance(value, Like):
+            blank = torch.empty_strided(value.shape, value.strides, dtype=value.dtype, device=device)
+            return blank.normal_() if value.dtype.is_floating_point else blank.zero_()
+        if isinstance(value, tuple):
+            return [made(one) for one in value]
+        return device if isinstance(value, torch.device) else value
+
+    if sum(math.prod(one.shape) for one in tree_leaves((call.given, call.named)) if isinstance(one, Like)) > LARGEST:
+        return None
+    try:
+        given, named = made(call.given), {name: made(value) for name, value in call.named}
+        with torch.no_grad():
+            return _each(lambda: call.operation(*given, **named), device, budget)
+    except (RuntimeError, IndexError, TypeError):
+        return None
 
 
 def measure(recipe: Recipe) -> Measured:
@@ -85,12 +103,12 @@ def _drawn(blank: Tensor) -> Tensor:
     return torch.rand_like(blank) * 2 - 1 if blank.is_floating_point() else torch.zeros_like(blank)
 
 
-def _each(work: Callable[[], None], device: torch.device, seconds: float) -> float:
+def _each(work: Callable[[], object], device: torch.device, seconds: float) -> float:
     """Seconds of one call, the fastest third of what was seen: other work on the machine only makes it slower."""
     work()
     _wait(device)
     times: list[float] = []
-    while sum(times) < seconds or len(times) < 3:
+    while sum(times) < seconds or len(times) < 2:
         began = time.perf_counter()
         work()
         _wait(device)

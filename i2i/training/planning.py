@@ -16,7 +16,7 @@ from torch.utils._pytree import tree_leaves
 
 from i2i.errors import I2IError
 from i2i.recipe.recipe import Recipe
-from i2i.training.counting import Convolution, Counter
+from i2i.training.counting import Call, Counter, Work
 from i2i.training.stepper import Stepper, make_accelerator
 from i2i.translators.assembly import INCONCLUSIVE, parameters_of, without_memory
 
@@ -38,7 +38,7 @@ class Plan:
         resident: the peak of what a process on a CPU holds, with holes in its heap.
         flops: of matrix products and convolutions in a step, a multiplication and an addition as two.
         moved: read and written by all other operations of a step.
-        trunk: the convolution that most of the work goes into.
+        work: both, by call.
         left: bytes that live after each step that was taken.
     """
 
@@ -51,7 +51,7 @@ class Plan:
     resident: int
     flops: int
     moved: int
-    trunk: Convolution | None
+    work: dict[Call, Work]
     left: tuple[int, ...]
 
 
@@ -110,11 +110,10 @@ def _planned(stepper: Stepper, counter: Counter, weights: int) -> Plan:
         optimizer.register_step_pre_hook(seen)
     counter.begin()
     left: list[int] = []
-    before = 0, 0
     for start in stepper.translator.milestones:
         stepper.step_number = start
         for _ in range(2):
-            before = counter.flops, counter.moved
+            counter.begin_work()
             stepper.step(*images(stepper))
             left.append(counter.now)
     states = [leaf for one in inner.values() for leaf in tree_leaves(dict(one.state)) if isinstance(leaf, Tensor)]
@@ -128,9 +127,9 @@ def _planned(stepper: Stepper, counter: Counter, weights: int) -> Plan:
         activations=counter.peak - parts["weights"] - parts["optimizer"] - parts["gradients"],
         peak=counter.peak,
         resident=counter.heap.peak,
-        flops=counter.flops - before[0],
-        moved=counter.moved - before[1],
-        trunk=max(counter.convolutions, key=counter.convolutions.__getitem__, default=None),
+        flops=counter.flops,
+        moved=counter.moved,
+        work=dict(counter.work),
         left=tuple(left),
     )
 

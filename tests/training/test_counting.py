@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from i2i.training.counting import Counter
+from i2i.functional.winograd import winograd
+from i2i.training.counting import Counter, Like
 from i2i.translators.assembly import without_memory
 
 
@@ -58,8 +59,14 @@ def test_work_is_counted(fake: bool) -> None:
         product = torch.ones(4, 6) @ torch.ones(6, 7)
         assert counter.flops == 3 * once + 2 * 4 * 6 * 7
     assert product.shape == (4, 7)
-    (trunk,) = counter.convolutions
-    assert (trunk.image, trunk.weight, trunk.how[0]) == ((2, 3, 8, 8), (5, 3, 3, 3), (1, 1))
+    work = {call: done for call, done in counter.work.items() if done.flops}
+    assert [(done.calls, done.flops) for done in work.values()] == [(1, once), (1, 2 * once), (1, 2 * 4 * 6 * 7)]
+    (call, *_) = work
+    assert call.given[:2] == (
+        Like((2, 3, 8, 8), (192, 64, 8, 1), torch.float32),
+        Like((5, 3, 3, 3), (27, 9, 3, 1), torch.float32),
+    )
+    assert sum(done.moved for done in counter.work.values()) == counter.moved
     assert counter.moved > 2 * made.nbytes
 
 
@@ -70,3 +77,14 @@ def test_views_move_nothing() -> None:
         assert counter.moved == 0
         one.mul_(2)
         assert counter.moved == 2 * one.nbytes
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_winograds_products_are_counted(size: int) -> None:
+    x, weight = torch.ones(3, 2, 10, 18, requires_grad=True), torch.ones(5, 2, 3, 3, requires_grad=True)
+    with Counter() as counter:
+        made = winograd(x, weight, size)
+        direct = 2 * made.numel() * 2 * 9
+        assert counter.flops / direct == pytest.approx((size + 2) ** 2 / (9 * size**2))
+        made.sum().backward()
+    assert counter.flops / direct == pytest.approx(3 * (size + 2) ** 2 / (9 * size**2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 from functools import cache
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 from i2i.errors import I2IError
 from i2i.losses.reconstruction import L1
 from i2i.recipe.recipe import Recipe
-from i2i.training import planning
+from i2i.training import pace, planning
 from i2i.training.counting import Counter
 from i2i.training.pace import estimate, measure
 from i2i.training.planning import Plan, foresee, images
@@ -114,9 +115,30 @@ def test_a_component_that_looks_at_values_is_told(monkeypatch: pytest.MonkeyPatc
         foresee(recipe())
 
 
-def test_an_estimate_grows_with_the_work_and_real_steps_are_measured() -> None:
+def test_an_estimate_grows_with_the_work_and_real_steps_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     cpu = torch.device("cpu")
     assert estimate(plan(), cpu, 0.1) > 0
+    whole = dataclasses.replace(plan(), flops=2 * plan().flops, moved=2 * plan().moved)
+    monkeypatch.setattr(pace, "_seconds", lambda *_: 1e-3)
+    calls = sum(work.calls for work in plan().work.values())
+    assert estimate(plan(), cpu) == pytest.approx(1e-3 * calls)
+    assert estimate(whole, cpu) == pytest.approx(2e-3 * calls)  # what was not tried, at the rates of what was
     found = measure(recipe())
     assert found.seconds > 0
     assert found.peak is None or found.peak >= 0
+
+
+def test_a_call_is_made_again_with_other_numbers() -> None:
+    cpu = torch.device("cpu")
+    with Counter() as counter:
+        table = torch.ones(5, 3)
+        torch.nn.functional.embedding(torch.zeros(2, dtype=torch.long), table)
+        torch.cat([table, table.t().contiguous().t()])
+    found = {str(call.operation): pace._seconds(call, cpu, 0.0) for call in counter.work}
+    assert found["aten.embedding.default"] is not None
+    assert found["aten.cat.default"] is not None
+
+
+def test_what_would_fill_the_memory_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace, "LARGEST", -1)
+    assert estimate(plan(), torch.device("cpu"), 0.1) == 0.0
