@@ -47,18 +47,26 @@ class _Moments(Function):
         x, mean = ctx.saved_tensors
         count = x.shape[2] * x.shape[3]
         slope = of_variance * (2 / count)
-        gradient: Tensor = torch.addcmul(through, x, slope) + (of_mean / count - slope * mean)
-        return gradient
+        return through + _scaled(x, slope, of_mean / count - slope * mean)
 
 
 class _Affine(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
         ctx.save_for_backward(x, scale)
-        return torch.addcmul(shift, x, scale)
+        return _scaled(x, scale, shift)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         (gradient,) = gradients
         x, scale = ctx.saved_tensors
         return gradient * scale, (gradient * x).sum(PIXELS, keepdim=True), gradient.sum(PIXELS, keepdim=True)
+
+
+def _scaled(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    if torch.is_grad_enabled() or torch.compiler.is_compiling() or x.device.type != "cpu":
+        return torch.addcmul(shift, x, scale)
+    # What is broadcast over pixels torch vectorizes on a CPU in its batch norm alone. Each map is a channel here.
+    one, zero = torch.ones_like(scale).flatten(), torch.zeros_like(scale).flatten()
+    maps = x.reshape(1, -1, *x.shape[2:])
+    return torch.batch_norm(maps, scale.flatten(), shift.flatten(), zero, one, False, 0.0, 0.0, False).view_as(x)
