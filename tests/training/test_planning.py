@@ -20,12 +20,9 @@ from i2i.training.planning import Plan, foresee, images
 from i2i.training.stepper import Stepper
 
 SMALL: dict[str, Any] = {
-    "translator.generator.channels": 8,
-    "translator.generator.blocks": 2,
+    "translator.generator": {"type": "resnet", "channels": 8, "blocks": 1},
     "translator.discriminators.local.channels": 8,
-    "translator.pool": 0,
-    "data.type": "shapes",
-    "data.size": 32,
+    "train.batch_size": 1,
 }
 
 
@@ -35,7 +32,7 @@ def plan(*settings: tuple[str, Any]) -> Plan:
 
 
 def recipe(*settings: tuple[str, Any]) -> Recipe:
-    return Recipe.read("cyclegan", SMALL | dict(settings))
+    return Recipe.read("pix2pix_small", SMALL | dict(settings))
 
 
 def test_weights_optimizer_and_work_are_counted_exactly() -> None:
@@ -68,9 +65,9 @@ def test_more_is_foreseen_for_larger_pictures_and_batches(monkeypatch: pytest.Mo
     split = plan(("train.accumulate", 2))
     assert split.activations < two.activations
     monkeypatch.setattr(planning, "MICRO", 9)
-    counted = plan(("train.accumulate", 5))
+    counted = plan(("train.accumulate", 4))
     monkeypatch.setattr(planning, "MICRO", 3)
-    guessed = foresee(recipe(("train.accumulate", 5)))
+    guessed = foresee(recipe(("train.accumulate", 4)))
     assert guessed.flops == counted.flops
     assert guessed.peak == pytest.approx(counted.peak, rel=1e-4)
 
@@ -111,7 +108,7 @@ def test_a_component_that_looks_at_values_is_told(monkeypatch: pytest.MonkeyPatc
         return prediction.mean() if float(target.mean()) > 0 else target.mean()
 
     monkeypatch.setattr(L1, "forward", forward)
-    with pytest.raises(I2IError, match="cyclegan: cannot be foreseen, for a component looks at values of tensors"):
+    with pytest.raises(I2IError, match="pix2pix_small: cannot be foreseen, for a component looks at values of tensors"):
         foresee(recipe())
 
 
