@@ -50,7 +50,9 @@ def winograd(x: Tensor, weight: Tensor, size: int = 2) -> Tensor:
         >>> torch.allclose(winograd(x, weight, size=4), torch.conv2d(x, weight), atol=1e-5)
         True
     """
-    made: Tensor = _forward(x, weight, size)
+    # Without a gradient and a tracer the operation is left out: torch's first call of any takes seconds of imports.
+    traced = torch.is_grad_enabled() or torch.compiler.is_compiling() or type(x) is not Tensor
+    made: Tensor = _forward(x, weight, size) if traced else _made(x, weight, AXES[size])
     return made
 
 
