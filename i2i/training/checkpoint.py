@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,6 +65,19 @@ class Checkpoint:
                 f"{self.folder} is damaged: {STATE}: {name}: expected a whole number from 0 on, got {str(value)[:40]!r}"
             )
         return value
+
+    def lines(self, name: str) -> list[str]:
+        """Sentences in its state; none where an older i2i wrote none.
+
+        Raises:
+            CheckpointError: it is something else.
+        """
+        value = self.state.get(name, [])
+        if not isinstance(value, list) or not all(isinstance(line, str) for line in value):
+            raise CheckpointError(
+                f"{self.folder} is damaged: {STATE}: {name}: expected a list of texts, got {str(value)[:40]!r}"
+            )
+        return [line.encode(errors="backslashreplace").decode() for line in value]
 
     def tensors(self, name: str) -> dict[str, Tensor]:
         """One file's tensors, or nothing where the file does not exist.
@@ -217,22 +229,6 @@ def listed(run: Path) -> dict[int, Path]:
         if match and (path / STATE).is_file():
             found[int(match[1])] = path
     return found
-
-
-def prune(run: Path, keep: int, newest: int, every: int | None = None, kept: Collection[int] = ()) -> None:
-    """Removes all but the last checkpoints up to the newest one; a damaged later one must not push out a sound one.
-
-    Args:
-        every: those whose step it divides stay for good.
-        kept: further steps that stay.
-    """
-    steps = listed(run)
-    for step in sorted(step for step in steps if step <= newest)[:-keep]:
-        if step not in kept and (every is None or step % every):
-            aside = steps[step].with_name(f".{steps[step].name}.old")
-            with suppress(OSError):
-                os.replace(steps[step], aside)  # so that a run that is killed now leaves no half of a checkpoint
-                shutil.rmtree(aside, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:
