@@ -43,7 +43,7 @@ class Memory:
             try:
                 state = keeper.state()
                 if (size := len(json.dumps(state))) > LARGEST:
-                    raise ValueError(f"{size} characters, expected at most {LARGEST}")  # noqa: TRY301
+                    raise ValueError(f"{size} characters, expected at most {LARGEST}")
                 found[name] = state
             except I2IError:
                 raise

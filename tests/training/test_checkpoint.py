@@ -16,8 +16,8 @@ from filelock import FileLock
 from i2i.errors import CheckpointError, TrainingError
 from i2i.recipe.recipe import Recipe
 from i2i.training import checkpoint
-from i2i.training.pruning import prune
 from i2i.training.optimizer_state import join_optimizer, split_optimizer
+from i2i.training.pruning import prune
 from i2i.training.trainer import train
 
 WEIGHTS = {"w": torch.arange(6.0).view(2, 3).t()}  # not contiguous, which safetensors refuses by itself

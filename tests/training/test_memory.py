@@ -67,7 +67,10 @@ def test_the_doctor_says_what_it_would_have_said(
 ) -> None:
     settings = {**tiny, "train.sample_every": 4, **(STILL if ill else {"train.steps": 7})}
     runs, said = {}, {}
-    for name, stops in {"whole": (), "stopped": (4, 10)[: 1 + ill]}.items():  # within windows, before and after it has spoken
+    for name, stops in {
+        "whole": (),
+        "stopped": (4, 10)[: 1 + ill],
+    }.items():  # within windows, before and after it has spoken
         caplog.clear()
         with caplog.at_level(logging.WARNING, logger="i2i"):
             runs[name] = ended(settings, tmp_path / name, *stops)
