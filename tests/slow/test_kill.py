@@ -77,15 +77,15 @@ def command(*arguments: str, settings: dict[str, Any] | None = None, launcher: S
 def killed_until_done(first: list[str], again: list[str], folder: Path, draws: random.Random, pace: float) -> int:
     """Runs a command and goes on with another after each kill; gives the number of kills that met a living process.
 
-    Most of a start is importing torch, so four of five kills are counted from when the process opens its log: within
-    the time of ten steps, `pace` being steps per second, and what the first one takes longer.
+    Most of a start is importing torch, so the first and four of five later kills are counted from when the process
+    opens its log: within the time of twenty steps, `pace` being steps per second, and what the first one takes longer.
     """
     kills, now = 0, first
     while True:
         started = time.time()
         process = subprocess.Popen(now, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
-        early = draws.random() < 0.2
-        wait = draws.uniform(0, 10 if early else 0.6 + 10 / pace)
+        early = kills > 0 and draws.random() < 0.2
+        wait = draws.uniform(0, 10 if early else 0.6 + 20 / pace)
         if not early:
             while process.poll() is None and not began(folder, started):
                 time.sleep(0.005)
