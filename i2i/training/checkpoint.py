@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from i2i.errors import CheckpointError, TrainingError
+from i2i.tensorfile import read_tensors
 
 FORMAT = 1
 RECIPE = "recipe.toml"
@@ -26,7 +27,7 @@ WEIGHTS = "translator.safetensors"
 AVERAGE = "ema.safetensors"
 MOST = 2**53
 """Larger numbers no training counts to."""
-LARGEST = 2**26
+LARGEST = 2**23
 """Bytes of the state and of the recipe; what is larger is neither."""
 _NAME = re.compile(r"step-(\d+)")
 log = logging.getLogger("i2i")
@@ -89,8 +90,8 @@ class Checkpoint:
         if not path.exists():
             return {}
         try:
-            return load_file(path)
-        except (SafetensorError, OSError, ValueError) as error:
+            return read_tensors(path)
+        except (OSError, ValueError) as error:
             raise CheckpointError(f"{path} is damaged: {error}; use an older checkpoint of this run") from error
 
     def recipe(self) -> str:
@@ -109,7 +110,11 @@ class Checkpoint:
         found = self.tensors(WEIGHTS)
         if not found:
             raise CheckpointError(f"{self.folder} holds no {WEIGHTS}; use another checkpoint")
-        return {**found, **self.tensors(AVERAGE)} if averaged else found
+        found = {**found, **self.tensors(AVERAGE)} if averaged else found
+        bad = [name for name, value in found.items() if value.is_floating_point() and not value.isfinite().all()]
+        if bad:
+            raise CheckpointError(f"{self.folder} is damaged: {bad[0]} holds values that are no numbers; move it away")
+        return found
 
 
 def write(

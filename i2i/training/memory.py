@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from i2i.errors import I2IError
 
-LARGEST = 2**20
+LARGEST = 2**18
 """Characters of one state; what is larger does not belong into a file that every checkpoint rewrites."""
 log = logging.getLogger("i2i")
 
@@ -69,3 +70,14 @@ class Memory:
         except Exception as error:
             what = f"{type(error).__name__}: {error}"
             log.warning("%s begins anew, for what the checkpoint kept of it is damaged: %s", name, what[:200])
+
+
+def some(lines: Sequence[str]) -> list[str]:
+    """As many of some sentences as a checkpoint has room for."""
+    room, found = 4 * LARGEST, []
+    for line in lines:
+        room -= 6 * len(line) + 8  # as JSON writes the strangest letters
+        if room < 0:
+            break
+        found.append(line)
+    return found

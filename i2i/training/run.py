@@ -18,14 +18,12 @@ from i2i.training.best import Best
 from i2i.training.checkpoint import Checkpoint
 from i2i.training.elastic import recipe_changes, surroundings, what_changes
 from i2i.training.faults import check_weights
-from i2i.training.memory import Memory
+from i2i.training.memory import Memory, some
 from i2i.training.optimizer_state import join_optimizer, split_optimizer
 from i2i.training.pruning import prune
 from i2i.training.stepper import Stepper
 from i2i.translators.translator import Translator
 
-MOST_SKIPPED = 10_000
-"""Lines about skipped pictures that a checkpoint holds."""
 HOW_ALONE = ("foreach", "fused", "capturable", "differentiable")
 """Options of torch's optimizers that change how a step is computed, not what it remembers."""
 
@@ -161,8 +159,8 @@ class Run:
             "rollbacks": self.rollbacks,
             "feature_extractors": self.feature_extractors,
             **self._surroundings(),
-            "findings": self.findings,
-            "skipped": self.skipped[:MOST_SKIPPED],
+            "findings": some(self.findings),
+            "skipped": some(self.skipped),
             "extras": self.memory.state(),
             **best,
         }
