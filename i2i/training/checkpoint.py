@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import re
-import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from i2i.errors import CheckpointError, TrainingError
 from i2i.tensorfile import read_tensors
+from i2i.training.disk import check_regular, remove
 
 FORMAT = 1
 RECIPE = "recipe.toml"
@@ -135,7 +135,7 @@ def write(
     beside = folder / f".{final.name}.part"
     before = folder / f".{final.name}.old"
     try:
-        shutil.rmtree(beside, ignore_errors=True)
+        remove(beside)
         beside.mkdir(parents=True)
         for name, tensors in files.items():
             if tensors:
@@ -152,13 +152,13 @@ def write(
         os.replace(beside, final)
         _sync(folder)
     except (OSError, SafetensorError) as error:
-        shutil.rmtree(beside, ignore_errors=True)
+        remove(beside)
         raise WriteError(
             f"the checkpoint of step {step} cannot be written to {folder}: {error}. Earlier ones stand; make room (or "
             f"lower train.keep_last) and go on with --resume"
         ) from error
     for left in folder.glob(".step-*"):  # the one that was replaced, and what killed runs have left
-        shutil.rmtree(left, ignore_errors=True)
+        remove(left)
     return final
 
 
@@ -195,6 +195,7 @@ def find(path: Path, needed: Collection[str] | None = None) -> Checkpoint:
 
 def _read(folder: Path, needed: Collection[str] | None) -> Checkpoint:
     try:
+        check_regular(folder)
         for name in (STATE, RECIPE):
             if (size := (folder / name).stat().st_size) > LARGEST:
                 raise ValueError(f"{name} has {size} bytes, expected at most {LARGEST}")

@@ -81,6 +81,8 @@ class JSONLines:
     def _open(self, run: Run, keep: int) -> None:
         """Opens the log, with what it holds up to the step `keep` > 0."""
         path = run.folder / NAME
+        if path.exists() and not path.is_file():
+            raise OSError(f"{path} is not a regular file, so nothing is logged")  # a pipe would be waited for
         # What the doctor said stands in the log up to there; the checkpoint remembers it too.
         self.told = min(_forget_after(path, keep), len(run.findings)) if keep else 0
         self.file = path.open("a" if keep else "w", encoding="utf-8")

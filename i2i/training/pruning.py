@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
 from i2i.training.checkpoint import listed
+from i2i.training.disk import remove
 
 
 def prune(run: Path, keep: int, newest: int, every: int | None = None, kept: Collection[int] = ()) -> None:
@@ -24,4 +24,4 @@ def prune(run: Path, keep: int, newest: int, every: int | None = None, kept: Col
             aside = steps[step].with_name(f".{steps[step].name}.old")
             with suppress(OSError):
                 os.replace(steps[step], aside)  # so that a run that is killed now leaves no half of a checkpoint
-                shutil.rmtree(aside, ignore_errors=True)
+                remove(aside)
