@@ -210,7 +210,9 @@ def load(
     try:
         translator.load_state_dict(weights)
     except RuntimeError as error:
-        raise CheckpointError(f"{saved.folder}: the weights do not fit the recipe beside them: {error}") from error
+        lines = [line.strip() for line in str(error).splitlines()]
+        reason = "; ".join(lines[:3])[:400] + (f" ... ({len(lines)} lines)" if lines[3:] else "")
+        raise CheckpointError(f"{saved.folder}: the weights do not fit the recipe beside them: {reason}") from error
     dtype = next(value.dtype for value in weights.values() if value.is_floating_point())
     dtype = torch.bfloat16 if precision == "bf16" else dtype
     translator.to(device or default_device(), dtype).eval().requires_grad_(False)

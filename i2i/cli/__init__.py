@@ -15,6 +15,8 @@ from i2i.plugins import default_plugins
 from i2i.recipe.source import RecipeError
 
 MISTAKE, FAILURE, INTERRUPTED = 2, 1, 130
+NO_MEMORY = "DefaultCPUAllocator: "
+"""How torch's errors begin where a CPU's memory does not suffice; they have no type of their own."""
 MEMORY = (
     "To translate, choose a smaller --size or --batch-size. To train, lower train.batch_size, data.size or the "
     "networks' channels, raise train.accumulate instead of the batch, or use train.precision=bf16"
@@ -64,8 +66,8 @@ def run(arguments: list[str] | None = None) -> int:
     except OSError as error:
         return _told(f"error: {error.strerror or error}: {error.filename or ''}".rstrip(": "), FAILURE)
     except Exception as error:
-        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-            return _told(f"error: out of memory: {error}. {MEMORY}", FAILURE)
+        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or NO_MEMORY in str(error):
+            return _told(f"error: out of memory: {str(error).splitlines()[0] if str(error) else ''}. {MEMORY}", FAILURE)
         traceback.print_exc()
         return FAILURE
     return status if isinstance(status, int) else 0

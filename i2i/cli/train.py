@@ -52,7 +52,7 @@ def train(
     from i2i.training import checkpoint
     from i2i.training.console import Console
     from i2i.training.doctor import Doctor
-    from i2i.training.log import JSONLines
+    from i2i.training.log import JSONLines, lacks_its_end
     from i2i.training.samples import Samples
     from i2i.training.trackers import Trackers
     from i2i.training.trainer import train as run_training
@@ -72,7 +72,7 @@ def train(
             raise CheckpointError(
                 f"{folder} has checkpoints up to step {newest}; to go on from {saved.step}, move the later ones away"
             )
-        if saved.step >= checked.train.steps:
+        if saved.step > checked.train.steps or (saved.step == checked.train.steps and not lacks_its_end(folder)):
             raise CheckpointError(
                 f"{folder} has all of its {checked.train.steps} steps; train on with --set train.steps={2 * saved.step}"
             )

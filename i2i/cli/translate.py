@@ -11,7 +11,7 @@ import click
 
 from i2i.cli.conditions import BLEND, conditions_of
 from i2i.cli.jobs import Job, plan
-from i2i.errors import I2IError
+from i2i.errors import DataError, I2IError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -163,8 +163,9 @@ def _prepared(
     for job in jobs:
         try:
             yield job, loaded.prepare(read_image(job.source), size)
-        except UnreadableImage as error:
-            skipped.append(str(error))
+        except DataError as error:  # which names the file if it is about reading it
+            about = "" if isinstance(error, UnreadableImage) else f"cannot translate {job.source}: "
+            skipped.append(f"{about}{error}".encode("utf-8", "backslashreplace").decode())
             yield None  # still one of the pictures that the progress bar counts
 
 

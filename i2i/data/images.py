@@ -36,8 +36,9 @@ class UnreadableImage(DataError):  # noqa: N818 - says what it found, not that i
     """
 
     def __init__(self, path: Path, reason: str) -> None:
-        # Names from old archives may hold bytes that are not UTF-8; printing them raw would raise a second error.
-        super().__init__(f"cannot read {path}: {reason}".encode("utf-8", "backslashreplace").decode())
+        # Names from old archives may hold bytes that are not UTF-8, or letters that steer a terminal.
+        text = f"cannot read {path}: {reason}"
+        super().__init__("".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text))
         self.path = path
         self.reason = reason
 

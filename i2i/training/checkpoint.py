@@ -7,18 +7,18 @@ import json
 import logging
 import os
 import re
-import shutil
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from i2i.errors import CheckpointError, TrainingError
+from i2i.tensorfile import read_tensors
+from i2i.training.disk import check_regular, remove
 
 FORMAT = 1
 RECIPE = "recipe.toml"
@@ -27,7 +27,7 @@ WEIGHTS = "translator.safetensors"
 AVERAGE = "ema.safetensors"
 MOST = 2**53
 """Larger numbers no training counts to."""
-LARGEST = 2**26
+LARGEST = 2**23
 """Bytes of the state and of the recipe; what is larger is neither."""
 _NAME = re.compile(r"step-(\d+)")
 log = logging.getLogger("i2i")
@@ -67,6 +67,19 @@ class Checkpoint:
             )
         return value
 
+    def lines(self, name: str) -> list[str]:
+        """Sentences in its state; none where an older i2i wrote none.
+
+        Raises:
+            CheckpointError: it is something else.
+        """
+        value = self.state.get(name, [])
+        if not isinstance(value, list) or not all(isinstance(line, str) for line in value):
+            raise CheckpointError(
+                f"{self.folder} is damaged: {STATE}: {name}: expected a list of texts, got {str(value)[:40]!r}"
+            )
+        return [line.encode(errors="backslashreplace").decode() for line in value]
+
     def tensors(self, name: str) -> dict[str, Tensor]:
         """One file's tensors, or nothing where the file does not exist.
 
@@ -77,8 +90,8 @@ class Checkpoint:
         if not path.exists():
             return {}
         try:
-            return load_file(path)
-        except (SafetensorError, OSError, ValueError) as error:
+            return read_tensors(path)
+        except (OSError, ValueError) as error:
             raise CheckpointError(f"{path} is damaged: {error}; use an older checkpoint of this run") from error
 
     def recipe(self) -> str:
@@ -97,7 +110,11 @@ class Checkpoint:
         found = self.tensors(WEIGHTS)
         if not found:
             raise CheckpointError(f"{self.folder} holds no {WEIGHTS}; use another checkpoint")
-        return {**found, **self.tensors(AVERAGE)} if averaged else found
+        found = {**found, **self.tensors(AVERAGE)} if averaged else found
+        bad = [name for name, value in found.items() if value.is_floating_point() and not value.isfinite().all()]
+        if bad:
+            raise CheckpointError(f"{self.folder} is damaged: {bad[0]} holds values that are no numbers; move it away")
+        return found
 
 
 def write(
@@ -118,7 +135,7 @@ def write(
     beside = folder / f".{final.name}.part"
     before = folder / f".{final.name}.old"
     try:
-        shutil.rmtree(beside, ignore_errors=True)
+        remove(beside)
         beside.mkdir(parents=True)
         for name, tensors in files.items():
             if tensors:
@@ -135,13 +152,13 @@ def write(
         os.replace(beside, final)
         _sync(folder)
     except (OSError, SafetensorError) as error:
-        shutil.rmtree(beside, ignore_errors=True)
+        remove(beside)
         raise WriteError(
             f"the checkpoint of step {step} cannot be written to {folder}: {error}. Earlier ones stand; make room (or "
             f"lower train.keep_last) and go on with --resume"
         ) from error
     for left in folder.glob(".step-*"):  # the one that was replaced, and what killed runs have left
-        shutil.rmtree(left, ignore_errors=True)
+        remove(left)
     return final
 
 
@@ -178,6 +195,7 @@ def find(path: Path, needed: Collection[str] | None = None) -> Checkpoint:
 
 def _read(folder: Path, needed: Collection[str] | None) -> Checkpoint:
     try:
+        check_regular(folder)
         for name in (STATE, RECIPE):
             if (size := (folder / name).stat().st_size) > LARGEST:
                 raise ValueError(f"{name} has {size} bytes, expected at most {LARGEST}")
@@ -217,22 +235,6 @@ def listed(run: Path) -> dict[int, Path]:
         if match and (path / STATE).is_file():
             found[int(match[1])] = path
     return found
-
-
-def prune(run: Path, keep: int, newest: int, every: int | None = None, kept: Collection[int] = ()) -> None:
-    """Removes all but the last checkpoints up to the newest one; a damaged later one must not push out a sound one.
-
-    Args:
-        every: those whose step it divides stay for good.
-        kept: further steps that stay.
-    """
-    steps = listed(run)
-    for step in sorted(step for step in steps if step <= newest)[:-keep]:
-        if step not in kept and (every is None or step % every):
-            aside = steps[step].with_name(f".{steps[step].name}.old")
-            with suppress(OSError):
-                os.replace(steps[step], aside)  # so that a run that is killed now leaves no half of a checkpoint
-                shutil.rmtree(aside, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:

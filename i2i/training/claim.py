@@ -35,6 +35,7 @@ def claimed(folder: Path, resumes: bool, main: bool) -> Iterator[None]:
     lock = FileLock(folder / ".lock", timeout=0)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / "checkpoints").mkdir(exist_ok=True)  # what is in its way is told now, not at the first checkpoint
         lock.acquire()
     except Timeout as error:
         raise CheckpointError(f"{folder} is being trained by another process; wait for it or stop it first") from error

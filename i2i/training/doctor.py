@@ -6,6 +6,7 @@ import logging
 import time
 from collections import defaultdict, deque
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor
 
@@ -32,7 +33,7 @@ class Doctor:
     """Watches loss terms and, every `train.sample_every` steps, translations of the preview pictures."""
 
     def __init__(self) -> None:
-        self.sums: dict[str, Tensor] = {}
+        self.sums: dict[str, Tensor | float] = {}
         self.counts: dict[str, int] = defaultdict(int)
         self.means: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=PATIENCE))
         self.seen: dict[str, int] = defaultdict(int)
@@ -53,6 +54,7 @@ class Doctor:
                 if level is not None and set(call.inputs.values()) == set(LOGITS):
                     self.levels[f"{call.phase}/{name}"] = level * call.weight
         self.began, self.waited = time.perf_counter(), run.waited
+        run.memory.keep("doctor", self)
 
     @hookimpl
     def step_finished(self, run: Run, terms: Mapping[str, Tensor]) -> None:
@@ -78,6 +80,28 @@ class Doctor:
             log.warning("%s", finding)
         for finding in sorted(self.now):
             log.warning("at the end: %s", finding)
+
+    def state(self) -> dict[str, Any]:
+        """All that it has seen, so that a resumed run hears what one that was never stopped does."""
+        return {
+            "sums": {name: [float(total), self.counts[name]] for name, total in self.sums.items()},
+            "means": {name: list(means) for name, means in self.means.items()},
+            "seen": dict(self.seen),
+            "now": sorted(self.now),
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state` gave."""
+        # Sums go on as floats: each holds a tensor's number exactly, and adding a tensor rounds as before.
+        sums = {name: float(total) for name, (total, _) in state["sums"].items()}
+        counts = {name: max(1, int(count)) for name, (_, count) in state["sums"].items()}
+        means = {name: deque(map(float, values), PATIENCE) for name, values in state["means"].items()}
+        seen = {name: int(times) for name, times in state["seen"].items()}
+        now = {finding.encode(errors="backslashreplace").decode() for finding in state["now"]}
+        self.sums, self.now = dict(sums), now
+        for mine, kept in ((self.counts, counts), (self.means, means), (self.seen, seen)):
+            mine.clear()
+            mine.update(kept)
 
     def _look_at_terms(self, run: Run) -> None:
         for name, means in self.means.items():

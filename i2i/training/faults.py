@@ -8,9 +8,10 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from i2i.errors import TrainingError
+from i2i.errors import DataError, TrainingError
 
 REMEDY = "lower the learning rate, clip gradients (train.clip_grad_norm=1) or use fp32"
+_DEAD_WORKER = ("DataLoader worker", "Too many open files. Communication with the workers")
 _NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
@@ -62,4 +63,26 @@ def memory_told(step: int) -> Iterator[None]:
         raise TrainingError(
             f"step {step}: out of memory. Lower train.batch_size (train.accumulate keeps the batch), data.size or the "
             f"networks' channels, or use train.precision=bf16. What was saved stands. ({str(error).split('. ')[0]})"
+        ) from error
+
+
+@contextmanager
+def workers_told(what: str) -> Iterator[None]:
+    """Says what to do where a process that reads data has died; torch raises that in the middle of anything.
+
+    Args:
+        what: the data set and its workers.
+
+    Raises:
+        DataError: instead of torch's own error.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not any(words in str(error) for words in _DEAD_WORKER):
+            raise
+        raise DataError(
+            f"{what}: {' '.join(str(error).split())} What was saved stands. Where the system had no memory left, lower "
+            f"train.workers or data.cache; otherwise see what the data set does with train.workers=0, and go on with "
+            f"--resume"
         ) from error

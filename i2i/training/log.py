@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -81,8 +81,10 @@ class JSONLines:
     def _open(self, run: Run, keep: int) -> None:
         """Opens the log, with what it holds up to the step `keep` > 0."""
         path = run.folder / NAME
-        if keep:
-            _forget_after(path, keep)
+        if path.exists() and not path.is_file():
+            raise OSError(f"{path} is not a regular file, so nothing is logged")  # a pipe would be waited for
+        # What the doctor said stands in the log up to there; the checkpoint remembers it too.
+        self.told = min(_forget_after(path, keep), len(run.findings)) if keep else 0
         self.file = path.open("a" if keep else "w", encoding="utf-8")
         self.since, self.from_step, self.waited = time.perf_counter(), run.step, run.waited
 
@@ -92,17 +94,42 @@ class JSONLines:
             self.file.flush()
 
 
-def _forget_after(path: Path, step: int) -> None:
-    """Drops what a killed run logged after the checkpoint that it goes on from, so that no step is there twice."""
+def lacks_its_end(folder: Path) -> bool:
+    """Whether a run was killed after its last step, before it could measure and say how it ended."""
+    path = folder / NAME
+    if not path.is_file():
+        return False  # imported, or without a log
+    ended = True
+    for _, entry in _entries(path):
+        ended = entry["event"] == "finished"
+    return not ended
+
+
+def _entries(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each line that holds an event of a step, as text and as what it says."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            try:
+                entry = json.loads(line)
+                if isinstance(entry["event"], str) and entry["step"] >= 0:
+                    yield line, entry
+            except (ValueError, LookupError, TypeError, RecursionError):
+                continue  # the half line of a killed process, or what a disk made of one
+
+
+def _forget_after(path: Path, step: int) -> int:
+    """Drops what a killed run logged after the checkpoint that it goes on from, so that no step is there twice.
+
+    Returns:
+        How many words of the doctor are left.
+    """
     if not path.exists():
-        return
-    kept = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            if json.loads(line)["step"] <= step:
-                kept.append(line + "\n")
-        except (ValueError, KeyError, TypeError):
-            continue  # the half line of a killed process, or what a disk made of one
-    beside = path.with_name(f".{NAME}.part")
-    beside.write_text("".join(kept), encoding="utf-8")
+        return 0
+    beside, words = path.with_name(f".{NAME}.part"), 0
+    with beside.open("w", encoding="utf-8") as file:
+        for line, entry in _entries(path):
+            if entry["step"] <= step:
+                file.write(line if line.endswith("\n") else line + "\n")
+                words += entry["event"] == "doctor"
     os.replace(beside, path)  # killed now, it would lose the log of all steps before
+    return words

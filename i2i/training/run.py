@@ -18,7 +18,9 @@ from i2i.training.best import Best
 from i2i.training.checkpoint import Checkpoint
 from i2i.training.elastic import recipe_changes, surroundings, what_changes
 from i2i.training.faults import check_weights
+from i2i.training.memory import Memory, some
 from i2i.training.optimizer_state import join_optimizer, split_optimizer
+from i2i.training.pruning import prune
 from i2i.training.stepper import Stepper
 from i2i.translators.translator import Translator
 
@@ -42,6 +44,7 @@ class Run:
         changes: what is otherwise than when the checkpoint was made, a sentence each.
         findings: what the training doctor has said.
         skipped: pictures that could not be read, a sentence each.
+        memory: what extras keep over a resume: `run.memory.keep("name", keeper)` in `training_started`.
         figures: what evaluations at the end have found.
         waited: seconds that steps have waited for data since the process began.
         interrupted: whether it was asked to stop.
@@ -58,6 +61,7 @@ class Run:
     changes: list[str] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
+    memory: Memory = field(default_factory=Memory)
     figures: dict[str, float] = field(default_factory=dict)
     waited: float = 0.0
     interrupted: bool = False
@@ -107,8 +111,7 @@ class Run:
 
     def gather_skipped(self) -> None:
         """Puts together what all processes have skipped; every process must call it."""
-        everybody = self._gathered(self.skipped)
-        self.skipped = list(dict.fromkeys(line for skipped in everybody for line in skipped))
+        self.skipped = sorted({line for skipped in self._gathered(self.skipped) for line in skipped})
 
     def save(self) -> Path:
         """Writes a checkpoint; every process must call it.
@@ -119,14 +122,17 @@ class Run:
         """
         accelerator = self.stepper.accelerator
         check_weights(self.translator.state_dict(), self.step)
-        if self.best is not None:
+        due = self.step % self.recipe.train.checkpoint_every == 0 or self.step == self.steps
+        if self.best is not None and due:  # one that a stop asks for must not part what a run without it puts together
             self.best.close(self.step, self.figures, accelerator)
+        best = {"best": self.best.state(self._gathered(self.best.opened()))} if self.best else {}
+        self.gather_skipped()
         local = self._local_states()
         target = self.folder / "checkpoints" / f"step-{self.step:07d}"
         failure: checkpoint.WriteError | None = None
         if accelerator.is_main_process:
             try:
-                self._write(target.parent, local)
+                self._write(target.parent, local, best)
             except checkpoint.WriteError as error:
                 failure = error  # the others wait to hear of it
         failed = torch.tensor([float(failure is not None)], device=accelerator.device)
@@ -136,7 +142,7 @@ class Run:
             raise failure or checkpoint.WriteError(f"the main process cannot write the checkpoint of step {self.step}")
         return target
 
-    def _write(self, folder: Path, local: Mapping[str, Mapping[str, torch.Tensor]]) -> None:
+    def _write(self, folder: Path, local: Mapping[str, Mapping[str, Tensor]], best: Mapping[str, Any]) -> None:
         accelerator, options = self.stepper.accelerator, self.recipe.train
         files = {checkpoint.WEIGHTS: self.translator.state_dict(), **local}
         if self.stepper.ema is not None:
@@ -153,11 +159,14 @@ class Run:
             "rollbacks": self.rollbacks,
             "feature_extractors": self.feature_extractors,
             **self._surroundings(),
-            **({"best": self.best.state()} if self.best else {}),
+            "findings": some(self.findings),
+            "skipped": some(self.skipped),
+            "extras": self.memory.state(),
+            **best,
         }
         checkpoint.write(folder, self.step, files, state, self.recipe.to_toml())
         kept = {self.best.step} if self.best and self.best.step is not None else set()
-        checkpoint.prune(self.folder, options.keep_last, self.step, options.keep_every, kept)
+        prune(self.folder, options.keep_last, self.step, options.keep_every, kept)
 
     def load(self, saved: Checkpoint) -> None:
         """Goes back to a checkpoint.
@@ -189,7 +198,9 @@ class Run:
         self.samples = saved.count("samples", saved.step * self.samples_per_step)
         self.rollbacks = saved.count("rollbacks", 0)
         if self.best is not None:
-            self.best.load(saved.state.get("best", {}))
+            self.best.load(saved.state.get("best", {}), stepper.accelerator)
+        self.findings, self.skipped = saved.lines("findings"), saved.lines("skipped")
+        self.memory.load(saved.state.get("extras", {}))
         pools = len(list(saved.folder.glob("process-*.safetensors")))
         self.changes = what_changes(saved.state, self._surroundings(), pools)
         self.changes += recipe_changes(saved.recipe(), self.recipe.to_toml())
@@ -215,7 +226,7 @@ class Run:
             options.precision,
         )
 
-    def _local_states(self) -> dict[str, dict[str, torch.Tensor]]:
+    def _local_states(self) -> dict[str, dict[str, Tensor]]:
         """Every process's own state, gathered where the checkpoint is written."""
         everybody = self._gathered({name: value.cpu() for name, value in self.translator.local_state().items()})
         return {self._local_name(rank): state for rank, state in enumerate(everybody)}

@@ -12,13 +12,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from i2i.data.guarded import Guarded, checked_preview, sound
 from i2i.data.loader import make_loader
 from i2i.plugins import Plugins, default_plugins
 from i2i.recipe.recipe import Recipe
 from i2i.training import checkpoint
 from i2i.training.claim import claimed, write_recipe
 from i2i.training.determinism import determinism
-from i2i.training.faults import BurstError, check_terms, memory_told
+from i2i.training.faults import BurstError, check_terms, memory_told, workers_told
 from i2i.training.notify import Notifier
 from i2i.training.run import Run
 from i2i.training.signals import stop_signals
@@ -99,10 +100,11 @@ def _loop(run: Run, notify: Notifier, stop: threading.Event) -> None:
     preview = _preview(run)
     batches = _batches(run)
     saved = run.step if run.start and run.step == run.start else None
-    with DataWatch(f"dataset {run.recipe.data.name!r} with {options.workers} workers") as watch:
+    data = f"dataset {run.recipe.data.name!r} with {options.workers} workers"
+    with DataWatch(data) as watch, workers_told(data):
         while run.step < run.steps and not run.interrupted:
             with watch.waiting(run.step + 1):
-                micro = list(islice(batches, options.accumulate))
+                micro = [sound(batch) for batch in islice(batches, options.accumulate)]
             run.waited += watch.last
             _note_skipped(run, micro)
             with memory_told(run.step + 1), compiler_told():
@@ -125,9 +127,11 @@ def _loop(run: Run, notify: Notifier, stop: threading.Event) -> None:
 
 def _batches(run: Run) -> Iterator[dict[str, Any]]:
     options, accelerator = run.recipe.train, run.stepper.accelerator
+    size = run.recipe.image_size
+    blanks = {stream: run.translator.blank(stream, size)[0] for stream in run.translator.streams}
     return iter(
         make_loader(
-            run.dataset,
+            Guarded(run.dataset, run.recipe.data.name, blanks),
             batch_size=options.batch_size,
             first_sample=run.samples,
             processes=accelerator.num_processes,
@@ -158,8 +162,7 @@ def _save(run: Run, notify: Notifier) -> int | None:
 def _preview(run: Run) -> dict[str, Tensor]:
     if not run.recipe.train.sample_every or not run.is_main:
         return {}
-    images: dict[str, Tensor] = run.dataset.preview(run.recipe.train.sample_count)
-    return images
+    return checked_preview(run.dataset, run.recipe.data.name, run.recipe.train.sample_count)
 
 
 def _sample(run: Run, notify: Notifier, images: dict[str, Tensor]) -> None:

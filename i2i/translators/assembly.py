@@ -69,6 +69,12 @@ def count_parameters(recipe: Recipe) -> dict[str, int]:
     return parameters_of(translator)
 
 
+def shapes_of(recipe: Recipe) -> dict[str, tuple[int, ...]]:
+    """Shapes of all that the translator's state holds, by name, found without making any of it."""
+    with without_memory():
+        return {name: tuple(value.shape) for name, value in _assembled(recipe).state_dict().items()}
+
+
 def parameters_of(translator: Translator) -> dict[str, int]:
     """Parameters of each trained part."""
     sizes = {name: translator.get_submodule(name).parameters() for name in translator.submodules()}

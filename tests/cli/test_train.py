@@ -77,6 +77,22 @@ def test_a_finished_run_says_how_to_train_on(trained: Path, capsys: pytest.Captu
     assert f"error: {trained} has all of its 2 steps; train on with --set train.steps=4" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("left", ["all but the end", "a half line"])
+def test_a_run_killed_after_its_last_step_gets_its_end(
+    left: str, trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(pairs, "COUNT", 64)  # as when it was trained
+    path = trained / "log.jsonl"
+    *before, end = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(before) + (end[:30] if left == "a half line" else ""))
+    assert run(["train", "--resume", str(trained)]) == 0
+    assert "done; " in capsys.readouterr().err
+    *lines, last = map(json.loads, path.read_text().splitlines())
+    assert last == json.loads(end)
+    assert [line["event"] for line in lines] == [*[json.loads(line)["event"] for line in before], "resumed"]
+    assert run(["train", "--resume", str(trained)]) == 2
+
+
 def test_default_folders_never_collide(tiny: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for _ in range(2):

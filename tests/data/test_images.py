@@ -211,3 +211,7 @@ def test_find_images_names_the_nearest_folder(tmp_path: Path) -> None:
     assert text(wrong) == f"folder {wrong} does not exist; the nearest folder that exists is {tmp_path}"
     wrong = tmp_path / "horses/trainA/1.png"
     assert text(wrong) == f"{wrong} is a file, where a folder was expected; perhaps you mean {wrong.parent}"
+
+
+def test_a_name_does_not_steer_the_terminal() -> None:
+    assert str(UnreadableImage(Path("a\n\x1b[2J\udcff é.png"), "x")) == "cannot read a\\n\\x1b[2J\\udcff é.png: x"

@@ -105,7 +105,7 @@ def registry() -> Registry:
             "a discriminator gives i2i.Judgement({'patch': logits}), got a tensor",
         ),
         ("data", NoPreview, "dataset 'NoPreview' has no preview, which i2i.contracts.Dataset asks for"),
-        ("data", OtherKeys, "dataset 'OtherKeys' gives A; the translator needs a, b too"),
+        ("data", OtherKeys, "OtherKeys): sample 0: gives A; the translator needs a, b too. What was saved stands"),
         ("losses.cycle", NoModule, "loss 'NoModule': expected a torch.nn.Module, got NoModule"),
         ("losses.cycle", WholeImage, "losses.cycle: forward gives a tensor [1, 3, 32, 32], expected a tensor of one"),
         ("losses.cycle", Nothing, "losses.cycle: forward gives NoneType, expected a tensor of one number"),

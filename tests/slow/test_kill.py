@@ -3,7 +3,8 @@
     python -m pytest -m slow tests/slow/test_kill.py -s
 
 Each recipe trains in its own process, which gets SIGKILL after a random time and goes on with `--resume`. Those of
-plugins need them installed. `I2I_KILL_SEED=1` chooses other moments.
+plugins need them installed. `I2I_KILL_SEED=1` chooses other moments, with `I2I_KILL_MOST=3` each run is killed at most
+three times.
 """
 
 from __future__ import annotations
@@ -11,146 +12,100 @@ from __future__ import annotations
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
+import tomllib
+from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import entry_points
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
+import psutil
 import pytest
 import tomli_w
+import torch
+from PIL import Image
 
-SHARED: dict[str, Any] = {
-    "data.size": 32,
-    "train.steps": 40,
-    "train.checkpoint_every": 3,
-    "train.sample_every": 0,
-    "train.log_every": 1,
-    "train.threads": 1,
-    "train.batch_size": 2,
-}
-PLAIN = {"translator.generator.channels": 4, "translator.discriminators.local.channels": 4}
-LATENT = {"translator.generator.channels": 4, "translator.discriminators.multiscale.channels": 4}
-FEATURES = (("type", "timm"), ("model", "test_efficientnet"), ("weights", "untrained"))
-RUNS: dict[str, tuple[str, dict[str, Any]]] = {
-    "ugatit, averaged, accumulated": (
-        "quickstart",
-        {
-            "translator.generator.channels": 4,
-            "translator.generator.blocks": 1,
-            "train.ema": 0.9,
-            "train.accumulate": 2,
-            "train.workers": 4,
-        },
-    ),
-    "cyclegan, pool": (
-        "cyclegan",
-        {**PLAIN, "data.type": "shapes", "translator.generator.blocks": 1, "translator.pool": 5, "train.workers": 0},
-    ),
-    "pix2pix": ("pix2pix_small", {**PLAIN, "train.workers": 2}),
-    "cut": ("cut_small", {**PLAIN, "translator.generator.blocks": 4, "train.workers": 0}),
-    "munit": ("munit_small", {**LATENT, "train.workers": 0}),
-    "unit": ("unit_small", {**LATENT, "train.workers": 2}),
-    "nicegan": ("nicegan_small", {"translator.discriminator.channels": 4, "translator.generator.channels": 4}),
-    "fast_style": (
-        "fast_style_small",
-        {
-            "translator.generator.channels": 4,
-            "losses.content.taps": ["blocks.1.0.bn1"],
-            "losses.style.taps": ["bn1", "blocks.1.0.bn1"],
-            **{f"losses.{loss}.features.{key}": value for loss in ("content", "style") for key, value in FEATURES},
-        },
-    ),
-}
-BY_PLUGINS: dict[str, tuple[str, dict[str, Any]]] = {
-    "drit": (  # a phase that rests in every second step
-        "drit_small",
-        {
-            **LATENT,
-            "translator.d_iter": 2,
-            "translator.generator.blocks": 1,
-            "translator.generator.decoder_blocks": 1,
-            "translator.discriminators.multiscale.layers": 2,
-            "translator.content_discriminator.channels": 4,
-            "train.workers": 0,
-        },
-    ),
-    "twingan": (  # grows at step 10, fades until 22
-        "twingan_small",
-        {
-            "translator.stages": [{"size": 16, "stable": 10}, {"size": 32, "fade": 12, "stable": 100}],
-            "translator.generator.channels": 16,
-            "translator.generator.max_channels": 6,
-            "translator.discriminators.image.channels": 16,
-            "translator.discriminators.image.max_channels": 6,
-            "train.workers": 2,
-        },
-    ),
-    "cartoongan": (  # photos alone for 12 steps; a batch has a third stream
-        "cartoongan_small",
-        {
-            "translator.initialization": 12,
-            "translator.generator.channels": 4,
-            "translator.generator.blocks": 1,
-            "translator.discriminators.edges.channels": 4,
-            "losses.content.taps": ["blocks.1.0.bn1"],
-            **{f"losses.content.features.{key}": value for key, value in FEATURES},
-            "data.count": 12,
-            "train.workers": 2,
-        },
-    ),
-    "dtn": (  # learns its features for 10 steps, then freezes them
-        "dtn_small",
-        {
-            "translator.feature_steps": 10,
-            "translator.features.channels": 4,
-            "translator.features.features": 8,
-            "translator.generator.channels": 8,
-            "translator.discriminators.image.channels": 4,
-        },
-    ),
-}
+TABLE: dict[str, Any] = tomllib.loads((Path(__file__).parent / "kill_runs.toml").read_text())
+PLUGINS = {recipe: plugin for plugin, recipes in TABLE["plugins"].items() for recipe in recipes}
+RUNS: dict[str, dict[str, Any]] = {**TABLE["runs"], **{name: TABLE["plugins"][PLUGINS[name]][name] for name in PLUGINS}}
 
 
-def command(*arguments: str, settings: dict[str, Any] | None = None) -> list[str]:
+@pytest.fixture(scope="module")
+def album(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two folders of pictures, one of which cannot be read."""
+    folder = tmp_path_factory.mktemp("album")
+    draws = np.random.Generator(np.random.PCG64(0))
+    for domain in "ab":
+        (folder / domain).mkdir()
+        for number in range(5):
+            pixels = draws.integers(0, 256, (40, 48, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / domain / f"{number}.png")
+    (folder / "a" / "3.png").write_bytes(b"damaged")
+    return folder
+
+
+def settings_of(name: str, album: Path) -> dict[str, Any]:
+    """What makes a recipe small, ready for the command line."""
+    own = dict(RUNS[name])
+    found = dict(TABLE["shared"])
+    for shared in own.pop("with", []):
+        found |= TABLE["with"][shared]
+    return {
+        key: value.replace("ALBUM", str(album)) if isinstance(value, str) else value
+        for key, value in (found | own).items()
+    }
+
+
+def command(*arguments: str, settings: dict[str, Any] | None = None, launcher: Sequence[str] = ()) -> list[str]:
     written = {key: tomli_w.dumps({"v": value}).removeprefix("v = ").strip() for key, value in (settings or {}).items()}
     changes = [f"{key}={value}" for key, value in written.items()]
-    return [sys.executable, "-m", "i2i", "train", *arguments, *(part for one in changes for part in ("--set", one))]
+    return [
+        sys.executable,
+        *launcher,
+        "-m",
+        "i2i",
+        "train",
+        *arguments,
+        *(part for one in changes for part in ("--set", one)),
+    ]
 
 
-def killed_until_done(first: list[str], folder: Path, draws: random.Random, pace: float) -> int:
-    """Runs a command and goes on after each kill; gives the number of kills that met a living process.
+def killed_until_done(first: list[str], again: list[str], folder: Path, draws: random.Random, pace: float) -> int:
+    """Runs a command and goes on with another after each kill; gives the number of kills that met a living process.
 
-    Most of a start is importing torch, so four of five kills are counted from when the process opens its log: within
-    the time of ten steps, `pace` being steps per second, and what the first one takes longer.
+    Most of a start is importing torch, so the first and four of five later kills are counted from when the process
+    opens its log: within the time of twenty steps, `pace` being steps per second, and what the first one takes longer.
     """
-    kills, now = 0, first
+    kills, most, now = 0, int(os.environ.get("I2I_KILL_MOST", "80")), first
     while True:
         started = time.time()
         process = subprocess.Popen(now, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
-        early = draws.random() < 0.2
-        wait = draws.uniform(0, 10 if early else 0.6 + 10 / pace)
+        early = kills > 0 and draws.random() < 0.2
+        wait = draws.uniform(0, 10 if early else 0.6 + 20 / pace)
         if not early:
             while process.poll() is None and not began(folder, started):
                 time.sleep(0.005)
         try:
-            process.wait(wait)
+            process.wait(wait if kills < most else None)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+            for one in [*psutil.Process(process.pid).children(recursive=True), process]:  # a launcher's are no group
+                with suppress(psutil.NoSuchProcess):
+                    one.kill()
             process.wait()
             kills += 1
         else:
             said = process.stderr.read().decode() if process.stderr else ""
-            # A process that was killed between its last checkpoint and its end leaves nothing to go on with.
-            assert process.returncode == 0 or "has all of its 40 steps" in said, said[-2000:]
+            over = "has all of its 40 steps" in said and logged(folder, "finished")  # killed as it left
+            assert process.returncode == 0 or over, said[-2000:]
             return kills
         time.sleep(0.2)
         saved = any((folder / "checkpoints").glob("step-*/state.json"))
-        now = command("--resume", str(folder)) if saved else first
-        assert kills < 80
+        now = again if saved else first
 
 
 def began(folder: Path, since: float) -> bool:
@@ -167,47 +122,62 @@ def end_of(folder: Path) -> dict[str, Any]:
     return {"state": counted, **{path.name: path.read_bytes() for path in last.glob("*.safetensors")}}
 
 
-def steps_of(folder: Path) -> list[dict[str, Any]]:
+def logged(folder: Path, *events: str) -> list[dict[str, Any]]:
+    """Lines of the log, without what tells of time."""
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    return [line for line in lines if line["event"] == "step"]
+    timed = ("steps_per_second", "wait")
+    return [
+        {key: value for key, value in line.items() if key not in timed} for line in lines if line["event"] in events
+    ]
 
 
-def killed_and_compared(name: str, recipe: str, settings: dict[str, Any], folder: Path) -> int:
+def pace_of(folder: Path) -> float:
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return median(line["steps_per_second"] for line in lines if line["event"] == "step")
+
+
+def killed_and_compared(recipe: str, settings: dict[str, Any], folder: Path, launcher: Sequence[str] = ()) -> int:
     """Trains a recipe in peace and in pieces, and compares every tensor and every logged step; gives the kills."""
-    arguments = {**SHARED, **settings}
     whole, killed = folder / "whole", folder / "killed"
-    subprocess.run(command(recipe, "--output", str(whole), settings=arguments), check=True, capture_output=True)
-    pace = median(line["steps_per_second"] for line in steps_of(whole))
-    draws = random.Random(f"{os.environ.get('I2I_KILL_SEED', '0')} {name}")
-    kills = killed_until_done(command(recipe, "--output", str(killed), settings=arguments), killed, draws, pace)
+    first = [command(recipe, "--output", str(run), settings=settings, launcher=launcher) for run in (whole, killed)]
+    subprocess.run(first[0], check=True, capture_output=True)
+    draws = random.Random(f"{os.environ.get('I2I_KILL_SEED', '0')} {recipe} {len(launcher)}")
+    again = command("--resume", str(killed), launcher=launcher)
+    kills = killed_until_done(first[1], again, killed, draws, pace_of(whole))
     expected, got = end_of(whole), end_of(killed)
     assert expected.keys() == got.keys()
     assert [key for key, value in expected.items() if got[key] != value] == []
-    logs = [[(line["step"], line["terms"], line["rates"]) for line in steps_of(run)] for run in (whole, killed)]
+    logs = [logged(run, "step", "doctor", "finished") for run in (whole, killed)]
     assert logs[0] == logs[1]
+    assert [line["event"] for line in logs[0]].count("finished") == 1
     return kills
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("recipe", RUNS)
 def test_a_run_that_is_killed_is_the_run_that_was_not(
-    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    recipe: str, album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kills = killed_and_compared(name, *RUNS[name], tmp_path)
+    plugin = PLUGINS.get(recipe, "")
+    if plugin and not entry_points(group="i2i", name=plugin):
+        pytest.skip(f"the plugin i2i-{plugin} is not installed")
+    monkeypatch.setenv("I2I_PLUGINS", plugin)
+    kills = killed_and_compared(recipe, settings_of(recipe, album), tmp_path)
     with capsys.disabled():
-        print(f"\n| {name} | {kills} | yes |")
+        print(f"\n| `{recipe}` | {kills} | yes |")
     assert kills
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("plugin", BY_PLUGINS)
-def test_so_are_those_of_plugins_with_state_of_their_own(
-    plugin: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.skipif(torch.accelerator.is_available(), reason="two processes on a CPU")
+@pytest.mark.parametrize("recipe", ["quickstart", "cyclegan"])
+def test_so_is_one_of_two_processes(
+    recipe: str, album: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if not entry_points(group="i2i", name=plugin):
-        pytest.skip(f"the plugin i2i-{plugin} is not installed")
-    monkeypatch.setenv("I2I_PLUGINS", plugin)
-    kills = killed_and_compared(plugin, *BY_PLUGINS[plugin], tmp_path)
+    """Both are killed together, as when a machine loses its power."""
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
+    settings = settings_of(recipe, album) | {"train.workers": 1, "train.accumulate": 1, "train.batch_size": 1}
+    kills = killed_and_compared(recipe, settings, tmp_path, launcher)
     with capsys.disabled():
-        print(f"\n| {plugin} | {kills} | yes |")
+        print(f"\n| `{recipe}`, two processes | {kills} | yes |")
     assert kills

@@ -17,6 +17,7 @@ from i2i.errors import CheckpointError, TrainingError
 from i2i.recipe.recipe import Recipe
 from i2i.training import checkpoint
 from i2i.training.optimizer_state import join_optimizer, split_optimizer
+from i2i.training.pruning import prune
 from i2i.training.trainer import train
 
 WEIGHTS = {"w": torch.arange(6.0).view(2, 3).t()}  # not contiguous, which safetensors refuses by itself
@@ -120,7 +121,7 @@ def test_what_killed_runs_left_goes_with_the_next_checkpoint(tmp_path: Path, mon
         write(tmp_path, step)
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "rmtree", lambda *_, **__: None)
-        checkpoint.prune(tmp_path, 1, 2)
+        prune(tmp_path, 1, 2)
     (tmp_path / "checkpoints" / ".step-0000009.part").mkdir()
     assert len(list((tmp_path / "checkpoints").iterdir())) == 3
     assert sorted(checkpoint.listed(tmp_path)) == [2]

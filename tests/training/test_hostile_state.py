@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import struct
+import time
+import tracemalloc
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +19,7 @@ from safetensors.torch import save_file
 from i2i.errors import CheckpointError
 from i2i.inference import load
 from i2i.recipe.recipe import Recipe
+from i2i.tensorfile import read_tensors
 from i2i.training import checkpoint
 from i2i.training.run import Run
 from i2i.training.trainer import train
@@ -106,3 +110,81 @@ def test_a_state_of_gigabytes_is_not_read(tmp_path: Path) -> None:
         file.truncate(2**40)  # a hole, which costs no disk
     with pytest.raises(CheckpointError, match=r"state\.json has 1099511627776 bytes, expected at most"):
         checkpoint.find(folder)
+
+
+HOSTILE_STATES = {
+    "deep": b"[" * 2**22,
+    "deeper dicts": b'{"a":' * 2**20,
+    "a giant number": b'{"format": ' + b"9" * 2**20 + b"}",
+    "no number": b'{"format": NaN, "step": Infinity, "sha256": {}}',
+    "a billion steps too many": b'{"format": 1, "step": 1e400, "sha256": {}}',
+    "half a letter": b'{"format": 1, "step": 1, "sha256": {"\\ud800": "x"}}',
+    "another encoding": '{"format": 1}'.encode("utf-16"),
+    "a later format": b'{"format": 99, "step": 1, "sha256": {}}',
+    "zeros": bytes(2**22),
+    "names of other folders": b'{"format": 1, "step": 1, "sha256": {"../../../../etc/passwd": "x"}}',
+    "a million checksums": b'{"format": 1, "step": 1, "sha256": {' + b'"x": 1, ' * 2**18 + b'"y": 1}}',
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE_STATES)
+def test_a_hostile_state_is_told_quickly_in_little_memory(case: str, tmp_path: Path) -> None:
+    folder = checkpoint.write(tmp_path / "checkpoints", 1, {checkpoint.WEIGHTS: {"w": torch.zeros(1)}}, {}, "")
+    (folder / checkpoint.STATE).write_bytes(HOSTILE_STATES[case])
+    tracemalloc.start()
+    began = time.process_time()
+    with pytest.raises(CheckpointError) as caught:
+        checkpoint.find(tmp_path)
+    assert tracemalloc.get_traced_memory()[1] < 2**27
+    tracemalloc.stop()
+    assert time.process_time() - began < 5
+    assert len(str(caught.value)) < len(str(folder)) + 300
+    assert str(caught.value).isprintable()
+
+
+def header(table: Any, size: int | None = None, data: bytes = b"") -> bytes:
+    text = table if isinstance(table, bytes) else json.dumps(table).encode()
+    return struct.pack("<Q", len(text) if size is None else size) + text + data
+
+
+def one(shape: list[int], begin: int, end: int, dtype: str = "F32") -> dict[str, Any]:
+    return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
+
+
+HOSTILE_TENSORS = {
+    "a giant header": header({}, 2**62),
+    "a header of a gigabyte": header({}, 2**30),
+    "a header that is cut off": header({}, 2**20),
+    "nothing": b"",
+    "four bytes": b"\0\0\0\0",
+    "nested": header(b"[" * 2**20),
+    "nested dicts": header(b'{"a":' * 2**20),
+    "overlapping": header({"a": one([2], 0, 8), "b": one([2], 4, 12)}, data=bytes(12)),
+    "a hole": header({"a": one([2], 0, 8), "b": one([2], 12, 20)}, data=bytes(20)),
+    "more than it has": header({"a": one([4], 0, 16)}, data=bytes(8)),
+    "less than it has": header({"a": one([1], 0, 4)}, data=bytes(8)),
+    "a product that overflows": header({"a": one([2**62, 2**62, 16], 0, 4)}, data=bytes(4)),
+    "a product that overflows to 0": header({"a": one([2**32, 2**32], 0, 0)}),
+    "backwards": header({"a": one([1], 4, 0)}, data=bytes(4)),
+    "negative": header({"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}}, data=bytes(4)),
+    "an unknown type": header({"a": one([1], 0, 4, "OBJ")}, data=bytes(4)),
+    "twice": header(b'{"a":' + json.dumps(one([1], 0, 4)).encode() + b',"a":' + b'{"dtype":"F32"}}', data=bytes(4)),
+    "no utf-8": header(b'{"\xff": 1}'),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE_TENSORS)
+def test_hostile_tensors_are_told(case: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(HOSTILE_TENSORS[case])
+    began = time.process_time()
+    with pytest.raises(ValueError, match=r".") as caught:
+        read_tensors(path)
+    assert time.process_time() - began < 5
+    assert len(str(caught.value)) < 250
+
+
+def test_weights_that_are_no_numbers_are_not_loaded(tmp_path: Path) -> None:
+    checkpoint.write(tmp_path / "checkpoints", 1, {checkpoint.WEIGHTS: {"w": torch.tensor([0, float("nan")])}}, {}, "")
+    with pytest.raises(CheckpointError, match="is damaged: w holds values that are no numbers; move it away"):
+        checkpoint.find(tmp_path).weights()

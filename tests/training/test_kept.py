@@ -35,10 +35,10 @@ def test_the_best_by_a_term_stays() -> None:
     best.close(4, {}, accelerator)  # no step since
     assert best.state() == {"name": "generator/cycle", "step": 2, "value": 1.5}
     again = Best("generator/cycle")
-    again.load(best.state())
+    again.load(best.state(), accelerator)
     assert again.step == 2
     other = Best("generator/gan")
-    other.load(best.state())
+    other.load(best.state(), accelerator)
     assert other.step is None
 
 

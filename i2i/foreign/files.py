@@ -1,0 +1,72 @@
+"""The two formats of `torch.save`: where a file's pickle and its storages lie."""
+
+from __future__ import annotations
+
+import mmap
+import zipfile
+from pathlib import Path
+
+from i2i.errors import CheckpointError
+from i2i.foreign.pickles import MOST_BYTES, Damaged, Pickle, read
+from i2i.foreign.tensors import size_of
+
+BEGINNING = (0x1950A86A20F9469CFC6C, 1001)
+"""Files from before torch 1.6 hold these, the system, the value and its storages' keys as pickles; then storages."""
+DIRECTORY = 2**24
+"""Bytes of an archive's directory; Python makes some objects of each of its entries."""
+
+
+def of_archive(path: Path, data: mmap.mmap) -> tuple[Pickle, dict[str, int]]:
+    """Its pickle, and where each storage begins."""
+    tail = data[-(2**16 + 22) :]
+    for mark, place in ((b"PK\5\6", slice(12, 16)), (b"PK\6\6", slice(40, 48))):  # the latter where there are many GiB
+        end = tail[tail.rfind(mark) :] if mark in tail else b""
+        size = int.from_bytes(end[place], "little")
+        if DIRECTORY < size != 2**32 - 1:
+            raise Damaged(f"an archive's directory of {size} bytes")
+    with zipfile.ZipFile(path) as archive:
+        entries = {entry.filename: entry for entry in archive.infolist()}
+        unpacked = sum(entry.file_size for entry in archive.infolist())
+        if unpacked > len(data) or any(entry.compress_type for entry in archive.infolist()):
+            raise CheckpointError(
+                f"{path}: refused, since it would unpack to {unpacked} bytes; torch.save does not compress"
+            )
+        main = next(name for name in entries if name.split("/")[-1] == "data.pkl")
+        root = main.removesuffix("data.pkl")
+        if f"{root}byteorder" in entries and archive.read(f"{root}byteorder") != b"little":
+            raise Damaged("numbers that are not little-endian")
+        if entries[main].file_size > MOST_BYTES:
+            raise Damaged(f"a pickle of {entries[main].file_size} bytes")
+        pickle = read(archive.read(main))
+    places = {}
+    for key, storage in pickle.storages.items():
+        entry = entries[f"{root}data/{key}"]
+        if entry.file_size != size_of(storage):
+            raise Damaged(f"a storage of {entry.file_size} bytes that should have {size_of(storage)}")
+        begin = entry.header_offset
+        lengths = (int.from_bytes(data[begin + at : begin + at + 2], "little") for at in (26, 28))
+        places[key] = begin + 30 + sum(lengths)  # behind the entry's own header, name and padding
+    return pickle, places
+
+
+def of_stream(data: mmap.mmap) -> tuple[Pickle, dict[str, int]]:
+    """Its fourth pickle, and where each storage begins."""
+    begin, found = 0, []
+    for number in range(5):
+        found.append(read(data[begin : begin + MOST_BYTES]))
+        begin += found[-1].size
+        if number < len(BEGINNING) and found[number].value != BEGINNING[number]:
+            raise Damaged("another beginning")
+    system, pickle, keys = found[2].value, found[3], found[4].value
+    if not isinstance(system, dict) or system.get("little_endian") is not True:
+        raise Damaged("numbers that are not little-endian")
+    if not isinstance(keys, list) or sorted(keys) != sorted(pickle.storages):
+        raise Damaged("other storages than its tensors have")
+    places = {}
+    for key in keys:
+        storage = pickle.storages[key]
+        if int.from_bytes(data[begin : begin + 8], "little") != storage.count:
+            raise Damaged(f"a storage that does not have {storage.count} numbers")
+        places[key] = begin + 8
+        begin += 8 + size_of(storage)
+    return pickle, places
