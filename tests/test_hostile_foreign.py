@@ -68,6 +68,7 @@ def archive(data: bytes, **more: Any) -> bytes:
     with zipfile.ZipFile(made, "w", **more) as file:
         file.writestr("x/data.pkl", data)
         file.writestr("x/data/0", bytes(16))
+        file.writestr("x/version", "3\n")
     return made.getvalue()
 
 
@@ -158,13 +159,12 @@ def test_a_pickle_takes_neither_time_nor_memory(case: str, form: Callable[[bytes
     assert reason in told(path, 2**27 if "million" in case else 2**24)
 
 
-def test_what_is_sound_comes_back_from_both(tmp_path: Path) -> None:
+def test_what_is_sound_comes_back(tmp_path: Path) -> None:
     path = tmp_path / "good.pt"
-    for form in (archive, stream):
-        path.write_bytes(form(named(tensor((2, 2), (1, 2)))))
-        loaded = load(path)
-        assert isinstance(loaded, dict)
-        assert torch.equal(loaded["w"], torch.zeros(2, 2))
+    path.write_bytes(archive(named(tensor((2, 2), (1, 2)))))
+    loaded = load(path)
+    assert isinstance(loaded, dict)
+    assert torch.equal(loaded["w"], torch.zeros(2, 2))
 
 
 def test_dtypes_views_and_shared_storages_are_those_of_torch(tmp_path: Path) -> None:

@@ -1,22 +1,23 @@
-"""Reading what other programs wrote with `torch.save`, without torch's reader and without any pickle's code."""
+"""Reading what other programs wrote with `torch.save`, once it is known what it would unfold to."""
 
 from __future__ import annotations
 
 import mmap
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from i2i.errors import CheckpointError
+from i2i.foreign.bounds import Bounds
 from i2i.foreign.files import of_archive, of_stream
 from i2i.foreign.pickles import Damaged, Refused, printable
-from i2i.foreign.tensors import Resolver
 
 
 def load(path: Path) -> object:
-    """What `torch.save` wrote to a file, in its present or its older format, as plain containers and tensors.
-
-    Nothing in the file is imported or called. A tensor's numbers are read when they are looked at.
+    """What `torch.save` wrote to a file, in its present or its older format; no code in it is run.
 
     Raises:
         CheckpointError: there is no such file, or it is something else, damaged, or larger than it looks.
@@ -26,9 +27,13 @@ def load(path: Path) -> object:
     archive = _is_archive(path)
     try:
         with path.open("rb") as file:
-            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-        pickle, places = of_archive(path, data) if archive else of_stream(data)
-        return Resolver(data, places).value(pickle.value)
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        found, places = of_archive(path, data) if archive else of_stream(data)
+        Bounds(len(data), places).keep(found.value)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on pickles that torch has not written
+            # Files from before torch 1.6 are no archives and cannot be mapped. weights_only: a pickle runs anything.
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=archive)
     except CheckpointError:
         raise
     except Refused as error:

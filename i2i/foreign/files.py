@@ -7,8 +7,8 @@ import zipfile
 from pathlib import Path
 
 from i2i.errors import CheckpointError
+from i2i.foreign.bounds import size_of
 from i2i.foreign.pickles import MOST_BYTES, Damaged, Pickle, read
-from i2i.foreign.tensors import size_of
 
 BEGINNING = (0x1950A86A20F9469CFC6C, 1001)
 """Files from before torch 1.6 hold these, the system, the value and its storages' keys as pickles; then storages."""

@@ -1,7 +1,7 @@
-"""The plain values of a stranger's pickle: it is read here opcode by opcode, and nothing in it is imported or called.
+"""A look at a stranger's pickle before torch reads it: opcode by opcode, nothing in it is imported or called.
 
-torch's own reader (`weights_only`) runs no foreign code either, but a pickle can make it hash nested tuples for years
-or allocate what no file backs. This one knows tensors, plain containers and plain values, each bounded by the file.
+torch's reader (`weights_only`) runs no foreign code, but a pickle can make it hash nested tuples for years or allocate
+what no file backs. Only what is made of tensors, plain containers and plain values is let through to it.
 """
 
 from __future__ import annotations
