@@ -23,7 +23,7 @@ ROWS = [
     ["i2i"],  # what plugins import: only names of the rows above
     ["plugins"],
     ["recipe"],
-    ["foreign", "functional"],
+    ["foreign", "functional", "tensorfile"],
     ["layers"],
     ["norms", "attention", "generators", "discriminators", "losses", "features", "data"],  # these meet through kinds
     ["translators"],
