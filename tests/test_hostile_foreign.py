@@ -8,6 +8,7 @@ import struct
 import sys
 import time
 import tracemalloc
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -202,10 +203,14 @@ def bombs() -> dict[str, tuple[bytes, str]]:
     with zipfile.ZipFile(twice, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("x/data.pkl", sound + bytes(2**24))
     inner = archive(twice.getvalue())
+    padded = io.BytesIO()
+    with zipfile.ZipFile(padded, "w") as file:
+        file.writestr("x/data.pkl", sound + bytes(2**24), zipfile.ZIP_DEFLATED)
+        file.writestr("x/data/0", bytes(2**25))
     return {
         "deflated": (archive(sound + bytes(2**24), compression=zipfile.ZIP_DEFLATED), "refused, since it would unpack"),
         "deflated and padded": (
-            bytes(2**25) + archive(sound + bytes(2**24), compression=zipfile.ZIP_DEFLATED),
+            padded.getvalue(),
             "torch.save does not compress",
         ),
         "a directory of a gigabyte": (bytes(many), "an archive's directory of 1073741824 bytes"),
@@ -224,6 +229,65 @@ def test_files_are_not_larger_than_they_are(case: str, tmp_path: Path) -> None:
     path = tmp_path / "evil.pt"
     path.write_bytes(data)
     assert reason in told(path)
+
+
+def directory(data: bytes) -> tuple[bytes, bytes, bytes]:
+    """An archive's entries, its directory and its end."""
+    end = data.rfind(b"PK\5\6")
+    size, offset = struct.unpack("<II", data[end + 12 : end + 20])
+    return data[:offset], data[offset : offset + size], data[end:]
+
+
+def two_faced() -> bytes:
+    """An archive in which Python finds a good pickle, and a reader that goes where the end points a bad one."""
+    good, bad = (directory(archive(data)) for data in (named(b"N"), PROTO + b"}" + NESTED + b"K\x01s" + STOP))
+    moved, at = bytearray(good[1]), 0
+    while at < len(moved):
+        lengths = struct.unpack("<HHH", moved[at + 28 : at + 34])
+        place = struct.unpack("<I", moved[at + 42 : at + 46])[0] + len(bad[0]) - len(good[0])
+        moved[at + 42 : at + 46] = struct.pack("<I", place)
+        at += 46 + sum(lengths)
+    end = good[2][:16] + struct.pack("<I", len(bad[0])) + good[2][20:]
+    return bad[0] + bad[1] + good[0] + bytes(moved) + end
+
+
+def several(*names: str) -> bytes:
+    made = io.BytesIO()
+    with warnings.catch_warnings(), zipfile.ZipFile(made, "w") as file:
+        warnings.simplefilter("ignore")  # zipfile's, of names that are there twice
+        for name in names:
+            file.writestr(name, named(b"N"))
+    return made.getvalue()
+
+
+def test_two_readers_do_not_see_two_archives(tmp_path: Path) -> None:
+    sound, path = archive(named(b"N")), tmp_path / "evil.pt"
+    path.write_bytes(two_faced())
+    with zipfile.ZipFile(path) as file:
+        assert file.read("x/data.pkl") == named(b"N")  # so far for Python
+    for data, reason in [
+        (two_faced(), "an archive whose directory is elsewhere than it says"),
+        (b"before" + sound, "an archive whose directory is elsewhere than it says"),
+        (sound[:-2] + b"\7\0" + b"comment", "an archive with something behind its end"),
+        (several("x/data.pkl", "x/data.pkl"), "two entries of one name"),
+        (several("x/data.pkl", "X/DATA.pkl"), "two entries of one name"),
+        (several("y/version", "x/data.pkl", "y/data.pkl"), "two entries of one name"),
+    ]:
+        path.write_bytes(data)
+        assert reason in told(path)
+    path.write_bytes(sound)
+    assert load(path) == {"w": None}
+
+
+def test_the_wide_end_of_archives_of_many_gigabytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 10)
+    data, path = archive(named(tensor((2, 2), (1, 2)))), tmp_path / "wide.pt"
+    assert data[-42:-38] == b"PK\6\7"
+    path.write_bytes(data)
+    assert torch.equal(load(path)["w"], torch.zeros(2, 2))  # type: ignore[index]
+    for place in (-98 + 40, -98 + 48, -42 + 8):  # size and place of the directory, place of the wide end
+        path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+        told(path)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="files with holes")

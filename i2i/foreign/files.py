@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from i2i.errors import CheckpointError
@@ -24,7 +25,9 @@ def of_archive(path: Path, data: mmap.mmap) -> tuple[Pickle, dict[str, int]]:
         size = int.from_bytes(end[place], "little")
         if DIRECTORY < size != 2**32 - 1:
             raise Damaged(f"an archive's directory of {size} bytes")
+    _check_end(data)
     with zipfile.ZipFile(path) as archive:
+        _check_names(archive.infolist())
         entries = {entry.filename: entry for entry in archive.infolist()}
         unpacked = sum(entry.file_size for entry in archive.infolist())
         if unpacked > len(data) or any(entry.compress_type for entry in archive.infolist()):
@@ -47,6 +50,36 @@ def of_archive(path: Path, data: mmap.mmap) -> tuple[Pickle, dict[str, int]]:
         lengths = (int.from_bytes(data[begin + at : begin + at + 2], "little") for at in (26, 28))
         places[key] = begin + 30 + sum(lengths)  # behind the entry's own header, name and padding
     return pickle, places
+
+
+def _check_end(data: mmap.mmap) -> None:
+    """Sees that every reader finds the same directory: at the file's end, where it says to be, and no other.
+
+    Python takes what lies before the end for the directory and moves all places accordingly; torch's reader goes where
+    the end points. A file with two directories would show the one a good pickle and the other one a bad one.
+    """
+    end = len(data) - 22
+    size, offset = (int.from_bytes(data[end + at : end + at + 4], "little") for at in (12, 16))
+    if data[end : end + 4] != b"PK\5\6" or data[-2:] != b"\0\0":
+        raise Damaged("an archive with something behind its end")
+    if data[end - 20 : end - 16] == b"PK\6\7":  # of many GiB
+        end -= 76
+        if data[end : end + 4] != b"PK\6\6" or int.from_bytes(data[end + 64 : end + 72], "little") != end:
+            raise Damaged("an archive of two ends")
+        wide = tuple(int.from_bytes(data[end + at : end + at + 8], "little") for at in (40, 48))
+        if any(short not in (one, 2**32 - 1) for short, one in zip((size, offset), wide, strict=True)):
+            raise Damaged("an archive of two ends")
+        size, offset = wide
+    if offset + size != end:
+        raise Damaged("an archive whose directory is elsewhere than it says")
+
+
+def _check_names(entries: Sequence[zipfile.ZipInfo]) -> None:
+    """Sees that every reader finds the same entry by a name; torch's does not tell large letters from small ones."""
+    names = [entry.filename.lower() for entry in entries]
+    plain = all(entry.filename == entry.orig_filename and entry.filename.isascii() for entry in entries)
+    if not plain or len(set(names)) < len(names) or [name.split("/")[-1] for name in names].count("data.pkl") > 1:
+        raise Damaged("an archive with two entries of one name")
 
 
 def of_stream(data: mmap.mmap) -> tuple[Pickle, dict[str, int]]:
