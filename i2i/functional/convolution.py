@@ -20,8 +20,8 @@ HEAVY_WEIGHT = 2**18
 """Numbers in a weight from which that matters."""
 DEEP = 256
 """Channels, in and out, from which Winograd's way wins over the direct one; with 128 they take the same time."""
-LARGE, SMALL = 4096, 1024
-"""Pixels of the map from which its tiles of 4x4 win, and those of 2x2."""
+LARGE = 4096
+"""Pixels of the map from which it does; from 1024 on it gains less than a tenth and costs as much in memory."""
 FEW_CHANNELS = 4
 """Channels up to which oneDNN leaves most of a vector register idle."""
 WIDE_KERNEL = 5
@@ -57,7 +57,7 @@ def convolve(
         single = not torch.is_autocast_enabled(x.device.type) and x.dtype in (torch.float32, torch.float64)
         if few and single and weight.numel() >= HEAVY_WEIGHT:
             return _by_product(x, weight, bias, stride, padding, sides)
-        tile = _winograd_tile(x, weight, sides)
+        tile = _winograd_tile(weight, sides)
         if tile and stride == 1 and single:
             wide = F.pad(x, (padding[1], padding[1], padding[0], padding[0])) if any(padding) else x
             made = winograd(wide, weight, tile)
@@ -68,14 +68,11 @@ def convolve(
     return F.conv2d(x, weight, bias, stride, padding)
 
 
-def _winograd_tile(x: Tensor, weight: Tensor, sides: list[int]) -> int:
+def _winograd_tile(weight: Tensor, sides: list[int]) -> int:
     """The side of what one of Winograd's tiles gives, at stride 1, or 0 where the direct way is better."""
-    if weight.shape[2:] != (3, 3) or min(weight.shape[:2]) < DEEP:
+    if weight.shape[2:] != (3, 3) or min(weight.shape[:2]) < DEEP or math.prod(sides) < LARGE:
         return 0
-    for tile, least in ((4, LARGE), (2, SMALL)):
-        if math.prod(sides) >= least and not any(side % tile for side in sides):
-            return tile
-    return 0
+    return next((tile for tile in (4, 2) if not any(side % tile for side in sides)), 0)
 
 
 def _by_product(

@@ -28,6 +28,7 @@ from i2i.functional.winograd_tiles import (
     kernel_of,
     kernel_of_adjoint,
     matrices,
+    room_for_kernel,
     room_for_tiles,
 )
 
@@ -116,7 +117,7 @@ def _gradients(
 ) -> tuple[Tensor | None, Tensor | None]:
     of_x, of_weight = needed
     back = torch.empty_like(x, memory_format=torch.contiguous_format) if of_x else None
-    summed = x.new_zeros(axis.tile**2, *weight.shape[:2]) if of_weight else None
+    summed = room_for_kernel(weight, axis, "summed").zero_() if of_weight else None
     kernel = kernel_of(weight, axis) if of_x else None
     tiles, products = room_for_tiles(x, axis, "tiles", x.shape[1]), room_for_tiles(x, axis, "products", len(weight))
     for index, (sample, given) in enumerate(zip(x, gradient, strict=True)):

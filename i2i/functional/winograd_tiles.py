@@ -22,9 +22,14 @@ def matrices(tiles: Tensor) -> Tensor:
     return tiles.flatten(2, 3).flatten(0, 1)
 
 
+def room_for_kernel(weight: Tensor, axis: Axis, name: str) -> Tensor:
+    """Room for a transformed kernel [(m + 2)², C', C]."""
+    return _room(weight, name, axis.tile**2, *weight.shape[:2])
+
+
 def kernel_of(weight: Tensor, axis: Axis) -> Tensor:
     """[C', C, 3, 3] to [(m + 2)², C', C]: G along both axes."""
-    room = _room(weight, "kernel", axis.tile**2, *weight.shape[:2])
+    room = room_for_kernel(weight, axis, "kernel")
     torch.mm(_square(weight, axis), weight.reshape(-1, 9).t(), out=room.flatten(1))
     return room
 
@@ -118,7 +123,11 @@ _rooms = _Rooms()
 
 
 def _room(x: Tensor, name: str, *shape: int) -> Tensor:
-    """Room for one sample, kept by each thread: taken anew, its pages would cost as much as the products in it."""
+    """Room for one sample, kept by each thread.
+
+    Taken anew, its pages would cost as much as the products in it, and what is freed between two weights' gradients,
+    which live on, would be a hole in the heap for each of them.
+    """
     room = _rooms.kept.get((name, x.dtype))
     if room is None or room.numel() < math.prod(shape):
         with torch.inference_mode(False):

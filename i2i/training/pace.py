@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,20 +41,28 @@ class Measured:
 def estimate(plan: Plan, device: torch.device, seconds: float = 3.0) -> float:
     """About how many seconds a step takes on this device.
 
-    The calls that matter most are made again for about so many seconds, on random numbers; all other work is counted
-    at the rates of those. What Python and autograd take is left out.
+    The calls that matter most are made again for about so many seconds, on random numbers; each other one is counted
+    at the rate of those of the same operation, or of all. What Python and autograd take is left out.
     """
     calls = sorted(plan.work.items(), key=lambda item: _nominal(item[1].flops, item[1].moved), reverse=True)
     until = time.perf_counter() + seconds
-    total = nominal = 0.0
+    found: dict[Any, list[float]] = defaultdict(lambda: [0.0, 0.0])
+    rest: dict[Any, float] = defaultdict(float)
     for call, work in calls:
-        each = _seconds(call, device, seconds / 20)
-        if each is not None:
-            total += work.calls * each
-            nominal += _nominal(work.flops, work.moved)
-        if time.perf_counter() > until:
-            break
-    return total * _nominal(plan.flops, plan.moved) / nominal if nominal else 0.0
+        nominal = _nominal(work.flops, work.moved)
+        each = _seconds(call, device, seconds / 20) if time.perf_counter() < until else None
+        if each is None:
+            rest[call.operation] += nominal
+        else:
+            for key in (call.operation, None):
+                found[key][0] += work.calls * each
+                found[key][1] += nominal
+    if not found[None][1]:
+        return 0.0
+    rates = {key: taken / nominal for key, (taken, nominal) in found.items() if nominal}
+    counted = found[None][0] + sum(rates.get(key, rates[None]) * nominal for key, nominal in rest.items())
+    # With many micro-batches the plan has more than was counted.
+    return counted * _nominal(plan.flops, plan.moved) / (found[None][1] + sum(rest.values()))
 
 
 def _nominal(flops: int, moved: int) -> float:

@@ -18,7 +18,7 @@ CASES: dict[str, tuple[tuple[int, ...], tuple[int, ...], int, tuple[int, int]]] 
     "narrow, padded": ((1, 8, 8, 6), (1, 8, 5, 5), 1, (2, 2)),
     "deep": ((1, 256, 66, 66), (256, 256, 3, 3), 1, (0, 0)),
     "deep, padded": ((1, 256, 64, 64), (257, 256, 3, 3), 1, (1, 1)),
-    "deep, two": ((1, 256, 36, 34), (256, 256, 3, 3), 1, (0, 0)),
+    "deep, two": ((1, 256, 68, 68), (256, 256, 3, 3), 1, (0, 0)),
     "plain": ((1, 4, 9, 9), (6, 4, 3, 3), 2, (1, 1)),
 }
 WAYS = {"heavy": "_by_product", "narrow": "_by_blocks", "deep": "winograd"}
