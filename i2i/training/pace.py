@@ -38,19 +38,23 @@ class Measured:
     peak: int | None
 
 
-def estimate(plan: Plan, device: torch.device, seconds: float = 3.0) -> float:
+def estimate(plan: Plan, device: torch.device, seconds: float = 15.0) -> float:
     """About how many seconds a step takes on this device.
 
-    The calls that matter most are made again for about so many seconds, on random numbers; each other one is counted
-    at the rate of those of the same operation, or of all. What Python and autograd take is left out.
+    The calls that matter most are made again on random numbers, until next to nothing is left, at most for about so
+    many seconds; each other one is counted at the rate of those of the same operation, or of all. What Python and
+    autograd take is left out.
     """
     calls = sorted(plan.work.items(), key=lambda item: _nominal(item[1].flops, item[1].moved), reverse=True)
     until = time.perf_counter() + seconds
     found: dict[Any, list[float]] = defaultdict(lambda: [0.0, 0.0])
     rest: dict[Any, float] = defaultdict(float)
+    left = _nominal(plan.flops, plan.moved)
     for call, work in calls:
         nominal = _nominal(work.flops, work.moved)
-        each = _seconds(call, device, seconds / 20) if time.perf_counter() < until else None
+        worth = left > 0.02 * _nominal(plan.flops, plan.moved) and time.perf_counter() < until
+        each = _seconds(call, device) if worth else None
+        left -= nominal
         if each is None:
             rest[call.operation] += nominal
         else:
@@ -70,7 +74,7 @@ def _nominal(flops: int, moved: int) -> float:
     return flops / 1e11 + moved / 1e10
 
 
-def _seconds(call: Call, device: torch.device, budget: float) -> float | None:
+def _seconds(call: Call, device: torch.device) -> float | None:
     """Of one call, or None where it is too large to be tried or cannot be made of random numbers."""
 
     def made(value: Any) -> Any:
@@ -86,7 +90,7 @@ def _seconds(call: Call, device: torch.device, budget: float) -> float | None:
     try:
         given, named = made(call.given), {name: made(value) for name, value in call.named}
         with torch.no_grad():
-            return _each(lambda: call.operation(*given, **named), device, budget)
+            return _each(lambda: call.operation(*given, **named), device)
     except (RuntimeError, IndexError, TypeError):
         return None
 
@@ -112,12 +116,12 @@ def _drawn(blank: Tensor) -> Tensor:
     return torch.rand_like(blank) * 2 - 1 if blank.is_floating_point() else torch.zeros_like(blank)
 
 
-def _each(work: Callable[[], object], device: torch.device, seconds: float) -> float:
-    """Seconds of one call, the fastest third of what was seen: other work on the machine only makes it slower."""
+def _each(work: Callable[[], object], device: torch.device) -> float:
+    """Seconds of one call, and of a short one the fastest third of what was seen: other work only makes it slower."""
     work()
     _wait(device)
     times: list[float] = []
-    while sum(times) < seconds or len(times) < 2:
+    while sum(times) < 0.005:
         began = time.perf_counter()
         work()
         _wait(device)
