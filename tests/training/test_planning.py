@@ -14,7 +14,7 @@ from i2i.errors import I2IError
 from i2i.losses.reconstruction import L1
 from i2i.recipe.recipe import Recipe
 from i2i.training import pace, planning
-from i2i.training.counting import Counter
+from i2i.training.counting import Counter, Work
 from i2i.training.pace import estimate, measure
 from i2i.training.planning import Plan, foresee, images
 from i2i.training.stepper import Stepper
@@ -116,10 +116,15 @@ def test_an_estimate_grows_with_the_work_and_real_steps_are_measured(monkeypatch
     cpu = torch.device("cpu")
     assert estimate(plan(), cpu, 0.1) > 0
     whole = dataclasses.replace(plan(), flops=2 * plan().flops, moved=2 * plan().moved)
+    tried: list[Work] = []
+    monkeypatch.setattr(pace, "_seconds", lambda call, _: tried.append(plan().work[call]) or 1e-3)
+    once = estimate(plan(), cpu)
+    assert once >= 1e-3 * sum(work.calls for work in tried)
+    assert 0.98 * plan().flops <= sum(work.flops for work in tried) <= plan().flops
+    assert len(tried) < len(plan().work)
     monkeypatch.setattr(pace, "_seconds", lambda *_: 1e-3)
-    calls = sum(work.calls for work in plan().work.values())
-    assert estimate(plan(), cpu) == pytest.approx(1e-3 * calls)
-    assert estimate(whole, cpu) == pytest.approx(2e-3 * calls)  # what was not tried, at the rates of what was
+    # Of a plan with twice the work, all calls are tried, and what none of them has done goes at their rates.
+    assert estimate(whole, cpu) == pytest.approx(2e-3 * sum(work.calls for work in plan().work.values()))
     found = measure(recipe())
     assert found.seconds > 0
     assert found.peak is None or found.peak >= 0
