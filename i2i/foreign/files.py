@@ -19,12 +19,6 @@ DIRECTORY = 2**24
 
 def of_archive(path: Path, data: mmap.mmap) -> tuple[Pickle, dict[str, int]]:
     """Its pickle, and where each storage begins."""
-    tail = data[-(2**16 + 22) :]
-    for mark, place in ((b"PK\5\6", slice(12, 16)), (b"PK\6\6", slice(40, 48))):  # the latter where there are many GiB
-        end = tail[tail.rfind(mark) :] if mark in tail else b""
-        size = int.from_bytes(end[place], "little")
-        if DIRECTORY < size != 2**32 - 1:
-            raise Damaged(f"an archive's directory of {size} bytes")
     _check_end(data)
     with zipfile.ZipFile(path) as archive:
         _check_names(archive.infolist())
@@ -70,6 +64,8 @@ def _check_end(data: mmap.mmap) -> None:
         if any(short not in (one, 2**32 - 1) for short, one in zip((size, offset), wide, strict=True)):
             raise Damaged("an archive of two ends")
         size, offset = wide
+    if size > DIRECTORY:
+        raise Damaged(f"an archive's directory of {size} bytes")
     if offset + size != end:
         raise Damaged("an archive whose directory is elsewhere than it says")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -93,6 +94,7 @@ FOUR = four(5 / 8, 3 / 2)
 """These points round least of those tried, and all numbers of :math:`B^T` are exact in float32."""
 
 
+@cache
 def adjoint(factors: tuple[Matrix, ...]) -> tuple[Matrix, ...]:
     """The factors of the transposed matrix."""
     return tuple(tuple(zip(*factor, strict=True)) for factor in reversed(factors))
@@ -102,11 +104,16 @@ def mix(factors: tuple[Matrix, ...], parts: Sequence[Tensor], places: Sequence[T
     """Sums of `parts`, weighted by each row of the factors' product, into `places`, or anew where None stands."""
     *first, last = factors
     for factor in first:
-        # What the last factor takes over as it is goes to its place at once.
-        rows = [[row.count(0) == len(row) - 1 and row[index] == 1 for row in last] for index in range(len(factor))]
-        goes = [places[kept.index(True)] if sum(kept) == 1 else None for kept in rows]
+        goes = [None if index is None else places[index] for index in _taken_over(last)]
         parts = [_weighted(row, parts, place) for row, place in zip(factor, goes, strict=True)]
     return [_weighted(row, parts, place) for row, place in zip(last, places, strict=True)]
+
+
+@cache
+def _taken_over(last: Matrix) -> list[int | None]:
+    """Of each part of the last factor the one row that takes it over as it is, so that it goes to its place at once."""
+    kept = [[row.count(0) == len(row) - 1 and row[index] == 1 for row in last] for index in range(len(last[0]))]
+    return [rows.index(True) if sum(rows) == 1 else None for rows in kept]
 
 
 def _weighted(weights: Sequence[float], parts: Sequence[Tensor], place: Tensor | None) -> Tensor:

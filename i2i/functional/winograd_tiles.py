@@ -69,7 +69,7 @@ def join(products: Tensor, out: Tensor, axis: Axis) -> None:
     for index in range(axis.tile):
         mix(axis.join, products[:, index].unbind(), half[:, index].unbind())
     for row, parts in enumerate(half):
-        mix(axis.join, parts.unbind(), [wide[row :: axis.size, column :: axis.size] for column in range(axis.size)])
+        mix(axis.join, parts.unbind(), _pixels(wide, row, axis))
     out.flatten(1).copy_(wide.flatten(0, 1).t())
 
 
@@ -77,7 +77,7 @@ def join_adjoint(given: Tensor, products: Tensor, axis: Axis) -> None:
     """One map's gradient [C', H, W] to that of `products`."""
     wide, half, back = _wide(given).copy_(given.permute(1, 2, 0)), _half(products, axis), adjoint(axis.join)
     for row, parts in enumerate(half):
-        mix(back, [wide[row :: axis.size, column :: axis.size] for column in range(axis.size)], parts.unbind())
+        mix(back, _pixels(wide, row, axis), parts.unbind())
     for index in range(axis.tile):
         mix(back, half[:, index].unbind(), products[:, index].unbind())
 
@@ -103,6 +103,11 @@ def _windows(x: Tensor, along: int, axis: Axis) -> list[Tensor]:
     span = x.shape[along] - axis.tile + 1
     slices = [slice(start, start + span, axis.size) for start in range(axis.tile)]
     return [x[(slice(None),) * along + (one,)] for one in slices]
+
+
+def _pixels(wide: Tensor, row: int, axis: Axis) -> list[Tensor]:
+    """Of one row in what tiles give, each tile's first pixel, second pixel, ..."""
+    return [wide[row :: axis.size, column :: axis.size] for column in range(axis.size)]
 
 
 def _overlap(parts: Tensor, x: Tensor, along: int, axis: Axis) -> None:
