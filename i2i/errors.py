@@ -49,3 +49,12 @@ class TrainingError(I2IError):
     """Training cannot go on, and says why."""
 
     status = 1
+
+
+_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether memory did not suffice, of the process or of a device; torch's errors about a CPU's have no own type."""
+    typed = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"  # torch is not imported here
+    return typed or (isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY))

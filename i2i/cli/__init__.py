@@ -10,13 +10,11 @@ import traceback
 import click
 
 from i2i import __version__
-from i2i.errors import I2IError
+from i2i.errors import I2IError, is_out_of_memory
 from i2i.plugins import default_plugins
 from i2i.recipe.source import RecipeError
 
 MISTAKE, FAILURE, INTERRUPTED = 2, 1, 130
-NO_MEMORY = "DefaultCPUAllocator: "
-"""How torch's errors begin where a CPU's memory does not suffice; they have no type of their own."""
 MEMORY = (
     "To translate, choose a smaller --size or --batch-size. To train, lower train.batch_size, data.size or the "
     "networks' channels, raise train.accumulate instead of the batch, or use train.precision=bf16"
@@ -66,7 +64,7 @@ def run(arguments: list[str] | None = None) -> int:
     except OSError as error:
         return _told(f"error: {error.strerror or error}: {error.filename or ''}".rstrip(": "), FAILURE)
     except Exception as error:
-        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or NO_MEMORY in str(error):
+        if is_out_of_memory(error):
             return _told(f"error: out of memory: {str(error).splitlines()[0] if str(error) else ''}. {MEMORY}", FAILURE)
         traceback.print_exc()
         return FAILURE

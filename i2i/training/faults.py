@@ -8,11 +8,10 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from i2i.errors import DataError, TrainingError
+from i2i.errors import DataError, TrainingError, is_out_of_memory
 
 REMEDY = "lower the learning rate, clip gradients (train.clip_grad_norm=1) or use fp32"
 _DEAD_WORKER = ("DataLoader worker", "Too many open files. Communication with the workers")
-_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 class BurstError(TrainingError):
@@ -57,8 +56,8 @@ def memory_told(step: int) -> Iterator[None]:
     """
     try:
         yield
-    except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError; CPUs and MPS raise those
-        if isinstance(error, RuntimeError) and not any(words in str(error) for words in _NO_MEMORY):
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
             raise
         raise TrainingError(
             f"step {step}: out of memory. Lower train.batch_size (train.accumulate keeps the batch), data.size or the "
