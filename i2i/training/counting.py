@@ -83,7 +83,7 @@ class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch has 
 
     def begin_work(self) -> None:
         """Forgets the work alone."""
-        self.flops = self.moved = 0
+        self.flops = self.moved = self.heap.asked = 0
         self.work.clear()
 
     def label(self, tensors: Iterable[Tensor], label: str) -> int:
@@ -114,7 +114,8 @@ class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch has 
         made = [leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor)]
         for tensor in made:
             self._track(tensor)
-        if not getattr(func, "is_view", False):
+        # A view moves nothing, and `prim.device`, which tensors without memory ask for all the time, only asks.
+        if not getattr(func, "is_view", False) and func.namespace != "prim":
             self._count(func, args, kwargs or {}, out, made)
         return out
 

@@ -16,10 +16,11 @@ class Heap:
 
     Args:
         self.peak: the most bytes that were held at one time.
+        self.asked: bytes that the system was asked for, which it clears at their first use.
     """
 
     def __init__(self) -> None:
-        self.peak = 0
+        self.peak = self.asked = 0
         self._end = self._top = self._mapped = 0  # the heap is [0, end), of which [top, end) has never been used since
         self._threshold = LEAST
         self._holes: list[tuple[int, int]] = []  # size and start, sorted
@@ -40,10 +41,10 @@ class Heap:
             if size >= self._threshold:
                 size = -(-(size + 8) // PAGE) * PAGE
                 self._mapped += size
-                self._note()
+                self._note(size)
                 return -1, size
-            self._end = -(-(self._top + size + LEAST) // PAGE) * PAGE
-            self._note()
+            before, self._end = self._end, -(-(self._top + size + LEAST) // PAGE) * PAGE
+            self._note(self._end - before)
         self._top += size
         return self._top - size, size
 
@@ -68,7 +69,8 @@ class Heap:
         if self._end - self._top >= 2 * self._threshold:
             self._end = -(-(self._top + LEAST) // PAGE) * PAGE
 
-    def _note(self) -> None:
+    def _note(self, asked: int) -> None:
+        self.asked += asked
         self.peak = max(self.peak, self._end + self._mapped)
 
     def _keep(self, start: int, size: int) -> None:

@@ -17,11 +17,13 @@ from torch.utils._pytree import tree_leaves
 
 from i2i.recipe.recipe import Recipe
 from i2i.training.counting import Call, Like
+from i2i.training.heap import MOST
 from i2i.training.planning import Plan, images
 from i2i.training.stepper import Stepper, make_accelerator
 
 LARGEST = 2**28
 """Numbers that a call may be given to be tried; more could fill the memory of the device that plans."""
+_CPU = torch.device("cpu")
 _STATUS, _FORGET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
@@ -42,8 +44,8 @@ def estimate(plan: Plan, device: torch.device, seconds: float = 15.0) -> float:
     """About how many seconds a step takes on this device.
 
     The calls that matter most are made again on random numbers, until next to nothing is left, at most for about so
-    many seconds; each other one is counted at the rate of those of the same operation, or of all. What Python and
-    autograd take is left out.
+    many seconds; each other one is counted at the rate of those of the same operation, or of all. On a CPU what the
+    system takes to clear the memory that a step asks for is added. What Python and autograd take is left out.
     """
     calls = sorted(plan.work.items(), key=lambda item: _nominal(item[1].flops, item[1].moved), reverse=True)
     until = time.perf_counter() + seconds
@@ -66,12 +68,20 @@ def estimate(plan: Plan, device: torch.device, seconds: float = 15.0) -> float:
     rates = {key: taken / nominal for key, (taken, nominal) in found.items() if nominal}
     counted = found[None][0] + sum(rates.get(key, rates[None]) * nominal for key, nominal in rest.items())
     # With many micro-batches the plan has more than was counted.
-    return counted * _nominal(plan.flops, plan.moved) / (found[None][1] + sum(rest.values()))
+    counted *= _nominal(plan.flops, plan.moved) / (found[None][1] + sum(rest.values()))
+    return counted + (plan.asked * _clearing() if device.type == "cpu" else 0.0)
 
 
 def _nominal(flops: int, moved: int) -> float:
     """Seconds of work where a byte takes as long as ten floating point operations."""
     return flops / 1e11 + moved / 1e10
+
+
+def _clearing() -> float:
+    """Seconds that the first use of a byte of memory takes longer than another one."""
+    block = torch.empty(4 * MOST, dtype=torch.uint8)  # large enough to come from the system
+    first, second = (_timed(block.zero_) for _ in range(2))
+    return max(0.0, first - second) / block.nbytes
 
 
 def _seconds(call: Call, device: torch.device) -> float | None:
@@ -122,11 +132,15 @@ def _each(work: Callable[[], object], device: torch.device) -> float:
     _wait(device)
     times: list[float] = []
     while sum(times) < 0.005:
-        began = time.perf_counter()
-        work()
-        _wait(device)
-        times.append(time.perf_counter() - began)
+        times.append(_timed(work, device))
     return sorted(times)[len(times) // 3]
+
+
+def _timed(work: Callable[[], object], device: torch.device = _CPU) -> float:
+    began = time.perf_counter()
+    work()
+    _wait(device)
+    return time.perf_counter() - began
 
 
 def _wait(device: torch.device) -> None:

@@ -38,6 +38,7 @@ class Plan:
         resident: the peak of what a process on a CPU holds, with holes in its heap.
         flops: of matrix products and convolutions in a step, a multiplication and an addition as two.
         moved: read and written by all other operations of a step.
+        asked: what a process on a CPU asks of the system in a step, having given it back in the one before.
         work: both, by call.
         left: bytes that live after each step that was taken.
     """
@@ -51,6 +52,7 @@ class Plan:
     resident: int
     flops: int
     moved: int
+    asked: int
     work: dict[Call, Work]
     left: tuple[int, ...]
 
@@ -68,7 +70,7 @@ def foresee(recipe: Recipe) -> Plan:
     if train.accumulate > MICRO:
         fewer = [dataclasses.replace(train, accumulate=count) for count in (MICRO - 1, MICRO)]
         one, other = (foresee(dataclasses.replace(recipe, train=options)) for options in fewer)
-        grow = ("activations", "peak", "resident", "flops", "moved")
+        grow = ("activations", "peak", "resident", "flops", "moved", "asked")
         values = {name: (getattr(one, name), getattr(other, name)) for name in grow}
         rest = train.accumulate - MICRO
         return dataclasses.replace(other, **{name: b + rest * max(0, b - a) for name, (a, b) in values.items()})
@@ -129,6 +131,7 @@ def _planned(stepper: Stepper, counter: Counter, weights: int) -> Plan:
         resident=counter.heap.peak,
         flops=counter.flops,
         moved=counter.moved,
+        asked=counter.heap.asked,
         work=dict(counter.work),
         left=tuple(left),
     )

@@ -79,6 +79,15 @@ def test_views_move_nothing() -> None:
         assert counter.moved == 2 * one.nbytes
 
 
+def test_asking_for_a_device_moves_nothing() -> None:
+    with without_memory(), Counter() as counter:
+        one = torch.zeros(4, 5)
+        counter.begin()
+        assert str(one.device) == "cpu"
+    assert counter.moved == 0
+    assert not counter.work
+
+
 @pytest.mark.parametrize("size", [2, 4])
 def test_winograds_products_are_counted(size: int) -> None:
     x, weight = torch.ones(3, 2, 10, 18, requires_grad=True), torch.ones(5, 2, 3, 3, requires_grad=True)

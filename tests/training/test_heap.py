@@ -42,3 +42,17 @@ def test_large_blocks_go_back_and_common_sizes_go_to_the_heap() -> None:
     assert common[0] < 0, "a mapping of its own"
     heap.give(common)
     assert heap.take(20 * LEAST)[0] >= 0, "a size that was given back once comes from the heap"
+
+
+def test_the_system_is_asked_again_for_what_was_given_back() -> None:
+    heap = Heap()
+    heap.give(heap.take(MOST + 1))
+    heap.give(heap.take(MOST + 1))
+    assert 2 * MOST < heap.asked < 2 * (MOST + SLACK)
+    heap = Heap()
+    held = heap.take(SMALL)
+    once = heap.asked
+    assert SMALL < once < SMALL + SLACK
+    heap.give(held)
+    heap.give(heap.take(SMALL))
+    assert heap.asked == once, "small blocks stay in the heap"

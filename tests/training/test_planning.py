@@ -115,7 +115,7 @@ def test_a_component_that_looks_at_values_is_told(monkeypatch: pytest.MonkeyPatc
 def test_an_estimate_grows_with_the_work_and_real_steps_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     cpu = torch.device("cpu")
     assert estimate(plan(), cpu, 0.1) > 0
-    whole = dataclasses.replace(plan(), flops=2 * plan().flops, moved=2 * plan().moved)
+    whole = dataclasses.replace(plan(), flops=2 * plan().flops, moved=2 * plan().moved, asked=0)
     tried: list[Work] = []
     monkeypatch.setattr(pace, "_seconds", lambda call, _: tried.append(plan().work[call]) or 1e-3)
     once = estimate(plan(), cpu)
@@ -125,6 +125,9 @@ def test_an_estimate_grows_with_the_work_and_real_steps_are_measured(monkeypatch
     monkeypatch.setattr(pace, "_seconds", lambda *_: 1e-3)
     # Of a plan with twice the work, all calls are tried, and what none of them has done goes at their rates.
     assert estimate(whole, cpu) == pytest.approx(2e-3 * sum(work.calls for work in plan().work.values()))
+    monkeypatch.setattr(pace, "_clearing", lambda: 0.5)
+    asking = dataclasses.replace(whole, asked=3)
+    assert estimate(asking, cpu) == pytest.approx(estimate(whole, cpu) + 1.5)
     found = measure(recipe())
     assert found.seconds > 0
     assert found.peak is None or found.peak >= 0
