@@ -160,6 +160,9 @@ class Dataset(Protocol):
 
     A sample holds images of the domains a and b; a class that gives more names all of it in `streams`, such as
     `("a", "b", "labels")`.
+
+    One with a method `finish(batch, seeds)` leaves work to the device that trains: its samples also hold `seeds`, whole
+    numbers in a tensor, and each batch goes through `finish` there, before the step.
     """
 
     def __len__(self) -> int: ...

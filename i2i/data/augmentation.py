@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from i2i.contracts import Augmentation
+
+Place = Literal["workers", "device"]
 
 
 def augmented(image: Tensor, steps: Sequence[Augmentation], seed: int) -> Tensor:
     """One picture through all steps, with draws that follow from the seed alone.
 
+    kornia draws on the CPU wherever the picture is, so that the draws are the same on every device.
+
     Args:
-        image: [3, S, S] in [-1, 1].
+        image: [3, S, S] in [-1, 1], on any device.
         steps: of images [B, 3, S, S] in [0, 1], as kornia has them.
 
     Returns:
@@ -26,5 +31,12 @@ def augmented(image: Tensor, steps: Sequence[Augmentation], seed: int) -> Tensor
     with torch.random.fork_rng(devices=[]):  # kornia draws from torch's one generator, which must not notice
         torch.manual_seed(seed)
         for step in steps:
-            batch = step(batch)
+            batch = (step.to(image.device) if isinstance(step, nn.Module) else step)(batch)
     return (batch.squeeze(0) * 2 - 1).clamp(-1, 1)
+
+
+def all_augmented(images: Tensor, steps: Sequence[Augmentation], seeds: Tensor) -> Tensor:
+    """A batch [B, 3, S, S] as `augmented` makes each of its pictures from its own seed, [B]."""
+    return torch.stack(
+        [augmented(image, steps, seed) for image, seed in zip(images, map(int, seeds.tolist()), strict=True)]
+    )

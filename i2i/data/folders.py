@@ -15,7 +15,7 @@ from torch import Tensor
 
 from i2i.bounds import Count
 from i2i.contracts import Augmentation
-from i2i.data.augmentation import augmented
+from i2i.data.augmentation import Place, all_augmented, augmented
 from i2i.data.cache import PictureCache
 from i2i.data.images import UnreadableImage, check_folder, find_images, read_image
 from i2i.data.order import epoch_order
@@ -59,6 +59,7 @@ class Folders:
         resample: Pillow's filter for resizing.
         augment: what else happens to a training picture, such as
             `{ type = "kornia.augmentation.ColorJiggle", hue = 0.1 }`.
+        augment_on: whether `workers` do that, or the `device` that trains; the draws are the same.
         seed: of order and augmentation, >= 0.
         cache: MiB of memory for resized training pictures, which are then read from their files once; all workers
             share it. 0 for none.
@@ -85,8 +86,9 @@ class Folders:
         augment: tuple[Factory[Augmentation], ...] = (),
         seed: int = 0,
         cache: Count = 1024,
+        augment_on: Place = "workers",
     ) -> None:
-        self.augment = [build() for build in augment]
+        self.augment, self.late = [build() for build in augment], augment_on == "device"
         self.size, self.flip, self.resample, self.seed = size, flip, resample, seed
         self.load_size = side_to_crop(size, load_size, margin)
         folders = _resolve(a, b, root)
@@ -107,10 +109,12 @@ class Folders:
         """Sample `number` >= 0 of the stream; in place of a damaged file comes the next one of the epoch's order.
 
         Returns:
-            sample: "a" and "b", [3, size, size] in [-1, 1], and "skipped", a line for each damaged file in its way.
+            sample: "a" and "b", [3, size, size] in [-1, 1]; "skipped", a line for each damaged file in its way; and
+            where `finish` is to augment it, "seeds", one of each domain.
         """
         sample: dict[str, object] = {}
         skipped: list[str] = []
+        seeds: list[int] = []
         for domain in self.domains:
             count = len(self.train[domain].files)
             epoch, start = divmod(number, count)
@@ -120,8 +124,23 @@ class Folders:
             # A fresh generator for each sample: one that lives on would depend on what this process drew before.
             random = Random(f"{self.seed} {domain} {epoch} {index}")
             picture = flip_crop(image, draw_flip_crop(random, self.size, self.load_size, self.flip), self.size)
-            sample[domain] = augmented(picture, self.augment, random.getrandbits(63))
-        return sample | {"skipped": skipped}
+            seeds.append(random.getrandbits(63))
+            sample[domain] = picture if self.late else augmented(picture, self.augment, seeds[-1])
+        late = {"seeds": torch.tensor(seeds)} if self.late else {}
+        return sample | {"skipped": skipped} | late
+
+    def finish(self, batch: dict[str, Tensor], seeds: Tensor) -> dict[str, Tensor]:
+        """Augments a batch on the device where it is.
+
+        Args:
+            batch: of samples, without "skipped" and "seeds".
+            seeds: [B, 2], those of the samples.
+        """
+        made = {
+            domain: all_augmented(batch[domain], self.augment, seeds[:, index])
+            for index, domain in enumerate(self.domains)
+        }
+        return batch | made
 
     def preview(self, count: int) -> dict[str, Tensor]:
         """The first pictures of each domain's test folder, or else of its training folder, neither flipped nor cropped.

@@ -63,7 +63,16 @@ class Guarded:
         skipped = sample.get("skipped", [])
         if not isinstance(skipped, list) or not all(isinstance(line, str) for line in skipped):
             raise DataError(f"{where}: skipped: expected a list of sentences, got {type(skipped).__name__}. {REMEDY}")
-        return checked | {"skipped": skipped}
+        return checked | {"skipped": skipped} | self._seeds(sample, where)
+
+    def _seeds(self, sample: Mapping[str, Any], where: str) -> dict[str, Tensor]:
+        """What the data set's `finish` will be given, if it has left anything to it."""
+        seeds = sample.get("seeds")
+        if seeds is None or not hasattr(self.dataset, "finish"):
+            return {}
+        if fault := _fault(seeds, tuple(getattr(seeds, "shape", ())), floats=False):
+            raise DataError(f"{where}: seeds: {fault}. {REMEDY}")
+        return {"seeds": seeds}
 
 
 def _fault(value: object, shape: tuple[int, ...], floats: bool) -> str | None:
@@ -123,6 +132,25 @@ def _place(dataset: object, error: BaseException) -> str:
     own = [frame for frame in frames if Path(frame.filename).parent == home]
     frame = (own or frames)[-1]
     return f"{frame.filename}:{frame.lineno} in {frame.name}"
+
+
+def finished(dataset: Any, batch: dict[str, Any], device: torch.device) -> dict[str, Any]:
+    """A batch with what the data set has left to the device that trains; for most as it is.
+
+    Raises:
+        DataError: the data set fails.
+    """
+    if (seeds := batch.get("seeds")) is None:
+        return batch
+    placed = {
+        stream: value.to(device, non_blocking=True)
+        for stream, value in batch.items()
+        if isinstance(value, Tensor) and stream != "seeds"
+    }
+    where = f"dataset ({type(dataset).__module__}.{type(dataset).__qualname__}): finish"
+    with told(dataset, where), torch.no_grad():
+        made: dict[str, Any] = batch | dataset.finish(placed, seeds)
+        return made
 
 
 def or_fault(join: Callable[[Sequence[Any]], dict[str, Any]], samples: Sequence[Any]) -> dict[str, Any] | Fault:

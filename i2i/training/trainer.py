@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from i2i.data.guarded import Guarded, checked_preview, sound
+from i2i.data.guarded import Guarded, checked_preview, finished, sound
 from i2i.data.loader import make_loader
 from i2i.plugins import Plugins, default_plugins
 from i2i.recipe.recipe import Recipe
@@ -108,7 +108,8 @@ def _loop(run: Run, notify: Notifier, stop: threading.Event) -> None:
             run.waited += watch.last
             _note_skipped(run, micro)
             with memory_told(run.step + 1), compiler_told():
-                terms = run.stepper.step(*micro)
+                device = run.stepper.accelerator.device
+                terms = run.stepper.step(*(finished(run.dataset, batch, device) for batch in micro))
             run.samples += run.samples_per_step
             if run.best is not None:
                 run.best.add(terms)

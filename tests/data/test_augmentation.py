@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,12 @@ from PIL import Image
 
 from i2i.data.augmentation import augmented
 from i2i.data.folders import Folders
+from i2i.data.guarded import Guarded, finished, sound
+from i2i.data.loader import make_loader
+from i2i.errors import DataError
 from i2i.kinds import AUGMENTATION
+from i2i.recipe.recipe import Recipe
+from i2i.training.trainer import train
 
 JITTER = AUGMENTATION("kornia.augmentation.ColorJiggle", brightness=0.5, p=1.0)
 
@@ -50,11 +56,48 @@ def test_folders_use_it_in_training_alone(folders: dict[str, Path]) -> None:
 
 
 def test_recipes_name_it(folders: dict[str, Path]) -> None:
-    from i2i.recipe.recipe import Recipe
-
     step = {"type": "kornia.augmentation.RandomHorizontalFlip", "p": 1.0}
     settings = {f"data.{domain}": folder for domain, folder in folders.items()} | {"data.augment": [step]}
     recipe = Recipe.read("ugatit_light", settings | {"data.size": 96})
     assert recipe.resolved()["data"]["augment"][0]["p"] == 1.0
     dataset = recipe.data(seed=0)
     assert len(dataset.augment) == 1
+
+
+def test_the_device_that_trains_draws_what_workers_would(folders: dict[str, Path]) -> None:
+    noise = AUGMENTATION("kornia.augmentation.RandomGaussianNoise", std=0.1, p=0.7)
+    here = Folders(**folders, size=16, augment=(JITTER, noise), seed=2)
+    late = Folders(**folders, size=16, augment=(JITTER, noise), seed=2, augment_on="device")
+    blanks = dict.fromkeys("ab", torch.zeros(3, 16, 16))
+    ready, left = (
+        iter(make_loader(Guarded(data, "folders", blanks), batch_size=3, workers=workers))
+        for data, workers in ((here, 0), (late, 1))
+    )
+    for _ in range(2):
+        wanted, batch = sound(next(ready)), sound(next(left))
+        assert not torch.equal(batch["a"], wanted["a"])
+        found = finished(late, batch, torch.device("cpu"))
+        assert all(torch.equal(found[domain], wanted[domain]) for domain in "ab")
+        assert finished(here, wanted, torch.device("cpu")) is wanted
+
+
+def test_a_run_is_the_same_wherever_pictures_are_augmented(
+    folders: dict[str, Path], tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    step = {"type": "kornia.augmentation.ColorJiggle", "hue": 0.1, "p": 1.0}
+    data = {"type": "folders", "size": 32, "augment": [step], **folders}
+    settings = {key: value for key, value in tiny.items() if not key.startswith("data.")} | {"train.steps": 2}
+    plain, *runs = (
+        train(Recipe.read("quickstart", settings | {"data": data | more}), tmp_path / f"run{index}").translator
+        for index, more in enumerate(({"augment": []}, {"augment_on": "workers"}, {"augment_on": "device"}))
+    )
+    one, other = (run.state_dict() for run in runs)
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+    assert any(not torch.equal(value, plain.state_dict()[name]) for name, value in one.items())
+
+
+def test_what_fails_on_the_device_is_said(folders: dict[str, Path]) -> None:
+    data = Folders(**folders, size=16, augment_on="device")
+    data.augment = [lambda image: image[:, :, :, 20]]  # type: ignore[list-item, misc]
+    with pytest.raises(DataError, match=r"data\.folders\.Folders\): finish: IndexError: index 20 is out of bounds"):
+        finished(data, {"a": torch.zeros(1, 3, 16, 16), "seeds": torch.zeros(1, 2).long()}, torch.device("cpu"))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from i2i import kinds
-from i2i.data.guarded import Fault, Guarded, checked_preview, sound
+from i2i.data.guarded import Fault, Guarded, checked_preview, finished, sound
 from i2i.data.loader import make_loader
 from i2i.errors import DataError
 from i2i.plugins import Plugins
@@ -89,6 +89,25 @@ def test_what_a_worker_could_not_send_is_left_out() -> None:
     batch = next(iter(make_loader(Guarded(Gives(sample), "mine", BLANKS), batch_size=2, workers=1)))
     assert list(batch) == ["a", "b", "style", "skipped"]
     assert not pickle.loads(pickle.dumps(batch))["a"].requires_grad
+
+
+class Leaves(Gives):
+    """A data set that leaves work to the device."""
+
+    def finish(self, batch: dict[str, Tensor], seeds: Tensor) -> dict[str, Tensor]:
+        return batch | {"a": batch["a"] + seeds.view(-1, 1, 1, 1)}
+
+
+def test_seeds_go_to_the_data_set_that_has_a_use_for_them() -> None:
+    sample = GOOD | {"seeds": torch.tensor(3)}
+    assert "seeds" not in Guarded(Gives(sample), "mine", BLANKS)[0]
+    batch = next(iter(make_loader(Guarded(Leaves(sample), "mine", BLANKS), batch_size=2)))
+    found = finished(Leaves(sample), sound(batch), torch.device("cpu"))
+    assert torch.equal(found["a"], torch.full((2, 3, 4, 4), 3.0))
+    assert torch.equal(found["style"], torch.tensor([1, 1]))
+    wrong = Guarded(Leaves(GOOD | {"seeds": torch.tensor(0.5)}), "mine", BLANKS)[0]
+    assert isinstance(wrong, Fault)
+    assert "seeds: expected whole numbers [], got float32 []" in wrong.message
 
 
 @pytest.mark.parametrize(

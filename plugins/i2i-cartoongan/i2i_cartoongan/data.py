@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from i2i.data.folders import Folders
@@ -25,6 +26,12 @@ class SmoothFolders(Folders):
 
     def __getitem__(self, number: int) -> dict[str, object]:
         return with_smooth(super().__getitem__(number))
+
+    def finish(self, batch: dict[str, Tensor], seeds: Tensor) -> dict[str, Tensor]:
+        """Augments a batch, and smooths the edges of what came of it."""
+        made = super().finish(batch, seeds)
+        smooth = torch.stack([smooth_edges(picture) for picture in made["b"].cpu()])
+        return made | {"smooth": smooth.to(made["b"].device)}
 
 
 class SmoothPortraits(Portraits):

@@ -17,6 +17,7 @@ from i2i.data.images import to_image
 from i2i.data.loader import make_loader
 from i2i.data.portraits import Portraits
 from i2i.data.shapes import Shapes
+from i2i.kinds import AUGMENTATION
 
 KERNEL = torch.tensor([1.0, 4, 6, 4, 1]) / 16
 
@@ -73,6 +74,18 @@ def test_folders_smooth_what_they_show_whoever_reads_it(tmp_path: Path) -> None:
         first, second = next(one), next(two)
         assert all(torch.equal(first[stream], second[stream]) for stream in smooth.streams)
     assert smooth.preview(2)["b"].shape == (2, 3, 32, 32)
+
+
+def test_what_the_device_augments_is_smoothed_after_it(tmp_path: Path) -> None:
+    to_image(Portraits(64)[0]["b"]).save(tmp_path / "one.png")
+    step = AUGMENTATION("kornia.augmentation.RandomHorizontalFlip", p=1.0)
+    here, late = (
+        SmoothFolders(a=tmp_path, b=tmp_path, size=32, augment=(step,), augment_on=place)
+        for place in ("workers", "device")
+    )
+    left = {name: torch.stack([value]) for name, value in late[3].items() if isinstance(value, torch.Tensor)}
+    found = late.finish(left, left.pop("seeds"))
+    assert all(torch.equal(found[stream][0], here[3][stream]) for stream in late.streams)
 
 
 @pytest.mark.parametrize("side", [(9, 9), (17, 40)])
