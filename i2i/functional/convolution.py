@@ -54,11 +54,14 @@ def convolve(
     # Accelerators' own libraries choose among more ways than these.
     if shortcuts.are_taken() and x.device.type in ("cpu", "meta"):
         few = len(x) * sides[0] * sides[1] <= FEW_POSITIONS
-        single = not torch.is_autocast_enabled(x.device.type) and x.dtype in (torch.float32, torch.float64)
+        alone = not torch.is_autocast_enabled(x.device.type)
+        single = alone and x.dtype in (torch.float32, torch.float64)
+        # Small tiles round little enough for a picture, though not for the sums that a gradient is made of.
+        half = alone and x.dtype == torch.bfloat16 and not torch.is_grad_enabled()
         if few and single and weight.numel() >= HEAVY_WEIGHT:
             return _by_product(x, weight, bias, stride, padding, sides)
-        tile = _winograd_tile(weight, sides)
-        if tile and stride == 1 and single:
+        tile = _winograd_tile(weight, sides, (2,) if half else (4, 2))
+        if tile and stride == 1 and (single or half):
             wide = F.pad(x, (padding[1], padding[1], padding[0], padding[0])) if any(padding) else x
             made = winograd(wide, weight, tile)
             return made if bias is None else made + bias.view(1, -1, 1, 1)
@@ -68,11 +71,11 @@ def convolve(
     return F.conv2d(x, weight, bias, stride, padding)
 
 
-def _winograd_tile(weight: Tensor, sides: list[int]) -> int:
+def _winograd_tile(weight: Tensor, sides: list[int], tiles: tuple[int, ...]) -> int:
     """The side of what one of Winograd's tiles gives, at stride 1, or 0 where the direct way is better."""
     if weight.shape[2:] != (3, 3) or min(weight.shape[:2]) < DEEP or math.prod(sides) < LARGE:
         return 0
-    return next((tile for tile in (4, 2) if not any(side % tile for side in sides)), 0)
+    return next((tile for tile in tiles if not any(side % tile for side in sides)), 0)
 
 
 def _by_product(

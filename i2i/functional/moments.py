@@ -9,6 +9,16 @@ from torch import Tensor
 from torch.autograd import Function
 
 PIXELS = (2, 3)
+HALVES = (torch.bfloat16, torch.float16)
+
+
+def taken_as_it_is(x: Tensor) -> bool:
+    """Whether half precision need not become float32 for what is done here.
+
+    Without gradients, torch's kernels on a CPU read and write halves and count in float32. On other devices they want
+    one type for all, and compilers make one kernel of all of it anyway.
+    """
+    return x.dtype in HALVES and _at_once(x)
 
 
 def with_moments(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -17,12 +27,14 @@ def with_moments(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     Use the features that are given back in place of `x`: the gradients that reach them and the moments are then summed
     in one pass.
     """
+    if x.dtype in HALVES:
+        return (x, *_moments_of_halves(x))
     found: tuple[Tensor, Tensor, Tensor] = _Moments.apply(x)
     return found
 
 
 def affine(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """`scale * x + shift` for scale and shift [B, C, 1, 1]."""
+    """`scale * x + shift` in the type of `x`, for scale and shift [B, C, 1, 1]."""
     found: Tensor = _Affine.apply(x, scale, shift)
     return found
 
@@ -63,8 +75,20 @@ class _Affine(Function):
         return gradient * scale, (gradient * x).sum(PIXELS, keepdim=True), gradient.sum(PIXELS, keepdim=True)
 
 
+def _at_once(x: Tensor) -> bool:
+    return not (torch.is_grad_enabled() or torch.compiler.is_compiling() or x.device.type != "cpu")
+
+
+def _moments_of_halves(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and biased variance [B, C, 1, 1] in float32, by the kernel of group norm, each map being a group."""
+    samples, channels, height, width = x.shape
+    one, zero = torch.ones(channels), torch.zeros(channels)  # in float32, for what is found to be so, too
+    _, mean, inverse = torch.native_group_norm(x, one, zero, samples, channels, height * width, channels, 0.0)
+    return mean[..., None, None], inverse[..., None, None].square().reciprocal()
+
+
 def _scaled(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    if torch.is_grad_enabled() or torch.compiler.is_compiling() or x.device.type != "cpu":
+    if not _at_once(x):
         return torch.addcmul(shift, x, scale)
     # What is broadcast over pixels torch vectorizes on a CPU in its batch norm alone. Each map is a channel here.
     one, zero = torch.ones_like(scale).flatten(), torch.zeros_like(scale).flatten()

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from i2i.errors import ShapeError
 from i2i.functional import shortcuts
-from i2i.functional.moments import affine, with_moments
+from i2i.functional.moments import affine, taken_as_it_is, with_moments
 from i2i.functional.precision import widen, without_autocast
 from i2i.functional.whole_picture import whole_picture
 
@@ -211,9 +211,9 @@ def _check_pixels(x: Tensor, who: str) -> None:
 
 
 def _moments(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The features in single precision, and mean and biased variance [B, C, 1, 1] of each map."""
-    wide = widen(x)
+    """The features, in single precision where that matters, and mean and biased variance [B, C, 1, 1] of each map."""
     whole = whole_picture()
+    wide = x if whole is None and shortcuts.are_taken() and taken_as_it_is(x) else widen(x)
     if whole is not None:
         found = whole.numbers(wide)
         return wide, found.mean, found.variance

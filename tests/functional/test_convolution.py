@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from i2i.functional import convolution, shortcuts
 from i2i.functional.convolution import convolve
+from i2i.functional.winograd import winograd
 from i2i.layers.conv2d import Conv2d
 
 CASES: dict[str, tuple[tuple[int, ...], tuple[int, ...], int, tuple[int, int]]] = {
@@ -69,6 +70,27 @@ def test_the_way_is_taken_and_can_be_left(case: str, monkeypatch: pytest.MonkeyP
     with torch.autocast("cpu", torch.bfloat16):
         convolve(x, weight, bias, stride, padding)
     assert set(taken) <= {"_by_blocks"}  # the one that half precision takes too
+
+
+def test_half_precision_takes_small_tiles_where_no_gradient_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[int] = []
+
+    def noted(x: Tensor, weight: Tensor, size: int) -> Tensor:
+        taken.append(size)
+        return winograd(x, weight, size)
+
+    monkeypatch.setattr(convolution, "winograd", noted)
+    x, weight = (value.detach().bfloat16() for value in drawn("deep")[:2])
+    exact = F.conv2d(x.double(), weight.double())
+    direct = convolve(x, weight)
+    assert taken == []
+    with torch.no_grad():
+        made = convolve(x, weight)
+        convolve(x.half(), weight.half())
+    assert taken == [2]
+    assert made.dtype == torch.bfloat16
+    assert (made - exact).norm() < 6 * (direct - exact).norm()
+    assert (made - exact).norm() < 0.01 * exact.norm()
 
 
 def test_second_gradients() -> None:

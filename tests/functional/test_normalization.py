@@ -109,3 +109,17 @@ def test_shape_errors() -> None:
     message = "expected gamma [3] or [2, 3] for features [2, 3, 4, 4], got [2]"
     with pytest.raises(ShapeError, match=f"^{re.escape(message)}$"):
         instance_norm(torch.ones(2, 3, 4, 4), gamma=torch.ones(2))
+
+
+@pytest.mark.parametrize(("name", "dtype"), list(product([*FUNCTIONS, "outside"], [torch.bfloat16, torch.float16])))
+def test_half_precision_is_counted_in_float32_without_gradients_too(name: str, dtype: torch.dtype) -> None:
+    norm = FUNCTIONS.get(name, lambda x: layer_norm(x, unbiased=True, eps_on="std"))
+    x = (torch.randn(2, 6, 9, 8) * 3 + 50).to(dtype)  # far from zero, where sums in half precision would be useless
+    expected = norm(x.float()).to(dtype)
+    with torch.no_grad():
+        got = norm(x)
+    assert got.dtype == norm(x).dtype == dtype
+    for one in (got, norm(x)):
+        torch.testing.assert_close(one, expected, rtol=torch.finfo(dtype).eps, atol=torch.finfo(dtype).eps / 4)
+    with torch.no_grad():
+        assert norm(torch.full((1, 2, 3, 3), 3.0, dtype=dtype)).abs().max() < 0.01  # no variance at all
