@@ -18,6 +18,11 @@ def widen(x: Tensor) -> Tensor:
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
+def finest(device: torch.device) -> torch.dtype:
+    """The most exact type that a device has."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
 def without_autocast(x: Tensor) -> AbstractContextManager[object]:
     """A context in which operations on the device of `x` keep the types of their operands."""
     kind = x.device.type

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from i2i.functional import adversarial
+from i2i.functional.draws import brought
 from i2i.functional.precision import widen, without_autocast
 
 Judge = Callable[[Tensor], dict[str, Tensor]]
@@ -69,9 +70,8 @@ class WGANGP(nn.Module):
             draw: seed of the interpolation, so that a step is the same step again.
         """
         with without_autocast(real):
-            # Drawn on the CPU, where every device gets the same numbers.
             share = torch.rand(real.shape[0], 1, 1, 1, generator=torch.Generator().manual_seed(draw))
-            share = share.to(real.device, widen(real).dtype)
+            share = brought(share, widen(real))
             judged = zip(judge(widen(real)).values(), judge(widen(shown)).values(), strict=True)
             terms = [adversarial.critic(of_shown) - adversarial.critic(of_real) for of_real, of_shown in judged]
             gradients = _gradients(share * real + (1 - share) * shown, judge)
@@ -118,8 +118,7 @@ class DRAGAN(nn.Module):
             wide = widen(real)
             variance = wide.var(correction=0)
             spread = variance if self.spread == "variance" else variance.sqrt()
-            # Drawn on the CPU, where every device gets the same numbers.
-            drawn = torch.rand(real.shape, generator=torch.Generator().manual_seed(draw)).to(wide.device, wide.dtype)
+            drawn = brought(torch.rand(real.shape, generator=torch.Generator().manual_seed(draw)), wide)
             gradients = _gradients(wide + self.noise * spread * (2 * drawn - 1), judge)
             excess = [torch.linalg.vector_norm(gradient, dim=(1, 2, 3)) - 1 for gradient in gradients]
             return self.penalty * torch.stack([distance.square().mean() for distance in excess]).sum()

@@ -10,6 +10,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from i2i.errors import TrainingError
+from i2i.functional.precision import finest
 from i2i.kinds import METRIC
 
 
@@ -54,7 +55,8 @@ class Best:
     def add(self, terms: Mapping[str, Tensor]) -> None:
         """One step's terms; nothing waits for the device."""
         if self.name in terms:
-            value = terms[self.name].detach().double()
+            value = terms[self.name].detach()
+            value = value.to(finest(value.device))
             self._sum = value if self._sum is None else self._sum + value
             self._count += 1
 
@@ -95,5 +97,6 @@ class Best:
     def _mean(self, accelerator: Accelerator) -> float | None:
         if self._sum is None:
             return None
-        mean = torch.as_tensor(self._sum, dtype=torch.float64, device=accelerator.device) / self._count
+        device = accelerator.device
+        mean = torch.as_tensor(self._sum, dtype=finest(device), device=device) / self._count
         return float(accelerator.reduce(mean, "mean") if accelerator.num_processes > 1 else mean)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from i2i.contracts import Translation
+from i2i.functional.draws import brought
 from i2i.randomness import seed_of
 from i2i.translators.outputs import detached, per_phase
 from i2i.translators.painted import PaintedOutputs
@@ -89,7 +90,7 @@ class OneSidedOutputs(PaintedOutputs):
         keys = self.nets.features(source)
         pixels = [feature.shape[2] * feature.shape[3] for feature in keys]
         drawn = self.nets.draw_places(term, seed_of(self.batch.seed, "places", term), pixels)
-        places = [place.to(source.device) for place in drawn]
+        places = [brought(place, source) for place in drawn]
         detached_keys: Vectors = detached(self.nets.heads(keys, places))
         found = {}
         for domain, image in painted.items():

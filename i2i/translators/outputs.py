@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from i2i.contracts import Discriminator
 from i2i.functional import shortcuts
+from i2i.functional.draws import brought
 from i2i.layers.spectral import in_chunks
 from i2i.layers.together import depends_on_batch
 from i2i.randomness import seed_of
@@ -80,7 +81,7 @@ class Outputs:
         """
         seed = seed_of(self.batch.seed, self.phase, name, domain)
         drawn = self.nets.gaussian(f"{self.phase}/{name}/{domain}", shape or like.shape, seed)
-        return drawn.to(like.device, like.dtype)
+        return brought(drawn, like)
 
     def updates(self, module: str) -> bool:
         """Whether the phase at work trains a submodule."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from i2i.contracts import Translation
 from i2i.errors import I2IError
+from i2i.functional.draws import brought
 from i2i.randomness import seed_of
 from i2i.translators.blending import Blend, either
 from i2i.translators.cyclic import other
@@ -97,4 +98,4 @@ class Styled(Translator):
         if not isinstance(number, int) or isinstance(number, bool) or number < 1:
             raise I2IError(f"style: {wanted}, got {style!r}")
         drawn = self.gaussian(f"translate/style/{number}", (1, self.style_channels), seed_of(seed, "style", number))
-        return drawn.to(like.device, like.dtype)
+        return brought(drawn, like)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from i2i.functional.draws import brought
 from i2i.randomness import seed_of
 from i2i.translators.cyclic import other
 from i2i.translators.outputs import GANOutputs, detached, per_phase
@@ -171,7 +172,7 @@ class DisentangledOutputs(GANOutputs):
 
     def _drawn(self, name: str, key: str, shape: Sequence[int], like: Tensor) -> Tensor:
         drawn = self.nets.gaussian(f"{name}/{key}", shape, seed_of(self.batch.seed, name, key))
-        return drawn.to(like.device, like.dtype)
+        return brought(drawn, like)
 
     @staticmethod
     def _half(image: Tensor) -> int:
