@@ -79,7 +79,8 @@ class Generator(Protocol):
 class TappedGenerator(Generator, Protocol):
     """A generator that also gives the features between its layers.
 
-    Layers are named, such as `down.0.conv`, or numbered from 0.
+    Layers are named, such as `down.0.conv`, or numbered from 0. One with a method `overheard(image, taps)`, a context
+    that gives the features of a call within it (`i2i.layers.stages.overheard`), need not compute them once more.
     """
 
     def features(self, image: Tensor, taps: Sequence[int | str]) -> tuple[Tensor, ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from i2i.generators.blocks import MULTIPLE, Encoder, Painter, check_image, check
 from i2i.kinds import ACTIVATION, NORM
 from i2i.layers.convolution import Down, Padding, Upsample
 from i2i.layers.initialization import Initialization, initialize
-from i2i.layers.stages import Stage, Tap, tapped, tapped_channels
+from i2i.layers.stages import Features, Stage, Tap, overheard, tapped, tapped_channels
 
 
 class Resnet(nn.Module):
@@ -75,6 +76,10 @@ class Resnet(nn.Module):
     def features(self, image: Tensor, taps: Sequence[Tap]) -> tuple[Tensor, ...]:
         check_image(image)
         return tapped(self.stages(), image, taps)
+
+    def overheard(self, image: Tensor, taps: Sequence[Tap]) -> AbstractContextManager[Callable[[], Features | None]]:
+        """Features of the call that is made in this context, given after it."""
+        return overheard(self.stages(), image, taps)
 
     def tapped_channels(self, taps: Sequence[Tap]) -> tuple[int, ...]:
         return tapped_channels(self.stages(), taps)

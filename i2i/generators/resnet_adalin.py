@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import ClassVar, cast
 
 from torch import Tensor, nn
@@ -24,7 +25,7 @@ from i2i.generators.blocks import (
 from i2i.kinds import ACTIVATION, ADAPTIVE_NORM, ATTENTION, NORM
 from i2i.layers.convolution import Upsample
 from i2i.layers.initialization import Initialization, initialize
-from i2i.layers.stages import Tap, tapped, tapped_channels
+from i2i.layers.stages import Features, Tap, overheard, tapped, tapped_channels
 
 
 class Modulation(nn.Module):
@@ -130,6 +131,10 @@ class ResnetAdaLIN(nn.Module):
     def features(self, image: Tensor, taps: Sequence[Tap]) -> tuple[Tensor, ...]:
         check_image(image, self.fixed_size)
         return tapped(self.encoder.stages(), image, taps)
+
+    def overheard(self, image: Tensor, taps: Sequence[Tap]) -> AbstractContextManager[Callable[[], Features | None]]:
+        """Features of the call that is made in this context, given after it."""
+        return overheard(self.encoder.stages(), image, taps)
 
     def tapped_channels(self, taps: Sequence[Tap]) -> tuple[int, ...]:
         return tapped_channels(self.encoder.stages(), taps)

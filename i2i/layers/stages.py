@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -11,6 +13,8 @@ from i2i.errors import OptionError
 
 Tap = int | str
 """A layer's name, or its number."""
+Features = tuple[Tensor, ...]
+"""Feature maps [B, C, h, w]."""
 IMAGE = "image"
 
 
@@ -56,7 +60,7 @@ def named_taps(stages: Sequence[Stage], taps: Sequence[Tap]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def tapped(stages: Sequence[Stage], x: Tensor, taps: Sequence[Tap]) -> tuple[Tensor, ...]:
+def tapped(stages: Sequence[Stage], x: Tensor, taps: Sequence[Tap]) -> Features:
     """Features after the layers `taps`, in their order; layers beyond the last of them are not computed.
 
     Raises:
@@ -74,6 +78,42 @@ def tapped(stages: Sequence[Stage], x: Tensor, taps: Sequence[Tap]) -> tuple[Ten
             found[stage.name] = given
         x = x if stage.aside else given
     return tuple(found[name] for name in wanted)
+
+
+@contextmanager
+def overheard(stages: Sequence[Stage], image: Tensor, taps: Sequence[Tap]) -> Iterator[Callable[[], Features | None]]:
+    """Listens to a network that is at work on an image, so that its features need not be computed once more.
+
+    Yields:
+        heard: gives, after the work, the features after the layers `taps`; None where some of them cannot be heard,
+        because they are no modules or were not called.
+
+    Raises:
+        OptionError: no such layer.
+    """
+    wanted = named_taps(stages, taps)
+    found: dict[str, Tensor] = {}
+
+    def heard() -> Features | None:
+        return tuple(found[name] for name in wanted) if found.keys() == set(wanted) else None
+
+    hooks = []
+    for stage in stages:
+        if stage.name not in wanted:
+            continue
+        if stage.name == IMAGE:
+            found[IMAGE] = stage.layer(image)
+        elif isinstance(stage.layer, nn.Module):
+            hooks.append(stage.layer.register_forward_hook(partial(_note, found, stage.name)))
+    try:
+        yield heard
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _note(found: dict[str, Tensor], name: str, layer: nn.Module, given: object, made: Tensor) -> None:
+    found[name] = made
 
 
 def tapped_channels(stages: Sequence[Stage], taps: Sequence[Tap]) -> tuple[int, ...]:

@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from i2i.contracts import Discriminator, Generator, TappedGenerator, Translation
 from i2i.errors import I2IError, OptionError
 from i2i.factory import Factory
+from i2i.functional import shortcuts
 from i2i.functional.heatmap import draw_heatmap
 from i2i.layers.projection import PatchHeads
+from i2i.layers.together import depends_on_batch
 from i2i.translators.networks import network
 from i2i.translators.one_sided_outputs import OneSidedOutputs, Vectors
 from i2i.translators.outputs import Outputs
@@ -84,6 +86,16 @@ class OneSided(Translator):
     def paint(self, image: Tensor) -> Translation:
         """The generator's work on a batch."""
         return cast(Translation, self.generator(image))
+
+    def paint_and_tap(self, image: Tensor) -> tuple[Translation, Vectors | None]:
+        """The generator's work on a batch, and its features at the taps, where they can be heard on the way."""
+        listen = getattr(self.generator, "overheard", None)
+        compiled = self.generator._compiled_call_impl is not None  # its layers are not called one by one
+        if listen is None or compiled or not shortcuts.are_taken() or depends_on_batch(self.generator):
+            return self.paint(image), None
+        with listen(image, self.taps) as heard:
+            made = self.paint(image)
+        return made, heard()
 
     def features(self, image: Tensor) -> Vectors:
         """The generator's features of a batch at the taps."""

@@ -29,12 +29,12 @@ class OneSidedOutputs(PaintedOutputs):
     @cached_property
     def translation(self) -> dict[str, Translation]:
         """The generator on a's images, mirrored where `flip_equivariance` says so."""
-        return {"b": _rows(self._painted, slice(0, len(self.real["a"])))}
+        return {"b": _rows(self._painted[0], self._of_a)}
 
     @cached_property
     def reproduction(self) -> dict[str, Translation]:
         """The generator on b's images, which it should leave as they are; nothing without `identity`."""
-        return {"b": _rows(self._painted, slice(len(self.real["a"]), None))} if self.nets.identity else {}
+        return {"b": _rows(self._painted[0], self._of_b)} if self.nets.identity else {}
 
     @property
     def fake_patches(self) -> dict[str, Vectors]:
@@ -70,24 +70,38 @@ class OneSidedOutputs(PaintedOutputs):
     def _mirrored(self) -> bool:
         return self.nets.flip_equivariance and self.nets.draw_flip(seed_of(self.batch.seed, "flip"))
 
+    @property
+    def _of_a(self) -> slice:
+        return slice(0, len(self.real["a"]))
+
+    @property
+    def _of_b(self) -> slice:
+        return slice(len(self.real["a"]), None)
+
     @cached_property
-    def _painted(self) -> Translation:
+    def _painted(self) -> tuple[Translation, Vectors | None]:
+        """All images painted; and their features, unless those of images the other way round are wanted."""
         # a and b go through the generator together, which only matters where it has batch statistics.
         images = torch.cat([self.real["a"], self.real["b"]]) if self.nets.identity else self.real["a"]
-        return self.nets.paint(images.flip(3) if self._mirrored else images)
+        if self._mirrored:
+            return self.nets.paint(images.flip(3)), None
+        return self.nets.paint_and_tap(images)
 
     @per_phase
     def _fake_pairs(self) -> dict[str, tuple[Vectors, Vectors]]:
-        return self._pairs("fake", self.fake, self.real["a"])
+        return self._pairs("fake", self.fake, self.real["a"], self._of_a)
 
     @per_phase
     def _identity_pairs(self) -> dict[str, tuple[Vectors, Vectors]]:
-        return self._pairs("identity", self.identity, self.real["b"])
+        return self._pairs("identity", self.identity, self.real["b"], self._of_b)
 
-    def _pairs(self, term: str, painted: Mapping[str, Tensor], source: Tensor) -> dict[str, tuple[Vectors, Vectors]]:
+    def _pairs(
+        self, term: str, painted: Mapping[str, Tensor], source: Tensor, rows: slice
+    ) -> dict[str, tuple[Vectors, Vectors]]:
         if not self.nets.taps:
             return {}
-        keys = self.nets.features(source)
+        heard = self._painted[1]
+        keys = self.nets.features(source) if heard is None else tuple(feature[rows].detach() for feature in heard)
         pixels = [feature.shape[2] * feature.shape[3] for feature in keys]
         drawn = self.nets.draw_places(term, seed_of(self.batch.seed, "places", term), pixels)
         places = [brought(place, source) for place in drawn]

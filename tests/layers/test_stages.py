@@ -24,6 +24,29 @@ def test_features_are_those_on_the_way(down: str) -> None:
     assert torch.equal(last, model.encoder(image))
 
 
+@pytest.mark.parametrize("model", [Resnet(4, 2, down="blur"), ResnetAdaLIN(4, 2, light=True)])
+def test_features_are_heard_while_the_network_works(model: Resnet | ResnetAdaLIN) -> None:
+    image = torch.randn(2, 3, 16, 20)
+    taps = (*reversed(TAPS), "blocks.0")
+    with model.overheard(image, taps) as heard:
+        assert heard() is None
+        made = model(image)
+    features = heard()
+    assert features is not None
+    assert all(torch.equal(one, other) for one, other in zip(features, model.features(image, taps), strict=True))
+    assert torch.equal(made.image, model(image).image)
+    assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_what_cannot_be_heard_is_not_made_up() -> None:
+    model, image = Resnet(4, 1, attention=ATTENTION("cam")), torch.randn(1, 3, 16, 16)
+    with model.overheard(image, ("image", "attention")) as heard:  # the attention gives more than features
+        model(image)
+    assert heard() is None
+    with pytest.raises(OptionError, match="no layer 'nose'"), model.overheard(image, ("nose",)):
+        pass
+
+
 def test_numbers_are_the_official_layers() -> None:
     plain, blurred = Resnet(4, 6), Resnet(4, 6, down="blur", upsample="blur")
     assert named_taps(blurred.stages(), (0, 4, 8, 12, 16)) == (

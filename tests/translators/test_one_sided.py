@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from i2i.errors import I2IError, OptionError
+from i2i.functional import shortcuts
 from i2i.kinds import DISCRIMINATOR, GENERATOR
 from i2i.recipe.recipe import Recipe
 from i2i.recipe.source import RecipeError
@@ -121,6 +122,25 @@ def test_joint_pass_gives_what_two_passes_give() -> None:
     made = outputs(translator)
     torch.testing.assert_close(made.fake["b"], translator.paint(made.real["a"]).image)
     torch.testing.assert_close(made.identity["b"], translator.paint(made.real["b"]).image)
+
+
+@pytest.mark.parametrize("identity", [True, False])
+def test_features_of_the_sources_are_not_computed_twice(identity: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    translator = one_sided(identity=identity).double()
+    batch = {domain: image.double() for domain, image in images().items()}
+    looked: list[Tensor] = []
+    features = translator.features
+    monkeypatch.setattr(translator, "features", lambda image: looked.append(image) or features(image))
+
+    def keys(plain: bool) -> list[Tensor]:
+        looked.clear()
+        with shortcuts.plainly(plain):
+            made: Any = translator._enter(Batch(batch, 0), "generator")
+            found = [*made.source_patches["b"], *(made.target_patches["b"] if identity else ())]
+        assert len(looked) == (1 + identity) * (2 if plain else 1)
+        return found
+
+    torch.testing.assert_close(keys(plain=False), keys(plain=True), rtol=1e-12, atol=1e-12)
 
 
 def test_mirrored_batches_are_mirrored_back_for_the_patches() -> None:
