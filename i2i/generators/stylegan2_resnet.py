@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from itertools import pairwise
 from typing import Any
 
@@ -12,7 +13,7 @@ from i2i.bounds import Count, Positive
 from i2i.contracts import Translation
 from i2i.generators.blocks import check_image, check_image_size
 from i2i.layers.equalized import EqualizedConv2d
-from i2i.layers.stages import IMAGE, Stage, Tap, tapped, tapped_channels
+from i2i.layers.stages import IMAGE, Features, Stage, Tap, overheard, tapped, tapped_channels
 from i2i.layers.stylegan2 import StyleConv, StyleResidual
 
 SMALLEST = 8
@@ -73,6 +74,10 @@ class StyleGAN2Resnet(nn.Module):
     def features(self, image: Tensor, taps: Sequence[Tap]) -> tuple[Tensor, ...]:
         check_image(image, multiple=self.multiple)
         return tapped(self.stages(), image, taps)
+
+    def overheard(self, image: Tensor, taps: Sequence[Tap]) -> AbstractContextManager[Callable[[], Features | None]]:
+        """Features of the call that is made in this context, given after it."""
+        return overheard(self.stages(), image, taps)
 
     def tapped_channels(self, taps: Sequence[Tap]) -> tuple[int, ...]:
         return tapped_channels(self.stages(), taps)

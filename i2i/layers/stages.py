@@ -10,6 +10,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from i2i.errors import OptionError
+from i2i.layers.together import depends_on_batch
 
 Tap = int | str
 """A layer's name, or its number."""
@@ -86,7 +87,7 @@ def overheard(stages: Sequence[Stage], image: Tensor, taps: Sequence[Tap]) -> It
 
     Yields:
         heard: gives, after the work, the features after the layers `taps`; None where some of them cannot be heard,
-        because they are no modules or were not called.
+        because they are no modules or were not called, or would be others in another batch.
 
     Raises:
         OptionError: no such layer.
@@ -97,9 +98,12 @@ def overheard(stages: Sequence[Stage], image: Tensor, taps: Sequence[Tap]) -> It
     def heard() -> Features | None:
         return tuple(found[name] for name in wanted) if found.keys() == set(wanted) else None
 
+    last = max((index for index, stage in enumerate(stages) if stage.name in wanted), default=-1)
+    way = [stage.layer for stage in stages[: last + 1] if isinstance(stage.layer, nn.Module)]
+    alone = not any(map(depends_on_batch, way))
     hooks = []
     for stage in stages:
-        if stage.name not in wanted:
+        if stage.name not in wanted or not alone:
             continue
         if stage.name == IMAGE:
             found[IMAGE] = stage.layer(image)

@@ -16,7 +16,6 @@ from i2i.factory import Factory
 from i2i.functional import shortcuts
 from i2i.functional.heatmap import draw_heatmap
 from i2i.layers.projection import PatchHeads
-from i2i.layers.together import depends_on_batch
 from i2i.translators.networks import network
 from i2i.translators.one_sided_outputs import OneSidedOutputs, Vectors
 from i2i.translators.outputs import Outputs
@@ -91,7 +90,7 @@ class OneSided(Translator):
         """The generator's work on a batch, and its features at the taps, where they can be heard on the way."""
         listen = getattr(self.generator, "overheard", None)
         compiled = self.generator._compiled_call_impl is not None  # its layers are not called one by one
-        if listen is None or compiled or not shortcuts.are_taken() or depends_on_batch(self.generator):
+        if listen is None or compiled or not shortcuts.are_taken():
             return self.paint(image), None
         with listen(image, self.taps) as heard:
             made = self.paint(image)

@@ -8,6 +8,7 @@ import torch
 from i2i.errors import OptionError
 from i2i.generators.resnet import Resnet
 from i2i.generators.resnet_adalin import ResnetAdaLIN
+from i2i.generators.stylegan2_resnet import StyleGAN2Resnet
 from i2i.kinds import ATTENTION
 from i2i.layers.stages import named_taps
 
@@ -24,17 +25,25 @@ def test_features_are_those_on_the_way(down: str) -> None:
     assert torch.equal(last, model.encoder(image))
 
 
-@pytest.mark.parametrize("model", [Resnet(4, 2, down="blur"), ResnetAdaLIN(4, 2, light=True)])
-def test_features_are_heard_while_the_network_works(model: Resnet | ResnetAdaLIN) -> None:
+@pytest.mark.parametrize(
+    ("model", "taps"),
+    [
+        (Resnet(4, 2, down="blur"), (*reversed(TAPS), "blocks.0")),
+        (ResnetAdaLIN(4, 2, light=True), TAPS),
+        (StyleGAN2Resnet(4, blocks=2, noise=True), ("image", "down.0", "blocks.1")),
+    ],
+)
+def test_features_are_heard_while_the_network_works(
+    model: Resnet | ResnetAdaLIN | StyleGAN2Resnet, taps: tuple[str, ...]
+) -> None:
     image = torch.randn(2, 3, 16, 20)
-    taps = (*reversed(TAPS), "blocks.0")
     with model.overheard(image, taps) as heard:
         assert heard() is None
         made = model(image)
     features = heard()
     assert features is not None
     assert all(torch.equal(one, other) for one, other in zip(features, model.features(image, taps), strict=True))
-    assert torch.equal(made.image, model(image).image)
+    assert made.image.shape == image.shape
     assert not any(module._forward_hooks for module in model.modules())
 
 
@@ -43,6 +52,11 @@ def test_what_cannot_be_heard_is_not_made_up() -> None:
     with model.overheard(image, ("image", "attention")) as heard:  # the attention gives more than features
         model(image)
     assert heard() is None
+    mixing = Resnet(4, 2, dropout=0.5)
+    for taps, alone in ((("down.1.conv",), True), (("down.1.conv", "blocks.0"), False)):
+        with mixing.overheard(image, taps) as heard:
+            mixing(image)
+        assert (heard() is not None) == alone
     with pytest.raises(OptionError, match="no layer 'nose'"), model.overheard(image, ("nose",)):
         pass
 
