@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import count
 from typing import Any, cast
@@ -98,6 +99,22 @@ def make_loader(
         # Without one each iterator draws from torch's global generator, and weights made after it would differ.
         generator=torch.Generator(),
     )
+
+
+@contextmanager
+def reading(loader: data.DataLoader[dict[str, Any]]) -> Iterator[Iterator[dict[str, Any]]]:
+    """A loader's batches; its workers end with the block.
+
+    Left to the garbage collector they may find their queues closed before they are told, and torch then waits ten
+    seconds for each; an error's traceback, which holds the batches, keeps them until the process ends.
+    """
+    batches = iter(loader)
+    try:
+        yield batches
+    finally:
+        end = getattr(batches, "_shutdown_workers", None)  # torch has no public name; without workers there is none
+        if end is not None:
+            end()
 
 
 def _start_worker(_: int) -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from i2i.data.guarded import Guarded, checked_preview, finished, sound
-from i2i.data.loader import make_loader
+from i2i.data.loader import make_loader, reading
 from i2i.plugins import Plugins, default_plugins
 from i2i.recipe.recipe import Recipe
 from i2i.training import checkpoint
@@ -98,10 +99,9 @@ def _train(run: Run, notify: Notifier, stop: threading.Event) -> None:
 def _loop(run: Run, notify: Notifier, stop: threading.Event) -> None:
     options = run.recipe.train
     preview = _preview(run)
-    batches = _batches(run)
     saved = run.step if run.start and run.step == run.start else None
     data = f"dataset {run.recipe.data.name!r} with {options.workers} workers"
-    with DataWatch(data) as watch, workers_told(data):
+    with workers_told(data), reading(_loader(run)) as batches, DataWatch(data) as watch:
         while run.step < run.steps and not run.interrupted:
             with watch.waiting(run.step + 1):
                 micro = [sound(batch) for batch in islice(batches, options.accumulate)]
@@ -126,20 +126,18 @@ def _loop(run: Run, notify: Notifier, stop: threading.Event) -> None:
         _save(run, notify)
 
 
-def _batches(run: Run) -> Iterator[dict[str, Any]]:
+def _loader(run: Run) -> DataLoader[dict[str, Any]]:
     options, accelerator = run.recipe.train, run.stepper.accelerator
     size = run.recipe.image_size
     blanks = {stream: run.translator.blank(stream, size)[0] for stream in run.translator.streams}
-    return iter(
-        make_loader(
-            Guarded(run.dataset, run.recipe.data.name, blanks),
-            batch_size=options.batch_size,
-            first_sample=run.samples,
-            processes=accelerator.num_processes,
-            rank=accelerator.process_index,
-            workers=options.workers,
-            pin_memory=accelerator.device.type == "cuda",
-        )
+    return make_loader(
+        Guarded(run.dataset, run.recipe.data.name, blanks),
+        batch_size=options.batch_size,
+        first_sample=run.samples,
+        processes=accelerator.num_processes,
+        rank=accelerator.process_index,
+        workers=options.workers,
+        pin_memory=accelerator.device.type == "cuda",
     )
 
 

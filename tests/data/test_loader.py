@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from itertools import islice
 from typing import Any
 
@@ -12,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from i2i.data.folders import Folders
-from i2i.data.loader import Draws, collate, make_loader
+from i2i.data.loader import Draws, collate, make_loader, reading
 from i2i.errors import DataError
 
 
@@ -118,3 +119,11 @@ def test_collate_names_what_does_not_fit() -> None:
     with pytest.raises(DataError) as caught:
         collate(samples)
     assert str(caught.value) == text
+
+
+def test_workers_end_with_the_reading(folders: Folders) -> None:
+    before = multiprocessing.active_children()
+    with reading(make_loader(folders, batch_size=2, workers=2)) as read:
+        next(read)
+        assert len(multiprocessing.active_children()) == len(before) + 2
+    assert multiprocessing.active_children() == before  # though `read` is still there, as in an error's traceback
