@@ -7,17 +7,32 @@ import re
 import pytest
 
 from i2i.cli import run
-from i2i.training import pace
+from i2i.recipe.recipe import Recipe
+from i2i.training import pace, planning
 from i2i.training.pace import Measured
+from i2i.training.planning import Plan, foresee
 
 RECIPE = ("plan", "pix2pix_small")
 ON = ("--set", "train.gradient_checkpointing=true", "--set", "train.precision=bf16")
 Captured = pytest.CaptureFixture[str]
 
 
+known: dict[str, Plan] = {}
+
+
+def foreseen(recipe: Recipe) -> Plan:
+    """What is foreseen for a recipe, the same for all tests."""
+    text = recipe.to_toml()
+    if text not in known:
+        known[text] = foresee(recipe)
+    return known[text]
+
+
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No operation is tried, and what was foreseen for one test is not foreseen again for the next."""
     monkeypatch.setattr(pace, "_seconds", lambda *_: 1e-3)
+    monkeypatch.setattr(planning, "foresee", foreseen)
 
 
 def test_what_a_recipe_needs(capsys: Captured) -> None:
