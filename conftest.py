@@ -28,7 +28,9 @@ def _rehearsed_once() -> Iterator[None]:
 
     def once(recipe: Recipe) -> None:
         networks = {name: table for name, table in recipe.resolved().items() if name in ("translator", "losses")}
-        known = (recipe.translator.registry or default_registry(), recipe.image_size, json.dumps(networks))
+        registry = recipe.translator.registry or default_registry()
+        components = frozenset((entry.kind.name, entry.name, entry.target) for entry in registry)
+        known = (components, recipe.image_size, json.dumps(networks))
         if known not in passed:
             rehearse(recipe)
             passed.add(known)
