@@ -21,7 +21,8 @@ from i2i.translators.assembly import build, count_parameters, rehearse
 
 Write = Callable[..., Path]
 RECIPES = Path(__file__).parents[2] / "recipes"
-METHODS = {name: path.read_text(encoding="utf-8") for name, path in sorted(shipped([RECIPES]).items())}
+TEXTS = {name: path.read_text(encoding="utf-8") for name, path in sorted(shipped([RECIPES]).items())}
+METHODS = [name for name, text in TEXTS.items() if "\nextends = " not in text and name != "ugatit"]
 SMALL = ["data.size=32", "translator.generator.blocks=1", "translator.discriminators.local.layers=3"]
 
 
@@ -35,8 +36,9 @@ def refused(recipe: Recipe) -> list[str]:
     return str(caught.value).splitlines()
 
 
-@pytest.mark.parametrize("name", ["quickstart", *(one for one, text in METHODS.items() if "\nextends = " not in text)])
+@pytest.mark.parametrize("name", ["quickstart", *METHODS])
 def test_the_recipe_of_every_method_can_be_rehearsed(name: str) -> None:
+    """That of U-GAT-IT is below."""
     rehearse(Recipe.read(RECIPES / f"{name}.toml"))
 
 

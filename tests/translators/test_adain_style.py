@@ -71,11 +71,6 @@ def test_the_recipe_takes_two_steps_and_trains_the_decoder_alone() -> None:
     assert stepper.rates()["generator"] == pytest.approx(2e-3 / (1 + 1e-3 * 1))
 
 
-@pytest.mark.parametrize("name", ["adain_style"])
-def test_the_full_recipe_holds_its_shape(name: str) -> None:
-    rehearse(Recipe.read(name))
-
-
 def test_the_target_has_the_styles_statistics_and_no_graph() -> None:
     translator: Any = build(tiny())
     made = translator._enter(Batch(images()), "generator")

@@ -78,10 +78,6 @@ def test_the_recipe_takes_two_steps_and_leaves_other_styles_alone() -> None:
             assert moved.any(), key
 
 
-def test_the_full_recipe_holds_its_shape() -> None:
-    rehearse(Recipe.read("fast_style"))
-
-
 def test_each_sample_is_painted_in_its_own_style(loaded: Loaded) -> None:
     from i2i.translators.outputs import Batch
 
