@@ -59,6 +59,21 @@ def tiny_settings() -> Mapping[str, object]:
 
 
 @pytest.fixture
+def cheap() -> dict[str, object]:
+    """Settings that make a step of the recipe `pix2pix_small` cost an eighth of a tiny one of `quickstart`.
+
+    For tests of what is around the steps, whatever is trained in them.
+    """
+    return {
+        "translator.generator": {"type": "resnet", "channels": 4, "blocks": 1},
+        "translator.discriminators.local.channels": 4,
+        "translator.discriminators.local.layers": 3,
+        "data.count": 12,
+        **{key: value for key, value in TINY.items() if key.startswith(("train.", "optimizers."))},
+    }
+
+
+@pytest.fixture
 def tiny() -> dict[str, object]:
     """Settings that make the recipe `quickstart` small enough to train in a test."""
     return dict(TINY)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,16 +23,17 @@ from i2i.training.run import Run
 from i2i.training.stepper import Stepper
 
 
-@pytest.fixture
-def run(tiny: dict[str, object], tmp_path: Path) -> Path:
-    """A light run of no steps."""
-    return write(Recipe.read("quickstart", tiny), tmp_path / "run")
+@pytest.fixture(scope="module")
+def run(tiny_settings: Mapping[str, object], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A light run of no steps, for tests to read."""
+    return write(Recipe.read("quickstart", tiny_settings), tmp_path_factory.mktemp("light"))
 
 
-@pytest.fixture
-def full_run(tiny: dict[str, object], tmp_path: Path) -> Path:
-    """A run of the full generator, which is bound to 32 px."""
-    return write(Recipe.read("quickstart", tiny | {"translator.generator.light": False}), tmp_path / "full")
+@pytest.fixture(scope="module")
+def full_run(tiny_settings: Mapping[str, object], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the full generator, which is bound to 32 px, for tests to read."""
+    settings = {**tiny_settings, "translator.generator.light": False}
+    return write(Recipe.read("quickstart", settings), tmp_path_factory.mktemp("full"))
 
 
 def write(recipe: Recipe, folder: Path) -> Path:
@@ -138,6 +141,7 @@ def test_a_missing_or_damaged_run_says_so(run: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(CheckpointError, match="empty holds no checkpoint"):
         i2i.load(tmp_path / "empty")
+    run = Path(shutil.copytree(run, tmp_path / "run"))
     weights = checkpoint.listed(run)[0] / checkpoint.WEIGHTS
     weights.write_bytes(weights.read_bytes()[:5000])
     with pytest.raises(CheckpointError, match=r"is damaged: translator\.safetensors is not as it was written"):

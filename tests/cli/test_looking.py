@@ -48,7 +48,7 @@ def test_check_counts_parameters_of_several_recipes(capsys: Captured) -> None:
     lines = said(capsys, "check", "ugatit_light", "pix2pix_small").splitlines()
     assert lines[0] == "ugatit_light: ok (256 px; parameters: discriminators 112.84 M, generators 21.18 M)"
     assert re.fullmatch(
-        r"pix2pix_small: ok \(\d+ px; parameters: discriminators [\d.]+ M, generators [\d.]+ M\)", lines[1]
+        r"pix2pix_small: ok \(\d+ px; parameters: discriminators [\d.]+ M, generator [\d.]+ M\)", lines[1]
     )
 
 
@@ -75,7 +75,7 @@ def test_check_says_all_that_is_wrong_with_all_recipes(capsys: Captured) -> None
 
 
 def test_check_takes_settings_and_prints_the_resolved_recipe(capsys: Captured) -> None:
-    written = said(capsys, "check", "pix2pix_small", "--set", "train.steps=7", "--resolved")
+    written = said(capsys, "check", "quickstart", "--set", "train.steps=7", "--resolved")
     Path("written.toml").write_text(written)
     assert "steps = 7\n" in written
     assert said(capsys, "check", "written.toml", "--resolved") == written

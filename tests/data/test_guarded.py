@@ -162,14 +162,14 @@ class Falls:
     ],
 )
 def test_a_run_stops_with_a_sentence_and_keeps_what_it_had(
-    how: str, workers: int, said: str, tiny: dict[str, Any], tmp_path: Path
+    how: str, workers: int, said: str, cheap: dict[str, Any], tmp_path: Path
 ) -> None:
     registry = Plugins({}).registry
     registry.add(kinds.DATASET, "falls", Falls, plugin="strange")
     more = {"data": {"type": "falls", "size": 32, "how": how}, "train.workers": workers, "train.checkpoint_every": 1}
-    settings = {key: value for key, value in tiny.items() if not key.startswith("data.")} | more
+    settings = {key: value for key, value in cheap.items() if not key.startswith("data.")} | more
     with pytest.raises(DataError) as caught:
-        train(Recipe.read("quickstart", settings | {"train.batch_size": 1}, registry), tmp_path / "run")
+        train(Recipe.read("pix2pix_small", settings | {"train.batch_size": 1}, registry), tmp_path / "run")
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
     assert "What was saved stands" in str(caught.value)

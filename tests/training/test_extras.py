@@ -18,15 +18,15 @@ from i2i.training.trackers import Trackers
 from i2i.training.trainer import train
 
 
-def test_tensorboard_gets_terms_rates_and_images(tiny: dict[str, object], tmp_path: Path) -> None:
+def test_tensorboard_gets_terms_rates_and_images(cheap: dict[str, object], tmp_path: Path) -> None:
     events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    settings = tiny | {"train.steps": 2, "train.trackers": ["tensorboard"], "train.sample_every": 2}
-    train(Recipe.read("quickstart", settings), tmp_path / "run", extras=[Trackers()])
+    settings = cheap | {"train.steps": 2, "train.trackers": ["tensorboard"], "train.sample_every": 2}
+    train(Recipe.read("pix2pix_small", settings), tmp_path / "run", extras=[Trackers()])
     files = (tmp_path / "run").rglob("events.out.tfevents.*")
     file = min(files, key=lambda path: len(path.parts))  # TensorBoard keeps hyper-parameters in a folder below
     seen = events.EventAccumulator(str(file.parent)).Reload()
-    assert {"generator/cycle", "discriminator/gan", "learning_rate/generator"} <= set(seen.Tags()["scalars"])
-    assert [event.step for event in seen.Scalars("generator/cycle")] == [1, 2]
+    assert {"generator/l1", "discriminator/gan", "learning_rate/generator"} <= set(seen.Tags()["scalars"])
+    assert [event.step for event in seen.Scalars("generator/l1")] == [1, 2]
     assert any("translation" in tag for tag in seen.Tags()["images"])
 
 
@@ -52,11 +52,11 @@ class Faulty:
 
 
 def test_a_failing_extra_never_stops_training(
-    tiny: dict[str, object], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    cheap: dict[str, object], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     faulty = Faulty()
     with caplog.at_level(logging.WARNING, logger="i2i"):
-        run = train(Recipe.read("quickstart", tiny), tmp_path / "run", extras=[faulty])
+        run = train(Recipe.read("pix2pix_small", cheap), tmp_path / "run", extras=[faulty])
     assert run.step == 6
     assert faulty.calls == 3
     assert caplog.messages[-1] == (
@@ -64,8 +64,8 @@ def test_a_failing_extra_never_stops_training(
     )
 
 
-def test_a_loss_that_is_no_number_stops_the_run(tiny: dict[str, object], tmp_path: Path) -> None:
-    recipe = Recipe.read("quickstart", tiny | {"optimizers.generator.lr": 1e30, "train.checkpoint_every": 1})
+def test_a_loss_that_is_no_number_stops_the_run(cheap: dict[str, object], tmp_path: Path) -> None:
+    recipe = Recipe.read("pix2pix_small", cheap | {"optimizers.generator.lr": 1e30, "train.checkpoint_every": 1})
     with pytest.raises(
         TrainingError, match=r"step \d: .*generator/.* is no longer a number. The last checkpoint stands"
     ):
@@ -73,21 +73,21 @@ def test_a_loss_that_is_no_number_stops_the_run(tiny: dict[str, object], tmp_pat
     assert max(checkpoint.listed(tmp_path / "run")) >= 1
 
 
-def test_old_checkpoints_go(tiny: dict[str, object], tmp_path: Path) -> None:
-    recipe = Recipe.read("quickstart", tiny | {"train.checkpoint_every": 1, "train.keep_last": 2})
+def test_old_checkpoints_go(cheap: dict[str, object], tmp_path: Path) -> None:
+    recipe = Recipe.read("pix2pix_small", cheap | {"train.checkpoint_every": 1, "train.keep_last": 2})
     train(recipe, tmp_path / "run")
     assert sorted(checkpoint.listed(tmp_path / "run")) == [5, 6]
     assert not list((tmp_path / "run" / "checkpoints").glob(".*"))
 
 
-def test_weights_that_are_no_numbers_are_never_saved(tiny: dict[str, object], tmp_path: Path) -> None:
+def test_weights_that_are_no_numbers_are_never_saved(cheap: dict[str, object], tmp_path: Path) -> None:
     class Burst:
         @hookimpl
         def step_finished(self, run: Run) -> None:
             if run.step == 3:
                 next(run.translator.parameters()).data.fill_(float("nan"))
 
-    recipe = Recipe.read("quickstart", tiny | {"train.checkpoint_every": 1, "train.keep_last": 1})
+    recipe = Recipe.read("pix2pix_small", cheap | {"train.checkpoint_every": 1, "train.keep_last": 1})
     with pytest.raises(TrainingError, match=r"step 3: 1 weights, such as .* so no checkpoint is written. The last one"):
         train(recipe, tmp_path / "run", extras=[Burst()])
     assert sorted(checkpoint.listed(tmp_path / "run")) == [2]

@@ -37,11 +37,11 @@ class BurstAt:
 
 
 def test_a_run_goes_back_and_on_with_other_samples(
-    tiny: dict[str, object], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    cheap: dict[str, object], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings = tiny | {"train.checkpoint_every": 2, "train.rollbacks": 1, "train.steps": 5}
+    settings = cheap | {"train.checkpoint_every": 2, "train.rollbacks": 1, "train.steps": 5}
     with caplog.at_level(logging.WARNING, logger="i2i"):
-        run = train(Recipe.read("quickstart", settings), tmp_path / "run", extras=[JSONLines(), BurstAt(3)])
+        run = train(Recipe.read("pix2pix_small", settings), tmp_path / "run", extras=[JSONLines(), BurstAt(3)])
     assert (run.step, run.rollbacks) == (5, 1)
     assert run.samples == (5 + 2) * 2  # steps 3 and 4 drew once more
     assert "Going back to step 2 (1 of 1)" in caplog.text
@@ -51,22 +51,22 @@ def test_a_run_goes_back_and_on_with_other_samples(
     assert checkpoint.find(tmp_path / "run").state["rollbacks"] == 1
 
 
-def test_a_run_that_bursts_more_often_than_allowed_stops(tiny: dict[str, object], tmp_path: Path) -> None:
-    settings = tiny | {"train.checkpoint_every": 2, "train.rollbacks": 1}
+def test_a_run_that_bursts_more_often_than_allowed_stops(cheap: dict[str, object], tmp_path: Path) -> None:
+    settings = cheap | {"train.checkpoint_every": 2, "train.rollbacks": 1}
     with pytest.raises(TrainingError, match=r"no checkpoint is written|is no longer a number"):
-        train(Recipe.read("quickstart", settings), tmp_path / "run", extras=[BurstAt(3, times=2)])
+        train(Recipe.read("pix2pix_small", settings), tmp_path / "run", extras=[BurstAt(3, times=2)])
     assert sorted(checkpoint.listed(tmp_path / "run")) == [2]
 
 
 def test_no_memory_is_told_with_what_to_lower(
-    tiny: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cheap: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def step(self: Stepper, *micro: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB. GPU 0 has ...")
 
     monkeypatch.setattr(Stepper, "step", step)
     with pytest.raises(TrainingError) as caught:
-        train(Recipe.read("quickstart", tiny), tmp_path / "run")
+        train(Recipe.read("pix2pix_small", cheap), tmp_path / "run")
     assert str(caught.value) == (
         "step 1: out of memory. Lower train.batch_size (train.accumulate keeps the batch), data.size or the networks' "
         "channels, or use train.precision=bf16. What was saved stands. (CUDA out of memory)"
@@ -110,12 +110,12 @@ class FullDisk:
 
 
 def test_a_disk_that_is_full_for_a_while_costs_a_checkpoint_not_the_run(
-    tiny: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    cheap: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     FullDisk(monkeypatch, 2, 3)
-    settings = tiny | {"train.checkpoint_every": 1, "train.keep_last": 9}
+    settings = cheap | {"train.checkpoint_every": 1, "train.keep_last": 9}
     with caplog.at_level(logging.WARNING, logger="i2i"):
-        train(Recipe.read("quickstart", settings), tmp_path / "run")
+        train(Recipe.read("pix2pix_small", settings), tmp_path / "run")
     assert sorted(checkpoint.listed(tmp_path / "run")) == [1, 4, 5, 6]
     assert not list((tmp_path / "run" / "checkpoints").glob(".*"))
     assert "the checkpoint of step 2 cannot be written" in caplog.messages[0]
@@ -124,24 +124,24 @@ def test_a_disk_that_is_full_for_a_while_costs_a_checkpoint_not_the_run(
 
 @pytest.mark.parametrize(("steps", "stands"), [((2, 3, 4, 5), [1]), ((6,), [1, 2, 3, 4, 5])])
 def test_a_disk_that_stays_full_or_is_full_at_the_end_stops_the_run(
-    steps: tuple[int, ...], stands: list[int], tiny: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    steps: tuple[int, ...], stands: list[int], cheap: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     FullDisk(monkeypatch, *steps)
-    settings = tiny | {"train.checkpoint_every": 1, "train.keep_last": 9}
+    settings = cheap | {"train.checkpoint_every": 1, "train.keep_last": 9}
     with pytest.raises(TrainingError, match=r"No space left on device\. Earlier ones stand; make room"):
-        train(Recipe.read("quickstart", settings), tmp_path / "run")
+        train(Recipe.read("pix2pix_small", settings), tmp_path / "run")
     assert sorted(checkpoint.listed(tmp_path / "run")) == stands
     assert checkpoint.find(tmp_path / "run").step == stands[-1]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes into read-only folders")
-def test_a_folder_that_cannot_be_written_is_told_before_training(tiny: dict[str, object], tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_told_before_training(cheap: dict[str, object], tmp_path: Path) -> None:
     (tmp_path / "run").mkdir(mode=0o500)
     with pytest.raises(CheckpointError, match="nothing can be written to the run folder"):
-        train(Recipe.read("quickstart", tiny), tmp_path / "run")
+        train(Recipe.read("pix2pix_small", cheap), tmp_path / "run")
 
 
-def test_a_run_folder_that_is_a_file_is_told(tiny: dict[str, object], tmp_path: Path) -> None:
+def test_a_run_folder_that_is_a_file_is_told(cheap: dict[str, object], tmp_path: Path) -> None:
     (tmp_path / "run").write_text("mine")
     with pytest.raises(CheckpointError, match=r"nothing can be written to the run folder .*run: .*File exists"):
-        train(Recipe.read("quickstart", tiny), tmp_path / "run")
+        train(Recipe.read("pix2pix_small", cheap), tmp_path / "run")

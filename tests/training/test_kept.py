@@ -10,6 +10,7 @@ import torch
 from accelerate import Accelerator
 
 from i2i.errors import TrainingError
+from i2i.evaluation import pairs
 from i2i.evaluation.pairs import HiddenPairs
 from i2i.recipe.recipe import Recipe
 from i2i.recipe.source import RecipeError
@@ -19,22 +20,22 @@ from i2i.training.log import JSONLines
 from i2i.training.trainer import train
 
 
-def test_every_so_many_stay_for_good(tiny: dict[str, object], tmp_path: Path) -> None:
-    settings = tiny | {"train.checkpoint_every": 1, "train.keep_last": 1, "train.keep_every": 2}
-    train(Recipe.read("quickstart", settings), tmp_path / "run")
+def test_every_so_many_stay_for_good(cheap: dict[str, object], tmp_path: Path) -> None:
+    settings = cheap | {"train.checkpoint_every": 1, "train.keep_last": 1, "train.keep_every": 2}
+    train(Recipe.read("pix2pix_small", settings), tmp_path / "run")
     assert sorted(checkpoint.listed(tmp_path / "run")) == [2, 4, 6]
 
 
 def test_the_best_by_a_term_stays() -> None:
-    best, accelerator = Best("generator/cycle"), Accelerator()
+    best, accelerator = Best("generator/l1"), Accelerator()
     for step, values in enumerate(([3.0, 1.0], [1.5, 1.5], [0.5, 4.0]), 1):
         for value in values:
-            best.add({"generator/cycle": torch.tensor(value), "other": torch.tensor(0.0)})
+            best.add({"generator/l1": torch.tensor(value), "other": torch.tensor(0.0)})
         best.close(step, {}, accelerator)
     assert (best.step, best.value) == (2, 1.5)
     best.close(4, {}, accelerator)  # no step since
-    assert best.state() == {"name": "generator/cycle", "step": 2, "value": 1.5}
-    again = Best("generator/cycle")
+    assert best.state() == {"name": "generator/l1", "step": 2, "value": 1.5}
+    again = Best("generator/l1")
     again.load(best.state(), accelerator)
     assert again.step == 2
     other = Best("generator/gan")
@@ -42,14 +43,15 @@ def test_the_best_by_a_term_stays() -> None:
     assert other.step is None
 
 
-def test_the_best_by_a_metric_stays(tiny: dict[str, object], tmp_path: Path) -> None:
-    settings = tiny | {
+def test_the_best_by_a_metric_stays(cheap: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pairs, "COUNT", 4)
+    settings = cheap | {
         "train.checkpoint_every": 1,
         "train.keep_last": 1,
         "train.keep_best": "psnr",
         "optimizers.generator.lr": 0.01,
     }
-    run = train(Recipe.read("quickstart", settings), tmp_path / "run", extras=[HiddenPairs(), JSONLines()])
+    run = train(Recipe.read("pix2pix_small", settings), tmp_path / "run", extras=[HiddenPairs(), JSONLines()])
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     found = {line["step"]: line["figures"]["psnr"] for line in lines if line["event"] == "checkpoint"}
     best = max(found, key=lambda step: found[step])
@@ -59,10 +61,8 @@ def test_the_best_by_a_metric_stays(tiny: dict[str, object], tmp_path: Path) -> 
     assert checkpoint.find(tmp_path / "run").state["best"] == {"name": "psnr", "step": best, "value": found[best]}
 
 
-def test_what_cannot_be_followed_is_told(tiny: dict[str, object]) -> None:
-    with pytest.raises(
-        RecipeError, match=r"keep_best: no term or metric 'generator/cycl'. Did you mean 'generator/cycle'"
-    ):
-        Recipe.read("quickstart", tiny | {"train.keep_best": "generator/cycl"})
+def test_what_cannot_be_followed_is_told(cheap: dict[str, object]) -> None:
+    with pytest.raises(RecipeError, match=r"keep_best: no term or metric 'generator/l'. Did you mean 'generator/l1'"):
+        Recipe.read("pix2pix_small", cheap | {"train.keep_best": "generator/l"})
     with pytest.raises(TrainingError, match="ssim needs a data set that knows the truth"):
         Best("ssim").check(object())

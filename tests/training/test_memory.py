@@ -25,8 +25,6 @@ STILL = {  # nothing is learnt, from the same two pictures each time, so that lo
     "data.count": 1,
     "train.batch_size": 1,
     "train.steps": 12,
-    "translator.discriminators.global.spectral_norm": False,
-    "translator.discriminators.local.spectral_norm": False,
 }
 
 
@@ -46,7 +44,7 @@ class StopAfter:
 
 def ended(settings: dict[str, Any], folder: Path, *stops: int) -> tuple[Run, Doctor, list[dict[str, Any]]]:
     """A run that is stopped and resumed at some steps, its last doctor, and what its log says beside times."""
-    recipe = Recipe.read("quickstart", settings)
+    recipe = Recipe.read("pix2pix_small", settings)
     for step in (*stops, 0):
         watcher, saved = Doctor(), checkpoint.find(folder) if folder.exists() else None
         run = train(recipe, folder, saved, [watcher, JSONLines(), StopAfter(step)])
@@ -63,9 +61,9 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_short")
 @pytest.mark.parametrize("ill", [True, False])
 def test_the_doctor_says_what_it_would_have_said(
-    ill: bool, tiny: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ill: bool, cheap: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings = {**tiny, "train.sample_every": 4, **(STILL if ill else {"train.steps": 7})}
+    settings = {**cheap, "train.sample_every": 4, **(STILL if ill else {"train.steps": 7})}
     runs, said = {}, {}
     for name, stops in {
         "whole": (),
@@ -85,15 +83,15 @@ def test_the_doctor_says_what_it_would_have_said(
 
 
 @pytest.mark.usefixtures("_short")
-def test_sums_within_a_window_are_the_same_bits(tiny: dict[str, Any], tmp_path: Path) -> None:
-    settings = {**tiny, "train.steps": 5}
+def test_sums_within_a_window_are_the_same_bits(cheap: dict[str, Any], tmp_path: Path) -> None:
+    settings = {**cheap, "train.steps": 5}
     whole, stopped = (ended(settings, tmp_path / name, *stops)[1] for name, stops in (("a", ()), ("b", (4,))))
-    assert len(whole.state()["sums"]) > 3
+    assert len(whole.state()["sums"]) == 3
     assert whole.state() == stopped.state()
 
 
-def test_the_best_is_the_same_when_a_stop_falls_between_checkpoints(tiny: dict[str, Any], tmp_path: Path) -> None:
-    settings = {**tiny, "train.checkpoint_every": 3, "train.keep_best": "generator/cycle"}
+def test_the_best_is_the_same_when_a_stop_falls_between_checkpoints(cheap: dict[str, Any], tmp_path: Path) -> None:
+    settings = {**cheap, "train.checkpoint_every": 3, "train.keep_best": "generator/l1"}
     states = []
     for name, stops in (("a", ()), ("b", (2, 4))):
         ended(settings, tmp_path / name, *stops)
@@ -122,12 +120,12 @@ class Notes:
         self.given = state["count"]
 
 
-def test_a_plugin_keeps_what_it_likes(tiny: dict[str, Any], tmp_path: Path) -> None:
+def test_a_plugin_keeps_what_it_likes(cheap: dict[str, Any], tmp_path: Path) -> None:
     first, second = Notes({"count": 7}), Notes({"count": 8})
-    train(Recipe.read("quickstart", tiny | {"train.steps": 1}), tmp_path / "run", extras=[first])
-    recipe = Recipe.read("quickstart", tiny | {"train.steps": 2})
+    train(Recipe.read("pix2pix_small", cheap | {"train.steps": 1}), tmp_path / "run", extras=[first])
+    recipe = Recipe.read("pix2pix_small", cheap | {"train.steps": 2})
     train(recipe, tmp_path / "run", checkpoint.find(tmp_path / "run"))  # without it: what it kept is passed on
-    more = Recipe.read("quickstart", tiny | {"train.steps": 3})
+    more = Recipe.read("pix2pix_small", cheap | {"train.steps": 3})
     train(more, tmp_path / "run", checkpoint.find(tmp_path / "run"), [second])
     assert (first.given, second.given) == (None, 7)
     assert checkpoint.find(tmp_path / "run").state["extras"]["notes"] == {"count": 8}
