@@ -51,11 +51,13 @@ TINY = {
     "train.checkpoint_every": 100,
 }
 
-
-@pytest.fixture(scope="session")
-def tiny_settings() -> Mapping[str, object]:
-    """What `tiny` holds, for trainings that several tests share."""
-    return MappingProxyType(TINY)
+CHEAP = {
+    "translator.generator": {"type": "resnet", "channels": 4, "blocks": 1},
+    "translator.discriminators.local.channels": 4,
+    "translator.discriminators.local.layers": 3,
+    "data.count": 12,
+    **{key: value for key, value in TINY.items() if key.startswith(("train.", "optimizers."))},
+}
 
 
 @pytest.fixture
@@ -64,13 +66,13 @@ def cheap() -> dict[str, object]:
 
     For tests of what is around the steps, whatever is trained in them.
     """
-    return {
-        "translator.generator": {"type": "resnet", "channels": 4, "blocks": 1},
-        "translator.discriminators.local.channels": 4,
-        "translator.discriminators.local.layers": 3,
-        "data.count": 12,
-        **{key: value for key, value in TINY.items() if key.startswith(("train.", "optimizers."))},
-    }
+    return dict(CHEAP)
+
+
+@pytest.fixture(scope="session")
+def tiny_settings() -> Mapping[str, object]:
+    """What `tiny` holds, for trainings that several tests share."""
+    return MappingProxyType(TINY)
 
 
 @pytest.fixture

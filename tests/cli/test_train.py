@@ -18,13 +18,14 @@ from PIL import Image
 
 from i2i.cli import run
 from i2i.evaluation import pairs
+from i2i.recipe.recipe import to_setting
 from i2i.training import checkpoint
 
 Settings = dict[str, object]
 
 
 def flags(settings: Settings) -> list[str]:
-    return [f"--set={key}={json.dumps(value)}" for key, value in settings.items()]
+    return [f"--set={to_setting(key, value)}" for key, value in settings.items()]
 
 
 @pytest.fixture(autouse=True)
@@ -93,11 +94,11 @@ def test_a_run_killed_after_its_last_step_gets_its_end(
     assert run(["train", "--resume", str(trained)]) == 2
 
 
-def test_default_folders_never_collide(tiny: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_folders_never_collide(cheap: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for _ in range(2):
-        assert run(["train", "quickstart", *flags(tiny | {"train.steps": 1})]) == 0
-    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["quickstart", "quickstart-2"]
+        assert run(["train", "pix2pix_small", *flags(cheap | {"train.steps": 1})]) == 0
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["pix2pix_small", "pix2pix_small-2"]
 
 
 @pytest.mark.parametrize(
@@ -115,12 +116,12 @@ def test_missing_folders_are_named(tiny: Settings, tmp_path: Path, capsys: pytes
     assert not (tmp_path / "run").exists()
 
 
-def start(tiny: Settings, folder: Path) -> subprocess.Popen[str]:
+def start(cheap: Settings, folder: Path) -> subprocess.Popen[str]:
     """A long run in a process of its own, on its way."""
-    settings = tiny | {"train.steps": 100_000, "train.workers": 1}
+    settings = cheap | {"train.steps": 100_000, "train.workers": 1}
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "i2i", "train", "quickstart", "--output", str(folder), *flags(settings)],
+        [sys.executable, "-m", "i2i", "train", "pix2pix_small", "--output", str(folder), *flags(settings)],
         env=environment,
         stderr=subprocess.PIPE,
         text=True,
@@ -135,8 +136,8 @@ def start(tiny: Settings, folder: Path) -> subprocess.Popen[str]:
     return process
 
 
-def test_a_signal_to_the_whole_group_saves_first(tiny: Settings, tmp_path: Path) -> None:
-    process = start(tiny, tmp_path / "run")
+def test_a_signal_to_the_whole_group_saves_first(cheap: Settings, tmp_path: Path) -> None:
+    process = start(cheap, tmp_path / "run")
     os.killpg(process.pid, signal.SIGTERM)  # as batch systems do: the reading workers get it too
     _, said = process.communicate(timeout=120)
     assert process.returncode == 130, said
@@ -243,11 +244,11 @@ def test_an_official_checkpoint_is_imported(golden: Path, tmp_path: Path, capsys
 
 
 def test_a_damaged_newest_checkpoint_does_not_end_a_run(
-    tiny: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    cheap: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = tmp_path / "run"
-    settings = tiny | {"train.steps": 3, "train.checkpoint_every": 1}
-    assert run(["train", "quickstart", "--output", str(folder), *flags(settings)]) == 0
+    settings = cheap | {"train.steps": 3, "train.checkpoint_every": 1}
+    assert run(["train", "pix2pix_small", "--output", str(folder), *flags(settings)]) == 0
     (checkpoint.listed(folder)[3] / checkpoint.WEIGHTS).write_bytes(b"")
     assert run(["train", "--resume", str(folder)]) == 0
     assert caplog.messages[0].endswith("is not as it was written; going back to step 2")
@@ -255,11 +256,11 @@ def test_a_damaged_newest_checkpoint_does_not_end_a_run(
 
 
 def test_an_old_checkpoint_is_not_gone_on_from_silently(
-    tiny: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    cheap: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "run"
-    settings = tiny | {"train.steps": 2, "train.checkpoint_every": 1}
-    assert run(["train", "quickstart", "--output", str(folder), *flags(settings)]) == 0
+    settings = cheap | {"train.steps": 2, "train.checkpoint_every": 1}
+    assert run(["train", "pix2pix_small", "--output", str(folder), *flags(settings)]) == 0
     assert run(["train", "--resume", str(folder / "checkpoints" / "step-0000001")]) == 2
     assert "has checkpoints up to step 2; to go on from 1, move the later ones away" in capsys.readouterr().err
 

@@ -129,9 +129,9 @@ def test_what_killed_runs_left_goes_with_the_next_checkpoint(tmp_path: Path, mon
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["step-0000002", "step-0000003"]
 
 
-def test_a_second_process_is_refused(tiny: dict[str, object], tmp_path: Path) -> None:
+def test_a_second_process_is_refused(cheap: dict[str, object], tmp_path: Path) -> None:
     with FileLock(tmp_path / ".lock"), pytest.raises(CheckpointError, match="is being trained by another process"):
-        train(Recipe.read("quickstart", tiny), tmp_path)
+        train(Recipe.read("pix2pix_small", cheap), tmp_path)
 
 
 def test_optimizer_state_survives(tmp_path: Path) -> None:

@@ -112,8 +112,8 @@ def test_copies_and_collapse_are_told_after_some_looks(
     assert healthy.look(5) == []
 
 
-def test_what_has_ended_is_told_too(tiny: dict[str, object], tmp_path: Path) -> None:
-    run: Run = train(Recipe.read("quickstart", tiny | {"train.steps": 1}), tmp_path)
+def test_what_has_ended_is_told_too(cheap: dict[str, object], tmp_path: Path) -> None:
+    run: Run = train(Recipe.read("pix2pix_small", cheap | {"train.steps": 1}), tmp_path)
     watcher = Doctor()
     watcher._note(run, True, "x: is ill. Do this")
     watcher._note(run, True, "x: is ill. Do this")

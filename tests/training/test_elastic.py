@@ -79,9 +79,9 @@ def first_samples(run: Run) -> list[torch.Tensor]:
     return [batch["a"] for batch in islice(loader, 1)]
 
 
-def test_another_batch_goes_on_in_the_stream_of_samples(tiny: dict[str, object], tmp_path: Path) -> None:
-    train(Recipe.read("quickstart", tiny | {"train.steps": 2}), tmp_path / "run", extras=[JSONLines()])
-    wider = Recipe.read("quickstart", tiny | {"train.steps": 3, "train.batch_size": 3, "train.accumulate": 2})
+def test_another_batch_goes_on_in_the_stream_of_samples(cheap: dict[str, object], tmp_path: Path) -> None:
+    train(Recipe.read("pix2pix_small", cheap | {"train.steps": 2}), tmp_path / "run", extras=[JSONLines()])
+    wider = Recipe.read("pix2pix_small", cheap | {"train.steps": 3, "train.batch_size": 3, "train.accumulate": 2})
     run = train(wider, tmp_path / "run", checkpoint.find(tmp_path / "run"), [JSONLines()])
     assert run.samples == 2 * 2 + 6
     assert checkpoint.find(tmp_path / "run").state["samples"] == 10
@@ -97,11 +97,11 @@ def test_another_batch_goes_on_in_the_stream_of_samples(tiny: dict[str, object],
     ]
 
 
-def test_another_precision_goes_on_from_the_same_weights(tiny: dict[str, object], tmp_path: Path) -> None:
-    train(Recipe.read("quickstart", tiny | {"train.steps": 1}), tmp_path / "run")
+def test_another_precision_goes_on_from_the_same_weights(cheap: dict[str, object], tmp_path: Path) -> None:
+    train(Recipe.read("pix2pix_small", cheap | {"train.steps": 1}), tmp_path / "run")
     saved = checkpoint.find(tmp_path / "run")
     run = train(
-        Recipe.read("quickstart", tiny | {"train.steps": 2, "train.precision": "bf16"}), tmp_path / "run", saved
+        Recipe.read("pix2pix_small", cheap | {"train.steps": 2, "train.precision": "bf16"}), tmp_path / "run", saved
     )
     assert run.step == 2
     assert run.changes == ["bf16 instead of fp32", "train.precision: 'fp32' -> 'bf16'"]

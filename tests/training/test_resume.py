@@ -62,25 +62,26 @@ class StopAfter:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_resume_is_exact(case: str, tiny: dict[str, object], tmp_path: Path) -> None:
-    recipe = Recipe.read("quickstart", tiny | CASES[case])
+def test_resume_is_exact(case: str, tiny: dict[str, object], cheap: dict[str, object], tmp_path: Path) -> None:
+    name, settings = ("quickstart", tiny) if "pool" in case else ("pix2pix_small", cheap)
+    recipe = Recipe.read(name, settings | CASES[case] | {"train.steps": 4})
     whole = train(recipe, tmp_path / "whole", extras=[JSONLines()])
-    stopped = train(recipe, tmp_path / "stopped", extras=[JSONLines(), StopAfter(4)])
+    stopped = train(recipe, tmp_path / "stopped", extras=[JSONLines(), StopAfter(2)])
     assert stopped.interrupted
-    assert stopped.step == 4
+    assert stopped.step == 2
     saved = checkpoint.find(tmp_path / "stopped")
     resumed = train(Recipe.read(tmp_path / "stopped" / "recipe.toml"), tmp_path / "stopped", saved, [JSONLines()])
-    assert resumed.step == whole.step == 6
+    assert resumed.step == whole.step == 4
     expected, got = everything(whole), everything(resumed)
     assert expected.keys() == got.keys()
-    assert len(expected) > 100
+    assert len(expected) > (100 if "pool" in case else 50)
     for name, value in expected.items():
         assert torch.equal(value, got[name]), name
     assert log_of(resumed) == log_of(whole)
 
 
-def test_a_killed_run_leaves_no_line_twice(tiny: dict[str, object], tmp_path: Path) -> None:
-    recipe = Recipe.read("quickstart", tiny | {"train.checkpoint_every": 2, "train.steps": 5})
+def test_a_killed_run_leaves_no_line_twice(cheap: dict[str, object], tmp_path: Path) -> None:
+    recipe = Recipe.read("pix2pix_small", cheap | {"train.checkpoint_every": 2, "train.steps": 5})
     whole = train(recipe, tmp_path / "whole", extras=[JSONLines()])
     folder = tmp_path / "whole"
     with (folder / "log.jsonl").open("a") as file:
@@ -92,25 +93,25 @@ def test_a_killed_run_leaves_no_line_twice(tiny: dict[str, object], tmp_path: Pa
     assert whole.step == resumed.step
 
 
-def test_an_earlier_run_is_never_written_over(tiny: dict[str, object], tmp_path: Path) -> None:
-    recipe = Recipe.read("quickstart", tiny | {"train.steps": 1})
+def test_an_earlier_run_is_never_written_over(cheap: dict[str, object], tmp_path: Path) -> None:
+    recipe = Recipe.read("pix2pix_small", cheap | {"train.steps": 1})
     train(recipe, tmp_path / "run")
     with pytest.raises(CheckpointError, match=r"run holds a run already: go on with --resume .*run, or choose"):
         train(recipe, tmp_path / "run")
 
 
-def test_a_checkpoint_of_another_recipe_is_refused(tiny: dict[str, object], tmp_path: Path) -> None:
-    train(Recipe.read("quickstart", tiny | {"train.steps": 1}), tmp_path / "run")
-    other = Recipe.read("quickstart", tiny | {"train.steps": 2, "translator.generator.channels": 6})
+def test_a_checkpoint_of_another_recipe_is_refused(cheap: dict[str, object], tmp_path: Path) -> None:
+    train(Recipe.read("pix2pix_small", cheap | {"train.steps": 1}), tmp_path / "run")
+    other = Recipe.read("pix2pix_small", cheap | {"train.steps": 2, "translator.discriminators.local.channels": 6})
     with pytest.raises(CheckpointError, match="does not fit the recipe beside it"):
         train(other, tmp_path / "run", checkpoint.find(tmp_path / "run"))
 
 
-def test_averaging_from_a_checkpoint_on_begins_with_what_was_learnt(tiny: dict[str, object], tmp_path: Path) -> None:
-    settings = tiny | {"train.steps": 2, "optimizers.generator.lr": 0.01}
-    first = train(Recipe.read("quickstart", settings), tmp_path / "run")
+def test_averaging_from_a_checkpoint_on_begins_with_what_was_learnt(cheap: dict[str, object], tmp_path: Path) -> None:
+    settings = cheap | {"train.steps": 2, "optimizers.generator.lr": 0.01}
+    first = train(Recipe.read("pix2pix_small", settings), tmp_path / "run")
     learnt = {name: value.clone() for name, value in first.translator.state_dict().items()}
-    recipe = Recipe.read("quickstart", settings | {"train.steps": 3, "train.ema": 0.999})
+    recipe = Recipe.read("pix2pix_small", settings | {"train.steps": 3, "train.ema": 0.999})
     run = train(recipe, tmp_path / "run", checkpoint.find(tmp_path / "run"))
     assert run.stepper.ema is not None
     for name, average in run.stepper.ema.average.items():
@@ -118,22 +119,22 @@ def test_averaging_from_a_checkpoint_on_begins_with_what_was_learnt(tiny: dict[s
         torch.testing.assert_close(average, expected, rtol=1e-4, atol=1e-7)
 
 
-def test_an_optimizers_numbers_may_change_on_resume(tiny: dict[str, object], tmp_path: Path) -> None:
-    train(Recipe.read("quickstart", tiny | {"train.steps": 1}), tmp_path / "run")
+def test_an_optimizers_numbers_may_change_on_resume(cheap: dict[str, object], tmp_path: Path) -> None:
+    train(Recipe.read("pix2pix_small", cheap | {"train.steps": 1}), tmp_path / "run")
     changed = {"train.steps": 2, "optimizers.generator.betas": [0.9, 0.99], "optimizers.generator.weight_decay": 0.0}
-    run = train(Recipe.read("quickstart", tiny | changed), tmp_path / "run", checkpoint.find(tmp_path / "run"))
+    run = train(Recipe.read("pix2pix_small", cheap | changed), tmp_path / "run", checkpoint.find(tmp_path / "run"))
     group = run.stepper.optimizers["generator"].param_groups[0]
     assert (group["betas"], group["weight_decay"]) == ((0.9, 0.99), 0.0)
 
 
 @pytest.mark.parametrize(("option", "value"), [("type", "sgd"), ("amsgrad", True)])
 def test_what_an_optimizer_remembers_may_not(
-    tiny: dict[str, object], tmp_path: Path, option: str, value: object
+    cheap: dict[str, object], tmp_path: Path, option: str, value: object
 ) -> None:
-    settings = tiny | {"optimizers.generator": {"type": "adam", "lr": 1e-4}}
-    train(Recipe.read("quickstart", settings | {"train.steps": 1}), tmp_path / "run")
+    settings = cheap | {"optimizers.generator": {"type": "adam", "lr": 1e-4}}
+    train(Recipe.read("pix2pix_small", settings | {"train.steps": 1}), tmp_path / "run")
     before = (tmp_path / "run" / "recipe.toml").read_text()
-    other = Recipe.read("quickstart", settings | {f"optimizers.generator.{option}": value, "train.steps": 2})
+    other = Recipe.read("pix2pix_small", settings | {f"optimizers.generator.{option}": value, "train.steps": 2})
     with pytest.raises(
         CheckpointError, match=rf"optimizers.generator.{option}: .* it can only be chosen for a new run"
     ):
