@@ -24,6 +24,7 @@ TINY: dict[str, Any] = {
     "translator.generator.blocks": 1,
     "translator.discriminators.multiscale.channels": 4,
     "translator.discriminators.multiscale.layers": 2,
+    "translator.discriminators.multiscale.scales": 2,
     "data.size": 32,
     "data.count": 8,
     "train.steps": 4,
@@ -66,7 +67,8 @@ MIXES: list[tuple[str, dict[str, Any]]] = [
 @pytest.mark.parametrize(("name", "more"), MIXES)
 def test_a_recipe_and_its_mixes_take_two_steps(name: str, more: dict[str, Any]) -> None:
     recipe = tiny(name, **more)
-    rehearse(recipe)
+    if not more or "losses.gan.type" in more:  # other networks give the losses the same outputs
+        rehearse(recipe)
     stepper = Stepper(recipe)
     before = {key: value.clone() for key, value in stepper.translator.named_parameters()}
     for step in range(2):
