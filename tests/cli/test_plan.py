@@ -12,7 +12,7 @@ from i2i.training import pace, planning
 from i2i.training.pace import Measured
 from i2i.training.planning import Plan, foresee
 
-RECIPE = ("plan", "pix2pix_small")
+RECIPE = ("plan", "pix2pix_small", "--set", "translator.discriminators.local.layers=3")
 ON = ("--set", "train.gradient_checkpointing=true", "--set", "train.precision=bf16")
 Captured = pytest.CaptureFixture[str]
 

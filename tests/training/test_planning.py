@@ -22,7 +22,17 @@ from i2i.training.stepper import Stepper
 SMALL: dict[str, Any] = {
     "translator.generator": {"type": "resnet", "channels": 8, "blocks": 1},
     "translator.discriminators.local.channels": 8,
+    "translator.discriminators.local.layers": 3,
     "train.batch_size": 1,
+}
+TINY: dict[str, dict[str, Any]] = {
+    "cut_small": {"data.size": 32, "translator.generator.blocks": 1, "translator.taps": ["image", "blocks.0"]},
+    "pix2pix_small": {},
+    "munit_small": {
+        "translator.generator.blocks": 1,
+        "translator.discriminators.multiscale.layers": 2,
+        "translator.discriminators.multiscale.scales": 1,
+    },
 }
 
 
@@ -86,10 +96,10 @@ def test_switches_lower_what_is_foreseen() -> None:
     assert plan(*one, ("train.compile", True)).peak == as_it_is.peak
 
 
-@pytest.mark.parametrize("name", ["cut_small", "pix2pix_small", "munit_small"])
+@pytest.mark.parametrize("name", TINY)
 def test_nothing_of_a_step_lives_on_until_the_garbage_collector_comes(name: str) -> None:
     """Bytes after each step are the same, also of real ones."""
-    small = Recipe.read(name, {"data.size": 32} if name == "cut_small" else {})
+    small = Recipe.read(name, TINY[name])
     gc.disable()
     try:
         first, second = foresee(small).left
