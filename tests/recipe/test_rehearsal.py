@@ -173,3 +173,8 @@ def test_the_full_model_is_rehearsed_without_memory_time_or_randomness() -> None
     )
     assert torch.equal(torch.random.get_rng_state(), state)
     assert counted["generators"] // 1_000_000 == 557  # two, 279 M each
+    light = count_parameters(Recipe.read(RECIPES / "ugatit_light.toml"))
+    assert {part: round(number / 1e6, 2) for part, number in light.items()} == {
+        "discriminators": 112.84,
+        "generators": 21.18,
+    }
