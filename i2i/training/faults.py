@@ -77,11 +77,14 @@ def workers_told(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except RuntimeError as error:
-        if not any(words in str(error) for words in _DEAD_WORKER):
+    except (RuntimeError, ConnectionError, EOFError) as error:
+        found = " ".join(str(error).split())
+        if not isinstance(error, RuntimeError):  # it died while it handed a batch over, before torch saw it dead
+            found = f"DataLoader worker gone ({type(error).__name__}: {found})."
+        elif not any(words in found for words in _DEAD_WORKER):
             raise
         raise DataError(
-            f"{what}: {' '.join(str(error).split())} What was saved stands. Where the system had no memory left, lower "
+            f"{what}: {found} What was saved stands. Where the system had no memory left, lower "
             f"train.workers or data.cache; otherwise see what the data set does with train.workers=0, and go on with "
             f"--resume"
         ) from error

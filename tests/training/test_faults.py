@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from i2i.errors import CheckpointError, TrainingError
+from i2i.errors import CheckpointError, DataError, TrainingError
 from i2i.hookspecs import hookimpl
 from i2i.recipe.recipe import Recipe
 from i2i.training import checkpoint
-from i2i.training.faults import memory_told
+from i2i.training.faults import memory_told, workers_told
 from i2i.training.log import JSONLines
 from i2i.training.run import Run
 from i2i.training.stall import DataWatch
@@ -78,6 +78,15 @@ def test_other_errors_pass() -> None:
         raise RuntimeError("something else")
     with pytest.raises(TrainingError, match="out of memory"), memory_told(1):
         raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried ...")
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError(104, "Connection reset by peer"), EOFError()])
+def test_a_worker_that_dies_while_it_hands_a_batch_over_is_told(error: Exception) -> None:
+    told = r"dataset 'x': DataLoader worker gone \(.*\)\. What was saved stands\. Where"
+    with pytest.raises(DataError, match=told), workers_told("dataset 'x'"):
+        raise error
+    with pytest.raises(RuntimeError, match="something else"), workers_told("dataset 'x'"):
+        raise RuntimeError("something else")
 
 
 def test_a_long_wait_for_data_is_told_and_measured(caplog: pytest.LogCaptureFixture) -> None:
