@@ -111,11 +111,12 @@ class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch has 
     def __torch_dispatch__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
         """Runs an operation and counts it."""
         out = func(*args, **(kwargs or {}))
+        if func is torch.ops.prim.device.default:  # tensors without memory are asked for theirs all the time
+            return out
         made = [leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor)]
         for tensor in made:
             self._track(tensor)
-        # A view moves nothing, and `prim.device`, which tensors without memory ask for all the time, only asks.
-        if not getattr(func, "is_view", False) and func.namespace != "prim":
+        if not getattr(func, "is_view", False):
             self._count(func, args, kwargs or {}, out, made)
         return out
 

@@ -25,7 +25,7 @@ from i2i.training.stepper import Stepper, make_accelerator
 
 DEVICE = torch.device("meta")
 TORCH = Path(torch.__file__).parent
-RECIPES = ("quickstart", "cyclegan_small", "cut_small", "pix2pix_small", "unit_small", "munit_small", "sincut_small")
+RECIPES = ("quickstart", "cut_small", "unit_small", "munit_small")
 
 
 class Sent(TorchDispatchMode):
