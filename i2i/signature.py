@@ -45,7 +45,7 @@ def options(component: Callable[..., Any]) -> dict[str, Option]:
         signature = inspect.signature(component)
         hints = typing.get_type_hints(function, include_extras=True)
         return {
-            name: Option(name, _with_default(hints.get(name, Any), parameter.default), parameter.default)
+            name: _option(name, hints.get(name, Any), parameter.default)
             for name, parameter in signature.parameters.items()
             if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
         }
@@ -56,9 +56,12 @@ def options(component: Callable[..., Any]) -> dict[str, Option]:
         ) from error
 
 
-def _with_default(annotation: Any, default: Any) -> Any:
-    """`size: int = None` is an old way to write `int | None`, and without it no recipe could say that default."""
-    return Optional[annotation] if default is None else annotation  # noqa: UP045  # `|` does not take every annotation
+def _option(name: str, annotation: Any, default: Any) -> Option:
+    if default is None:  # `size: int = None` is an old way to write `int | None`, and a recipe must be able to say it
+        return Option(name, Optional[annotation], None)  # noqa: UP045  # `|` does not take every annotation
+    bare = annotation.__origin__ if typing.get_origin(annotation) is typing.Annotated else annotation
+    # `decay: float = 0` is 0.0, as it is when a recipe says 0.
+    return Option(name, annotation, float(default) if bare is float and type(default) is int else default)
 
 
 def named(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
