@@ -4,7 +4,8 @@
 
 Foreseen is what a process on a CPU holds with its weights: tensors, and their holes in the C library's heap.
 Measured is the peak of resident memory over two steps less that before the networks were made; libraries have been
-loaded by a small step of another recipe.
+loaded by a small step of another recipe. Seconds are wall-clock time, in which other work on the machine shows: with
+`--pairs` both sides take turns and medians are told.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import statistics
 import subprocess
 import sys
 from typing import Any
@@ -62,6 +64,7 @@ def apart(row: str, which: str) -> list[float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("rows", nargs="*", help="parts of the rows' names; all rows without")
+    parser.add_argument("--pairs", type=int, default=1)
     parser.add_argument("--only", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -74,8 +77,10 @@ def main() -> None:
     for row in ROWS:
         if options.rows and not any(part in row for part in options.rows):
             continue
-        weights, tensors, held, about = apart(row, "foreseen")
-        peak, seconds = apart(row, "measured")
+        pairs = [apart(row, "foreseen") + apart(row, "measured") for _ in range(options.pairs)]
+        weights, tensors, held, about, peak, seconds = (
+            statistics.median(values) for values in zip(*pairs, strict=True)
+        )
         sizes = " | ".join(f"{value / 2**20:.0f}" for value in (weights, tensors, held, peak))
         print(
             f"| {row} | {sizes} | {held / peak:.2f} | {about:.1f} | {seconds:.1f} | {about / seconds:.2f} |", flush=True
