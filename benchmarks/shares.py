@@ -15,7 +15,8 @@ import torch
 from rows import ROWS, chosen, images, stepper, timed
 from torch.nn import functional as F
 from torch.profiler import ProfilerActivity, profile
-from torch.utils.flop_counter import FlopCounterMode
+
+from i2i.training.counting import Counter
 
 PARTS = {
     "convolutions and matrix products": ("conv", "aten::mm", "aten::bmm", "aten::addmm", "aten::baddbmm", "winograd"),
@@ -52,7 +53,7 @@ def main() -> None:
     torch.set_num_threads(1)
     for row in chosen(options.rows):
         one = stepper(row, "fast")
-        with FlopCounterMode(display=False) as counted:
+        with Counter() as counted:
             timed(one)
         seconds = min(timed(one) for _ in range(3))
         with profile(activities=[ProfilerActivity.CPU]) as trace:
@@ -60,7 +61,7 @@ def main() -> None:
         times: dict[str, float] = {}
         for event in trace.key_averages():
             times[part_of(event.key)] = times.get(part_of(event.key), 0.0) + event.self_cpu_time_total
-        work, speed = counted.get_total_flops() / 1e9, rate()
+        work, speed = counted.flops / 1e9, rate()
         print(f"\n{row}: {seconds:.2f} CPU s, {work:.0f} GFLOP at {speed:.0f} GFLOP/s at best: {work / speed:.2f} s\n")
         print("| part | share |\n|---|---|")
         for part, spent in sorted(times.items(), key=lambda item: -item[1]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import mmap
 import sys
 import time
 from collections import defaultdict
@@ -45,9 +46,11 @@ def estimate(plan: Plan, device: torch.device, seconds: float = 15.0) -> float:
 
     The calls that matter most are made again on random numbers, until next to nothing is left, at most for about so
     many seconds; each other one is counted at the rate of those of the same operation, or of all. On a CPU what the
-    system takes to clear the memory that a step asks for is added. What Python and autograd take is left out.
+    system takes to clear memory is told apart: calls made one by one ask for it at other times than those of a step,
+    whose heap the plan knows. What Python and autograd take is left out.
     """
     calls = sorted(plan.work.items(), key=lambda item: _nominal(item[1].flops, item[1].moved), reverse=True)
+    clearing = _clearing() if device.type == "cpu" else 0.0
     until = time.perf_counter() + seconds
     found: dict[Any, list[float]] = defaultdict(lambda: [0.0, 0.0])
     rest: dict[Any, float] = defaultdict(float)
@@ -55,7 +58,7 @@ def estimate(plan: Plan, device: torch.device, seconds: float = 15.0) -> float:
     for call, work in calls:
         nominal = _nominal(work.flops, work.moved)
         worth = left > 0.02 * _nominal(plan.flops, plan.moved) and time.perf_counter() < until
-        each = _seconds(call, device) if worth else None
+        each = _seconds(call, device, clearing) if worth else None
         left -= nominal
         if each is None:
             rest[call.operation] += nominal
@@ -69,7 +72,7 @@ def estimate(plan: Plan, device: torch.device, seconds: float = 15.0) -> float:
     counted = found[None][0] + sum(rates.get(key, rates[None]) * nominal for key, nominal in rest.items())
     # With many micro-batches the plan has more than was counted.
     counted *= _nominal(plan.flops, plan.moved) / (found[None][1] + sum(rest.values()))
-    return counted + (plan.asked * _clearing() if device.type == "cpu" else 0.0)
+    return counted + plan.asked * clearing
 
 
 def _nominal(flops: int, moved: int) -> float:
@@ -84,7 +87,16 @@ def _clearing() -> float:
     return max(0.0, first - second) / block.nbytes
 
 
-def _seconds(call: Call, device: torch.device) -> float | None:
+def _cleared() -> int:
+    """Bytes that the system has cleared for this process so far; 0 where it does not say."""
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt * mmap.PAGESIZE
+
+
+def _seconds(call: Call, device: torch.device, clearing: float) -> float | None:
     """Of one call, or None where it is too large to be tried or cannot be made of random numbers."""
 
     def made(value: Any) -> Any:
@@ -100,7 +112,7 @@ def _seconds(call: Call, device: torch.device) -> float | None:
     try:
         given, named = made(call.given), {name: made(value) for name, value in call.named}
         with torch.no_grad():
-            return _each(lambda: call.operation(*given, **named), device)
+            return _each(lambda: call.operation(*given, **named), device, clearing)
     except (RuntimeError, IndexError, TypeError):
         return None
 
@@ -126,14 +138,17 @@ def _drawn(blank: Tensor) -> Tensor:
     return torch.rand_like(blank) * 2 - 1 if blank.is_floating_point() else torch.zeros_like(blank)
 
 
-def _each(work: Callable[[], object], device: torch.device) -> float:
-    """Seconds of one call, and of a short one the fastest third of what was seen: other work only makes it slower."""
+def _each(work: Callable[[], object], device: torch.device, clearing: float) -> float:
+    """Seconds of one call, of a short one the middle of what was seen, without the clearing of memory."""
     work()
     _wait(device)
     times: list[float] = []
-    while sum(times) < 0.005:
-        times.append(_timed(work, device))
-    return sorted(times)[len(times) // 3]
+    until = time.perf_counter() + 0.005
+    while not times or time.perf_counter() < until:
+        before = _cleared()
+        seconds = _timed(work, device)
+        times.append(max(0.0, seconds - (_cleared() - before) * clearing))
+    return sorted(times)[len(times) // 2]
 
 
 def _timed(work: Callable[[], object], device: torch.device = _CPU) -> float:

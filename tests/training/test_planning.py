@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import sys
 from functools import cache
 from typing import Any
 
@@ -15,6 +16,7 @@ from i2i.losses.reconstruction import L1
 from i2i.recipe.recipe import Recipe
 from i2i.training import pace, planning
 from i2i.training.counting import Counter, Work
+from i2i.training.heap import MOST
 from i2i.training.pace import estimate, measure
 from i2i.training.planning import Plan, foresee, images
 from i2i.training.stepper import Stepper
@@ -127,7 +129,7 @@ def test_an_estimate_grows_with_the_work_and_real_steps_are_measured(monkeypatch
     assert estimate(plan(), cpu, 0.1) > 0
     whole = dataclasses.replace(plan(), flops=2 * plan().flops, moved=2 * plan().moved, asked=0)
     tried: list[Work] = []
-    monkeypatch.setattr(pace, "_seconds", lambda call, _: tried.append(plan().work[call]) or 1e-3)
+    monkeypatch.setattr(pace, "_seconds", lambda call, *_: tried.append(plan().work[call]) or 1e-3)
     once = estimate(plan(), cpu)
     assert once >= 1e-3 * sum(work.calls for work in tried)
     assert 0.98 * plan().flops <= sum(work.flops for work in tried) <= plan().flops
@@ -149,9 +151,20 @@ def test_a_call_is_made_again_with_other_numbers() -> None:
         table = torch.ones(5, 3)
         torch.nn.functional.embedding(torch.zeros(2, dtype=torch.long), table)
         torch.cat([table, table.t().contiguous().t()])
-    found = {str(call.operation): pace._seconds(call, cpu) for call in counter.work}
+    found = {str(call.operation): pace._seconds(call, cpu, 0.0) for call in counter.work}
     assert found["aten.embedding.default"] is not None
     assert found["aten.cat.default"] is not None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the system does not say what it clears")
+def test_the_clearing_of_memory_is_told_apart() -> None:
+    before = pace._cleared()
+    block = torch.zeros(4 * MOST, dtype=torch.uint8)
+    cleared = pace._cleared() - before
+    assert 0.9 * block.nbytes < cleared < 2 * block.nbytes
+    assert 0 < pace._clearing() < 1e-7
+    work, cpu = (lambda: torch.zeros(4 * MOST, dtype=torch.uint8)), torch.device("cpu")
+    assert pace._each(work, cpu, clearing=1.0) == 0.0 < pace._each(work, cpu, clearing=0.0)
 
 
 def test_what_would_fill_the_memory_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
