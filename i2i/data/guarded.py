@@ -140,7 +140,8 @@ def finished(dataset: Any, batch: dict[str, Any], device: torch.device) -> dict[
     Raises:
         DataError: the data set fails.
     """
-    if (seeds := batch.get("seeds")) is None:
+    seeds = batch.get("seeds") if hasattr(dataset, "finish") else None
+    if seeds is None:
         return batch
     placed = {
         stream: value.to(device, non_blocking=True)

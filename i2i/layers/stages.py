@@ -99,8 +99,8 @@ def overheard(stages: Sequence[Stage], image: Tensor, taps: Sequence[Tap]) -> It
         return tuple(found[name] for name in wanted) if found.keys() == set(wanted) else None
 
     last = max((index for index, stage in enumerate(stages) if stage.name in wanted), default=-1)
-    way = [stage.layer for stage in stages[: last + 1] if isinstance(stage.layer, nn.Module)]
-    alone = not any(map(depends_on_batch, way))
+    way = [stage.layer for stage in stages[: last + 1]]
+    alone = all(isinstance(layer, nn.Module) and not depends_on_batch(layer) for layer in way)
     hooks = []
     for stage in stages:
         if stage.name not in wanted or not alone:

@@ -105,6 +105,7 @@ def test_seeds_go_to_the_data_set_that_has_a_use_for_them() -> None:
     found = finished(Leaves(sample), sound(batch), torch.device("cpu"))
     assert torch.equal(found["a"], torch.full((2, 3, 4, 4), 3.0))
     assert torch.equal(found["style"], torch.tensor([1, 1]))
+    assert finished(Gives(sample), batch, torch.device("cpu")) is batch  # a stream of that name is its own affair
     wrong = Guarded(Leaves(GOOD | {"seeds": torch.tensor(0.5)}), "mine", BLANKS)[0]
     assert isinstance(wrong, Fault)
     assert "seeds: expected whole numbers [], got float32 []" in wrong.message
