@@ -31,12 +31,11 @@ def augmented(image: Tensor, steps: Sequence[Augmentation], seed: int) -> Tensor
     with torch.random.fork_rng(devices=[]):  # kornia draws from torch's one generator, which must not notice
         torch.manual_seed(seed)
         for step in steps:
-            batch = (step.to(image.device) if isinstance(step, nn.Module) else step)(batch)
+            batch = step(batch)
     return (batch.squeeze(0) * 2 - 1).clamp(-1, 1)
 
 
 def all_augmented(images: Tensor, steps: Sequence[Augmentation], seeds: Tensor) -> Tensor:
     """A batch [B, 3, S, S] as `augmented` makes each of its pictures from its own seed, [B]."""
-    return torch.stack(
-        [augmented(image, steps, seed) for image, seed in zip(images, map(int, seeds.tolist()), strict=True)]
-    )
+    placed = [step.to(images.device) if isinstance(step, nn.Module) else step for step in steps]
+    return torch.stack([augmented(image, placed, seed) for image, seed in zip(images, seeds.tolist(), strict=True)])
