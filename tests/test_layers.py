@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from i2i import kinds
 from i2i.builtin import COMPONENTS
 
 PACKAGE = Path(__file__).parents[1] / "i2i"
@@ -129,3 +131,15 @@ def test_every_file_says_in_one_sentence_what_it_is() -> None:
         text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))
         assert text, f"{file} has no docstring"
         assert text.partition("\n\n")[0].rstrip().endswith((".", "?")), file
+
+
+def test_what_is_around_the_methods_knows_none_by_name() -> None:
+    """Commands, trainer, loader and inference; `quickstart` is where people begin, whatever it trains."""
+    names = {path.stem for path in (PACKAGE.parent / "recipes").glob("*.toml")} - {"quickstart"}
+    names |= COMPONENTS[kinds.IMPORTER].keys()
+    around = [
+        *PACKAGE.glob("cli/*.py"),
+        *(PACKAGE / f for f in ("training/trainer.py", "data/loader.py", "inference.py")),
+    ]
+    words = {file.name: set(re.findall(r"[\w-]+", file.read_text(encoding="utf-8"))) for file in around}
+    assert {name: found & names for name, found in words.items() if found & names} == {}

@@ -26,8 +26,8 @@ INTRODUCTION = """Image-to-image translation from recipes and plugins.
 First steps:
   i2i train quickstart              train on portraits that i2i draws (three minutes)
   i2i recipes list                  what can be trained
-  i2i train ugatit_light --set data.a=photos/selfie --set data.b=photos/anime
-  i2i translate runs/ugatit_light picture.jpg --to b --output translated
+  i2i train RECIPE --set data.a=photos/selfie --set data.b=photos/anime
+  i2i translate runs/RECIPE picture.jpg --to b --output translated
 """
 
 

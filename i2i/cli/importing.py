@@ -18,7 +18,7 @@ def import_checkpoint(format: str, file: Path, output: Path, settings: tuple[str
     """Turn a checkpoint FILE of another program into a run that translates and trains on.
 
     \b
-      i2i import ugatit-pytorch selfie2anime_params_0100000.pt --output runs/selfie2anime
+      i2i import FORMAT selfie2anime_params_0100000.pt --output runs/selfie2anime
       i2i translate runs/selfie2anime portrait.jpg --to b --output translated
 
     `i2i list importer` names the formats. Nothing in FILE is executed.

@@ -46,8 +46,8 @@ def plan(recipe: str, settings: tuple[str, ...], vram: int | None, measure: bool
     """Say what training RECIPE needs: memory, work and time of a step.
 
     \b
-      i2i plan ugatit_light --set data.size=128
-      i2i plan ugatit --vram 8GB
+      i2i plan quickstart --set data.size=128
+      i2i plan my_recipe.toml --vram 8GB
 
     Nothing is trained and no picture is read: steps are taken with tensors that have shapes and no values.
     """

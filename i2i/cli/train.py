@@ -36,8 +36,8 @@ def train(
 
     \b
       i2i train quickstart
-      i2i train recipes/ugatit_light.toml --set data.a=selfie --set data.b=anime
-      i2i train --resume runs/ugatit_light --set train.steps=200000
+      i2i train my_recipe.toml --set data.a=selfie --set data.b=anime
+      i2i train --resume runs/my_recipe --set train.steps=200000
 
     The run folder gets the resolved recipe, a log (log.jsonl), sample grids and checkpoints. Ctrl-C and SIGTERM save
     before they stop. On several GPUs: accelerate launch -m i2i train RECIPE. On several CPU processes: torchrun

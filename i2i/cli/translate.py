@@ -86,10 +86,10 @@ def translate(
     """Translate pictures with RUN, a run folder or one of its checkpoints.
 
     \b
-      i2i translate runs/ugatit_light selfie.jpg --to b --output translated
-      i2i translate runs/ugatit_light album --to b --side-by-side --heatmap
-      i2i translate runs/munit album --to b --style 5
-      i2i translate runs/adain_style album --blend one.jpg=0.7,two.jpg=0.3 --with alpha=0.5
+      i2i translate runs/my_recipe selfie.jpg --to b --output translated
+      i2i translate runs/my_recipe album --to b --side-by-side --heatmap
+      i2i translate runs/with_styles album --to b --style 5
+      i2i translate runs/with_styles album --blend one.jpg=0.7,two.jpg=0.3 --with alpha=0.5
 
     INPUT is a file or a folder, of which all pictures are taken, subfolders included. Names are kept. Pictures that
     cannot be read are named, skipped and counted.
