@@ -20,9 +20,9 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _rehearsed_once() -> Iterator[None]:
     """A rehearsal takes as long as the steps of a test's training; what passed it before passes it again."""
-    from i2i.plugins import default_registry
+    from i2i.core.plugins import default_registry
     from i2i.recipe.recipe import Recipe
-    from i2i.training import trainer
+    from i2i.engine import trainer
 
     rehearse, passed = trainer.rehearse, set()
 

@@ -1,4 +1,4 @@
-"""Where each way of convolving wins over oneDNN's: CPU time of `i2i.functional.convolution` against `F.conv2d`.
+"""Where each way of convolving wins over oneDNN's: CPU time of `i2i.nn.functional.convolution` against `F.conv2d`.
 
     OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 python benchmarks/convolutions.py
 
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from i2i.functional import convolution
+from i2i.nn.functional import convolution
 
 CASES: dict[str, list[tuple[int, int, int, int, int]]] = {  # batch, channels in and out, kernel, side of what comes out
     "matrix product": [

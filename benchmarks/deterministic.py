@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from i2i.recipe.recipe import Recipe
-from i2i.training.determinism import determinism
-from i2i.training.stepper import Stepper
+from i2i.engine.determinism import determinism
+from i2i.engine.stepper import Stepper
 
 ROWS = {
     "U-GAT-IT, `quickstart`, 48 px": ("quickstart", {}),

@@ -16,11 +16,11 @@ from pathlib import Path
 import torch
 
 import i2i
-from i2i.hookspecs import hookimpl
-from i2i.training.doctor import Doctor
-from i2i.training.log import JSONLines
-from i2i.training.run import Run
-from i2i.training.samples import Samples
+from i2i.core.hookspecs import hookimpl
+from i2i.engine.hooks.diagnostics import Doctor
+from i2i.engine.hooks.log import JSONLines
+from i2i.engine.run import Run
+from i2i.engine.hooks.samples import Samples
 
 SETTINGS = {
     "translator.generator.channels": 4,

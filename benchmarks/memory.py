@@ -21,8 +21,8 @@ from typing import Any
 import torch
 
 from i2i.recipe.recipe import Recipe
-from i2i.training.pace import estimate, measure
-from i2i.training.planning import foresee
+from i2i.engine.pace import estimate, measure
+from i2i.engine.planning import foresee
 
 SHAPES = {"data.type": "shapes"}
 THIN = {

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from i2i.recipe.recipe import Recipe
-from i2i.training.stepper import Stepper
+from i2i.engine.stepper import Stepper
 
 
 def ugatit(channels: int) -> dict[str, Any]:

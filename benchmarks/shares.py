@@ -16,7 +16,7 @@ from rows import ROWS, chosen, images, stepper, timed
 from torch.nn import functional as F
 from torch.profiler import ProfilerActivity, profile
 
-from i2i.training.counting import Counter
+from i2i.engine.counting import Counter
 
 PARTS = {
     "convolutions and matrix products": ("conv", "aten::mm", "aten::bmm", "aten::addmm", "aten::baddbmm", "winograd"),

@@ -22,9 +22,9 @@ import torch
 from rows import images
 from torch import Tensor
 
-from i2i.functional import shortcuts
+from i2i.nn.functional import optimizations as shortcuts
 from i2i.recipe.recipe import Recipe
-from i2i.translators.assembly import build
+from i2i.methods.assembly import build
 
 SIZE, CHANNELS = 256, 64
 

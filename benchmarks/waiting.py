@@ -18,10 +18,10 @@ from typing import Any
 
 import torch
 
-from i2i.hookspecs import hookimpl
+from i2i.core.hookspecs import hookimpl
 from i2i.recipe.recipe import Recipe
-from i2i.training.run import Run
-from i2i.training.trainer import train
+from i2i.engine.run import Run
+from i2i.engine.trainer import train
 
 STEPS, FIRST = 120, 20
 JIGGLE = [

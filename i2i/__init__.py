@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from i2i.contracts import (
+from i2i.core.contracts import (
     Activation,
     AdaptiveNorm,
     Attended,
@@ -18,9 +18,9 @@ from i2i.contracts import (
     Translation,
 )
 from i2i.errors import I2IError, OptionError
-from i2i.factory import Factory
-from i2i.hookspecs import hookimpl
-from i2i.kinds import (
+from i2i.core.factory import Factory
+from i2i.core.hookspecs import hookimpl
+from i2i.core.kinds import (
     ACTIVATION,
     ADAPTIVE_NORM,
     ATTENTION,
@@ -40,29 +40,29 @@ from i2i.kinds import (
 )
 
 if TYPE_CHECKING:
-    from i2i.inference import Loaded, load
+    from i2i.use.loaded import Loaded, load
     from i2i.recipe.recipe import Recipe
-    from i2i.stylization import stylize
-    from i2i.training.stepper import Stepper
-    from i2i.training.trainer import train
-    from i2i.translators.outputs import Batch, GANOutputs, Outputs, per_phase
-    from i2i.translators.translator import Translator
+    from i2i.use.stylization import stylize
+    from i2i.engine.stepper import Stepper
+    from i2i.engine.trainer import train
+    from i2i.methods.outputs import Batch, GANOutputs, Outputs, per_phase
+    from i2i.methods.translator import Translator
 
 __version__ = "0.1.0"
 
 # These import torch, which takes seconds, so they are imported when first asked for.
 _LAZY = {
-    "Batch": "i2i.translators.outputs",
-    "GANOutputs": "i2i.translators.outputs",
-    "Loaded": "i2i.inference",
-    "Outputs": "i2i.translators.outputs",
+    "Batch": "i2i.methods.outputs",
+    "GANOutputs": "i2i.methods.outputs",
+    "Loaded": "i2i.use.loaded",
+    "Outputs": "i2i.methods.outputs",
     "Recipe": "i2i.recipe.recipe",
-    "Stepper": "i2i.training.stepper",
-    "Translator": "i2i.translators.translator",
-    "load": "i2i.inference",
-    "per_phase": "i2i.translators.outputs",
-    "stylize": "i2i.stylization",
-    "train": "i2i.training.trainer",
+    "Stepper": "i2i.engine.stepper",
+    "Translator": "i2i.methods.translator",
+    "load": "i2i.use.loaded",
+    "per_phase": "i2i.methods.outputs",
+    "stylize": "i2i.use.stylization",
+    "train": "i2i.engine.trainer",
 }
 
 __all__ = [

@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import nn
 
-from i2i import kinds
+from i2i.core import kinds
 from i2i.errors import DataError, I2IError, OptionError
-from i2i.factory import BuildError, Factory, is_plain, plain
-from i2i.registry import Registry
+from i2i.core.factory import BuildError, Factory, is_plain, plain
+from i2i.core.registry import Registry
 
 
 class Mode(enum.Enum):

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from i2i.errors import CheckpointError
-from i2i.foreign import load
+from i2i.nn.foreign import load
 
 WEIGHTS = {"conv.weight": torch.arange(24.0).view(2, 3, 4), "steps": torch.tensor(3)}
 

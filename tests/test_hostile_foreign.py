@@ -18,8 +18,8 @@ import pytest
 import torch
 
 from i2i.errors import CheckpointError
-from i2i.foreign import load
-from i2i.foreign.pickles import MOST_OPCODES
+from i2i.nn.foreign import load
+from i2i.nn.foreign.pickles import MOST_OPCODES
 
 PROTO, STOP = b"\x80\x02", b"."
 NESTED = (

@@ -15,13 +15,13 @@ from safetensors.torch import load_file
 import i2i
 from i2i.data.images import read_image
 from i2i.errors import CheckpointError, I2IError
-from i2i.importers.run import write_run
-from i2i.importers.ugatit import ugatit_pytorch
+from i2i.methods.weights.run import write_run
+from i2i.methods.weights.ugatit import ugatit_pytorch
 from i2i.recipe.recipe import Recipe
-from i2i.training import checkpoint
-from i2i.training.run import Run
-from i2i.training.stepper import Stepper
-from i2i.training.trainer import train
+from i2i.engine import checkpoint
+from i2i.engine.run import Run
+from i2i.engine.stepper import Stepper
+from i2i.engine.trainer import train
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +152,7 @@ def test_a_missing_or_damaged_run_says_so(run: Path, tmp_path: Path) -> None:
         i2i.load(run)
 
 
-def official(golden: Path, variant: str, folder: Path) -> i2i.inference.Loaded:
+def official(golden: Path, variant: str, folder: Path) -> i2i.use.loaded.Loaded:
     """A run of the weights that the official implementation had trained."""
     imported = ugatit_pytorch(golden / "ugatit" / f"traj_{variant}_refckpt_params_0000003.pt")
     write_run(imported, folder, ["data.size=96", "data.type=portraits", "train.workers=0"])

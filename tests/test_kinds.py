@@ -6,9 +6,9 @@ import inspect
 import typing
 
 import i2i
-from i2i import contracts, kinds
+from i2i.core import contracts, kinds
 from i2i.builtin import COMPONENTS
-from i2i.factory import Factory
+from i2i.core.factory import Factory
 from i2i.recipe.annotations import kinds_of
 
 
@@ -43,7 +43,7 @@ def test_a_kind_reads_as_words() -> None:
 
 
 def test_every_built_in_component_is_of_a_known_kind_and_can_be_imported() -> None:
-    from i2i.plugins import Plugins
+    from i2i.core.plugins import Plugins
 
     registry = Plugins({}).registry
     entries = list(registry)

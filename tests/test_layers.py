@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from i2i import kinds
+from i2i.core import kinds
 from i2i.builtin import COMPONENTS
 
 PACKAGE = Path(__file__).parents[1] / "i2i"

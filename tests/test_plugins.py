@@ -14,9 +14,9 @@ import click
 import pytest
 
 import i2i
-from i2i import hookspecs, kinds
+from i2i.core import hookspecs, kinds
 from i2i.errors import RegistryError
-from i2i.plugins import PluginInfo, Plugins
+from i2i.core.plugins import PluginInfo, Plugins
 
 WHOLE = """
 import i2i
@@ -349,7 +349,7 @@ def test_every_hook_is_documented() -> None:
 
 FAST = """
 import sys
-import i2i, i2i.registry, i2i.factory, i2i.signature, i2i.kinds, i2i.contracts, i2i.hookspecs, i2i.plugins
+import i2i, i2i.core.registry, i2i.core.factory, i2i.core.signature, i2i.core.kinds, i2i.core.contracts, i2i.core.hookspecs, i2i.core.plugins
 from i2i.cli import run
 for arguments in (["--help"], ["--version"], ["list"], ["list", "norm"], ["plugins"], ["recipes", "list"],
                   ["recipes", "show", "ugatit"], ["train", "--help"], ["translate", "--help"], ["check", "--help"],

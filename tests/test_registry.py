@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from i2i import kinds
+from i2i.core import kinds
 from i2i.errors import RegistryError
-from i2i.registry import Kind, PluginRegistry, Registry
+from i2i.core.registry import Kind, PluginRegistry, Registry
 
 
 class Norm:
@@ -185,7 +185,7 @@ def test_a_misspelt_class_gets_the_nearest_class(registry: Registry) -> None:
     ("target", "reason"),
     [
         ("i2i.nowhere:Norm", "ModuleNotFoundError: No module named 'i2i.nowhere'"),
-        ("i2i.kinds:Norms", "AttributeError: module 'i2i.kinds' has no attribute 'Norms'"),
+        ("i2i.core.kinds:Norms", "AttributeError: module 'i2i.core.kinds' has no attribute 'Norms'"),
     ],
 )
 def test_a_component_that_cannot_be_imported_says_whose_it_is(registry: Registry, target: str, reason: str) -> None:

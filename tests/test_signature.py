@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from i2i.errors import RegistryError
-from i2i.signature import REQUIRED, Option, accepted, named, options
+from i2i.core.signature import REQUIRED, Option, accepted, named, options
 
 if TYPE_CHECKING:
     from nowhere import Nothing  # type: ignore[import-not-found]

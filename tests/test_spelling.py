@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from i2i.spelling import did_you_mean, nearest
+from i2i.core.spelling import did_you_mean, nearest
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,12 @@ from PIL import Image
 from torch import Tensor
 
 import i2i
-from i2i.data.textures import Textures
+from i2i.demo.textures import Textures
 from i2i.errors import I2IError, OptionError
-from i2i.functional.color import luminance
-from i2i.functional.style import gram
-from i2i.kinds import FEATURE_EXTRACTOR
-from i2i.stylization import Stylization
+from i2i.nn.functional.color import luminance
+from i2i.nn.functional.style import gram
+from i2i.core.kinds import FEATURE_EXTRACTOR
+from i2i.use.stylization import Stylization
 
 TINY: dict[str, Any] = {
     "features": FEATURE_EXTRACTOR("timm", model="test_efficientnet", weights="untrained"),

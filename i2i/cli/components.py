@@ -8,11 +8,11 @@ import click
 
 from i2i.cli.wording import option_line
 from i2i.errors import I2IError
-from i2i.kinds import KINDS
-from i2i.plugins import default_plugins
-from i2i.registry import Entry
-from i2i.signature import options
-from i2i.spelling import did_you_mean
+from i2i.core.kinds import KINDS
+from i2i.core.plugins import default_plugins
+from i2i.core.registry import Entry
+from i2i.core.signature import options
+from i2i.core.spelling import did_you_mean
 
 
 @click.command("list")

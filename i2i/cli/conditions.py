@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from i2i.spelling import did_you_mean
+from i2i.core.spelling import did_you_mean
 
 if TYPE_CHECKING:
-    from i2i.translators.translator import Translator
+    from i2i.methods.translator import Translator
 
 BLEND = "STYLE=WEIGHT,STYLE=WEIGHT"
 
@@ -55,7 +55,7 @@ def parts_of(blend: str) -> dict[Any, float]:
 
 def _named(translator: Translator, more: tuple[str, ...]) -> dict[str, Any]:
     from i2i.recipe.values import MismatchError, fit
-    from i2i.signature import options
+    from i2i.core.signature import options
 
     known = options(type(translator).translate)
     names = translator.conditions()

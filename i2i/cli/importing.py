@@ -23,9 +23,9 @@ def import_checkpoint(format: str, file: Path, output: Path, settings: tuple[str
 
     `i2i list importer` names the formats. Nothing in FILE is executed.
     """
-    from i2i import kinds
-    from i2i.importers.run import write_run
-    from i2i.plugins import default_registry
+    from i2i.core import kinds
+    from i2i.methods.weights.run import write_run
+    from i2i.core.plugins import default_registry
 
     importer = default_registry().get(kinds.IMPORTER, format).load()
     imported = importer(file)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from i2i.recipe.recipe import Recipe
-    from i2i.training.planning import Plan
-    from i2i.training.switches import Settings
+    from i2i.engine.planning import Plan
+    from i2i.engine.switches import Settings
 
 UNITS = {"gb": 10**9, "gib": 2**30, "mb": 10**6, "mib": 2**20}
 ROOM = 0.9
@@ -55,7 +55,7 @@ def plan(recipe: str, settings: tuple[str, ...], vram: int | None, measure: bool
     from rich.console import Console
 
     from i2i.recipe.recipe import Recipe
-    from i2i.training.planning import foresee
+    from i2i.engine.planning import foresee
 
     def changed(more: tuple[str, ...]) -> Recipe:
         return Recipe.read(recipe, (*settings, *more))
@@ -92,7 +92,7 @@ def _tell(console: Console, recipe: Recipe, plan: Plan, device: torch.device) ->
 
 
 def _seconds(console: Console, recipe: Recipe, plan: Plan, device: torch.device) -> None:
-    from i2i.training.pace import estimate
+    from i2i.engine.pace import estimate
 
     seconds = estimate(plan, device)
     whole = seconds * recipe.train.steps / 3600
@@ -103,7 +103,7 @@ def _seconds(console: Console, recipe: Recipe, plan: Plan, device: torch.device)
 
 
 def _measured(console: Console, recipe: Recipe, plan: Plan, device: torch.device) -> None:
-    from i2i.training.pace import measure
+    from i2i.engine.pace import measure
 
     real = measure(recipe)
     expected = plan.resident if device.type == "cpu" else plan.peak
@@ -117,8 +117,8 @@ def _fit(console: Console, recipe: Recipe, plan: Plan, vram: int, changed: Calla
     from rich.table import Table
 
     from i2i.errors import I2IError
-    from i2i.training.planning import foresee
-    from i2i.training.switches import switches
+    from i2i.engine.planning import foresee
+    from i2i.engine.switches import switches
 
     table = Table("switches", box=None, pad_edge=False)
     table.add_column("MiB", justify="right")

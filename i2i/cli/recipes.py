@@ -9,10 +9,10 @@ import click
 
 from i2i.cli.train import settings
 from i2i.errors import I2IError
-from i2i.plugins import default_plugins
+from i2i.core.plugins import default_plugins
 from i2i.recipe.files import shipped
 from i2i.recipe.source import RecipeError
-from i2i.spelling import did_you_mean
+from i2i.core.spelling import did_you_mean
 
 
 @click.command()
@@ -22,7 +22,7 @@ from i2i.spelling import did_you_mean
 def check(recipe: tuple[str, ...], settings: tuple[str, ...], resolved: bool) -> None:
     """Check RECIPE: every problem at once, each with its file and line."""
     from i2i.recipe.recipe import Recipe
-    from i2i.translators.assembly import count_parameters, rehearse
+    from i2i.methods.assembly import count_parameters, rehearse
 
     problems = []
     for name in recipe:

@@ -49,13 +49,13 @@ def train(
         raise click.UsageError("--output belongs to a new run; --resume goes on in the run's own folder")
     from i2i.evaluation.pairs import HiddenPairs
     from i2i.recipe.recipe import Recipe
-    from i2i.training import checkpoint
-    from i2i.training.console import Console
-    from i2i.training.doctor import Doctor
-    from i2i.training.log import JSONLines, lacks_its_end
-    from i2i.training.samples import Samples
-    from i2i.training.trackers import Trackers
-    from i2i.training.trainer import train as run_training
+    from i2i.engine import checkpoint
+    from i2i.engine.hooks.console import Console
+    from i2i.engine.hooks.diagnostics import Doctor
+    from i2i.engine.hooks.log import JSONLines, lacks_its_end
+    from i2i.engine.hooks.samples import Samples
+    from i2i.engine.hooks.trackers import Trackers
+    from i2i.engine.trainer import train as run_training
 
     saved = None
     settings = (*settings, *(["train.deterministic=true"] if deterministic else []))

@@ -16,8 +16,8 @@ from i2i.errors import DataError, I2IError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from i2i.contracts import Translation
-    from i2i.inference import Loaded
+    from i2i.core.contracts import Translation
+    from i2i.use.loaded import Loaded
 
 SMALLEST_TILE = 200
 """A little more than the borders of a window, which are looked at and not painted."""
@@ -101,8 +101,8 @@ def translate(
     from rich.console import Console
     from rich.progress import track
 
-    from i2i.inference import load
-    from i2i.layers.extractors import told
+    from i2i.use.loaded import load
+    from i2i.nn.layers.extractors import told
 
     loaded = load(run, usable(device), precision=precision, compile=compiled)
     conditions = conditions_of(loaded.translator, style, seed, blend, more)
@@ -196,7 +196,7 @@ def _write(
 
     from i2i.data.images import to_image
     from i2i.data.writing import write_image
-    from i2i.functional.heatmap import draw_heatmap
+    from i2i.nn.functional.heatmap import draw_heatmap
 
     image = made.image[index].float().cpu()
     heat = None

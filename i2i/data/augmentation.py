@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from i2i.contracts import Augmentation
+from i2i.core.contracts import Augmentation
 
 Place = Literal["workers", "device"]
 

@@ -13,15 +13,15 @@ from annotated_types import Ge
 from PIL import Image
 from torch import Tensor
 
-from i2i.bounds import Count
-from i2i.contracts import Augmentation
+from i2i.core.bounds import Count
+from i2i.core.contracts import Augmentation
 from i2i.data.augmentation import Place, all_augmented, augmented
 from i2i.data.cache import PictureCache
 from i2i.data.images import UnreadableImage, check_folder, find_images, read_image
-from i2i.data.order import epoch_order
+from i2i.data.sampler import epoch_order
 from i2i.data.transforms import Resample, draw_flip_crop, eval_transform, flip_crop, resized, side_to_crop
 from i2i.errors import DataError
-from i2i.factory import Factory
+from i2i.core.factory import Factory
 
 # What the folders of published data sets are called: training, then test; {D} is A or B, {d} is a or b.
 _LAYOUTS = (

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.utils import data
 
-from i2i.contracts import Dataset
-from i2i.data.guarded import Guarded, or_fault
+from i2i.core.contracts import Dataset
+from i2i.data.checked import Guarded, or_fault
 from i2i.errors import DataError
 
 

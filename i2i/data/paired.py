@@ -13,10 +13,10 @@ from annotated_types import Ge
 from PIL import Image
 from torch import Tensor
 
-from i2i.bounds import Count
+from i2i.core.bounds import Count
 from i2i.data.cache import PictureCache
 from i2i.data.images import UnreadableImage, check_folder, find_images, read_image
-from i2i.data.order import epoch_order
+from i2i.data.sampler import epoch_order
 from i2i.data.transforms import Resample, draw_flip_crop, eval_transform, flip_crop, resized, side_to_crop
 from i2i.errors import DataError
 

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from i2i.data.images import read_image, to_tensor
-from i2i.data.order import epoch_order
+from i2i.data.sampler import epoch_order
 from i2i.data.transforms import FILTERS, Resample, eval_transform
 from i2i.errors import DataError
 

@@ -10,14 +10,14 @@ from annotated_types import Ge
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from i2i.bounds import Count
-from i2i.contracts import Augmentation
+from i2i.core.bounds import Count
+from i2i.core.contracts import Augmentation
 from i2i.data.folders import Folders
 from i2i.data.images import find_images, read_image, to_tensor
-from i2i.data.order import epoch_order
+from i2i.data.sampler import epoch_order
 from i2i.data.transforms import FILTERS, Resample
 from i2i.errors import DataError
-from i2i.factory import Factory
+from i2i.core.factory import Factory
 
 
 class Styles:

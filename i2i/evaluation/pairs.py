@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from i2i.hookspecs import hookimpl
-from i2i.kinds import METRIC
-from i2i.plugins import default_registry
-from i2i.training.console import say
-from i2i.training.run import Run
+from i2i.core.hookspecs import hookimpl
+from i2i.core.kinds import METRIC
+from i2i.core.plugins import default_registry
+from i2i.engine.hooks.console import say
+from i2i.engine.run import Run
 
 COUNT = 64
 

@@ -7,9 +7,9 @@ import typing
 from typing import Any
 
 from i2i.errors import RegistryError
-from i2i.factory import Factory
-from i2i.kinds import KIND_OF
-from i2i.registry import Kind
+from i2i.core.factory import Factory
+from i2i.core.kinds import KIND_OF
+from i2i.core.registry import Kind
 
 
 def members(annotation: Any) -> tuple[Any, ...]:

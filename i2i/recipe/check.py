@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from i2i.errors import OptionError, RegistryError
-from i2i.factory import Factory
+from i2i.core.factory import Factory
 from i2i.recipe.annotations import container_of, holds_factory, is_optional, kinds_of
 from i2i.recipe.names import name_problem
 from i2i.recipe.source import KeyPath, Problem, Source, dotted
 from i2i.recipe.values import MismatchError, fit
 from i2i.recipe.writing import shown
-from i2i.registry import Entry, Kind, Registry
-from i2i.signature import Option, options
-from i2i.spelling import did_you_mean, nearest
+from i2i.core.registry import Entry, Kind, Registry
+from i2i.core.signature import Option, options
+from i2i.core.spelling import did_you_mean, nearest
 
 MISSING: Any = object()
 SURE = 0.7

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from i2i import kinds
-from i2i.factory import Factory
+from i2i.core import kinds
+from i2i.core.factory import Factory
 from i2i.recipe.check import MISSING, SURE, Checker
 from i2i.recipe.source import DEFAULT_TYPES, KeyPath, Source
 from i2i.recipe.tables import TABLES, TrainOptions
 from i2i.recipe.wiring import LossPlan, Wirer, Wiring
 from i2i.recipe.writing import shown
-from i2i.registry import Kind, Registry
-from i2i.signature import lacks, options
-from i2i.spelling import did_you_mean, nearest
+from i2i.core.registry import Kind, Registry
+from i2i.core.signature import lacks, options
+from i2i.core.spelling import did_you_mean, nearest
 
 
 class Reader:
@@ -78,7 +78,7 @@ class Reader:
             return None
         found = self.checker.component(self._value(table), [kind], self._path(table), DEFAULT_TYPES.get((table,)))
         if found is not None and (lacking := lacks(found.component, kind.contract)):
-            asked = f"which i2i.contracts.{kind.contract.__name__} asks for"
+            asked = f"which i2i.core.contracts.{kind.contract.__name__} asks for"
             self.checker.report(self._path(table), f"{kind} {found.name!r} has no {' and no '.join(lacking)}, {asked}")
         return found
 

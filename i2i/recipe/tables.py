@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from i2i.bounds import Count, Positive
+from i2i.core.bounds import Count, Positive
 
 TABLES = ("translator", "losses", "optimizers", "schedule", "data", "train")
 

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from i2i.factory import Factory
-from i2i.signature import named
-from i2i.spelling import did_you_mean, nearest
+from i2i.core.factory import Factory
+from i2i.core.signature import named
+from i2i.core.spelling import did_you_mean, nearest
 
 Report = Callable[[tuple[str, ...], str], None]
 """Takes a key path below the loss's table, and what is wrong there."""

@@ -13,10 +13,10 @@ import i2i
 from i2i.cli import run
 from i2i.cli.conditions import parts_of
 from i2i.data.images import to_image
-from i2i.data.textures import Textures
+from i2i.demo.textures import Textures
 from i2i.recipe.recipe import Recipe
-from i2i.training.run import Run
-from i2i.training.stepper import Stepper
+from i2i.engine.run import Run
+from i2i.engine.stepper import Stepper
 
 FEATURES = {"type": "timm", "model": "test_efficientnet", "weights": "untrained"}
 ADAIN: dict[str, Any] = {

@@ -13,9 +13,9 @@ import pytest
 
 import i2i
 from i2i.cli import cli, run
-from i2i.plugins import Plugins, default_plugins
+from i2i.core.plugins import Plugins, default_plugins
 from i2i.recipe.recipe import Recipe
-from i2i.registry import Registry
+from i2i.core.registry import Registry
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 Captured = pytest.CaptureFixture[str]
@@ -95,7 +95,7 @@ def test_list_names_every_component_of_every_kind(capsys: Captured) -> None:
     printed = said(capsys, "list")
     for entry in Plugins({}).registry:
         assert re.search(rf"^  {re.escape(entry.name)} +builtin$", printed, re.MULTILINE), entry
-    for kind in i2i.kinds.KINDS:
+    for kind in i2i.core.kinds.KINDS:
         assert f"{kind}:\n" in printed
 
 
@@ -115,7 +115,7 @@ def test_describe_tells_options_source_and_documentation(capsys: Captured) -> No
     printed = said(capsys, "describe", "patch")
     lines = printed.splitlines()
     assert lines[0] == "discriminator patch (plugin builtin)"
-    assert re.fullmatch(r"source: .*i2i/discriminators/patch\.py:\d+", lines[1])
+    assert re.fullmatch(r"source: .*i2i/nn/discriminators/patch\.py:\d+", lines[1])
     assert "  norm: norm or 'none' = 'in'" in lines
     assert "  padding: 'zeros' or 'reflect' = 'zeros'" in lines
     assert "  activation: activation = { type = 'leaky_relu', negative_slope = 0.2 }" in lines

@@ -8,9 +8,9 @@ import pytest
 
 from i2i.cli import run
 from i2i.recipe.recipe import Recipe
-from i2i.training import pace, planning
-from i2i.training.pace import Measured
-from i2i.training.planning import Plan, foresee
+from i2i.engine import pace, planning
+from i2i.engine.pace import Measured
+from i2i.engine.planning import Plan, foresee
 
 RECIPE = ("plan", "pix2pix_small", "--set", "translator.discriminators.local.layers=3")
 ON = ("--set", "train.gradient_checkpointing=true", "--set", "train.precision=bf16")

@@ -19,7 +19,7 @@ from PIL import Image
 from i2i.cli import run
 from i2i.evaluation import pairs
 from i2i.recipe.recipe import to_setting
-from i2i.training import checkpoint
+from i2i.engine import checkpoint
 
 Settings = dict[str, object]
 

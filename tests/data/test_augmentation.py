@@ -12,12 +12,12 @@ from PIL import Image
 
 from i2i.data.augmentation import augmented
 from i2i.data.folders import Folders
-from i2i.data.guarded import Guarded, finished, sound
+from i2i.data.checked import Guarded, finished, sound
 from i2i.data.loader import make_loader
 from i2i.errors import DataError
-from i2i.kinds import AUGMENTATION
+from i2i.core.kinds import AUGMENTATION
 from i2i.recipe.recipe import Recipe
-from i2i.training.trainer import train
+from i2i.engine.trainer import train
 
 JITTER = AUGMENTATION("kornia.augmentation.ColorJiggle", brightness=0.5, p=1.0)
 

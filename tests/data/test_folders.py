@@ -13,7 +13,7 @@ from torch import Tensor
 
 from i2i.data.folders import Folders
 from i2i.data.images import read_image
-from i2i.data.order import epoch_order
+from i2i.data.sampler import epoch_order
 from i2i.data.transforms import eval_transform
 from i2i.errors import DataError, OptionError
 

@@ -13,14 +13,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from i2i import kinds
-from i2i.data.guarded import Fault, Guarded, checked_preview, finished, sound
+from i2i.core import kinds
+from i2i.data.checked import Fault, Guarded, checked_preview, finished, sound
 from i2i.data.loader import make_loader
 from i2i.errors import DataError
-from i2i.plugins import Plugins
+from i2i.core.plugins import Plugins
 from i2i.recipe.recipe import Recipe
-from i2i.training import checkpoint
-from i2i.training.trainer import train
+from i2i.engine import checkpoint
+from i2i.engine.trainer import train
 
 GOOD = {"a": torch.zeros(3, 4, 4), "b": torch.zeros(3, 4, 4), "style": torch.tensor(1)}
 BLANKS = {"a": torch.zeros(3, 4, 4), "b": torch.zeros(3, 4, 4), "style": torch.tensor(0)}

@@ -11,10 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
-from i2i.data.drawn.anime import anime
+from i2i.demo.drawn.anime import anime
 from i2i.data.loader import make_loader
 from i2i.data.paired import Paired
-from i2i.data.portraits import PortraitPairs, Portraits
+from i2i.demo.portraits import PortraitPairs, Portraits
 from i2i.errors import DataError, OptionError
 
 

@@ -7,7 +7,7 @@ import itertools
 import pytest
 import torch
 
-from i2i.data.portraits import _PAIRS, _PREVIEW, Portraits
+from i2i.demo.portraits import _PAIRS, _PREVIEW, Portraits
 
 
 @pytest.mark.parametrize("size", [16, 32, 50, 64])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from i2i.data.shapes import _PAIRS, _PREVIEW, Shapes
-from i2i.evaluation.shapes import centroids, object_mask
+from i2i.demo.shapes import _PAIRS, _PREVIEW, Shapes
+from i2i.demo.measures import centroids, object_mask
 
 
 @pytest.mark.parametrize("size", [16, 32, 50])

@@ -13,8 +13,8 @@ from PIL import Image
 from i2i.data.single_image import SingleImage
 from i2i.errors import DataError
 from i2i.recipe.recipe import Recipe
-from i2i.training.stepper import Stepper
-from i2i.translators.assembly import rehearse
+from i2i.engine.stepper import Stepper
+from i2i.methods.assembly import rehearse
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from i2i.data.shapes import Color, Shapes
-from i2i.evaluation.shapes import (
+from i2i.demo.shapes import Color, Shapes
+from i2i.demo.measures import (
     FAINT,
     ShapeFigures,
     centroids,

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from i2i.plugins import Plugins
+from i2i.core.plugins import Plugins
 from i2i.recipe.files import read
 from i2i.recipe.recipe import Recipe
 from i2i.recipe.source import RecipeError, Source

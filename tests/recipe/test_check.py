@@ -12,14 +12,14 @@ import pytest
 import tomli_w
 from torch import Tensor, nn
 
-from i2i import kinds
-from i2i.contracts import Norm
-from i2i.factory import Factory
-from i2i.plugins import Plugins
+from i2i.core import kinds
+from i2i.core.contracts import Norm
+from i2i.core.factory import Factory
+from i2i.core.plugins import Plugins
 from i2i.recipe.files import read, shipped
 from i2i.recipe.recipe import Recipe
 from i2i.recipe.source import RecipeError, Source
-from i2i.registry import Registry
+from i2i.core.registry import Registry
 
 Said = Callable[..., list[str]]
 HERE = Path(__file__).parent
@@ -365,7 +365,7 @@ def test_a_translator_and_a_data_set_that_keep_no_contract_are_said(registry: Re
     with pytest.raises(RecipeError) as caught:
         Recipe.check(Source("mine", values, {}), registry)
     assert str(caught.value).splitlines() == [
-        "mine: data: dataset 'sizeless' has no __len__ and no __getitem__ and no preview, which i2i.contracts.Dataset "
+        "mine: data: dataset 'sizeless' has no __len__ and no __getitem__ and no preview, which i2i.core.contracts.Dataset "
         "asks for",
         "mine: data: dataset 'sizeless' has no option 'size', the side of its images, which networks need to know",
         "mine: translator: translator 'bare' has no Outputs and no phases and no default_phase",

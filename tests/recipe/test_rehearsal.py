@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from i2i import kinds
-from i2i.plugins import Plugins
+from i2i.core import kinds
+from i2i.core.plugins import Plugins
 from i2i.recipe.files import shipped
 from i2i.recipe.recipe import Recipe
 from i2i.recipe.source import RecipeError
-from i2i.registry import Registry
-from i2i.translators.assembly import build, count_parameters, rehearse
+from i2i.core.registry import Registry
+from i2i.methods.assembly import build, count_parameters, rehearse
 
 Write = Callable[..., Path]
 RECIPES = Path(__file__).parents[2] / "recipes"

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from i2i import kinds
+from i2i.core import kinds
 from i2i.errors import I2IError
-from i2i.plugins import Plugins
+from i2i.core.plugins import Plugins
 from i2i.recipe.recipe import Recipe
-from i2i.registry import Registry
-from i2i.training.trainer import train
+from i2i.core.registry import Registry
+from i2i.engine.trainer import train
 
 
 class PlainGenerator(nn.Module):
@@ -104,12 +104,12 @@ def registry() -> Registry:
             PlainDiscriminator,
             "a discriminator gives i2i.Judgement({'patch': logits}), got a tensor",
         ),
-        ("data", NoPreview, "dataset 'NoPreview' has no preview, which i2i.contracts.Dataset asks for"),
+        ("data", NoPreview, "dataset 'NoPreview' has no preview, which i2i.core.contracts.Dataset asks for"),
         ("data", OtherKeys, "OtherKeys): sample 0: gives A; the translator needs a, b too. What was saved stands"),
         ("losses.cycle", NoModule, "loss 'NoModule': expected a torch.nn.Module, got NoModule"),
         ("losses.cycle", WholeImage, "losses.cycle: forward gives a tensor [1, 3, 32, 32], expected a tensor of one"),
         ("losses.cycle", Nothing, "losses.cycle: forward gives NoneType, expected a tensor of one number"),
-        ("schedule", NotCalled, "schedule 'NotCalled' has no __call__, which i2i.contracts.Schedule asks for"),
+        ("schedule", NotCalled, "schedule 'NotCalled' has no __call__, which i2i.core.contracts.Schedule asks for"),
         ("schedule", Words, "schedule: 'Words': expected a number for each step, got 'x' for step 0"),
         ("optimizers.generator", NoOptimizer, "expected a torch.optim.Optimizer, got NoOptimizer"),
     ],

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from i2i.recipe.recipe import Recipe
-from i2i.translators.assembly import rehearse
+from i2i.methods.assembly import rehearse
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 

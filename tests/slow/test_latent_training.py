@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 import i2i
-from i2i.data.shapes import Shapes
-from i2i.evaluation.shapes import measure, object_mask
-from i2i.inference import Loaded
+from i2i.demo.shapes import Shapes
+from i2i.demo.measures import measure, object_mask
+from i2i.use.loaded import Loaded
 from i2i.recipe.recipe import Recipe
-from i2i.training.trainer import train
+from i2i.engine.trainer import train
 
 HELD_OUT = 64
 

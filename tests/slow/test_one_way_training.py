@@ -14,10 +14,10 @@ import pytest
 import torch
 
 from i2i.data.loader import make_loader
-from i2i.data.shapes import Shapes
-from i2i.evaluation.shapes import ShapeFigures, measure
+from i2i.demo.shapes import Shapes
+from i2i.demo.measures import ShapeFigures, measure
 from i2i.recipe.recipe import Recipe
-from i2i.training.stepper import Stepper
+from i2i.engine.stepper import Stepper
 
 COUNT = 64
 RUNS: dict[str, tuple[dict[str, Any], int]] = {

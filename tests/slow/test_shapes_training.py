@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from i2i.data.loader import make_loader
-from i2i.data.shapes import Shapes
-from i2i.evaluation.shapes import HeatFigures, ShapeFigures, measure, measure_heat
+from i2i.demo.shapes import Shapes
+from i2i.demo.measures import HeatFigures, ShapeFigures, measure, measure_heat
 from i2i.recipe.recipe import Recipe
-from i2i.training.stepper import Stepper
+from i2i.engine.stepper import Stepper
 
 COUNT = 64
 SHAPES = {"data.type": "shapes", "data.size": 32, "train.batch_size": 4, "schedule.type": "constant"}

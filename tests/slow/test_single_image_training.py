@@ -17,10 +17,10 @@ from torch import Tensor
 
 from i2i.data.images import to_image
 from i2i.data.loader import make_loader
-from i2i.data.shapes import Shapes
-from i2i.evaluation.shapes import has_color, measure, object_mask
+from i2i.demo.shapes import Shapes
+from i2i.demo.measures import has_color, measure, object_mask
 from i2i.recipe.recipe import Recipe
-from i2i.training.stepper import Stepper
+from i2i.engine.stepper import Stepper
 
 SIDE, TILE = 4, 32
 STEPS = 600

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from i2i.data.loader import make_loader
-from i2i.data.textures import Textures
-from i2i.functional.style import gram
+from i2i.demo.textures import Textures
+from i2i.nn.functional.style import gram
 from i2i.recipe.recipe import Recipe
-from i2i.training.stepper import Stepper
+from i2i.engine.stepper import Stepper
 
 COUNT = 32
 HELD_OUT = range(2**59, 2**59 + COUNT)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from i2i.functional import adversarial
+from i2i.nn.functional import adversarial
 
 Objective = Literal["bce", "lsgan"]
 OBJECTIVES: dict[str, Callable[[Tensor, bool], Tensor]] = {

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from i2i.bounds import Depth, Positive
-from i2i.contracts import Activation, Norm, Translation
+from i2i.core.bounds import Depth, Positive
+from i2i.core.contracts import Activation, Norm, Translation
 from i2i.errors import OptionError, ShapeError
-from i2i.factory import Factory
-from i2i.kinds import ACTIVATION, NORM
-from i2i.layers.initialization import Initialization, initialize
+from i2i.core.factory import Factory
+from i2i.core.kinds import ACTIVATION, NORM
+from i2i.nn.layers.initialization import Initialization, initialize
 from i2i_cartoongan.channels import ChannelOrder, reordered
 
 SMALLEST = 8

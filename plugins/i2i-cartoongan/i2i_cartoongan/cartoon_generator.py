@@ -8,14 +8,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from i2i.bounds import Depth, Positive
-from i2i.contracts import Activation, Norm, Translation
-from i2i.factory import Factory
-from i2i.generators.blocks import MULTIPLE, ResidualBlock, check_image, check_image_size
-from i2i.kinds import ACTIVATION, NORM
-from i2i.layers.convolution import ConvBlock
-from i2i.layers.initialization import Initialization, initialize
-from i2i.layers.stages import Stage, Tap, padded_image, tapped, tapped_channels
+from i2i.core.bounds import Depth, Positive
+from i2i.core.contracts import Activation, Norm, Translation
+from i2i.core.factory import Factory
+from i2i.nn.generators.blocks import MULTIPLE, ResidualBlock, check_image, check_image_size
+from i2i.core.kinds import ACTIVATION, NORM
+from i2i.nn.layers.convolution import ConvBlock
+from i2i.nn.layers.initialization import Initialization, initialize
+from i2i.nn.layers.stages import Stage, Tap, padded_image, tapped, tapped_channels
 from i2i_cartoongan.channels import ChannelOrder, reordered
 
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from i2i.functional.color import LUMA, luminance
-from i2i.functional.precision import widen
+from i2i.nn.functional.color import LUMA, luminance
+from i2i.nn.functional.precision import widen
 
 YUV = (LUMA, (-0.14713, -0.28886, 0.436), (0.615, -0.51499, -0.10001))
 """Luminance and two colour differences of red, green and blue: ITU-R BT.601."""

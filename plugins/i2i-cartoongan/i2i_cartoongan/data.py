@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from i2i.data.folders import Folders
-from i2i.data.portraits import Portraits
-from i2i.data.shapes import Shapes
+from i2i.demo.portraits import Portraits
+from i2i.demo.shapes import Shapes
 from i2i_cartoongan.edges import smooth_edges
 
 STREAMS = ("a", "b", "smooth")

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from i2i.contracts import Imported
+from i2i.core.contracts import Imported
 from i2i.errors import CheckpointError
-from i2i.foreign import few, load
+from i2i.nn.foreign import few, load
 from i2i_cartoongan import official_names
 from i2i_cartoongan.anime_generator import AnimeGenerator
 from i2i_cartoongan.cartoon_generator import CartoonGenerator

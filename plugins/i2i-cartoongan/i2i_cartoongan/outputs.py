@@ -6,8 +6,8 @@ from functools import cached_property
 
 from torch import Tensor
 
-from i2i.translators.one_sided_outputs import OneSidedOutputs
-from i2i.translators.outputs import per_phase
+from i2i.methods.one_sided_outputs import OneSidedOutputs
+from i2i.methods.outputs import per_phase
 from i2i_cartoongan.color import grey
 
 

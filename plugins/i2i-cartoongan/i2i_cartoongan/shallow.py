@@ -6,14 +6,14 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from i2i.bounds import Positive
-from i2i.contracts import Activation, Judgement, Norm
+from i2i.core.bounds import Positive
+from i2i.core.contracts import Activation, Judgement, Norm
 from i2i.errors import OptionError, ShapeError
-from i2i.factory import Factory
-from i2i.kinds import ACTIVATION, NORM
-from i2i.layers.convolution import ConvBlock, Padding
-from i2i.layers.initialization import Initialization, initialize
-from i2i.layers.spectral import SpectralConv2d
+from i2i.core.factory import Factory
+from i2i.core.kinds import ACTIVATION, NORM
+from i2i.nn.layers.convolution import ConvBlock, Padding
+from i2i.nn.layers.initialization import Initialization, initialize
+from i2i.nn.layers.spectral import SpectralConv2d
 
 
 class Shallow(nn.Module):

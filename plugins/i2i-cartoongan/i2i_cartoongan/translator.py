@@ -7,11 +7,11 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from i2i.bounds import Count
-from i2i.contracts import Discriminator, Generator
-from i2i.factory import Factory
-from i2i.translators.one_sided import OneSided
-from i2i.translators.outputs import Outputs
+from i2i.core.bounds import Count
+from i2i.core.contracts import Discriminator, Generator
+from i2i.core.factory import Factory
+from i2i.methods.one_sided import OneSided
+from i2i.methods.outputs import Outputs
 from i2i_cartoongan.outputs import CartoonOutputs
 
 

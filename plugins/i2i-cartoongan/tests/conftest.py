@@ -14,7 +14,7 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 pytest.importorskip("i2i_cartoongan", reason="the plugin i2i-cartoongan is not installed")
 
-from i2i import plugins
+from i2i.core import plugins
 
 GOLDEN = Path(os.environ.get("I2I_GOLDEN", Path(__file__).parents[4] / "shared" / "golden"))
 FEATURES = {"type": "timm", "model": "dla46x_c", "weights": "untrained"}

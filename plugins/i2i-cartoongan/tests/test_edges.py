@@ -15,9 +15,9 @@ from torch.nn import functional as F
 from i2i.data.folders import Folders
 from i2i.data.images import to_image
 from i2i.data.loader import make_loader
-from i2i.data.portraits import Portraits
-from i2i.data.shapes import Shapes
-from i2i.kinds import AUGMENTATION
+from i2i.demo.portraits import Portraits
+from i2i.demo.shapes import Shapes
+from i2i.core.kinds import AUGMENTATION
 
 KERNEL = torch.tensor([1.0, 4, 6, 4, 1]) / 16
 

@@ -15,11 +15,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 import i2i
-from i2i.contracts import Imported
+from i2i.core.contracts import Imported
 from i2i.errors import CheckpointError
-from i2i.importers.run import write_run
-from i2i.kinds import IMPORTER
-from i2i.plugins import default_registry
+from i2i.methods.weights.run import write_run
+from i2i.core.kinds import IMPORTER
+from i2i.core.plugins import default_registry
 
 State = dict[str, Tensor]
 Read = Callable[[Path], Imported]

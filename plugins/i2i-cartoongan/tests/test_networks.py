@@ -18,7 +18,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from i2i.errors import OptionError, ShapeError
-from i2i.kinds import NORM
+from i2i.core.kinds import NORM
 
 CASES = [
     ("cartoongan", "gen_0", CARTOONGAN, 8),

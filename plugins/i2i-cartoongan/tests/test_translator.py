@@ -12,15 +12,15 @@ from i2i_cartoongan.color import grey
 from torch import Tensor
 
 from i2i.errors import I2IError
-from i2i.kinds import FEATURE_EXTRACTOR
+from i2i.core.kinds import FEATURE_EXTRACTOR
 from i2i.recipe.recipe import Recipe
 from i2i.recipe.source import RecipeError
-from i2i.training import checkpoint
-from i2i.training.optimizer_state import split_optimizer
-from i2i.training.stepper import Stepper
-from i2i.training.trainer import train
-from i2i.translators.assembly import build, rehearse
-from i2i.translators.outputs import Batch
+from i2i.engine import checkpoint
+from i2i.engine.optimizer_state import split_optimizer
+from i2i.engine.stepper import Stepper
+from i2i.engine.trainer import train
+from i2i.methods.assembly import build, rehearse
+from i2i.methods.outputs import Batch
 
 FEATURES = {"type": "timm", "model": "dla46x_c", "weights": "untrained"}
 STYLE = {"losses.style.taps": ["level1.0"], "losses.style.features": FEATURES}

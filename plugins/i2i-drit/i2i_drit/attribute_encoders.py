@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import i2i
-from i2i.generators.content_style import StyleEncoder
-from i2i.layers.convolution import ConvBlock
+from i2i.nn.generators.content_style import StyleEncoder
+from i2i.nn.layers.convolution import ConvBlock
 
 SMALLEST = 16
 """Least side of an image: below, the last convolution's map would be too small to pad by reflection."""

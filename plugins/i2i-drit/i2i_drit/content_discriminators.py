@@ -9,11 +9,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 import i2i
-from i2i.bounds import Positive
+from i2i.core.bounds import Positive
 from i2i.errors import ShapeError
-from i2i.kinds import ACTIVATION
-from i2i.layers.convolution import ConvBlock
-from i2i.layers.initialization import Initialization, initialize
+from i2i.core.kinds import ACTIVATION
+from i2i.nn.layers.convolution import ConvBlock
+from i2i.nn.layers.initialization import Initialization, initialize
 from i2i_drit.content_encoder import HALVINGS
 
 SMALLEST_MAP = 53

@@ -7,8 +7,8 @@ from itertools import chain
 from torch import Tensor, nn
 
 import i2i
-from i2i.generators.blocks import ResidualBlock
-from i2i.layers.convolution import ConvBlock
+from i2i.nn.generators.blocks import ResidualBlock
+from i2i.nn.layers.convolution import ConvBlock
 
 HALVINGS = 2
 """Convolutions of stride 2, so a content has a quarter of the image's sides."""

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 import i2i
-from i2i.generators.blocks import ResidualBlock
-from i2i.layers.convolution import ConvBlock, UpBlock
+from i2i.nn.generators.blocks import ResidualBlock
+from i2i.nn.layers.convolution import ConvBlock, UpBlock
 
 
 def beside(x: Tensor, vector: Tensor) -> Tensor:

@@ -8,10 +8,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 import i2i
-from i2i.bounds import Count, Positive
-from i2i.generators.blocks import ResidualBlock, check_image, check_image_size
-from i2i.kinds import ACTIVATION, NORM
-from i2i.layers.initialization import Initialization, initialize
+from i2i.core.bounds import Count, Positive
+from i2i.nn.generators.blocks import ResidualBlock, check_image, check_image_size
+from i2i.core.kinds import ACTIVATION, NORM
+from i2i.nn.layers.initialization import Initialization, initialize
 from i2i_drit.attribute_encoders import SMALLEST, Attribute, GaussianAttributeEncoder, PlainAttributeEncoder
 from i2i_drit.content_encoder import HALVINGS, ContentEncoder
 from i2i_drit.decoders import ConcatDecoder, ShapeDecoder

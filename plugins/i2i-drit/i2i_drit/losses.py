@@ -8,8 +8,8 @@ import torch
 from annotated_types import Gt
 from torch import Tensor, nn
 
-from i2i.functional.adversarial import binary_cross_entropy
-from i2i.functional.precision import widen
+from i2i.nn.functional.adversarial import binary_cross_entropy
+from i2i.nn.functional.precision import widen
 
 
 class ContentAdversary(nn.Module):

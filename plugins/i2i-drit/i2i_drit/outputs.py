@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from i2i.functional.draws import brought
-from i2i.randomness import seed_of
-from i2i.translators.cyclic import other
-from i2i.translators.outputs import GANOutputs, detached, per_phase
+from i2i.nn.functional.draws import brought
+from i2i.core.randomness import seed_of
+from i2i.methods.cyclic import other
+from i2i.methods.outputs import GANOutputs, detached, per_phase
 from i2i_drit.attribute_encoders import Attribute
 
 if TYPE_CHECKING:

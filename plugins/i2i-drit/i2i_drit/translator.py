@@ -9,11 +9,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 import i2i
-from i2i.bounds import Positive
-from i2i.contracts import Discriminator, Generator
-from i2i.translators.networks import network
-from i2i.translators.styled import Styled
-from i2i.translators.two_domains import check_discriminators, check_generator
+from i2i.core.bounds import Positive
+from i2i.core.contracts import Discriminator, Generator
+from i2i.methods.networks import network
+from i2i.methods.styled import Styled
+from i2i.methods.two_domains import check_discriminators, check_generator
 from i2i_drit.attribute_encoders import Attribute
 from i2i_drit.outputs import RANDOM, DisentangledOutputs
 

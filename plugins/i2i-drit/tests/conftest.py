@@ -13,7 +13,7 @@ from torch import Tensor
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 pytest.importorskip("i2i_drit", reason="the plugin i2i-drit is not installed")
 
-from i2i.plugins import default_plugins  # after the look for the plugin
+from i2i.core.plugins import default_plugins  # after the look for the plugin
 from i2i.recipe.recipe import Recipe
 
 TINY: dict[str, Any] = {

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 import i2i
 from i2i.errors import OptionError, ShapeError
 from i2i.recipe.recipe import Recipe
-from i2i.translators.assembly import count_parameters
+from i2i.methods.assembly import count_parameters
 
 SMALL = {"channels": 4, "blocks": 1, "decoder_blocks": 1}
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from i2i.recipe.recipe import Recipe
-from i2i.translators.assembly import build
-from i2i.translators.outputs import Batch
+from i2i.methods.assembly import build
+from i2i.methods.outputs import Batch
 
 Tiny = Callable[..., Recipe]
 Images = Callable[..., dict[str, Tensor]]

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from i2i.recipe.recipe import Recipe
-from i2i.training import checkpoint
-from i2i.training.optimizer_state import split_optimizer
-from i2i.training.run import Run
-from i2i.training.stepper import Stepper
-from i2i.training.trainer import train
-from i2i.translators.assembly import build, rehearse
-from i2i.translators.outputs import Batch
+from i2i.engine import checkpoint
+from i2i.engine.optimizer_state import split_optimizer
+from i2i.engine.run import Run
+from i2i.engine.stepper import Stepper
+from i2i.engine.trainer import train
+from i2i.methods.assembly import build, rehearse
+from i2i.methods.outputs import Batch
 
 Tiny = Callable[..., Recipe]
 Images = Callable[..., dict[str, Tensor]]

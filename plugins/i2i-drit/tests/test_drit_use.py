@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 import i2i
-from i2i.inference import Loaded, to_image
-from i2i.plugins import default_plugins
+from i2i.use.loaded import Loaded, to_image
+from i2i.core.plugins import default_plugins
 from i2i.recipe.recipe import Recipe
 from i2i.recipe.source import RecipeError
-from i2i.training.run import Run
-from i2i.training.stepper import Stepper
-from i2i.translators.assembly import build
+from i2i.engine.run import Run
+from i2i.engine.stepper import Stepper
+from i2i.methods.assembly import build
 
 Tiny = Callable[..., Recipe]
 Images = Callable[..., dict[str, Tensor]]

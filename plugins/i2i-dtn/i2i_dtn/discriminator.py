@@ -8,9 +8,9 @@ from typing import Literal
 from torch import Tensor, nn
 
 import i2i
-from i2i.bounds import Positive
+from i2i.core.bounds import Positive
 from i2i.errors import ShapeError
-from i2i.kinds import NORM
+from i2i.core.kinds import NORM
 from i2i_dtn.sizes import check_size, halvings
 
 

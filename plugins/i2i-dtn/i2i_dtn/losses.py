@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from i2i.errors import ShapeError
-from i2i.functional.adversarial import binary_cross_entropy
-from i2i.functional.precision import widen
+from i2i.nn.functional.adversarial import binary_cross_entropy
+from i2i.nn.functional.precision import widen
 
 SOURCE, TARGET, REAL = range(3)
 """Classes of the ternary discriminator: painted from the source, painted from the target, the target itself."""

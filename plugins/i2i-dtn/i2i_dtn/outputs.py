@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 import i2i
-from i2i.translators.outputs import detached
+from i2i.methods.outputs import detached
 
 if TYPE_CHECKING:
     from i2i_dtn.translators import DomainTransfer

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 import i2i
-from i2i.bounds import Count, Positive
-from i2i.contracts import Decoder
-from i2i.kinds import FEATURE_EXTRACTOR
-from i2i.translators.networks import network
-from i2i.translators.two_domains import check_discriminators
+from i2i.core.bounds import Count, Positive
+from i2i.core.contracts import Decoder
+from i2i.core.kinds import FEATURE_EXTRACTOR
+from i2i.methods.networks import network
+from i2i.methods.two_domains import check_discriminators
 from i2i_dtn.features import GivenFeatures
 from i2i_dtn.outputs import LabelledOutputs, TransferOutputs
 

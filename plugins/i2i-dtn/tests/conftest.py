@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from i2i.plugins import PluginInfo, default_plugins
+from i2i.core.plugins import PluginInfo, default_plugins
 
 i2i_dtn = pytest.importorskip("i2i_dtn", reason="the plugin i2i-dtn is not installed")
 

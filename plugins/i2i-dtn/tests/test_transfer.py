@@ -16,14 +16,14 @@ from i2i_dtn.digits import Digits
 from torch import Tensor
 
 import i2i
-from i2i.hookspecs import hookimpl
+from i2i.core.hookspecs import hookimpl
 from i2i.recipe.source import RecipeError
-from i2i.training import checkpoint
-from i2i.training.optimizer_state import split_optimizer
-from i2i.training.run import Run
-from i2i.training.trainer import train
-from i2i.translators.assembly import build, rehearse
-from i2i.translators.outputs import Batch
+from i2i.engine import checkpoint
+from i2i.engine.optimizer_state import split_optimizer
+from i2i.engine.run import Run
+from i2i.engine.trainer import train
+from i2i.methods.assembly import build, rehearse
+from i2i.methods.outputs import Batch
 
 RECIPES = ["dtn", "dtn_small", "dtn_ternary"]
 GIVEN = {

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from i2i.cli import run
-from i2i.plugins import default_plugins
+from i2i.core.plugins import default_plugins
 
 PONO = pytest.importorskip("i2i_pono.norm", reason="the plugin i2i-pono is not installed").PONO
 

@@ -60,7 +60,7 @@ def search(
     from rich.progress import track
 
     from i2i.data.images import find_images
-    from i2i.inference import load
+    from i2i.use.loaded import load
 
     asked = _pictures(queries)
     files = find_images(among)
@@ -112,7 +112,7 @@ def _grid(queries: Embedded, among: Embedded, chosen: Sequence[Sequence[int]]) -
     """Queries in the first row, what was found for each below it."""
     import torch
 
-    from i2i.training.samples import grid
+    from i2i.engine.hooks.samples import grid
 
     few = chosen[:SHOWN]
     rows = {"query · queries": queries.images[:SHOWN]}

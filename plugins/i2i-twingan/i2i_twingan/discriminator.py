@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from i2i import Judgement
 from i2i.errors import ShapeError
-from i2i.functional.fading import blend, halve
-from i2i.layers.initialization import Initialization, initialize
-from i2i.layers.minibatch import MinibatchDeviation
-from i2i.layers.spectral import SpectralConv2d, SpectralLinear
+from i2i.nn.functional.fading import blend, halve
+from i2i.nn.layers.initialization import Initialization, initialize
+from i2i.nn.layers.minibatch import MinibatchDeviation
+from i2i.nn.layers.spectral import SpectralConv2d, SpectralLinear
 from i2i_twingan.blocks import SLOPE, width
 from i2i_twingan.sizes import LATENT, Sized, doublings
 

@@ -6,7 +6,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from i2i.functional.precision import widen
+from i2i.nn.functional.precision import widen
 
 
 class PixelNorm(nn.Module):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 import i2i
-from i2i.translators.cyclic import other
-from i2i.translators.outputs import detached
+from i2i.methods.cyclic import other
+from i2i.methods.outputs import detached
 from i2i_twingan.generator import Code
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from i2i import OptionError
-from i2i.functional.precision import widen
+from i2i.nn.functional.precision import widen
 
 
 class BatchRenorm(nn.Module):

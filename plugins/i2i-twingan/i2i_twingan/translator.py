@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 import i2i
 from i2i import Discriminator, Factory, Generator, I2IError, OptionError, Translation
-from i2i.functional.fading import double, shrunk
-from i2i.layers.growth import Growth, GrowthStage
-from i2i.translators.cyclic import other
-from i2i.translators.networks import network
-from i2i.translators.two_domains import check_discriminators, check_generator
+from i2i.nn.functional.fading import double, shrunk
+from i2i.nn.layers.growth import Growth, GrowthStage
+from i2i.methods.cyclic import other
+from i2i.methods.networks import network
+from i2i.methods.two_domains import check_discriminators, check_generator
 from i2i_twingan.outputs import TwinOutputs
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from i2i import plugins
+from i2i.core import plugins
 from i2i.recipe.recipe import Recipe
-from i2i.translators.translator import Translator
+from i2i.methods.translator import Translator
 
 # Two threads on a shared machine wait for each other far longer than they compute; children inherit this too.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -55,7 +55,7 @@ def tiny() -> dict[str, Any]:
 @pytest.fixture
 def translator(tiny: dict[str, Any]) -> Translator:
     """The translator of that recipe."""
-    from i2i.translators.assembly import build
+    from i2i.methods.assembly import build
 
     return build(Recipe.read("twingan_small", tiny))
 

@@ -14,8 +14,8 @@ from i2i_twingan.discriminator import PGGAN
 from i2i_twingan.generator import TwinUnet
 
 from i2i.errors import OptionError, ShapeError
-from i2i.functional.fading import double, shrunk
-from i2i.kinds import NORM
+from i2i.nn.functional.fading import double, shrunk
+from i2i.core.kinds import NORM
 
 IN = NORM("in", affine=True)
 

@@ -13,8 +13,8 @@ from i2i_twingan.norms import Affine, PixelNorm
 from i2i_twingan.renorm import BatchRenorm
 
 from i2i.errors import OptionError
-from i2i.kinds import NORM
-from i2i.norms.instance import InstanceNorm
+from i2i.core.kinds import NORM
+from i2i.nn.norms.instance import InstanceNorm
 
 
 def batch(seed: int, features: int = 3) -> Tensor:

@@ -12,10 +12,10 @@ pytest.importorskip("i2i_twingan", reason="the plugin i2i-twingan is not install
 
 import i2i
 from i2i.recipe.recipe import Recipe
-from i2i.training import checkpoint
-from i2i.training.optimizer_state import split_optimizer
-from i2i.training.run import Run
-from i2i.training.trainer import train
+from i2i.engine import checkpoint
+from i2i.engine.optimizer_state import split_optimizer
+from i2i.engine.run import Run
+from i2i.engine.trainer import train
 
 RENORM = {"translator.generator.norm": "renorm", "translator.generator.rgb_norm": "renorm"}
 

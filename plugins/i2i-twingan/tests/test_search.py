@@ -18,11 +18,11 @@ from i2i_twingan.search import alike, embed, encode, nearest, neighbours
 import i2i
 from i2i.data.images import to_image
 from i2i.errors import I2IError
-from i2i.inference import Loaded
+from i2i.use.loaded import Loaded
 from i2i.recipe.recipe import Recipe
-from i2i.training.run import Run
-from i2i.training.stepper import Stepper
-from i2i.translators.assembly import build
+from i2i.engine.run import Run
+from i2i.engine.stepper import Stepper
+from i2i.methods.assembly import build
 
 COUNT = 8
 

@@ -14,9 +14,9 @@ pytest.importorskip("i2i_twingan", reason="the plugin i2i-twingan is not install
 from i2i.errors import I2IError
 from i2i.recipe.recipe import Recipe
 from i2i.recipe.source import RecipeError
-from i2i.training.stepper import Stepper
-from i2i.translators import assembly
-from i2i.translators.outputs import Batch
+from i2i.engine.stepper import Stepper
+from i2i.methods import assembly
+from i2i.methods.outputs import Batch
 
 Images = dict[str, Tensor]
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from i2i.data.drawn.canvas import Canvas, Outline, mirrored
+from i2i.demo.drawn.canvas import Canvas, Outline, mirrored
 
 
 def test_a_shape_covers_its_area_at_any_size() -> None:

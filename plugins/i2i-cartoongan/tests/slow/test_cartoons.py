@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from i2i.data.loader import make_loader
-from i2i.data.portraits import Portraits
+from i2i.demo.portraits import Portraits
 from i2i.recipe.recipe import Recipe
-from i2i.training.stepper import Stepper
+from i2i.engine.stepper import Stepper
 
 COUNT = 64
 

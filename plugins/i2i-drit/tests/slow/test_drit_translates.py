@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 
 import i2i
-from i2i.data.shapes import Shapes
-from i2i.evaluation.shapes import measure, object_mask
-from i2i.hookspecs import hookimpl
-from i2i.inference import Loaded
-from i2i.plugins import default_plugins
+from i2i.demo.shapes import Shapes
+from i2i.demo.measures import measure, object_mask
+from i2i.core.hookspecs import hookimpl
+from i2i.use.loaded import Loaded
+from i2i.core.plugins import default_plugins
 from i2i.recipe.recipe import Recipe
-from i2i.training.run import Run
-from i2i.training.trainer import train
-from i2i.translators.outputs import Batch
+from i2i.engine.run import Run
+from i2i.engine.trainer import train
+from i2i.methods.outputs import Batch
 
 HELD_OUT = 64
 LOOKS = 250

@@ -19,11 +19,11 @@ pytest.importorskip("i2i_twingan", reason="the plugin i2i-twingan is not install
 from i2i_twingan.search import encode, nearest
 
 from i2i.data.loader import make_loader
-from i2i.data.shapes import Shapes
-from i2i.evaluation.shapes import ShapeFigures, measure
-from i2i.inference import Loaded
+from i2i.demo.shapes import Shapes
+from i2i.demo.measures import ShapeFigures, measure
+from i2i.use.loaded import Loaded
 from i2i.recipe.recipe import Recipe
-from i2i.training.stepper import Stepper
+from i2i.engine.stepper import Stepper
 
 COUNT = 64
 EVERY = 250

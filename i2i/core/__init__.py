@@ -1,0 +1,1 @@
+"""Kinds, registry, factories, plugins and contracts; imports no torch."""

@@ -1,0 +1,212 @@
+"""What each kind of component must do, and the small results that components hand each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:  # this file stays free of torch, so that `i2i --help` is fast
+    from pathlib import Path
+
+    from torch import Tensor
+    from torch.nn import Parameter
+    from torch.optim import Optimizer as TorchOptimizer
+
+
+class Attended(NamedTuple):
+    """What an attention gives.
+
+    Args:
+        features: [B, C, H, W], weighted.
+        logits: [B, n], the classifier's logit for each of its n pools, or None where nothing is classified.
+        heatmap: [B, 1, H, W], where the attention looked, or None.
+    """
+
+    features: Tensor
+    logits: Tensor | None = None
+    heatmap: Tensor | None = None
+
+
+class Translation(NamedTuple):
+    """What a generator gives: an image [B, 3, H, W] in [-1, 1], and the attention's logits and heat map if any."""
+
+    image: Tensor
+    cam: Tensor | None = None
+    heatmap: Tensor | None = None
+
+
+class Judgement(NamedTuple):
+    """What a discriminator gives: logits by head (`patch` [B, 1, h, w], `cam` [B, n]), and a heat map if any.
+
+    One whose first layers serve as an encoder also gives their features, the image's `code` [B, C, h, w].
+    """
+
+    logits: dict[str, Tensor]
+    heatmap: Tensor | None = None
+    code: Tensor | None = None
+
+
+class Norm(Protocol):
+    """Normalizes features [B, C, H, W]."""
+
+    def __call__(self, x: Tensor) -> Tensor: ...
+
+
+class AdaptiveNorm(Protocol):
+    """Normalizes features [B, C, H, W], with a scale and a shift [B, C] that come from outside."""
+
+    def __call__(self, x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor: ...
+
+
+class Activation(Protocol):
+    """An elementwise function."""
+
+    def __call__(self, x: Tensor) -> Tensor: ...
+
+
+class Attention(Protocol):
+    """Weights features [B, C, H, W]; may classify them on the way."""
+
+    def __call__(self, x: Tensor) -> Attended: ...
+
+
+class Generator(Protocol):
+    """Paints an image [B, 3, H, W] in [-1, 1] from an image."""
+
+    def __call__(self, image: Tensor) -> Translation: ...
+
+
+class TappedGenerator(Generator, Protocol):
+    """A generator that also gives the features between its layers.
+
+    Layers are named, such as `down.0.conv`, or numbered from 0. One with a method `overheard(image, taps)`, a context
+    that gives the features of a call within it (`i2i.nn.layers.stages.overheard`), need not compute them once more.
+    """
+
+    def features(self, image: Tensor, taps: Sequence[int | str]) -> tuple[Tensor, ...]:
+        """Features [B, C, h, w] after the layers `taps`."""
+
+    def tapped_channels(self, taps: Sequence[int | str]) -> tuple[int, ...]:
+        """C of each of them."""
+
+
+class Discriminator(Protocol):
+    """Judges an image [B, 3, H, W] in [-1, 1]."""
+
+    def __call__(self, image: Tensor) -> Judgement: ...
+
+
+class EncodingDiscriminator(Discriminator, Protocol):
+    """A discriminator whose first layers are an encoder; its judgements hold the code.
+
+    `num_features` are the code's channels C.
+    """
+
+    num_features: int
+
+    def encode(self, image: Tensor) -> Attended: ...
+
+
+class Decoder(Protocol):
+    """Paints an image [B, 3, H, W] in [-1, 1] from features [B, C, h, w] that an encoder has made."""
+
+    def __call__(self, features: Tensor) -> Translation: ...
+
+
+class FeatureExtractor(Protocol):
+    """Frozen features of images [B, 3, H, W] in [-1, 1], made for certain taps.
+
+    Args:
+        num_features: channels of each tap.
+        source: which network with which weights, as it is written beside every result.
+    """
+
+    num_features: tuple[int, ...]
+    source: str
+
+    def __call__(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Features [B, C, h, w] for each tap; gradients flow through them to the image."""
+
+    def load_weights_(self) -> None:
+        """Takes weights that come from elsewhere; called once before training, not when a checkpoint brings them."""
+
+
+class Loss(Protocol):
+    """A module whose methods are named after phases and whose parameters are named after outputs.
+
+    A class that has `forward` alone, such as any criterion of torch.nn, plays in the generator phase.
+    """
+
+
+class Translator(Protocol):
+    """Says which images exist for a batch; see `i2i.methods.translator.Translator`, which all of them extend."""
+
+    def __call__(self, batch: Any, phase: str) -> dict[str, Tensor]: ...
+
+
+class Optimizer(Protocol):
+    """Builds an optimizer over parameters."""
+
+    def __call__(self, params: Iterable[Parameter]) -> TorchOptimizer: ...
+
+
+class Schedule(Protocol):
+    """The factor of the learning rate at a step, counted from 0."""
+
+    def __call__(self, step: int) -> float: ...
+
+
+class Dataset(Protocol):
+    """An endless stream of samples, each a function of its number alone.
+
+    A sample holds images of the domains a and b; a class that gives more names all of it in `streams`, such as
+    `("a", "b", "labels")`.
+
+    One with a method `finish(batch, seeds)` leaves work to the device that trains: its samples also hold `seeds`, whole
+    numbers in a tensor, and each batch goes through `finish` there, before the step.
+    """
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, number: int) -> Mapping[str, Any]: ...
+    def preview(self, count: int) -> Mapping[str, Tensor]: ...
+
+
+class Augmentation(Protocol):
+    """Changes a batch of images [B, 3, H, W], as kornia's augmentations do."""
+
+    def __call__(self, image: Tensor) -> Tensor: ...
+
+
+class Metric(Protocol):
+    """Compares images [B, 3, H, W] in [-1, 1] with their targets; one figure for all of them."""
+
+    better: str
+    """`lower` or `higher`."""
+
+    def __call__(self, image: Tensor, target: Tensor) -> float: ...
+
+
+class Imported(NamedTuple):
+    """Somebody else's checkpoint, understood.
+
+    Args:
+        recipe: name of the shipped recipe that it belongs to.
+        settings: what that recipe must be set to, as `--set` would.
+        weights: the translator's state dict.
+        summary: what was found, in one sentence.
+        step: steps that it had been trained for, as far as one can tell.
+        untrained: submodules of the translator that the checkpoint has no weights for; they begin anew.
+    """
+
+    recipe: str
+    settings: dict[str, Any]
+    weights: dict[str, Tensor]
+    summary: str
+    step: int = 0
+    untrained: tuple[str, ...] = ()
+
+
+class Importer(Protocol):
+    """Reads somebody else's checkpoint."""
+
+    def __call__(self, path: Path) -> Imported: ...

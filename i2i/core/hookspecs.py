@@ -1,0 +1,67 @@
+"""The hooks that i2i calls; a plugin implements those it needs with `@i2i.hookimpl`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    import click
+    from torch import Tensor
+
+    from i2i.core.registry import PluginRegistry
+    from i2i.engine.run import Run
+
+hookspec = pluggy.HookspecMarker("i2i")
+hookimpl = pluggy.HookimplMarker("i2i")
+
+
+@hookspec
+def register_components(registry: PluginRegistry) -> None:
+    """Adds components: `registry.add(i2i.NORM, "pono", "i2i_pono.norm:PONO")`."""
+
+
+@hookspec
+def register_commands(cli: click.Group) -> None:
+    """Adds commands to `i2i`."""
+
+
+@hookspec
+def recipe_folders() -> Path:  # type: ignore[empty-body]  # a specification has no body
+    """A folder of recipes that can be named without their path."""
+
+
+@hookspec
+def training_started(run: Run) -> None:
+    """Before the first step, everything built and loaded."""
+
+
+@hookspec
+def step_finished(run: Run, terms: Mapping[str, Tensor]) -> None:
+    """After each step; `terms` are the weighted loss terms, `phase/name`, still on the device.
+
+    Of several processes, each gives its own, and at the steps that `train.log_every` logs the mean over all of them.
+    """
+
+
+@hookspec
+def images_sampled(run: Run, images: Mapping[str, Tensor]) -> None:
+    """Rows of preview images [n, 3, H, W] in [-1, 1], by caption `row · domain`."""
+
+
+@hookspec
+def checkpoint_judged(run: Run) -> None:
+    """Before a checkpoint whose best is kept by a metric: measure, and put what you find into `run.figures`."""
+
+
+@hookspec
+def checkpoint_saved(run: Run, folder: Path) -> None:
+    """After a checkpoint stands under its final name."""
+
+
+@hookspec
+def training_finished(run: Run) -> None:
+    """After the last step or a stop that was asked for; the last checkpoint stands."""

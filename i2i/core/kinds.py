@@ -1,0 +1,38 @@
+"""Every kind of component on one screen; `contracts.py` says what each must do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from i2i.core import contracts
+from i2i.core.registry import Kind
+
+NORM: Kind[contracts.Norm] = Kind("norm", contracts.Norm, passed=("num_features",))
+ADAPTIVE_NORM: Kind[contracts.AdaptiveNorm] = Kind("adaptive_norm", contracts.AdaptiveNorm, passed=("num_features",))
+ACTIVATION: Kind[contracts.Activation] = Kind("activation", contracts.Activation, namespaces=("torch.nn",))
+ATTENTION: Kind[contracts.Attention] = Kind(
+    "attention", contracts.Attention, passed=("num_features",), offered=("activation", "spectral_norm")
+)
+GENERATOR: Kind[contracts.Generator] = Kind("generator", contracts.Generator, offered=("image_size", "first_size"))
+DISCRIMINATOR: Kind[contracts.Discriminator] = Kind(
+    "discriminator", contracts.Discriminator, offered=("image_size", "first_size", "num_features")
+)
+DECODER: Kind[contracts.Decoder] = Kind("decoder", contracts.Decoder, passed=("num_features",), offered=("image_size",))
+FEATURE_EXTRACTOR: Kind[contracts.FeatureExtractor] = Kind(
+    "feature_extractor", contracts.FeatureExtractor, passed=("taps",)
+)
+LOSS: Kind[contracts.Loss] = Kind("loss", contracts.Loss, namespaces=("torch.nn", "kornia.losses"))
+TRANSLATOR: Kind[contracts.Translator] = Kind("translator", contracts.Translator, offered=("image_size",))
+OPTIMIZER: Kind[contracts.Optimizer] = Kind(
+    "optimizer", contracts.Optimizer, passed=("params",), namespaces=("torch.optim", "timm.optim")
+)
+SCHEDULE: Kind[contracts.Schedule] = Kind("schedule", contracts.Schedule, offered=("steps",))
+DATASET: Kind[contracts.Dataset] = Kind("dataset", contracts.Dataset, offered=("seed",))
+AUGMENTATION: Kind[contracts.Augmentation] = Kind(
+    "augmentation", contracts.Augmentation, namespaces=("kornia.augmentation",)
+)
+METRIC: Kind[contracts.Metric] = Kind("metric", contracts.Metric)
+IMPORTER: Kind[contracts.Importer] = Kind("importer", contracts.Importer, passed=("path",))
+
+KINDS: dict[str, Kind[Any]] = {value.name: value for value in list(globals().values()) if isinstance(value, Kind)}
+KIND_OF: dict[type, Kind[Any]] = {kind.contract: kind for kind in KINDS.values()}

@@ -1,0 +1,187 @@
+"""The face of a photo: skin in relief, eyes, nose, mouth, and what may cover them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from i2i.demo.drawn.canvas import Canvas, Color, Outline, Plane, Point, mixed
+from i2i.demo.drawn.character import Character
+from i2i.demo.drawn.shapes import COVERED
+
+EYE: Point = (0.165, -0.01)
+MOUTH: Point = (0, 0.315)
+
+# Hills and hollows of a face: height, centre, radii; those off the axis stand on both sides.
+RELIEF: tuple[tuple[float, Point, Point], ...] = (
+    (0.04, (0, 0.06), (0.05, 0.15)),  # bridge of the nose
+    (0.045, (0, 0.165), (0.07, 0.055)),  # its tip
+    (-0.035, (0.165, -0.03), (0.1, 0.065)),  # eye sockets
+    (0.035, (0.23, 0.13), (0.12, 0.09)),  # cheek bones
+    (0.03, (0, 0.44), (0.1, 0.06)),  # chin
+    (0.02, (0, -0.3), (0.25, 0.12)),  # forehead
+    (-0.015, (0, 0.385), (0.09, 0.03)),  # under the lower lip
+)
+
+
+def face_(head: Canvas, character: Character, outline: Outline) -> None:
+    """Paint the head's skin and everything on it."""
+    if character.style not in COVERED:
+        _ears_(head, character)
+    face = head.near((0, 0), 0.62)
+    edge = outline.distance(face)
+    face.paint_(_skin(face, character), face.cover(edge))
+    if character.freckles:
+        _freckles_(face, character)
+    if character.beard:
+        _beard_(face, character, edge)
+    _nose_(face, character)
+    for side in (-1, 1):
+        _eye_(face, character, side)
+    _mouth_(face, character)
+    if character.glasses:
+        _glasses_(face, character)
+
+
+def _skin(face: Canvas, character: Character) -> Plane:
+    nx, ny = face.x / (0.47 * character.face_width), face.y / 0.68
+    # A canvas of two channels holds the slopes, so each hill costs only its own pixels.
+    slope = Canvas(np.zeros((2, *nx.shape), np.float32), face.x, face.y, face.step)
+    for height, (x, y), (rx, ry) in RELIEF:
+        for cx in (x, -x) if x else (x,):
+            hill = slope.near((cx, y), 2.6 * max(rx, ry))
+            rise = 2 * height * hill.glow((cx, y), (rx, ry))
+            hill.image[0] += rise * (hill.x - cx) * (1 / rx**2)
+            hill.image[1] += rise * (hill.y - y) * (1 / ry**2)
+    nz = np.sqrt(np.clip(1 - nx * nx - ny * ny, 0.06, 1))
+    nx, ny = nx + 0.6 * slope.image[0], ny + 0.6 * slope.image[1]
+    length = 1 / np.sqrt(nx * nx + ny * ny + nz * nz)
+    light = np.array([0.75 * character.light, -0.45, 0.75])
+    lx, ly, lz = (float(part) for part in light / np.linalg.norm(light))
+    lit = np.clip(((nx * lx + ny * ly + nz * lz) * length + 0.22) / 1.16, 0, 1)
+
+    skin = np.array(character.skin, np.float32)[:, None, None]
+    # Light that has passed through skin comes out red, so shadows lose blue and green first.
+    colors = mixed(skin * _tint(0.55, 0.41, 0.38), np.minimum(skin * 1.12 + 0.025, 1), lit)
+    flush = 0.22 * (face.glow((0.22, 0.16), (0.13, 0.1)) + face.glow((-0.22, 0.16), (0.13, 0.1)))
+    flush += 0.16 * face.glow((0, 0.17), (0.07, 0.06))
+    colors = mixed(colors, skin * _tint(1.02, 0.7, 0.68) * (0.45 + 0.55 * lit), flush)
+    half = float(np.sqrt(lx**2 + ly**2 + (lz + 1) ** 2))
+    gloss = np.clip((nx * lx + ny * ly + nz * (lz + 1)) * length * (1 / half), 0, 1) ** 24
+    glossy: Plane = colors + 0.16 * gloss * (1 - colors)
+    return glossy
+
+
+def _tint(red: float, green: float, blue: float) -> Plane:
+    return np.array([red, green, blue], np.float32)[:, None, None]
+
+
+def _times(color: Color, red: float, green: float, blue: float) -> Color:
+    return color[0] * red, color[1] * green, color[2] * blue
+
+
+def _ears_(head: Canvas, character: Character) -> None:
+    for side in (-1, 1):
+        center = (side * 0.4 * character.face_width, 0.03)
+        ear = head.near(center, 0.14)
+        lit = 0.78 + 0.2 * side * character.light
+        ear.paint_(_times(character.skin, lit, 0.9 * lit, 0.88 * lit), ear.cover(ear.ellipse(center, (0.06, 0.105))))
+        inner = ear.ellipse((center[0] + side * 0.012, 0.03), (0.028, 0.066))
+        ear.paint_(_times(character.skin, 0.5, 0.34, 0.3), 0.55 * ear.cover(inner, 0.03))
+
+
+def _freckles_(face: Canvas, character: Character) -> None:
+    rng = np.random.Generator(np.random.PCG64([character.strands, 3]))
+    for _ in range(22):
+        x, y = float(rng.choice([-1, 1]) * rng.uniform(0.03, 0.26)), float(rng.normal(0.13, 0.03))
+        spot = face.near((x, y), 0.012)
+        spot.paint_(_times(character.skin, 0.62, 0.45, 0.36), 0.5 * spot.cover(spot.circle((x, y), 0.009)))
+
+
+def _beard_(face: Canvas, character: Character, edge: Plane) -> None:
+    x, y = np.abs(face.x) * (1 / character.face_width), face.y
+    # Down from the sideburns, under the cheeks, and round the mouth by way of the moustache.
+    cheek = y - 0.245 + 0.3 * np.clip((x - 0.17) / 0.23, 0, 1) ** 1.3
+    bare = face.ellipse((0, 0.325), (0.105, 0.045))
+    region = np.maximum(-cheek, -bare)
+    color = np.array(character.hair, np.float32)[:, None, None] ** 1.2 * (0.68 + 0.5 * character.light * face.x)
+    curls = np.sin(75 * face.x + 2 * np.sin(50 * y)) * np.sin(75 * y + 2 * np.sin(55 * face.x))
+    color = color * (1 + 0.15 * float(np.exp(-((40 * abs(face.step)) ** 2))) * curls)
+    # Short hair lets the skin through, least at the chin.
+    dense = 0.7 + 0.25 * np.clip((y - 0.2) / 0.25, 0, 1)
+    face.paint_(color, dense * face.cover(region + 0.02, 0.075) * face.cover(edge))
+
+
+def _nose_(face: Canvas, character: Character) -> None:
+    skin = character.skin
+    nose = face.near((0, 0.17), 0.14)
+    nose.paint_(_times(skin, 0.5, 0.32, 0.28), 0.45 * nose.glow((0, 0.222), (0.07, 0.022)))
+    away = -1 if character.light > 0 else 1
+    nose.paint_(_times(skin, 0.5, 0.33, 0.28), 0.25 * nose.glow((away * 0.062, 0.17), (0.022, 0.05)))
+    for side in (-1, 1):
+        hole = nose.ellipse((side * 0.033, 0.213), (0.02, 0.011))
+        nose.paint_(_times(skin, 0.3, 0.16, 0.14), 0.75 * nose.cover(hole, 0.008))
+    nose.paint_((1, 0.97, 0.92), 0.24 * nose.glow((-0.3 * away * 0.05, 0.155), (0.02, 0.024)))
+
+
+def _eye_(face: Canvas, character: Character, side: int) -> None:
+    x, y = side * EYE[0] * character.face_width, EYE[1]
+    eye = face.near((x, y), 0.17)
+    skin, hair = character.skin, character.hair
+    eye.paint_(_times(skin, 0.5, 0.32, 0.3), 0.42 * eye.glow((x - side * 0.02, y - 0.025), (0.1, 0.05)))
+    white = eye.lens((x, y), 0.088, 0.044, 0.032)
+    alpha = eye.cover(white)
+    eye.paint_((0.94, 0.92, 0.91), alpha)
+    iris = eye.circle((x, y - 0.004), 0.04)
+    eye.paint_(_times(character.eyes, 0.5, 0.5, 0.5), alpha * eye.cover(iris))
+    eye.paint_(_times(character.eyes, 1.1, 1.1, 1.1), alpha * 0.9 * eye.cover(iris + 0.011, 0.012))
+    eye.paint_((0.03, 0.02, 0.02), alpha * eye.cover(iris + 0.021))
+    # The upper lid shades the eyeball.
+    eye.paint_((0.2, 0.12, 0.1), alpha * 0.45 * np.clip((y - 0.012 - eye.y) / 0.035, 0, 1))
+    glint = (x + 0.014 * (1 if character.light > 0 else -1), y - 0.017)
+    eye.paint_((1, 1, 1), 0.95 * eye.cover(eye.circle(glint, 0.01)))
+    lash = eye.arc((x, y + 0.002), 0.096, 0.049, 0.026, slant=-side * 0.006)
+    eye.paint_(_times(hair, 0.2, 0.17, 0.16), 0.9 * eye.cover(lash))
+    eye.paint_(_times(skin, 0.45, 0.28, 0.25), 0.4 * eye.cover(eye.arc((x, y - 0.022), 0.09, 0.045, 0.012), 0.012))
+    eye.paint_(_times(skin, 0.45, 0.28, 0.25), 0.3 * eye.cover(eye.arc((x, y + 0.004), 0.08, -0.03, 0.012), 0.01))
+    brow = eye.arc((x + side * 0.008, y - 0.095), 0.105, 0.032, 0.04, slant=-side * 0.012)
+    eye.paint_(_times(hair, 0.45, 0.4, 0.38), 0.85 * eye.cover(brow, 0.014))
+
+
+def _mouth_(face: Canvas, character: Character) -> None:
+    x, y = MOUTH
+    mouth = face.near((x, y), 0.2)
+    skin = character.skin
+    lip: Color = (0.35 * skin[0] + 0.45, 0.4 * skin[1] + 0.1, 0.4 * skin[2] + 0.13)
+    half = {"neutral": 0.105, "smile": 0.135, "open": 0.12}[character.mouth]
+    bend = {"neutral": 0.004, "smile": 0.034, "open": 0.018}[character.mouth]
+    gape = {"neutral": 0.0, "smile": 0.0, "open": 0.048}[character.mouth]
+    mouth.paint_(_times(skin, 0.5, 0.33, 0.3), 0.32 * mouth.glow((x, y + 0.075 + gape), (0.08, 0.02)))
+    lower = mouth.lens((x, y), half * 0.92, 0.0, 0.042 + gape, bend)
+    upper = mouth.lens((x, y), half, 0.032, 0.004, bend)
+    mouth.paint_(lip, 0.85 * mouth.cover(lower, 0.012))
+    mouth.paint_(_times(lip, 0.8, 0.72, 0.75), 0.85 * mouth.cover(upper, 0.01))
+    if gape:
+        inside = mouth.lens((x, y), half * 0.84, 0.0, gape, bend)
+        mouth.paint_((0.25, 0.05, 0.06), mouth.cover(inside))
+        teeth = np.maximum(inside, mouth.y - (y + bend + 0.016))
+        mouth.paint_((0.95, 0.93, 0.9), 0.95 * mouth.cover(teeth))
+    else:
+        seam = mouth.arc((x, y), half, -bend, 0.012)
+        mouth.paint_(_times(skin, 0.36, 0.16, 0.16), 0.8 * mouth.cover(seam, 0.004))
+    shine = 0.22 * mouth.glow((x + 0.02 * character.light, y + bend + gape + 0.022), (0.035, 0.009))
+    mouth.paint_((1, 0.95, 0.93), shine)
+
+
+def _glasses_(face: Canvas, character: Character) -> None:
+    frame: Color = (0.1, 0.09, 0.1)
+    for side in (-1, 1):
+        x, y = side * EYE[0] * character.face_width, EYE[1] + 0.012
+        lens = face.near((x, y), 0.2)
+        edge = lens.box((x, y), (0.125, 0.1), 0.075)
+        glare = lens.cover(np.abs(lens.x - x + lens.y - y + 0.05) - 0.025, 0.02) * lens.cover(edge)
+        lens.paint_((1, 1, 1), 0.07 * lens.cover(edge) + 0.14 * glare)
+        lens.paint_(_times(character.skin, 0.4, 0.25, 0.22), 0.3 * lens.cover(np.abs(edge - 0.008) - 0.008, 0.02))
+        lens.paint_(frame, lens.cover(np.abs(edge) - 0.0095))
+        lens.paint_(frame, lens.cover(lens.stroke((x + side * 0.125, y - 0.03), (side * 0.42, y - 0.045), 0.018)))
+    bridge = face.near((0, EYE[1]), 0.08)
+    bridge.paint_(frame, bridge.cover(bridge.arc((0, EYE[1] + 0.01), 0.05, 0.025, 0.022)))

@@ -1,0 +1,132 @@
+"""Drawn contents and drawn styles: scenes of a few shapes as domain a, textures of two colours as domain b."""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Sequence
+from typing import Annotated, ClassVar
+
+import numpy as np
+import torch
+from annotated_types import Ge
+from torch import Tensor
+
+from i2i.demo.drawn.canvas import Canvas, Plane
+from i2i.data.sampler import epoch_order
+
+# Pictures from here on are never trained on.
+_PREVIEW = 2**60
+_SCENE, _TEXTURE = 0, 1
+GOLDEN = 0.6180339887
+"""A step around the circle of hues after which no two of the first few are near each other."""
+
+
+class Textures:
+    """Scenes (a) and textures (b), for style transfer without any file.
+
+    A picture's number and the seed decide everything about it. Sample n shows scene n, and texture n, or, with a fixed
+    number of styles, one of them: every `styles` samples show all in a new order.
+
+    Args:
+        size: the pictures' side in pixels.
+        count: samples that are called an epoch.
+        styles: how many textures there are; 0 for another one in each sample.
+        seed: another seed is another world.
+    """
+
+    domains: ClassVar[tuple[str, ...]] = ("a", "b")
+    streams: ClassVar[tuple[str, ...]] = ("a", "b", "style")
+
+    def __init__(
+        self,
+        size: Annotated[int, Ge(16)] = 32,
+        count: Annotated[int, Ge(1)] = 1000,
+        styles: Annotated[int, Ge(0)] = 0,
+        seed: Annotated[int, Ge(0)] = 0,
+    ) -> None:
+        self.size, self.count, self.styles, self.seed = size, count, styles, seed
+
+    def __len__(self) -> int:
+        """Samples of what counts as an epoch."""
+        return self.count
+
+    def style_of(self, number: int) -> int:
+        """The texture that sample `number` shows."""
+        if number < 0:
+            raise IndexError(f"textures: samples are numbered from 0, got {number}")
+        if not self.styles:
+            return number
+        epoch, place = divmod(number, self.styles)
+        return int(epoch_order(self.seed, "b", epoch, self.styles)[place])
+
+    def __getitem__(self, number: int) -> dict[str, Tensor]:
+        """Sample `number` of an endless stream.
+
+        Returns:
+            sample: `a` and `b`, each [3, size, size] in [-1, 1], and `style`, the texture's number, [].
+        """
+        style = self.style_of(number)
+        return {"a": self.scenes([number])[0], "b": self.textures([style])[0], "style": torch.tensor(style)}
+
+    def preview(self, count: int) -> dict[str, Tensor]:
+        """Held-out scenes, and held-out textures, or the first ones where their number is fixed.
+
+        Returns:
+            batch: `a` and `b`, [count, 3, size, size] in [-1, 1]; of b fewer where there are fewer styles.
+        """
+        held_out = range(_PREVIEW, _PREVIEW + count)
+        shown = range(min(count, self.styles)) if self.styles else held_out
+        return {"a": self.scenes(held_out), "b": self.textures(shown)}
+
+    def scenes(self, numbers: Sequence[int]) -> Tensor:
+        """Scenes by number: [n, 3, size, size] in [-1, 1]."""
+        return _batch([_scene(self._draws(_SCENE, number), self.size) for number in numbers])
+
+    def textures(self, numbers: Sequence[int]) -> Tensor:
+        """Textures by number: [n, 3, size, size] in [-1, 1]."""
+        return _batch([_texture(self._draws(_TEXTURE, number), number, self.size) for number in numbers])
+
+    def _draws(self, what: int, number: int) -> np.random.Generator:
+        return np.random.Generator(np.random.PCG64([self.seed, what, number]))
+
+
+def _batch(pictures: list[Plane]) -> Tensor:
+    return torch.from_numpy(np.stack(pictures)).mul_(2).sub_(1)
+
+
+def _scene(draws: np.random.Generator, size: int) -> Plane:
+    """A background that grows lighter to one side, and three shapes: [3, size, size] in [0, 1]."""
+    canvas = Canvas.blank(size)  # its sides lie at -1 and 1
+    turn = draws.uniform(0, 2 * np.pi)
+    slope = 0.5 + 0.35 * (canvas.x * np.cos(turn) + canvas.y * np.sin(turn))
+    canvas.image[...] = np.array(draws.uniform(0.2, 0.9, 3), np.float32)[:, None, None] * slope
+    for index in range(3):
+        x, y = draws.uniform(-0.7, 0.7, 2)
+        reach = draws.uniform(0.25, 0.5)
+        color = colorsys.hsv_to_rgb(draws.uniform(), draws.uniform(0.3, 0.9), draws.uniform(0.2, 1.0))
+        circle = index % 2 == 0
+        shape = canvas.circle((x, y), reach) if circle else canvas.box((x, y), (reach, 0.7 * reach), 0.0)
+        canvas.paint_(color, canvas.cover(shape))
+    return canvas.image.clip(0, 1)
+
+
+def _texture(draws: np.random.Generator, number: int, size: int) -> Plane:
+    """Stripes, checks, dots or waves of two colours: [3, size, size] in [0, 1]."""
+    canvas = Canvas.blank(size)
+    hue = (GOLDEN * (number % 2**30) + 0.1 * draws.uniform()) % 1
+    dark = colorsys.hsv_to_rgb(hue, 0.8, draws.uniform(0.15, 0.45))
+    light = colorsys.hsv_to_rgb((hue + draws.uniform(0.15, 0.5)) % 1, draws.uniform(0.3, 0.8), draws.uniform(0.75, 1))
+    turn = draws.uniform(0, np.pi)
+    along = (canvas.x * np.cos(turn) + canvas.y * np.sin(turn)) * draws.uniform(12, 20)
+    across = (canvas.y * np.cos(turn) - canvas.x * np.sin(turn)) * draws.uniform(12, 20)
+    along, across = along + draws.uniform(0, 6.3), across + draws.uniform(0, 6.3)
+    wave = (
+        np.sin(along),  # stripes
+        np.sin(along) * np.sin(across),  # checks
+        np.sin(along) + np.sin(across) - 0.6,  # dots
+        np.sin(along + 1.5 * np.sin(across / 2)),  # waves
+    )[number % 4]
+    share = (0.5 + 2.5 * wave).clip(0, 1).astype(np.float32)
+    canvas.image[...] = np.array(dark, np.float32)[:, None, None]
+    canvas.paint_(light, share)
+    return canvas.image

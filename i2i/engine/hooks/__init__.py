@@ -1,0 +1,1 @@
+"""Built-in hooks of training: console, log, sample grids, trackers, diagnostics, best checkpoints."""

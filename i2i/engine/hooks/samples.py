@@ -1,0 +1,64 @@
+"""Sample grids: what the translator makes of a few fixed pictures, as one PNG with captions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from einops import rearrange
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from i2i.data.writing import write_image
+from i2i.core.hookspecs import hookimpl
+from i2i.nn.layers.extractors import told
+from i2i.engine.run import Run
+
+GAP = 4
+
+
+class Samples:
+    """Writes `samples/step-*.png` into the run folder."""
+
+    @hookimpl
+    def images_sampled(self, run: Run, images: Mapping[str, Tensor]) -> None:
+        target = run.folder / "samples" / f"step-{run.step:07d}.png"
+        write_image(grid(images), target, told(run.feature_extractors))
+
+
+def grid(images: Mapping[str, Tensor]) -> Image.Image:
+    """One column for each domain, with a row for each caption.
+
+    Args:
+        images: [n, 3, H, W] in [-1, 1] by `caption · domain`.
+    """
+    columns: dict[str, dict[str, Tensor]] = {}
+    for key, row in images.items():
+        caption, _, domain = key.rpartition(" · ")
+        columns.setdefault(domain, {})[caption] = row
+    captions = list(dict.fromkeys(caption for column in columns.values() for caption in column))
+    blocks = [_strip(column, captions) for column in columns.values()]
+    size = max(row.shape[-2] for row in images.values())
+    points = max(10, min(16, size // 5))
+    font = ImageFont.load_default(points)
+    margin = int(max(font.getlength(caption) for caption in captions)) + 3 * GAP
+    top = points + 2 * GAP
+    width = margin + sum(block.width + 2 * GAP for block in blocks)
+    sheet = Image.new("RGB", (width, top + blocks[0].height), "white")
+    draw = ImageDraw.Draw(sheet)
+    for index, caption in enumerate(captions):
+        draw.text((GAP, top + index * (size + GAP) + size // 2), caption, "black", font, anchor="lm")
+    left = margin
+    for domain, block in zip(columns, blocks, strict=True):
+        draw.text((left, GAP), f"from {domain}", "black", font)
+        sheet.paste(block, (left, top))
+        left += block.width + 2 * GAP
+    return sheet
+
+
+def _strip(rows: Mapping[str, Tensor], captions: list[str]) -> Image.Image:
+    first = next(iter(rows.values()))
+    white = torch.ones_like(first)
+    padded = [torch.nn.functional.pad(rows.get(caption, white), (0, GAP, 0, GAP), value=1.0) for caption in captions]
+    pixels = rearrange(torch.stack(padded), "row n c h w -> (row h) (n w) c")
+    return Image.fromarray(((pixels.clamp(-1, 1) + 1) * 127.5).round().byte().numpy())

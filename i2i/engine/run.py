@@ -1,0 +1,243 @@
+"""A run: its folder, and what hooks may look at while it trains."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from i2i.errors import CheckpointError
+from i2i.nn.layers.extractors import extractors
+from i2i.recipe.recipe import Recipe
+from i2i.engine import checkpoint
+from i2i.engine.hooks.best import Best
+from i2i.engine.checkpoint import Checkpoint
+from i2i.engine.elastic import recipe_changes, surroundings, what_changes
+from i2i.engine.faults import check_weights
+from i2i.engine.hook_state import Memory, some
+from i2i.engine.optimizer_state import join_optimizer, split_optimizer
+from i2i.engine.pruning import prune
+from i2i.engine.stepper import Stepper
+from i2i.methods.translator import Translator
+
+HOW_ALONE = ("foreach", "fused", "capturable", "differentiable")
+"""Options of torch's optimizers that change how a step is computed, not what it remembers."""
+
+
+@dataclass
+class Run:
+    """One training, from its first step or from a checkpoint.
+
+    Args:
+        folder: holds the resolved recipe, the log, samples and checkpoints.
+        recipe: what is trained.
+        stepper: translator, optimizers, device.
+        dataset: where the images come from.
+        start: step that it began or went on from.
+        samples: how many samples of the data's stream all processes have drawn.
+        rollbacks: how often it has gone back because losses or weights were no longer numbers.
+        unwritten: checkpoints since the last one that could not be written.
+        changes: what is otherwise than when the checkpoint was made, a sentence each.
+        findings: what the training doctor has said.
+        skipped: pictures that could not be read, a sentence each.
+        memory: what extras keep over a resume: `run.memory.keep("name", keeper)` in `training_started`.
+        figures: what evaluations at the end have found.
+        waited: seconds that steps have waited for data since the process began.
+        interrupted: whether it was asked to stop.
+    """
+
+    folder: Path
+    recipe: Recipe
+    stepper: Stepper
+    dataset: Any
+    start: int = 0
+    samples: int = 0
+    rollbacks: int = 0
+    unwritten: int = 0
+    changes: list[str] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    memory: Memory = field(default_factory=Memory)
+    figures: dict[str, float] = field(default_factory=dict)
+    waited: float = 0.0
+    interrupted: bool = False
+
+    def __post_init__(self) -> None:
+        wanted = self.recipe.train.keep_best
+        self.best = Best(wanted) if wanted is not None else None
+
+    @property
+    def step(self) -> int:
+        """Steps taken so far."""
+        return self.stepper.step_number
+
+    @property
+    def steps(self) -> int:
+        """Steps in all."""
+        return self.recipe.train.steps
+
+    @property
+    def samples_per_step(self) -> int:
+        """Samples that all processes together draw for a step."""
+        options = self.recipe.train
+        return int(self.stepper.accelerator.num_processes) * options.batch_size * options.accumulate
+
+    @property
+    def translator(self) -> Translator:
+        return self.stepper.translator
+
+    @property
+    def feature_extractors(self) -> dict[str, str]:
+        """Frozen networks that the method and its losses look through, by submodule."""
+        return extractors(self.translator)
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes and prints."""
+        return bool(self.stepper.accelerator.is_main_process)
+
+    @torch.no_grad()
+    def translated(self, images: Tensor, to: str) -> Tensor:
+        """Translations of images [n, 3, H, W], as `translate` would paint them, on the CPU in float32."""
+        weight = next(self.translator.parameters())
+        with self.stepper.painting() as translator:
+            together = 1 if translator.one_by_one else 8
+            batches = [translator.translate(batch.to(weight), to).image for batch in torch.split(images, together)]
+        return torch.cat(batches).float().cpu()
+
+    def gather_skipped(self) -> None:
+        """Puts together what all processes have skipped; every process must call it."""
+        self.skipped = sorted({line for skipped in self._gathered(self.skipped) for line in skipped})
+
+    def save(self) -> Path:
+        """Writes a checkpoint; every process must call it.
+
+        Raises:
+            WriteError: it cannot be written.
+            BurstError: the weights are no longer numbers.
+        """
+        accelerator = self.stepper.accelerator
+        check_weights(self.translator.state_dict(), self.step)
+        due = self.step % self.recipe.train.checkpoint_every == 0 or self.step == self.steps
+        if self.best is not None and due:  # one that a stop asks for must not part what a run without it puts together
+            self.best.close(self.step, self.figures, accelerator)
+        best = {"best": self.best.state(self._gathered(self.best.opened()))} if self.best else {}
+        self.gather_skipped()
+        local = self._local_states()
+        target = self.folder / "checkpoints" / f"step-{self.step:07d}"
+        failure: checkpoint.WriteError | None = None
+        if accelerator.is_main_process:
+            try:
+                self._write(target.parent, local, best)
+            except checkpoint.WriteError as error:
+                failure = error  # the others wait to hear of it
+        failed = torch.tensor([float(failure is not None)], device=accelerator.device)
+        if accelerator.num_processes > 1:
+            failed = accelerator.reduce(failed, "sum")
+        if failed.item():
+            raise failure or checkpoint.WriteError(f"the main process cannot write the checkpoint of step {self.step}")
+        return target
+
+    def _write(self, folder: Path, local: Mapping[str, Mapping[str, Tensor]], best: Mapping[str, Any]) -> None:
+        accelerator, options = self.stepper.accelerator, self.recipe.train
+        files = {checkpoint.WEIGHTS: self.translator.state_dict(), **local}
+        if self.stepper.ema is not None:
+            files[checkpoint.AVERAGE] = self.stepper.ema.average
+        optimizers = {}
+        for phase, optimizer in self.stepper.optimizers.items():
+            files[f"optimizer-{phase}.safetensors"], plain = split_optimizer(optimizer)
+            optimizers[phase] = {**plain, "options": self.recipe.optimizers[phase].resolved()}
+        state = {
+            "recipe": self.recipe.name,
+            "optimizers": optimizers,
+            "scaler": accelerator.scaler.state_dict() if accelerator.scaler else None,
+            "samples": self.samples,
+            "rollbacks": self.rollbacks,
+            "feature_extractors": self.feature_extractors,
+            **self._surroundings(),
+            "findings": some(self.findings),
+            "skipped": some(self.skipped),
+            "extras": self.memory.state(),
+            **best,
+        }
+        checkpoint.write(folder, self.step, files, state, self.recipe.to_toml())
+        kept = {self.best.step} if self.best and self.best.step is not None else set()
+        prune(self.folder, options.keep_last, self.step, options.keep_every, kept)
+
+    def load(self, saved: Checkpoint) -> None:
+        """Goes back to a checkpoint.
+
+        Raises:
+            CheckpointError: its weights belong to another recipe.
+        """
+        try:
+            self._restore(saved)
+        except (RuntimeError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
+            lines = str(error).splitlines()
+            reason = "; ".join(line.strip() for line in lines[:3]) + (f" ... ({len(lines)} lines)" if lines[3:] else "")
+            raise CheckpointError(f"{saved.folder} does not fit the recipe beside it: {reason}") from error
+
+    def _restore(self, saved: Checkpoint) -> None:
+        stepper = self.stepper
+        self.translator.load_state_dict(saved.weights())
+        for phase, plain in saved.state["optimizers"].items():
+            self._check_optimizer(saved, phase, plain)
+            tensors = saved.tensors(f"optimizer-{phase}.safetensors")
+            join_optimizer(stepper.optimizers[phase], tensors, plain)
+        if stepper.ema is not None:
+            # A run that averages from here on begins with what it has learnt, not with the weights that were drawn.
+            stepper.ema.load(saved.tensors(checkpoint.AVERAGE) or stepper.ema.weights())
+        if stepper.accelerator.scaler is not None and saved.state.get("scaler"):
+            stepper.accelerator.scaler.load_state_dict(saved.state["scaler"])
+        self.translator.load_local_state(saved.tensors(self._local_name(stepper.accelerator.process_index)))
+        stepper.step_number = self.start = saved.step
+        self.samples = saved.count("samples", saved.step * self.samples_per_step)
+        self.rollbacks = saved.count("rollbacks", 0)
+        if self.best is not None:
+            self.best.load(saved.state.get("best", {}), stepper.accelerator)
+        self.findings, self.skipped = saved.lines("findings"), saved.lines("skipped")
+        self.memory.load(saved.state.get("extras", {}))
+        pools = len(list(saved.folder.glob("process-*.safetensors")))
+        self.changes = what_changes(saved.state, self._surroundings(), pools)
+        self.changes += recipe_changes(saved.recipe(), self.recipe.to_toml())
+
+    def _check_optimizer(self, saved: Checkpoint, phase: str, plain: dict[str, Any]) -> None:
+        """An optimizer's numbers may change when a run goes on, what it remembers may not."""
+        now = self.recipe.optimizers[phase].resolved()
+        for name, before in plain.get("options", {}).items():
+            structural = name == "type" or (isinstance(before, bool) and name not in HOW_ALONE)
+            if structural and now.get(name) != before:
+                raise CheckpointError(
+                    f"optimizers.{phase}.{name}: {saved.folder} was made with {before!r}, got {now.get(name)!r}; what "
+                    f"such an optimizer remembers differs, so it can only be chosen for a new run"
+                )
+
+    def _surroundings(self) -> dict[str, Any]:
+        accelerator, options = self.stepper.accelerator, self.recipe.train
+        return surroundings(
+            accelerator.num_processes,
+            str(accelerator.device.type),
+            options.batch_size,
+            options.accumulate,
+            options.precision,
+        )
+
+    def _local_states(self) -> dict[str, dict[str, Tensor]]:
+        """Every process's own state, gathered where the checkpoint is written."""
+        everybody = self._gathered({name: value.cpu() for name, value in self.translator.local_state().items()})
+        return {self._local_name(rank): state for rank, state in enumerate(everybody)}
+
+    def _gathered(self, mine: Any) -> list[Any]:
+        """What each process has, in the order of their ranks."""
+        everybody = [mine] * int(self.stepper.accelerator.num_processes)
+        if len(everybody) > 1:
+            torch.distributed.all_gather_object(everybody, mine)
+        return everybody
+
+    @staticmethod
+    def _local_name(rank: int) -> str:
+        return f"process-{rank}.safetensors"

@@ -1,0 +1,176 @@
+"""Two generators that undo each other: CycleGAN, U-GAT-IT."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, ClassVar, Literal, cast
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from i2i.core.contracts import Discriminator, Generator, Translation
+from i2i.errors import OptionError
+from i2i.core.factory import Factory
+from i2i.nn.functional import optimizations as shortcuts
+from i2i.nn.functional.heatmap import draw_heatmap
+from i2i.nn.layers.batch_independence import depends_on_batch
+from i2i.core.randomness import seed_of
+from i2i.methods.outputs import Outputs, detached
+from i2i.methods.translation_outputs import PaintedOutputs
+from i2i.methods.pool import ImagePool
+from i2i.methods.two_domains import TwoDomains, check_discriminators
+
+Phase = Literal["discriminator", "generator"]
+
+
+def halves(made: Translation) -> tuple[Translation, Translation]:
+    """What was made of two batches of one size in one call."""
+    first, second = zip(*(part.chunk(2) if part is not None else (None, None) for part in made), strict=True)
+    return Translation(*first), Translation(*second)
+
+
+def other(domain: str) -> str:
+    """The other one of the two domains."""
+    return "b" if domain == "a" else "a"
+
+
+class CyclicOutputs(PaintedOutputs):
+    """Outputs by the domain that a tensor belongs to: `fake["b"]` is a's image painted as b."""
+
+    nets: Cyclic
+
+    @cached_property
+    def translation(self) -> dict[str, Translation]:
+        """Each generator on the other domain's images."""
+        if self._together:
+            return {domain: both[0] for domain, both in self._both.items()}
+        return {domain: self.nets.paint(self.real[other(domain)], domain) for domain in self.real}
+
+    @cached_property
+    def reproduction(self) -> dict[str, Translation]:
+        """Each generator on its own domain's images, which it should leave as they are."""
+        if self._together:
+            return {domain: both[1] for domain, both in self._both.items()}
+        return {domain: self.nets.paint(self.real[domain], domain) for domain in self.real}
+
+    @property
+    def _together(self) -> bool:
+        """Whether a generator paints the other domain's and its own images in one call: the same images in less time.
+
+        Only where both are asked for in the step and their graphs are kept, and no image of a batch sees another.
+        """
+        alike = len({image.shape for image in self.real.values()}) == 1
+        asked = self.nets.asked("identity", "reproduction")
+        return bool(self.graph) and alike and asked and shortcuts.are_taken() and not self.nets.mixing
+
+    @cached_property
+    def _both(self) -> dict[str, tuple[Translation, Translation]]:
+        images = {domain: torch.cat([self.real[other(domain)], self.real[domain]]) for domain in self.real}
+        return {domain: halves(self.nets.paint(image, domain)) for domain, image in images.items()}
+
+    @cached_property
+    def cycle(self) -> dict[str, Tensor]:
+        """Images translated there and back."""
+        return {domain: self.nets.paint(self.fake[other(domain)], domain).image for domain in self.real}
+
+    @property
+    def cycle_a(self) -> dict[str, Tensor]:
+        """a's images there and back, where the two ways have weights of their own."""
+        return {"a": self.cycle["a"]}
+
+    @property
+    def cycle_b(self) -> dict[str, Tensor]:
+        """b's images there and back."""
+        return {"b": self.cycle["b"]}
+
+    @property
+    def identity_a(self) -> dict[str, Tensor]:
+        """a's images after a's generator, where the two generators have weights of their own."""
+        return {"a": self.identity["a"]}
+
+    @property
+    def identity_b(self) -> dict[str, Tensor]:
+        """b's images after b's generator."""
+        return {"b": self.identity["b"]}
+
+    @cached_property
+    def shown(self) -> dict[str, Tensor]:
+        """Fakes for the discriminators: detached, through each domain's image pool."""
+        return {
+            domain: self.nets.pools[domain].exchange(image, self.nets.pool_draws(self.batch.seed, domain))
+            for domain, image in detached(self.fake).items()
+        }
+
+
+class Cyclic(TwoDomains):
+    """A generator and discriminators for each of two domains, trained on unpaired images.
+
+    Args:
+        generator: built twice; `generators.b` paints b from a.
+        discriminators: by name, each built once for each domain.
+        order: of the phases in a step.
+        pool: earlier fakes that discriminators are shown too; 0 for none.
+
+    Source: Zhu et al., ICCV 2017, arXiv:1703.10593; Kim et al., ICLR 2020, arXiv:1907.10830.
+    """
+
+    Outputs: ClassVar[type[Outputs]] = CyclicOutputs
+
+    def __init__(
+        self,
+        generator: Factory[Generator],
+        discriminators: dict[str, Factory[Discriminator]],
+        order: tuple[Phase, ...] = ("discriminator", "generator"),
+        pool: Annotated[int, Field(ge=0)] = 0,
+        image_size: int | None = None,
+    ) -> None:
+        self.check(order, discriminators)
+        super().__init__(generator, discriminators, image_size)
+        self.phases = {phase: type(self).phases[phase] for phase in order}
+        self.pools = {domain: ImagePool(pool) for domain in self.domains}
+
+    @classmethod
+    def check(cls, order: tuple[str, ...], discriminators: dict[str, Factory[Discriminator]]) -> None:
+        """Every phase once, and somebody to judge."""
+        if sorted(order) != sorted(cls.phases):
+            raise OptionError("order", f"expected each of {', '.join(cls.phases)} once, got {', '.join(order)}")
+        check_discriminators(discriminators)
+
+    def paint(self, image: Tensor, to: str) -> Translation:
+        """One generator's work on a batch."""
+        return cast(Translation, self.generators[to](image))
+
+    @property
+    def mixing(self) -> bool:
+        """Whether a generator's images depend on what else is in the batch, or on draws in the order of the calls."""
+        return depends_on_batch(self.generators)
+
+    def pool_draws(self, seed: int, domain: str) -> random.Random:
+        """Where an image pool's decisions about one batch come from."""
+        return random.Random(seed_of(seed, "pool", domain))
+
+    def translate(self, image: Tensor, to: str) -> Translation:
+        return self.paint(image, to)
+
+    def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+        """The paper's rows: input, then heat map and image of identity, translation and cycle."""
+        rows: dict[str, dict[str, Tensor]] = {"input": dict(images)}
+        for source, image in images.items():
+            same = self.paint(image, source)
+            there = self.paint(image, other(source))
+            back = self.paint(there.image, source)
+            for caption, made in {"identity": same, "translation": there, "cycle": back}.items():
+                if made.heatmap is not None:
+                    rows.setdefault(f"{caption} heat map", {})[source] = draw_heatmap(made.heatmap, image.shape[-2:])
+                rows.setdefault(caption, {})[source] = made.image
+        return rows
+
+    def local_state(self) -> dict[str, Tensor]:
+        return {f"pool.{domain}": torch.stack(pool.images) for domain, pool in self.pools.items() if pool.images}
+
+    def load_local_state(self, state: Mapping[str, Tensor]) -> None:
+        for domain, pool in self.pools.items():
+            pool.images = list(state.get(f"pool.{domain}", torch.empty(0)))

@@ -1,0 +1,120 @@
+"""What exists for a batch that is translated one way, with patches of what came and went."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import Tensor
+
+from i2i.core.contracts import Translation
+from i2i.nn.functional.draws import brought
+from i2i.core.randomness import seed_of
+from i2i.methods.outputs import detached, per_phase
+from i2i.methods.translation_outputs import PaintedOutputs
+
+if TYPE_CHECKING:
+    from i2i.methods.one_sided import OneSided
+
+Vectors = tuple[Tensor, ...]
+
+
+class OneSidedOutputs(PaintedOutputs):
+    """Outputs of domain b, which is the only one that is painted; `real` has both."""
+
+    nets: OneSided
+
+    @cached_property
+    def translation(self) -> dict[str, Translation]:
+        """The generator on a's images, mirrored where `flip_equivariance` says so."""
+        return {"b": _rows(self._painted[0], self._of_a)}
+
+    @cached_property
+    def reproduction(self) -> dict[str, Translation]:
+        """The generator on b's images, which it should leave as they are; nothing without `identity`."""
+        return {"b": _rows(self._painted[0], self._of_b)} if self.nets.identity else {}
+
+    @property
+    def fake_patches(self) -> dict[str, Vectors]:
+        """Patches of the translation, [B, P, C] for each tap."""
+        return {domain: queries for domain, (queries, _) in self._fake_pairs.items()}
+
+    @property
+    def source_patches(self) -> dict[str, Vectors]:
+        """Patches of a's images at the same places, detached."""
+        return {domain: keys for domain, (_, keys) in self._fake_pairs.items()}
+
+    @property
+    def identity_patches(self) -> dict[str, Vectors]:
+        """Patches of b's images after the generator, [B, P, C] for each tap; nothing without `identity`."""
+        return {domain: queries for domain, (queries, _) in self._identity_pairs.items()}
+
+    @property
+    def target_patches(self) -> dict[str, Vectors]:
+        """Patches of b's images at the same places, detached."""
+        return {domain: keys for domain, (_, keys) in self._identity_pairs.items()}
+
+    @property
+    def judge(self) -> dict[str, Callable[[Tensor], dict[str, Tensor]]]:
+        """The discriminators as functions, for losses that look at their gradients."""
+        return {"b": lambda image: self._judge({"b": image})}
+
+    @property
+    def judged(self) -> dict[str, Tensor]:
+        """b's images alone are judged."""
+        return {"b": self.real["b"]}
+
+    @cached_property
+    def _mirrored(self) -> bool:
+        return self.nets.flip_equivariance and self.nets.draw_flip(seed_of(self.batch.seed, "flip"))
+
+    @property
+    def _of_a(self) -> slice:
+        return slice(0, len(self.real["a"]))
+
+    @property
+    def _of_b(self) -> slice:
+        return slice(len(self.real["a"]), None)
+
+    @cached_property
+    def _painted(self) -> tuple[Translation, Vectors | None]:
+        """All images painted; and their features, unless those of images the other way round are wanted."""
+        # a and b go through the generator together, which only matters where it has batch statistics.
+        images = torch.cat([self.real["a"], self.real["b"]]) if self.nets.identity else self.real["a"]
+        if self._mirrored:
+            return self.nets.paint(images.flip(3)), None
+        return self.nets.paint_and_tap(images)
+
+    @per_phase
+    def _fake_pairs(self) -> dict[str, tuple[Vectors, Vectors]]:
+        return self._pairs("fake", self.fake, self.real["a"], self._of_a)
+
+    @per_phase
+    def _identity_pairs(self) -> dict[str, tuple[Vectors, Vectors]]:
+        return self._pairs("identity", self.identity, self.real["b"], self._of_b)
+
+    def _pairs(
+        self, term: str, painted: Mapping[str, Tensor], source: Tensor, rows: slice
+    ) -> dict[str, tuple[Vectors, Vectors]]:
+        if not self.nets.taps:
+            return {}
+        heard = self._painted[1]
+        keys = self.nets.features(source) if heard is None else tuple(feature[rows].detach() for feature in heard)
+        pixels = [feature.shape[2] * feature.shape[3] for feature in keys]
+        drawn = self.nets.draw_places(term, seed_of(self.batch.seed, "places", term), pixels)
+        places = [brought(place, source) for place in drawn]
+        detached_keys: Vectors = detached(self.nets.heads(keys, places))
+        found = {}
+        for domain, image in painted.items():
+            queries = self.nets.features(image)
+            # A mirrored translation's features are mirrored back: they must fit the source as it is.
+            queries = tuple(feature.flip(3) for feature in queries) if self._mirrored else queries
+            found[domain] = (cast(Vectors, self.nets.heads(queries, places)), detached_keys)
+        return found
+
+
+def _rows(made: Translation, rows: slice) -> Translation:
+    """Some samples of a batch."""
+    return Translation(*(None if value is None else value[rows] for value in made))  # type: ignore[arg-type]

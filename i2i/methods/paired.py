@@ -1,0 +1,134 @@
+"""One generator trained on pairs, with discriminators that see the input too: pix2pix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import ClassVar, Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from i2i.core.contracts import Discriminator, Generator, Translation
+from i2i.errors import I2IError, OptionError
+from i2i.core.factory import Factory
+from i2i.nn.functional.heatmap import draw_heatmap
+from i2i.methods.cyclic import Phase, other
+from i2i.methods.networks import network
+from i2i.methods.outputs import Outputs, per_phase
+from i2i.methods.translation_outputs import PaintedOutputs
+from i2i.methods.translator import Translator
+from i2i.methods.two_domains import check_discriminators
+
+
+class PairedOutputs(PaintedOutputs):
+    """Outputs by domain; all but `real` have the painted domain alone."""
+
+    nets: Paired
+
+    @cached_property
+    def translation(self) -> dict[str, Translation]:
+        """The generator on the input."""
+        return {self.nets.target: self.nets.paint(self.real[self.nets.source])}
+
+    @cached_property
+    def reproduction(self) -> dict[str, Translation]:
+        """The generator on the true result, which it should leave as it is; pix2pix has no such loss."""
+        return {self.nets.target: self.nets.paint(self.real[self.nets.target])}
+
+    @property
+    def judge(self) -> dict[str, Callable[[Tensor], dict[str, Tensor]]]:
+        """The discriminators as functions of the painted image, beside this batch's input."""
+        target = self.nets.target
+        return {target: lambda image: self._judge({target: image})}
+
+    @per_phase
+    def real_logits(self) -> dict[str, Tensor]:
+        """Logits of the true pairs, by `domain/discriminator/head`."""
+        if self.updates("discriminators"):
+            # Batch norm's running statistics and spectral norm move with each forward: the method's order is fake,
+            # real, and fake again when the generator trains.
+            _ = self.fake_logits
+        return self._judge({self.nets.target: self.real[self.nets.target]})
+
+    @per_phase
+    def fake_logits(self) -> dict[str, Tensor]:
+        """Logits of the inputs with their translations: detached where discriminators train."""
+        return self._judge(self.shown if self.updates("discriminators") else self.fake)
+
+    def _judge(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        if not self.nets.conditional:
+            return super()._judge(images)
+        condition = self.real[self.nets.source]
+        return super()._judge({domain: torch.cat([condition, image], dim=1) for domain, image in images.items()})
+
+
+class Paired(Translator):
+    """A generator from one domain to the other and discriminators, trained on pairs of images.
+
+    Args:
+        generator: paints one domain from the other.
+        discriminators: by name; they see the input and the image on top of each other, so their `in_channels` is 6.
+        source: the domain that is given; the other one is painted.
+        conditional: whether discriminators see the input. Without it their `in_channels` is 3 and the loss is the
+            paper's "L1 + GAN" instead of "L1 + cGAN".
+        order: of the phases in a step.
+
+    Source: Isola et al., CVPR 2017, arXiv:1611.07004.
+    """
+
+    Outputs: ClassVar[type[Outputs]] = PairedOutputs
+    phases: Mapping[str, tuple[str, ...]] = {"discriminator": ("discriminators",), "generator": ("generator",)}
+    makers: ClassVar[tuple[str, ...]] = ("generator",)
+
+    def __init__(
+        self,
+        generator: Factory[Generator],
+        discriminators: dict[str, Factory[Discriminator]],
+        source: Literal["a", "b"] = "a",
+        conditional: bool = True,
+        order: tuple[Phase, ...] = ("discriminator", "generator"),
+        image_size: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.check(order, discriminators)
+        self.phases = {phase: type(self).phases[phase] for phase in order}
+        self.source, self.target, self.conditional = source, other(source), conditional
+        self.generator = network(generator(image_size=image_size))
+        self.discriminators = nn.ModuleDict(
+            {name: network(build(image_size=image_size)) for name, build in discriminators.items()}
+        )
+
+    @classmethod
+    def check(cls, order: tuple[str, ...], discriminators: dict[str, Factory[Discriminator]]) -> None:
+        """Every phase once, and somebody to judge."""
+        if sorted(order) != sorted(cls.phases):
+            raise OptionError("order", f"expected each of {', '.join(cls.phases)} once, got {', '.join(order)}")
+        check_discriminators(discriminators)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return (self.target,)
+
+    def discriminators_of(self, domain: str) -> Mapping[str, Discriminator]:
+        return cast("Mapping[str, Discriminator]", self.discriminators)
+
+    def paint(self, image: Tensor) -> Translation:
+        """The generator's work on a batch."""
+        return cast(Translation, self.generator(image))
+
+    def translate(self, image: Tensor, to: str) -> Translation:
+        if to != self.target:
+            raise I2IError(f"this translator paints {self.target} from {self.source}, not {to!r}")
+        return self.paint(image)
+
+    def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+        """Input, heat map where there is attention, translation, and the truth."""
+        image = images[self.source]
+        made = [self.paint(one) for one in (torch.split(image, 1) if self.one_by_one else [image])]
+        rows = {"input": image}
+        heatmaps = [part.heatmap for part in made if part.heatmap is not None]
+        if heatmaps:
+            rows["heat map"] = draw_heatmap(torch.cat(heatmaps), image.shape[-2:])
+        rows |= {"translation": torch.cat([part.image for part in made]), "truth": images[self.target]}
+        return {caption: {self.source: row} for caption, row in rows.items()}

@@ -1,0 +1,64 @@
+"""What translators between two domains share: a generator and discriminators for each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from torch import nn
+
+from i2i.core.contracts import Discriminator, Generator
+from i2i.errors import OptionError
+from i2i.core.factory import Factory
+from i2i.methods.networks import network
+from i2i.methods.translator import Translator
+
+
+class TwoDomains(Translator):
+    """A generator and discriminators for each of two domains; discriminators are trained first in a step.
+
+    Args:
+        generator: built twice; `generators.b` paints b.
+        discriminators: by name, each built once for each domain.
+    """
+
+    phases: Mapping[str, tuple[str, ...]] = {"discriminator": ("discriminators",), "generator": ("generators",)}
+    makers: ClassVar[tuple[str, ...]] = ("generators",)
+
+    def __init__(
+        self,
+        generator: Factory[Generator],
+        discriminators: dict[str, Factory[Discriminator]],
+        image_size: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.generators = nn.ModuleDict({domain: network(generator(image_size=image_size)) for domain in self.domains})
+        self.discriminators = nn.ModuleDict(
+            {
+                domain: nn.ModuleDict(
+                    {name: network(build(image_size=image_size)) for name, build in discriminators.items()}
+                )
+                for domain in self.domains
+            }
+        )
+
+
+def check_discriminators(discriminators: dict[str, Factory[Discriminator]]) -> None:
+    """Refuses a translator without anybody to judge."""
+    if not discriminators:
+        raise OptionError("discriminators", "expected at least one discriminator, got none")
+
+
+def check_generator(generator: Factory[Generator], methods: tuple[str, ...], such_as: str) -> None:
+    """Refuses a generator that lacks what a translator calls.
+
+    Args:
+        such_as: name of one that has it.
+    """
+    missing = [name for name in methods if not callable(getattr(generator.component, name, None))]
+    if missing:
+        raise OptionError(
+            "generator",
+            f"expected one with {', '.join(methods)}, such as {such_as}, got {generator.name!r}, "
+            f"which lacks {', '.join(missing)}",
+        )

@@ -1,0 +1,61 @@
+"""From somebody else's checkpoint to a run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from i2i.core.contracts import Imported
+from i2i.errors import CheckpointError
+from i2i.recipe.recipe import Recipe, to_setting
+from i2i.engine import checkpoint
+from i2i.methods.assembly import build, shapes_of
+
+
+def write_run(imported: Imported, folder: Path, settings: Iterable[str] = ()) -> Path:
+    """Writes a run with one checkpoint, whose optimizers begin anew.
+
+    Args:
+        settings: `key=value` each, on top of what the importer found.
+
+    Raises:
+        CheckpointError: the folder holds a run, or the weights do not fit the recipe.
+    """
+    if checkpoint.listed(folder):
+        raise CheckpointError(f"{folder} holds a run already; choose another folder")
+    found = [to_setting(key, value) for key, value in imported.settings.items()]
+    recipe = Recipe.read(imported.recipe, [*found, *settings])
+    _check(imported, recipe)
+    translator = build(recipe, steps=False)
+    own = translator.state_dict()
+    begun = {name: own[name] for name in own if name.startswith(tuple(f"{part}." for part in imported.untrained))}
+    try:
+        translator.load_state_dict({**begun, **imported.weights})
+    except RuntimeError as error:
+        raise CheckpointError(f"the weights do not fit the recipe {imported.recipe!r}: {error}") from error
+    files = {checkpoint.WEIGHTS: translator.state_dict()}
+    state: dict[str, Any] = {"recipe": recipe.name, "optimizers": {}, "scaler": None, "processes": 1}
+    written = checkpoint.write(folder / "checkpoints", imported.step, files, state, recipe.to_toml())
+    (folder / checkpoint.RECIPE).write_text(recipe.to_toml(), encoding="utf-8")
+    return written
+
+
+def _check(imported: Imported, recipe: Recipe) -> None:
+    """Refuses weights of other shapes before networks are made that a file of some bytes can claim to be of any size.
+
+    Raises:
+        CheckpointError: names the first weight.
+    """
+    begun = tuple(f"{part}." for part in imported.untrained)
+    for name, shape in shapes_of(recipe).items():
+        weight = imported.weights.get(name)
+        if weight is None and name.startswith(begun):
+            continue
+        if weight is None or tuple(weight.shape) != shape:
+            found = "nothing" if weight is None else list(weight.shape)
+            raise CheckpointError(
+                f"the weights do not fit the recipe {imported.recipe!r}: {name}: expected {list(shape)}, got {found}"
+            )
+        if weight.is_floating_point() and not weight.isfinite().all():
+            raise CheckpointError(f"{name} holds values that are no numbers")

@@ -1,0 +1,1 @@
+"""Networks and their parts: functions, layers, norms, attention, generators, discriminators, losses, features."""

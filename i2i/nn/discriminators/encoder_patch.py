@@ -1,0 +1,160 @@
+"""NICE-GAN's discriminator: its first layers are the encoder that generators decode from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from i2i.core.bounds import Depth, Positive
+from i2i.core.contracts import Activation, Attended, Attention, Judgement
+from i2i.nn.discriminators.patch import smallest_image
+from i2i.errors import OptionError, ShapeError
+from i2i.core.factory import Factory
+from i2i.core.kinds import ACTIVATION, ATTENTION
+from i2i.nn.layers.convolution import ConvBlock, Padding
+from i2i.nn.layers.initialization import Initialization, initialize
+from i2i.nn.layers.spectral import SpectralConv2d
+
+ENCODER = 2
+"""Halvings of the encoder: four pixels of the image to one of the features, as decoders expect."""
+ENDS = 2
+"""Convolutions of stride 1 that end each head."""
+
+
+class EncoderPatch(nn.Module):
+    """Judges patches of two sizes and a class activation map, all from the features of one encoder.
+
+    Two 4x4 convolutions of stride 2 and attention make the features [B, 2·channels, H/4, W/4]. From them
+    `layers - deeper - 4` more convolutions of stride 2 lead to where the heads part: the head `local` ends there with
+    two of stride 1, the head `global` halves its sides `deeper` times more before it ends likewise. The attention's
+    logit is the head `cam`. Channels double from one convolution to the next, without a limit.
+
+    Args:
+        channels: after the first convolution.
+        layers: convolutions from the image to the logits of `global`, all included; the paper's 7 need 96 px.
+        deeper: halvings that `global` has beyond `local`; 0 leaves `global` away.
+        spectral_norm: divides the weights of all convolutions but the attention's 1x1 by their spectral norm.
+        padding: how a pixel is added on every side before each convolution.
+        attention: over the encoder's features, which are the code.
+        activation: after every convolution but the last ones.
+        init: how the weights start.
+
+    Raises:
+        OptionError: no layers are left for the heads.
+
+    Source: Chen et al., NICE-GAN, CVPR 2020, arXiv:2003.00273, section 3.2; alpc91/NICE-GAN-pytorch 1b114f1, whose
+    `n_dis` is `layers`.
+    """
+
+    multiple: ClassVar[int] = 2**ENCODER
+
+    def __init__(
+        self,
+        channels: Positive = 64,
+        layers: Depth = 7,
+        deeper: Annotated[int, Field(ge=0)] = 2,
+        spectral_norm: bool = True,
+        padding: Padding = "reflect",
+        attention: Factory[Attention] | None = ATTENTION("residual_cam"),
+        activation: Factory[Activation] = ACTIVATION("leaky_relu", negative_slope=0.2),
+        init: Initialization = "default",
+    ) -> None:
+        super().__init__()
+        common = _common_halvings(layers, deeper)
+        self.num_features = 2 * channels
+        self.smallest_image = smallest_image(layers)
+
+        def convolutions(width: int, strides: list[int]) -> nn.ModuleList:
+            return nn.ModuleList(
+                ConvBlock(
+                    width * 2**depth,
+                    width * 2 ** (depth + 1),
+                    kernel_size=4,
+                    stride=stride,
+                    padding=1,
+                    padding_mode=padding,
+                    activation=activation,
+                    spectral_norm=spectral_norm,
+                )
+                for depth, stride in enumerate(strides)
+            )
+
+        def head(width: int, halvings: int) -> nn.ModuleDict:
+            blocks = convolutions(width, [2] * halvings + [1])
+            last = width * 2 ** len(blocks)
+            convolution = SpectralConv2d if spectral_norm else nn.Conv2d
+            final = convolution(last, 1, 4, padding=1, bias=False, padding_mode=padding)
+            return nn.ModuleDict({"blocks": blocks, "final": final})
+
+        first = ConvBlock(3, channels, 4, 2, 1, padding, activation=activation, spectral_norm=spectral_norm)
+        self.encoder = nn.ModuleList([first, *convolutions(channels, [2])])
+        self.attention = None
+        if attention is not None:
+            self.attention = attention(self.num_features, activation=activation(), spectral_norm=spectral_norm)
+        self.common = convolutions(self.num_features, [2] * common)
+        width = self.num_features * 2**common
+        self.heads = nn.ModuleDict({"local": head(width, 0)})
+        if deeper:
+            self.heads["global"] = head(width, deeper)
+        initialize(self, init)
+
+    @classmethod
+    def check(cls, image_size: int, layers: int, deeper: int) -> None:
+        """Refuses more layers than an image of this size can pass through.
+
+        Raises:
+            OptionError: says the smallest image for these layers, and which layers fit this image.
+        """
+        _common_halvings(layers, deeper)
+        if image_size % cls.multiple:
+            raise OptionError("image_size", f"expected a multiple of {cls.multiple}, got {image_size}")
+        if image_size < smallest_image(layers):
+            fits = [n for n in range(ENCODER + ENDS, layers) if smallest_image(n) <= image_size]
+            most = max(fits, default=0)
+            fix = f"layers = {most} works at {image_size} px" if most else f"nothing works at {image_size} px"
+            if most and most - ENCODER - ENDS < deeper:
+                fix = f"layers = {most} with deeper = {most - ENCODER - ENDS} works at {image_size} px"
+            raise OptionError(
+                "layers",
+                f"{layers} layers need images of at least {smallest_image(layers)} px, got {image_size} px; {fix}",
+            )
+
+    def encode(self, image: Tensor) -> Attended:
+        """The code of an image, and what the attention has seen."""
+        if image.ndim != 4 or image.shape[1] != 3 or any(n % self.multiple or n < 8 for n in image.shape[2:]):
+            raise ShapeError(
+                f"encoder: expected images [B, 3, H, W] with sides that are multiples of {self.multiple} and at least "
+                f"8, got {list(image.shape)}"
+            )
+        x = image
+        for block in self.encoder:
+            x = block(x)
+        return Attended(x) if self.attention is None else self.attention(x)
+
+    def forward(self, image: Tensor) -> Judgement:
+        code, cam, heatmap = self.encode(image)
+        if min(image.shape[2:]) < self.smallest_image:
+            raise ShapeError(
+                f"encoder_patch: expected images with sides of at least {self.smallest_image}, got {list(image.shape)}"
+            )
+        x = code
+        for block in self.common:
+            x = block(x)
+        logits = {name: _judged(x, head) for name, head in self.heads.items()}
+        return Judgement(logits if cam is None else {**logits, "cam": cam}, heatmap, code)
+
+
+def _common_halvings(layers: int, deeper: int) -> int:
+    fewest = ENCODER + ENDS + deeper
+    if layers < fewest:
+        raise OptionError("layers", f"expected at least {fewest} with deeper = {deeper}, got {layers}")
+    return layers - fewest
+
+
+def _judged(x: Tensor, head: Any) -> Tensor:
+    for block in head["blocks"]:
+        x = block(x)
+    logits: Tensor = head["final"](x)
+    return logits

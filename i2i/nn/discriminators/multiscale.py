@@ -1,0 +1,139 @@
+"""The multi-scale discriminator of UNIT and MUNIT."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from i2i.core.bounds import Positive
+from i2i.core.contracts import Activation, Judgement, Norm
+from i2i.errors import OptionError, ShapeError
+from i2i.core.factory import Factory
+from i2i.core.kinds import ACTIVATION
+from i2i.nn.layers.convolution import ConvBlock, Padding
+from i2i.nn.layers.initialization import Initialization, initialize
+from i2i.nn.layers.spectral import SpectralConv2d
+
+
+class Scale(nn.Module):
+    """Convolutions of stride 2 whose channels double, then a 1x1 convolution to the logit of each patch."""
+
+    def __init__(
+        self,
+        channels: int,
+        layers: int,
+        norm: Factory[Norm] | None,
+        spectral_norm: bool,
+        padding: Padding,
+        activation: Factory[Activation],
+    ) -> None:
+        super().__init__()
+        widths = [channels * 2**depth for depth in range(layers)]
+        self.blocks = nn.ModuleList(
+            ConvBlock(
+                before,
+                after,
+                kernel_size=4,
+                stride=2,
+                padding=1,
+                padding_mode=padding,
+                norm=norm if index else None,
+                activation=activation,
+                spectral_norm=spectral_norm,
+            )
+            for index, (before, after) in enumerate(zip([3, *widths], widths, strict=False))
+        )
+        convolution = SpectralConv2d if spectral_norm else nn.Conv2d
+        self.final = convolution(widths[-1], 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for block in self.blocks:
+            x = block(x)
+        logits: Tensor = self.final(x)
+        return logits
+
+
+class Multiscale(nn.Module):
+    """Judges patches of an image at several sizes, each with a network of its own.
+
+    Each scale sees the image of the one before at half the size, by a 3x3 average that leaves the padding out. The
+    heads are `scale_0`, the image itself, `scale_1` and so on; a GAN loss counts all of them alike.
+
+    Args:
+        channels: after the first convolution of each scale; doubled by each of the others.
+        layers: convolutions of stride 2.
+        scales: how many sizes.
+        norm: after every convolution but the first and the last.
+        spectral_norm: divides the convolutions' weights by their spectral norm.
+        padding: how a pixel is added on every side before each convolution of stride 2.
+        activation: after every convolution but the last.
+        init: how the weights start; norms keep their own start.
+
+    Source: Huang et al., MUNIT, arXiv:1804.04732, section 5.1, after Wang et al., pix2pixHD, arXiv:1711.11585;
+    NVlabs/MUNIT a82e222, `MsImageDis`.
+    """
+
+    def __init__(
+        self,
+        channels: Positive = 64,
+        layers: Annotated[int, Field(ge=1)] = 4,
+        scales: Annotated[int, Field(ge=1)] = 3,
+        norm: Factory[Norm] | None = None,
+        spectral_norm: bool = False,
+        padding: Padding = "reflect",
+        activation: Factory[Activation] = ACTIVATION("leaky_relu", negative_slope=0.2),
+        init: Initialization = "normal",
+    ) -> None:
+        super().__init__()
+        self.smallest_image = smallest_image(layers, scales)
+        self.scales = nn.ModuleList(
+            Scale(channels, layers, norm, spectral_norm, padding, activation) for _ in range(scales)
+        )
+        initialize(self, init, norms=False)
+
+    @classmethod
+    def check(cls, image_size: int, layers: int, scales: int) -> None:
+        """Refuses more layers and scales than an image of this size can pass through.
+
+        Raises:
+            OptionError: says the smallest image, and what this image could take.
+        """
+        if image_size >= smallest_image(layers, scales):
+            return
+        most_layers = max((n for n in range(1, layers) if smallest_image(n, scales) <= image_size), default=0)
+        most_scales = max((n for n in range(1, scales) if smallest_image(layers, n) <= image_size), default=0)
+        fits = [f"{most_layers} layers"] if most_layers else []
+        fits += [f"{most_scales} scale" + "s" * (most_scales > 1)] if most_scales else []
+        raise OptionError(
+            "layers",
+            f"{layers} layers at {scales} scales need images of at least {smallest_image(layers, scales)} px, got "
+            f"{image_size} px; {' or '.join(fits) or 'fewer of both'} would fit",
+        )
+
+    def forward(self, image: Tensor) -> Judgement:
+        if image.ndim != 4 or image.shape[1] != 3 or min(image.shape[2:]) < self.smallest_image:
+            raise ShapeError(
+                f"multiscale discriminator: expected images [B, 3, H, W] with sides of at least "
+                f"{self.smallest_image}, got {list(image.shape)}"
+            )
+        logits: dict[str, Tensor] = {}
+        for index, scale in enumerate(self.scales):
+            if index:
+                image = F.avg_pool2d(image, 3, stride=2, padding=1, count_include_pad=False)
+            logits[f"scale_{index}"] = scale(image)
+        return Judgement(logits)
+
+
+def smallest_image(layers: int, scales: int) -> int:
+    """The smallest side that leaves a logit at every scale.
+
+    Averaging makes ceil(n / 2) of a side n, a convolution floor(n / 2), and it takes no map of one pixel.
+
+    Example:
+        >>> smallest_image(4, 3), smallest_image(3, 2)
+        (61, 15)
+    """
+    return int((2**layers - 1) * 2 ** (scales - 1) + 1)

@@ -1,0 +1,155 @@
+"""The patch discriminator of pix2pix, CycleGAN and, with attention, U-GAT-IT."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from i2i.core.bounds import Depth, Positive
+from i2i.core.contracts import Activation, Attention, Judgement, Norm
+from i2i.errors import OptionError, ShapeError
+from i2i.core.factory import Factory
+from i2i.core.kinds import ACTIVATION, NORM
+from i2i.nn.layers.convolution import ConvBlock, Down, Padding
+from i2i.nn.layers.initialization import Initialization, initialize
+from i2i.nn.layers.spectral import SpectralConv2d
+
+FEWEST_LAYERS = 3
+
+
+class Patch(nn.Module):
+    """Judges overlapping patches of an image by 4x4 convolutions.
+
+    `layers - 2` convolutions of stride 2, one of stride 1, and a last one of stride 1 to a single channel. Channels
+    double from one to the next. A patch is 70 px wide with 5 layers (CycleGAN's `n_layers_D=3`, U-GAT-IT's local
+    discriminator) and 286 px with 7 (U-GAT-IT's global one).
+
+    Args:
+        channels: after the first convolution.
+        layers: all convolutions, the last one included.
+        in_channels: of the image; 6 for a pair of images.
+        norm: after every convolution but the first and the last.
+        spectral_norm: divides the convolutions' weights by their spectral norm.
+        down: whether convolutions of stride 2 halve the sides, or ones of stride 1 with a blur after them (CUT).
+        padding: how a pixel is added on every side before each convolution.
+        max_multiplier: the most that the channels grow to, as a multiple of `channels`; None for no limit.
+        attention: over the features before the last convolution; its logits become the head `cam`.
+        bias: of the convolutions between the first and the last; False beside batch norm, as in pix2pix.
+        final_bias: of the last convolution.
+        init: how the weights start.
+        activation: after every convolution but the last.
+
+    Raises:
+        OptionError: fewer than 3 layers.
+
+    Source: Isola et al., CVPR 2017, arXiv:1611.07004, appendix 6.1; Zhu et al., arXiv:1703.10593; with attention, Kim
+    et al., arXiv:1907.10830; znxlwm/UGATIT-pytorch b8c4251.
+    """
+
+    def __init__(
+        self,
+        channels: Positive = 64,
+        layers: Depth = 5,
+        in_channels: Positive = 3,
+        norm: Factory[Norm] | None = NORM("in"),
+        spectral_norm: bool = False,
+        padding: Padding = "zeros",
+        max_multiplier: Positive | None = 8,
+        attention: Factory[Attention] | None = None,
+        bias: bool = True,
+        final_bias: bool = True,
+        init: Initialization = "normal",
+        activation: Factory[Activation] = ACTIVATION("leaky_relu", negative_slope=0.2),
+        down: Down = "strided",
+    ) -> None:
+        super().__init__()
+        if layers < FEWEST_LAYERS:
+            raise OptionError("layers", f"expected at least {FEWEST_LAYERS}, got {layers}")
+        limit = 2**layers if max_multiplier is None else max_multiplier
+        widths = [channels * min(2**depth, limit) for depth in range(layers - 1)]
+        self.in_channels = in_channels
+        self.smallest_image = smallest_image(layers)
+        self.blocks = nn.ModuleList(
+            ConvBlock(
+                before,
+                after,
+                kernel_size=4,
+                stride=1 if depth == layers - 2 else 2,
+                padding=1,
+                padding_mode=padding,
+                bias=bias or depth == 0,
+                norm=None if depth == 0 else norm,
+                activation=activation,
+                spectral_norm=spectral_norm,
+                down=down,
+            )
+            for depth, (before, after) in enumerate(zip([in_channels, *widths], widths, strict=False))
+        )
+        self.attention = None
+        if attention is not None:
+            self.attention = attention(widths[-1], activation=activation(), spectral_norm=spectral_norm)
+        convolution = SpectralConv2d if spectral_norm else nn.Conv2d
+        self.final = convolution(widths[-1], 1, 4, padding=1, bias=final_bias, padding_mode=padding)
+        initialize(self, init)
+
+    @classmethod
+    def check(cls, image_size: int, layers: int) -> None:
+        """Refuses more layers than an image of this size can pass through.
+
+        Raises:
+            OptionError: says the smallest image for these layers and the most layers for this image.
+        """
+        if layers < FEWEST_LAYERS:
+            raise OptionError("layers", f"expected at least {FEWEST_LAYERS}, got {layers}")
+        if image_size >= smallest_image(layers):
+            return
+        most = most_layers(image_size)
+        fix = (
+            f"at most {most} layers work at {image_size} px"
+            if most
+            else f"no number of layers works at {image_size} px"
+        )
+        raise OptionError(
+            "layers", f"{layers} layers need images of at least {smallest_image(layers)} px, got {image_size} px; {fix}"
+        )
+
+    def forward(self, image: Tensor) -> Judgement:
+        if image.ndim != 4 or image.shape[1] != self.in_channels or min(image.shape[2:]) < self.smallest_image:
+            raise ShapeError(
+                f"patch discriminator: expected images [B, {self.in_channels}, H, W] with sides of at least "
+                f"{self.smallest_image}, got {list(image.shape)}"
+            )
+        x = image
+        for block in self.blocks:
+            x = block(x)
+        if self.attention is None:
+            return Judgement({"patch": self.final(x)})
+        x, logits, heatmap = self.attention(x)
+        heads: dict[str, Any] = {"patch": self.final(x)}
+        return Judgement(heads if logits is None else {**heads, "cam": logits}, heatmap)
+
+
+def smallest_image(layers: int) -> int:
+    """The smallest side that leaves a logit.
+
+    A side n becomes floor(n / 2) where the stride is 2 and n - 1 where it is 1. So after k = layers - 2 halvings it
+    must be at least 3, that is n >= 3·2^k. No map is then smaller than 2 before a convolution, which reflection also
+    needs, so the padding does not matter.
+
+    Example:
+        >>> smallest_image(5), smallest_image(7)
+        (24, 96)
+    """
+    return int(3 * 2 ** (layers - 2))
+
+
+def most_layers(image_size: int) -> int:
+    """The most layers that leave a logit for this side; 0 when no number does.
+
+    Example:
+        >>> most_layers(64), most_layers(96), most_layers(5)
+        (6, 7, 0)
+    """
+    layers = 1 + (image_size // 3).bit_length()
+    return layers if layers >= FEWEST_LAYERS else 0

@@ -1,0 +1,60 @@
+"""The discriminator that judges every pixel by itself."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from i2i.core.bounds import Positive
+from i2i.core.contracts import Activation, Judgement, Norm
+from i2i.errors import ShapeError
+from i2i.core.factory import Factory
+from i2i.core.kinds import ACTIVATION, NORM
+from i2i.nn.layers.conv2d import Conv2d
+from i2i.nn.layers.convolution import ConvBlock
+from i2i.nn.layers.initialization import Initialization, initialize
+
+
+class Pixel(nn.Module):
+    """Judges colours alone, by three 1x1 convolutions: the "1x1 PixelGAN", whose patches are one pixel wide.
+
+    Args:
+        channels: after the first convolution; doubled by the second.
+        in_channels: of the image; 6 for a pair of images.
+        norm: after the second convolution.
+        bias: of the last two convolutions; False beside batch norm, as in pix2pix.
+        activation: after every convolution but the last.
+        init: how the weights start.
+
+    Source: Isola et al., CVPR 2017, arXiv:1611.07004, appendix 6.1.2; junyanz/pytorch-CycleGAN-and-pix2pix,
+    `PixelDiscriminator`.
+    """
+
+    def __init__(
+        self,
+        channels: Positive = 64,
+        in_channels: Positive = 3,
+        norm: Factory[Norm] | None = NORM("in"),
+        bias: bool = True,
+        activation: Factory[Activation] = ACTIVATION("leaky_relu", negative_slope=0.2),
+        init: Initialization = "normal",
+    ) -> None:
+        super().__init__()
+        self.in_channels = in_channels
+        self.blocks = nn.ModuleList(
+            [
+                ConvBlock(in_channels, channels, 1, activation=activation),
+                ConvBlock(channels, 2 * channels, 1, bias=bias, norm=norm, activation=activation),
+            ]
+        )
+        self.final = Conv2d(2 * channels, 1, 1, bias=bias)
+        initialize(self, init)
+
+    def forward(self, image: Tensor) -> Judgement:
+        if image.ndim != 4 or image.shape[1] != self.in_channels:
+            raise ShapeError(
+                f"pixel discriminator: expected images [B, {self.in_channels}, H, W], got {list(image.shape)}"
+            )
+        x = image
+        for block in self.blocks:
+            x = block(x)
+        return Judgement({"patch": self.final(x)})

@@ -1,0 +1,69 @@
+"""StyleGAN2's discriminator: one logit for a whole image of one size."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from i2i.core.bounds import Count, Positive
+from i2i.core.contracts import Judgement
+from i2i.errors import OptionError, ShapeError
+from i2i.nn.layers.equalized import EqualizedLinear
+from i2i.nn.layers.minibatch import MinibatchDeviation
+from i2i.nn.layers.scaled import ScaledLeakyReLU
+from i2i.nn.layers.stylegan2 import StyleConv, StyleResidual
+
+SMALLEST = 8
+LAST = 4
+"""Side of the last feature map."""
+
+
+class StyleGAN2(nn.Module):
+    """Residual blocks that halve the image down to 4 px, the batch's deviation, a convolution and two linear layers.
+
+    Args:
+        channels: at the image's size; doubled by each halving.
+        max_channels: the most that they are doubled to.
+        group: images over which the deviation is taken; 0 leaves it away.
+
+    Source: Karras et al., CVPR 2020, arXiv:1912.04958, section 4.1; rosinality/stylegan2-pytorch.
+    """
+
+    def __init__(
+        self,
+        channels: Positive = 64,
+        max_channels: Positive = 512,
+        group: Count = 4,
+        image_size: int = 64,
+    ) -> None:
+        super().__init__()
+        self.image_size = image_size
+        halvings = (image_size // LAST).bit_length() - 1
+        widths = [min(channels * 2**depth, max_channels) for depth in range(halvings + 1)]
+        self.from_image = StyleConv(3, widths[0], 1)
+        self.blocks = nn.Sequential(*(StyleResidual(before, after, down=True) for before, after in pairwise(widths)))
+        self.deviation = MinibatchDeviation(group) if group else None
+        self.conv = StyleConv(widths[-1] + (group > 0), widths[-1])
+        self.linear = EqualizedLinear(widths[-1] * LAST**2, widths[-1])
+        self.activation = ScaledLeakyReLU()
+        self.final = EqualizedLinear(widths[-1], 1)
+
+    @classmethod
+    def check(cls, image_size: int) -> None:
+        """Refuses an image side that halvings do not bring to 4."""
+        if image_size < SMALLEST or image_size & (image_size - 1):
+            below = max(SMALLEST, 1 << (max(image_size, 1).bit_length() - 1))
+            raise OptionError(
+                "image_size", f"expected a power of 2, at least {SMALLEST}, got {image_size}; try {below}"
+            )
+
+    def forward(self, image: Tensor) -> Judgement:
+        """One logit for each image, [B, 1, 1, 1], as the head `patch`: it is a patch as large as the image."""
+        if image.shape[1:] != (3, self.image_size, self.image_size):
+            size = self.image_size
+            raise ShapeError(f"stylegan2: expected images [B, 3, {size}, {size}], got {list(image.shape)}")
+        x = self.blocks(self.from_image(image))
+        x = self.conv(x if self.deviation is None else self.deviation(x))
+        x = self.final(self.activation(self.linear(x.flatten(1))))
+        return Judgement({"patch": x[:, :, None, None]})

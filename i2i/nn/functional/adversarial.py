@@ -1,0 +1,73 @@
+"""GAN objectives on logits; each is a mean over its tensor."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from i2i.nn.functional.precision import widen
+
+
+def least_squares(logits: Tensor, target: bool) -> Tensor:
+    r"""LSGAN: :math:`\mathbb{E}[(D - 1)^2]` for real, :math:`\mathbb{E}[D^2]` for fake.
+
+    Args:
+        logits: any shape.
+        target: whether they should say real.
+
+    Source: Mao et al., Least Squares GAN, ICCV 2017, arXiv:1611.04076, equation 9.
+
+    Example:
+        >>> import torch
+        >>> least_squares(torch.tensor([1.0, 3.0]), target=True)
+        tensor(2.)
+    """
+    return (widen(logits) - float(target)).square().mean()
+
+
+def binary_cross_entropy(logits: Tensor, target: bool) -> Tensor:
+    r"""Cross entropy: :math:`\mathbb{E}[\log(1 + e^{-D})]` for real, :math:`\mathbb{E}[\log(1 + e^{D})]` for fake.
+
+    Args:
+        logits: any shape.
+        target: whether they should say real.
+
+    Source: Goodfellow et al., Generative Adversarial Nets, 2014, arXiv:1406.2661; for the generator it is the
+    non-saturating form of section 3.
+
+    Example:
+        >>> import torch
+        >>> binary_cross_entropy(torch.zeros(3), target=True)
+        tensor(0.6931)
+    """
+    return F.softplus(-widen(logits) if target else widen(logits)).mean()
+
+
+def hinge(logits: Tensor, target: bool) -> Tensor:
+    r"""Hinge: :math:`\mathbb{E}[\max(0, 1 - D)]` for real, :math:`\mathbb{E}[\max(0, 1 + D)]` for fake.
+
+    Args:
+        logits: any shape.
+        target: whether they should say real.
+
+    Source: Lim and Ye, Geometric GAN, arXiv:1705.02894; Miyato et al., arXiv:1802.05957, equation 16.
+
+    Example:
+        >>> import torch
+        >>> hinge(torch.tensor([2.0, 0.0]), target=True)
+        tensor(0.5000)
+    """
+    return F.relu(1 - widen(logits) if target else 1 + widen(logits)).mean()
+
+
+def critic(logits: Tensor) -> Tensor:
+    r"""The Wasserstein critic's mean: :math:`\mathbb{E}[D]`.
+
+    Source: Arjovsky et al., Wasserstein GAN, ICML 2017, arXiv:1701.07875.
+
+    Example:
+        >>> import torch
+        >>> critic(torch.tensor([1.0, 3.0]))
+        tensor(2.)
+    """
+    return widen(logits).mean()

@@ -1,0 +1,91 @@
+"""NICE-GAN's generator: U-GAT-IT's way back to an image, from features that somebody else has made."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from i2i.core.bounds import Count, Positive
+from i2i.core.contracts import Activation, AdaptiveNorm, Norm, Translation
+from i2i.errors import ShapeError
+from i2i.core.factory import Factory
+from i2i.nn.generators.blocks import MULTIPLE, AdaptiveResidualBlock, Painter, check_image_size
+from i2i.nn.generators.resnet_adalin import Modulation, needed_size
+from i2i.core.kinds import ACTIVATION, ADAPTIVE_NORM, NORM
+from i2i.nn.layers.convolution import ConvBlock, Upsample
+from i2i.nn.layers.initialization import Initialization, initialize
+
+SOFTMAX_ILN = NORM("iln", mix="softmax")
+
+
+class AdaLINDecoder(nn.Module):
+    """Features [B, F, H/4, W/4] to an image [B, 3, H, W] by a convolution, adaptive residual blocks and two doublings.
+
+    Args:
+        num_features: F, which the encoder says.
+        channels: before the last convolution; C of the residual blocks is four times as many.
+        blocks: residual blocks.
+        light: gamma and beta come from the features' average, so any image size works. Otherwise they come from all
+            pixels, by a layer that holds 97 % of the weights at 256 px and ties the network to one image size.
+        norm: of the first convolution and of the two doublings.
+        decoder_norm: of the residual blocks.
+        upsample: how sides are doubled.
+        init: how the weights start.
+        image_size: side of the images; needed when not light.
+
+    Raises:
+        OptionError: the full network was given no image size, or one that is no multiple of 4.
+
+    Source: Chen et al., NICE-GAN, CVPR 2020, arXiv:2003.00273; alpc91/NICE-GAN-pytorch 1b114f1.
+    """
+
+    multiple: ClassVar[int] = MULTIPLE
+
+    def __init__(
+        self,
+        num_features: int,
+        channels: Positive = 64,
+        blocks: Count = 6,
+        light: bool = False,
+        norm: Factory[Norm] = SOFTMAX_ILN,
+        decoder_norm: Factory[AdaptiveNorm] = ADAPTIVE_NORM("adalin", mix="softmax"),
+        activation: Factory[Activation] = ACTIVATION("relu"),
+        upsample: Upsample = "pixel_shuffle",
+        init: Initialization = "default",
+        image_size: int | None = None,
+    ) -> None:
+        super().__init__()
+        width = 4 * channels
+        self.num_features = num_features
+        self.fixed_size = None if light else needed_size(image_size)
+        pixels = 1 if self.fixed_size is None else (self.fixed_size // MULTIPLE) ** 2
+        self.stem = ConvBlock(num_features, width, 3, padding=1, norm=norm, activation=activation)
+        self.modulation = Modulation(width, width * pixels, activation)
+        self.decoder = nn.ModuleList(AdaptiveResidualBlock(width, decoder_norm, activation) for _ in range(blocks))
+        self.painter = Painter(channels, norm, activation, bias=False, upsample=upsample)
+        initialize(self, init)
+
+    @classmethod
+    def check(cls, image_size: int) -> None:
+        """Refuses an image side that is no multiple of 4."""
+        check_image_size(image_size)
+
+    def forward(self, features: Tensor) -> Translation:
+        self._check(features)
+        x: Tensor = self.stem(features)
+        gamma, beta = self.modulation(x)
+        for block in self.decoder:
+            x = block(x, gamma, beta)
+        return Translation(self.painter(x))
+
+    def _check(self, features: Tensor) -> None:
+        if features.ndim != 4 or features.shape[1] != self.num_features:
+            raise ShapeError(f"decoder: expected features [B, {self.num_features}, H, W], got {list(features.shape)}")
+        height, width = features.shape[2:]
+        side = None if self.fixed_size is None else self.fixed_size // MULTIPLE
+        if side is not None and (height, width) != (side, side):
+            raise ShapeError(
+                f"decoder: expected features of {side} x {side} for images of {self.fixed_size} px, the size it was "
+                f"built for, got {height} x {width}; only light = true takes any size"
+            )

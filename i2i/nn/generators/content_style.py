@@ -1,0 +1,159 @@
+"""MUNIT's generator: a content encoder, a style encoder, and a decoder whose norms take the style."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Annotated
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from i2i.core.bounds import Positive
+from i2i.core.contracts import Activation, AdaptiveNorm, Norm, Translation
+from i2i.core.factory import Factory
+from i2i.nn.generators.blocks import AdaptiveResidualBlock, Encoder, Painter, check_image, check_image_size
+from i2i.core.kinds import ACTIVATION, ADAPTIVE_NORM, NORM
+from i2i.nn.layers.conv2d import Conv2d
+from i2i.nn.layers.convolution import ConvBlock
+from i2i.nn.layers.initialization import Initialization, initialize
+
+
+class StyleEncoder(nn.Module):
+    """An image [B, 3, H, W] to its style code [B, style_channels].
+
+    No layer is normalized: that would take away the very statistics that make a style.
+
+    Args:
+        channels: after the first convolution; doubled by the first two of stride 2, kept by the others.
+    """
+
+    def __init__(self, channels: int, style_channels: int, downsamplings: int, activation: Factory[Activation]) -> None:
+        super().__init__()
+        self.stem = ConvBlock(3, channels, 7, padding=3, activation=activation)
+        widths = [channels * min(2**depth, 4) for depth in range(downsamplings + 1)]
+        self.down = nn.ModuleList(
+            ConvBlock(before, after, 4, 2, 1, activation=activation) for before, after in pairwise(widths)
+        )
+        self.head = Conv2d(widths[-1], style_channels, 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        x: Tensor = self.stem(image)
+        for block in self.down:
+            x = block(x)
+        code: Tensor = self.head(x.mean((2, 3), keepdim=True))
+        return code.flatten(1)
+
+
+class StyleMLP(nn.Module):
+    """A style code [B, style_channels] to the gamma and beta [B, C] of every adaptive norm.
+
+    The last layer's numbers are, norm after norm, first the C betas (means), then the C gammas (deviations).
+
+    Args:
+        hidden: width of the two hidden layers.
+        norms: how many norms there are.
+        num_features: C.
+    """
+
+    def __init__(
+        self, style_channels: int, hidden: int, norms: int, num_features: int, activation: Factory[Activation]
+    ) -> None:
+        super().__init__()
+        self.norms, self.num_features = norms, num_features
+        widths = (style_channels, hidden, hidden, 2 * norms * num_features)
+        self.layers = nn.ModuleList(nn.Linear(before, after) for before, after in pairwise(widths))
+        self.activation = activation()
+
+    def forward(self, style: Tensor) -> list[tuple[Tensor, Tensor]]:
+        first, second, last = self.layers
+        numbers = last(self.activation(second(self.activation(first(style)))))
+        pairs = numbers.unflatten(1, (self.norms, 2, self.num_features))
+        return [(gamma, beta) for beta, gamma in (pair.unbind(1) for pair in pairs.unbind(1))]
+
+
+class ContentStyle(nn.Module):
+    """The encoders and the decoder of one domain: an image is its content and a style code.
+
+    Painting another domain means decoding with that domain's generator and one of its styles.
+
+    Args:
+        channels: after the first convolution of either encoder.
+        downsamplings: of the content; style has its own.
+        blocks: residual blocks of the content encoder, and as many of the decoder.
+        style_channels: numbers in a style code.
+        style_downsamplings: convolutions of stride 2 in the style encoder.
+        mlp_channels: hidden width of the layers from style to gamma and beta.
+        norm: of the content encoder.
+        decoder_norm: of the decoder's residual blocks.
+        upsample_norm: of the doublings; a layer norm keeps the styles' statistics, which instance norm would undo.
+        init: how the weights start; norms keep their own start.
+
+    Source: Huang et al., MUNIT, ECCV 2018, arXiv:1804.04732, section 5.1 and appendix B; NVlabs/MUNIT a82e222,
+    `AdaINGen`.
+    """
+
+    fixed_size: int | None = None
+
+    def __init__(
+        self,
+        channels: Positive = 64,
+        downsamplings: Annotated[int, Field(ge=1)] = 2,
+        blocks: Annotated[int, Field(ge=1)] = 4,
+        style_channels: Annotated[int, Field(ge=1)] = 8,
+        style_downsamplings: Annotated[int, Field(ge=1)] = 4,
+        mlp_channels: Annotated[int, Field(ge=1)] = 256,
+        norm: Factory[Norm] = NORM("in"),
+        decoder_norm: Factory[AdaptiveNorm] = ADAPTIVE_NORM("adain"),
+        upsample_norm: Factory[Norm] = NORM("ln", unbiased=True, eps_on="std", init="uniform"),
+        activation: Factory[Activation] = ACTIVATION("relu"),
+        init: Initialization = "kaiming",
+    ) -> None:
+        super().__init__()
+        self.style_channels = style_channels
+        self.multiple = 2**downsamplings
+        self.smallest = _smallest(downsamplings, style_downsamplings)
+        width = channels * self.multiple
+        self.encoder = Encoder(
+            channels, blocks, norm, activation, True, "reflect", downsamplings=downsamplings, down_kernel=4
+        )
+        self.style_encoder = StyleEncoder(channels, style_channels, style_downsamplings, activation)
+        self.mlp = StyleMLP(style_channels, mlp_channels, 2 * blocks, width, activation)
+        self.decoder = nn.ModuleList(
+            AdaptiveResidualBlock(width, decoder_norm, activation, bias=True) for _ in range(blocks)
+        )
+        self.painter = Painter(channels, upsample_norm, activation, True, "nearest", downsamplings, up_kernel=5)
+        initialize(self, init, norms=False)
+
+    @classmethod
+    def check(cls, image_size: int, downsamplings: int, style_downsamplings: int) -> None:
+        """Refuses an image side that cannot be halved so often."""
+        check_image_size(image_size, 2**downsamplings, _smallest(downsamplings, style_downsamplings))
+
+    def encode_content(self, image: Tensor) -> Tensor:
+        """Content [B, C, h, w] of images [B, 3, H, W]."""
+        check_image(image, multiple=self.multiple, smallest=self.smallest)
+        content: Tensor = self.encoder(image)
+        return content
+
+    def encode_style(self, image: Tensor) -> Tensor:
+        """Style codes [B, style_channels] of images [B, 3, H, W]."""
+        check_image(image, multiple=self.multiple, smallest=self.smallest)
+        style: Tensor = self.style_encoder(image)
+        return style
+
+    def decode(self, content: Tensor, style: Tensor) -> Tensor:
+        """Images [B, 3, H, W] of a content [B, C, h, w] from any domain and style codes [B, style_channels] of this."""
+        affine = self.mlp(style)
+        for index, block in enumerate(self.decoder):
+            content = block(content, *affine[2 * index], *affine[2 * index + 1])
+        image: Tensor = self.painter(content)
+        return image
+
+    def forward(self, image: Tensor) -> Translation:
+        """The image painted again in this generator's domain, in its own style."""
+        return Translation(self.decode(self.encode_content(image), self.encode_style(image)))
+
+
+def _smallest(downsamplings: int, style_downsamplings: int) -> int:
+    """Reflection in the residual blocks needs maps of two pixels, in the style encoder's last convolution too."""
+    return int(max(2 * 2**downsamplings, 2**style_downsamplings))

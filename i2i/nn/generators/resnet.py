@@ -1,0 +1,94 @@
+"""CycleGAN's generator: two halvings, residual blocks, two doublings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from i2i.core.bounds import Count, Positive
+from i2i.core.contracts import Activation, Attention, Norm, Translation
+from i2i.core.factory import Factory
+from i2i.nn.generators.blocks import MULTIPLE, Encoder, Painter, check_image, check_image_size
+from i2i.core.kinds import ACTIVATION, NORM
+from i2i.nn.layers.convolution import Down, Padding, Upsample
+from i2i.nn.layers.initialization import Initialization, initialize
+from i2i.nn.layers.stages import Features, Stage, Tap, overheard, tapped, tapped_channels
+
+
+class Resnet(nn.Module):
+    """A residual network from image to image.
+
+    Args:
+        channels: after the first convolution; four times as many in the residual blocks.
+        blocks: residual blocks; the paper has 9 for images of 256 px and more, 6 below.
+        dropout: probability in the middle of each residual block.
+        upsample: how sides are doubled.
+        down: how they are halved; CUT blurs both ways.
+        down_padding: how the convolutions of stride 2 are padded.
+        bias: of every convolution.
+        attention: over the features after the residual blocks; gives logits and a heat map.
+        init: how the weights start.
+
+    Source: Zhu et al., ICCV 2017, arXiv:1703.10593, appendix 7.2; junyanz/pytorch-CycleGAN-and-pix2pix,
+    `ResnetGenerator`.
+    """
+
+    multiple: ClassVar[int] = MULTIPLE
+    fixed_size: int | None = None
+
+    def __init__(
+        self,
+        channels: Positive = 64,
+        blocks: Count = 9,
+        norm: Factory[Norm] = NORM("in"),
+        activation: Factory[Activation] = ACTIVATION("relu"),
+        dropout: float = 0.0,
+        upsample: Upsample = "transposed",
+        down: Down = "strided",
+        down_padding: Padding = "zeros",
+        bias: bool = True,
+        attention: Factory[Attention] | None = None,
+        init: Initialization = "normal",
+    ) -> None:
+        super().__init__()
+        self.channels, self.dropout = channels, dropout
+        self.encoder = Encoder(channels, blocks, norm, activation, bias, down_padding, dropout, down)
+        self.attention = attention(4 * channels, activation=activation()) if attention is not None else None
+        self.painter = Painter(channels, norm, activation, bias, upsample)
+        initialize(self, init)
+
+    @classmethod
+    def check(cls, image_size: int) -> None:
+        """Refuses an image side that is no multiple of 4."""
+        check_image_size(image_size)
+
+    def forward(self, image: Tensor) -> Translation:
+        check_image(image)
+        x: Tensor = self.encoder(image)
+        if self.attention is None:
+            return Translation(self.painter(x))
+        attended = self.attention(x)
+        return Translation(self.painter(attended.features), attended.logits, attended.heatmap)
+
+    def features(self, image: Tensor, taps: Sequence[Tap]) -> tuple[Tensor, ...]:
+        check_image(image)
+        return tapped(self.stages(), image, taps)
+
+    def overheard(self, image: Tensor, taps: Sequence[Tap]) -> AbstractContextManager[Callable[[], Features | None]]:
+        """Features of the call that is made in this context, given after it."""
+        return overheard(self.stages(), image, taps)
+
+    def tapped_channels(self, taps: Sequence[Tap]) -> tuple[int, ...]:
+        return tapped_channels(self.stages(), taps)
+
+    def stages(self) -> list[Stage]:
+        """The layers by name, which `taps` may name."""
+        attention = [] if self.attention is None else [Stage("attention", self._attended, 4 * self.channels)]
+        return [*self.encoder.stages(), *attention, *self.painter.stages()]
+
+    def _attended(self, x: Tensor) -> Tensor:
+        assert self.attention is not None
+        return self.attention(x).features

@@ -1,0 +1,154 @@
+"""U-GAT-IT's generator: an encoder, attention, and a decoder whose norms adapt to the image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import ClassVar, cast
+
+from torch import Tensor, nn
+
+from i2i.core.bounds import Count, Positive
+from i2i.core.contracts import Activation, AdaptiveNorm, Attention, Norm, Translation
+from i2i.errors import OptionError
+from i2i.core.factory import Factory
+from i2i.nn.functional.pooling import pooled
+from i2i.nn.generators.blocks import (
+    MULTIPLE,
+    AdaptiveResidualBlock,
+    Encoder,
+    Painter,
+    ResidualBlock,
+    check_image,
+    check_image_size,
+)
+from i2i.core.kinds import ACTIVATION, ADAPTIVE_NORM, ATTENTION, NORM
+from i2i.nn.layers.convolution import Upsample
+from i2i.nn.layers.initialization import Initialization, initialize
+from i2i.nn.layers.stages import Features, Tap, overheard, tapped, tapped_channels
+
+
+class Modulation(nn.Module):
+    """Features to the gamma and beta [B, C] that every adaptive norm of the decoder shares.
+
+    Two linear layers with an activation each, then one for gamma and one for beta, all without bias.
+
+    Args:
+        num_features: C.
+        in_features: numbers per sample; C averages the map over its pixels, more takes it whole.
+    """
+
+    def __init__(self, num_features: int, in_features: int, activation: Factory[Activation]) -> None:
+        super().__init__()
+        self.average = in_features == num_features
+        self.first = nn.Linear(in_features, num_features, bias=False)
+        self.second = nn.Linear(num_features, num_features, bias=False)
+        self.activation = activation()
+        self.gamma = nn.Linear(num_features, num_features, bias=False)
+        self.beta = nn.Linear(num_features, num_features, bias=False)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        hidden = pooled(x, "average") if self.average else x.flatten(1)
+        hidden = self.activation(self.second(self.activation(self.first(hidden))))
+        return self.gamma(hidden), self.beta(hidden)
+
+
+class ResnetAdaLIN(nn.Module):
+    """A residual network from image to image with attention and adaptive norms.
+
+    Args:
+        channels: after the first convolution; C is four times as many.
+        blocks: residual blocks before the attention, and as many after it.
+        light: gamma and beta come from the features' average, so any image size works. Otherwise they come from all
+            pixels, by a layer that holds 96 % of the weights at 256 px and ties the network to one image size.
+        norm: of the encoder.
+        decoder_norm: of the residual blocks after the attention. With a plain norm, as in the paper's ablations, no
+            gamma and beta are computed.
+        upsample_norm: of the two doublings.
+        upsample: how sides are doubled.
+        attention: over the encoder's features; None passes them on, and there are no logits and no heat map.
+        init: how the weights start.
+        image_size: side of the images; needed when not light.
+
+    Raises:
+        OptionError: the full network was given no image size, or one that is no multiple of 4.
+
+    Source: Kim et al., U-GAT-IT, ICLR 2020, arXiv:1907.10830; znxlwm/UGATIT-pytorch b8c4251.
+    """
+
+    multiple: ClassVar[int] = MULTIPLE
+
+    def __init__(
+        self,
+        channels: Positive = 64,
+        blocks: Count = 4,
+        light: bool = False,
+        norm: Factory[Norm] = NORM("in"),
+        decoder_norm: Factory[AdaptiveNorm] | Factory[Norm] = ADAPTIVE_NORM("adalin"),
+        upsample_norm: Factory[Norm] = NORM("iln"),
+        attention: Factory[Attention] | None = ATTENTION("cam"),
+        activation: Factory[Activation] = ACTIVATION("relu"),
+        init: Initialization = "default",
+        upsample: Upsample = "nearest",
+        image_size: int | None = None,
+    ) -> None:
+        super().__init__()
+        width = 4 * channels
+        adaptive = decoder_norm.kind == ADAPTIVE_NORM
+        self.fixed_size = needed_size(image_size) if adaptive and not light else None
+        self.encoder = Encoder(channels, blocks, norm, activation, bias=False, down_padding="reflect")
+        self.attention = attention(width, activation=activation()) if attention is not None else None
+        self.modulation = None
+        if adaptive:
+            pixels = 1 if self.fixed_size is None else (self.fixed_size // MULTIPLE) ** 2
+            self.modulation = Modulation(width, width * pixels, activation)
+            adaptive_norm = cast(Factory[AdaptiveNorm], decoder_norm)
+            self.decoder = nn.ModuleList(AdaptiveResidualBlock(width, adaptive_norm, activation) for _ in range(blocks))
+        else:
+            plain_norm = cast(Factory[Norm], decoder_norm)
+            self.decoder = nn.ModuleList(
+                ResidualBlock(width, plain_norm, activation, bias=False) for _ in range(blocks)
+            )
+        self.painter = Painter(channels, upsample_norm, activation, bias=False, upsample=upsample)
+        initialize(self, init)
+
+    @classmethod
+    def check(cls, image_size: int) -> None:
+        """Refuses an image side that is no multiple of 4."""
+        check_image_size(image_size)
+
+    def forward(self, image: Tensor) -> Translation:
+        check_image(image, self.fixed_size)
+        x: Tensor = self.encoder(image)
+        logits = heatmap = None
+        if self.attention is not None:
+            x, logits, heatmap = self.attention(x)
+        shared = () if self.modulation is None else self.modulation(x)
+        for block in self.decoder:
+            x = block(x, *shared)
+        return Translation(self.painter(x), logits, heatmap)
+
+    def features(self, image: Tensor, taps: Sequence[Tap]) -> tuple[Tensor, ...]:
+        check_image(image, self.fixed_size)
+        return tapped(self.encoder.stages(), image, taps)
+
+    def overheard(self, image: Tensor, taps: Sequence[Tap]) -> AbstractContextManager[Callable[[], Features | None]]:
+        """Features of the call that is made in this context, given after it."""
+        return overheard(self.encoder.stages(), image, taps)
+
+    def tapped_channels(self, taps: Sequence[Tap]) -> tuple[int, ...]:
+        return tapped_channels(self.encoder.stages(), taps)
+
+
+def needed_size(image_size: int | None) -> int:
+    """The image side that a full decoder is built for.
+
+    Raises:
+        OptionError: there is none, or it is no multiple of 4.
+    """
+    if image_size is None:
+        raise OptionError(
+            "image_size", "expected the side of the images, which the full generator needs; or set light = true"
+        )
+    check_image_size(image_size)
+    return image_size

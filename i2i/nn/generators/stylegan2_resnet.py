@@ -1,0 +1,94 @@
+"""SinCUT's generator: StyleGAN2's blocks without styles, from image to image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from itertools import pairwise
+from typing import Any
+
+from torch import Tensor, nn
+
+from i2i.core.bounds import Count, Positive
+from i2i.core.contracts import Translation
+from i2i.nn.generators.blocks import check_image, check_image_size
+from i2i.nn.layers.equalized import EqualizedConv2d
+from i2i.nn.layers.stages import IMAGE, Features, Stage, Tap, overheard, tapped, tapped_channels
+from i2i.nn.layers.stylegan2 import StyleConv, StyleResidual
+
+SMALLEST = 8
+
+
+class StyleGAN2Resnet(nn.Module):
+    """Halving blocks of StyleGAN2's discriminator, residual blocks, doubling blocks of its generator without styles.
+
+    A 1x1 convolution leads from the image to the features, another one back, without an activation as StyleGAN2's
+    "to RGB": values a little outside [-1, 1] are cut off when a picture is written.
+
+    Args:
+        channels: at the image's size; doubled by each halving.
+        max_channels: the most that they are doubled to.
+        halvings: blocks that halve the sides, and as many that double them.
+        blocks: residual blocks between them.
+        noise: whether the doubling blocks add noise while training.
+
+    Source: Park et al., ECCV 2020, arXiv:2007.15651, appendix on single-image translation: one halving block, six
+    residual ones, one doubling block; StyleGAN2, Karras et al., CVPR 2020, arXiv:1912.04958.
+    """
+
+    fixed_size: int | None = None
+
+    def __init__(
+        self,
+        channels: Positive = 80,
+        max_channels: Positive = 512,
+        halvings: Positive = 1,
+        blocks: Count = 6,
+        noise: bool = True,
+    ) -> None:
+        super().__init__()
+        self.multiple = 2**halvings
+        widths = [min(channels * 2**depth, max_channels) for depth in range(halvings + 1)]
+        steps = list(pairwise(widths))
+        self.from_image = StyleConv(3, widths[0], 1)
+        self.down = nn.ModuleList(StyleResidual(before, after, down=True) for before, after in steps)
+        self.blocks = nn.ModuleList(StyleResidual(widths[-1], widths[-1]) for _ in range(blocks))
+        self.up = nn.ModuleList(
+            nn.Sequential(StyleConv(after, before, resize="up", noise=noise), StyleConv(before, before, noise=noise))
+            for before, after in reversed(steps)
+        )
+        self.to_image = EqualizedConv2d(widths[0], 3, 1)
+
+    @classmethod
+    def check(cls, image_size: int, halvings: int) -> None:
+        """Refuses an image side that cannot be halved so often."""
+        check_image_size(image_size, 2**halvings, max(SMALLEST, 2**halvings))
+
+    def forward(self, image: Tensor) -> Translation:
+        check_image(image, multiple=self.multiple)
+        x = image
+        for stage in self.stages():
+            x = stage.layer(x)
+        return Translation(self.to_image(x))
+
+    def features(self, image: Tensor, taps: Sequence[Tap]) -> tuple[Tensor, ...]:
+        check_image(image, multiple=self.multiple)
+        return tapped(self.stages(), image, taps)
+
+    def overheard(self, image: Tensor, taps: Sequence[Tap]) -> AbstractContextManager[Callable[[], Features | None]]:
+        """Features of the call that is made in this context, given after it."""
+        return overheard(self.stages(), image, taps)
+
+    def tapped_channels(self, taps: Sequence[Tap]) -> tuple[int, ...]:
+        return tapped_channels(self.stages(), taps)
+
+    def stages(self) -> list[Stage]:
+        """The layers by name, which `taps` may name."""
+        narrow = self.from_image.out_channels
+        parts = [Stage(IMAGE, nn.Identity(), 3), Stage("from_image", self.from_image, narrow)]
+        for name in ("down", "blocks"):
+            layers = getattr(self, name)
+            parts += [Stage(f"{name}.{i}", layer, layer.second.out_channels) for i, layer in enumerate(layers)]
+        ups: list[Any] = list(self.up)
+        parts += [Stage(f"up.{i}", layer, layer[-1].out_channels) for i, layer in enumerate(ups)]
+        return parts

@@ -1,0 +1,81 @@
+"""Johnson's image transformation network: two halvings, residual blocks, two doublings of repeated pixels."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from i2i.core.bounds import Count, Positive
+from i2i.core.contracts import Activation, Norm, Translation
+from i2i.errors import OptionError
+from i2i.core.factory import Factory
+from i2i.nn.generators.blocks import MULTIPLE, ResidualBlock, check_image, check_image_size
+from i2i.core.kinds import ACTIVATION, NORM
+from i2i.nn.layers.convolution import ConvBlock, UpBlock
+from i2i.nn.layers.initialization import Initialization, initialize
+
+Output = Literal["sigmoid", "tanh", "linear"]
+
+
+class TransformerNet(nn.Module):
+    """A residual network from image to image with wide first and last convolutions, as style transfer has it.
+
+    Args:
+        channels: after the first convolution; four times as many in the residual blocks.
+        blocks: residual blocks.
+        kernel: of the first and the last convolution, odd.
+        norm: after each convolution; `cin` for several styles in one network.
+        last_norm: whether also after the last convolution, as Dumoulin's network has it; Johnson's has not.
+        output: `sigmoid` and `tanh` keep the image in [-1, 1], `linear` leaves that to the losses.
+        init: how the weights start.
+
+    Source: Johnson et al., ECCV 2016, arXiv:1603.08155, supplement; pytorch/examples, `TransformerNet` (`in` with
+    affine = true, linear); Dumoulin et al., ICLR 2017, arXiv:1610.07629, appendix (`cin`, sigmoid).
+    """
+
+    multiple: ClassVar[int] = MULTIPLE
+    fixed_size: int | None = None
+
+    def __init__(
+        self,
+        channels: Positive = 32,
+        blocks: Count = 5,
+        kernel: Annotated[int, Field(ge=1)] = 9,
+        norm: Factory[Norm] = NORM("in", affine=True),
+        last_norm: bool = False,
+        activation: Factory[Activation] = ACTIVATION("relu"),
+        output: Output = "linear",
+        init: Initialization = "default",
+    ) -> None:
+        super().__init__()
+        wide, pad = 4 * channels, kernel // 2
+        self.stem = ConvBlock(3, channels, kernel, padding=pad, norm=norm, activation=activation)
+        self.down = nn.ModuleList(
+            ConvBlock(width, 2 * width, 3, 2, 1, norm=norm, activation=activation) for width in (channels, 2 * channels)
+        )
+        self.blocks = nn.ModuleList(ResidualBlock(wide, norm, activation, bias=True) for _ in range(blocks))
+        self.up = nn.ModuleList(
+            UpBlock(2 * width, width, "nearest", True, norm, activation) for width in (2 * channels, channels)
+        )
+        self.head = ConvBlock(channels, 3, kernel, padding=pad, norm=norm if last_norm else None)
+        self.output = output
+        initialize(self, init)
+
+    @classmethod
+    def check(cls, image_size: int, kernel: int) -> None:
+        """Refuses an image side that is no multiple of 4, and a kernel without a middle."""
+        check_image_size(image_size)
+        if kernel % 2 == 0:
+            raise OptionError("kernel", f"expected an odd number, got {kernel}")
+
+    def forward(self, image: Tensor) -> Translation:
+        check_image(image)
+        x: Tensor = self.stem(image)
+        for block in (*self.down, *self.blocks, *self.up):
+            x = block(x)
+        x = self.head(x)
+        if self.output == "linear":
+            return Translation(x)
+        return Translation(x.tanh() if self.output == "tanh" else 2 * x.sigmoid() - 1)

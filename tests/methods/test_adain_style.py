@@ -1,0 +1,192 @@
+"""AdaIN style transfer: its outputs, its conditions, and that nothing but the run folder is needed to translate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+import i2i
+from i2i.errors import I2IError, TrainingError
+from i2i.nn.functional.color import recolored
+from i2i.nn.functional.style import mean_std
+from i2i.use.loaded import Loaded
+from i2i.recipe.recipe import Recipe
+from i2i.recipe.source import RecipeError
+from i2i.engine.run import Run
+from i2i.engine.stepper import Stepper
+from i2i.engine.trainer import train
+from i2i.methods.assembly import build, rehearse
+from i2i.methods.outputs import Batch
+
+FEATURES = {"type": "timm", "model": "test_efficientnet", "weights": "untrained"}
+TINY: dict[str, Any] = {
+    "translator.features": FEATURES,
+    "translator.tap": "blocks.1.0.bn1",
+    "losses.style.features": FEATURES,
+    "losses.style.taps": ["bn1", "blocks.1.0.bn1"],
+    "translator.decoder.channels": 4,
+    "translator.decoder.convolutions": [1, 1, 2],
+    "data.size": 32,
+    "data.count": 8,
+    "train.steps": 4,
+    "train.batch_size": 2,
+    "train.workers": 0,
+    "train.sample_every": 0,
+}
+
+
+def tiny(**more: Any) -> Recipe:
+    return Recipe.read("adain_style_small", {**TINY, **more})
+
+
+def images(count: int = 2, seed: int = 0) -> dict[str, Tensor]:
+    draws = torch.Generator().manual_seed(seed)
+    return {domain: torch.rand(count, 3, 32, 32, generator=draws) * 2 - 1 for domain in "ab"}
+
+
+@pytest.fixture(scope="module")
+def loaded() -> Loaded:
+    recipe = tiny()
+    return Loaded(recipe, build(recipe).eval(), 0)
+
+
+def test_the_recipe_takes_two_steps_and_trains_the_decoder_alone() -> None:
+    recipe = tiny()
+    rehearse(recipe)
+    stepper = Stepper(recipe)
+    before = {key: value.clone() for key, value in stepper.translator.state_dict().items()}
+    for step in range(2):
+        assert all(torch.isfinite(value) for value in stepper.step(images(seed=step)).values())
+    after = stepper.translator.state_dict()
+    moved = {key.split(".")[0] for key in before if not torch.equal(before[key], after[key])}
+    still = [key for key in before if key.startswith("decoder.") and torch.equal(before[key], after[key])]
+    assert moved == {"decoder"}
+    assert still == []
+    assert stepper.rates()["generator"] == pytest.approx(2e-3 / (1 + 1e-3 * 1))
+
+
+def test_the_target_has_the_styles_statistics_and_no_graph() -> None:
+    translator: Any = build(tiny())
+    made = translator._enter(Batch(images()), "generator")
+    target = made.target_features["b"]
+    assert not target.requires_grad
+    wanted = mean_std(translator.encode(images()["b"]))
+    for got, expected in zip(mean_std(target), wanted, strict=True):
+        torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-3)
+    assert torch.equal(made.fake["b"], translator.decode(target))
+    assert torch.equal(made.fake_features["b"], translator.encode(made.fake["b"]))
+
+
+def test_alpha_goes_from_the_content_to_the_style(loaded: Loaded) -> None:
+    content, style = images()["a"], images(1, seed=3)["b"]
+    translator: Any = loaded.translator
+    with torch.no_grad():
+        plain = translator.decode(translator.encode(content)).clamp(-1, 1)
+    assert torch.equal(loaded.translate(content, style=style, alpha=0.0), plain)
+    full = loaded.translate(content, style=style)
+    assert torch.equal(full, loaded.translate(content, style=style, alpha=1.0))
+    half = loaded.translate(content, style=style, alpha=0.5)
+    assert (half - plain).abs().mean() < (full - plain).abs().mean()
+
+
+def test_several_styles_are_mixed_in_their_features(loaded: Loaded) -> None:
+    content, one, two = images()["a"], images(1, seed=3)["b"], images(1, seed=4)["b"]
+    first = loaded.translate(content, style=one)
+    torch.testing.assert_close(loaded.translate(content, blend=[(one, 2), (two, 0)]), first)
+    torch.testing.assert_close(loaded.translate(content, blend=[(one, 0.3), (one, 0.7)]), first)
+    mixed = loaded.translate(content, blend=[(one, 0.5), (two, 0.5)])
+    assert not torch.equal(mixed, first)
+    torch.testing.assert_close(mixed, loaded.translate(content, blend=[(two, 1), (one, 1)]))
+
+
+def test_styles_may_be_one_for_each_image_of_any_size(loaded: Loaded) -> None:
+    content = images()["a"]
+    styles = torch.rand(2, 3, 48, 40) * 2 - 1
+    both = loaded.translate(content, style=styles)
+    each = torch.cat([loaded.translate(content[i : i + 1], style=styles[i]) for i in range(2)])
+    torch.testing.assert_close(both, each)
+
+
+def test_colours_can_be_kept(loaded: Loaded) -> None:
+    content, style = images()["a"], images(1, seed=3)["b"] * 0.2
+    kept = loaded.translate(content, style=style, keep_colors=True)
+    assert not torch.equal(kept, loaded.translate(content, style=style))
+    torch.testing.assert_close(kept, loaded.translate(content, style=recolored(style, content)))
+
+
+@pytest.mark.parametrize(
+    ("conditions", "message"),
+    [
+        (
+            {},
+            "style: expected a picture whose style is taken, got none; give one as style, or several with weights as "
+            "blend",
+        ),
+        (
+            {"style": "pink"},
+            "style: expected a picture whose style is taken, got 'pink'; give one as style, or several with weights "
+            "as blend",
+        ),
+        (
+            {"style": torch.zeros(3, 3, 8, 8)},
+            "style: expected a picture whose style is taken, [1, 3, H, W] or one for each of 2, got [3, 3, 8, 8]",
+        ),
+    ],
+)
+def test_styles_that_mean_nothing(loaded: Loaded, conditions: dict[str, Any], message: str) -> None:
+    with pytest.raises(I2IError) as caught:
+        loaded.translate(images()["a"], **conditions)
+    assert str(caught.value) == message
+
+
+def test_a_decoder_that_does_not_fit_the_layer_is_refused() -> None:
+    with pytest.raises(RecipeError) as caught:
+        rehearse(tiny(**{"translator.decoder.convolutions": [1, 2]}))
+    assert str(caught.value).endswith(
+        "translator.decoder: expected one that makes features 4 times larger, as much as the layer 'blocks.1.0.bn1' "
+        "makes images smaller, got one that makes them 2 times larger"
+    )
+
+
+def test_previews(loaded: Loaded) -> None:
+    rows = loaded.translator.preview(images())
+    assert list(rows) == ["content", "style", "stylized", "alpha 0"]
+    assert all(row["a"].shape == (2, 3, 32, 32) for row in rows.values())
+
+
+def test_the_encoder_travels_with_the_run_and_a_losss_does_not(tmp_path: Path) -> None:
+    network = timm.create_model("test_efficientnet")
+    weights = tmp_path / "network.safetensors"
+    save_file(network.state_dict(), weights)
+    features = {**FEATURES, "weights": str(weights)}
+    recipe = tiny(**{"translator.features": features, "losses.style.features": features})
+    run = Run(tmp_path / "run", recipe, Stepper(recipe), dataset=None)
+    run.save()
+    saved = i2i.engine.checkpoint.find(tmp_path / "run")
+    parts = {name.split(".")[0] for name in saved.weights()}
+    assert parts == {"encoder", "decoder"}
+    source = f"test_efficientnet, weights of {weights}"
+    assert saved.state["feature_extractors"] == {"encoder": source, "losses.style.features": source}
+    weights.unlink()
+    loaded = i2i.load(tmp_path / "run", device="cpu")
+    assert loaded.feature_extractors == {"encoder": source}
+    batch = images()
+    with run.stepper.painting() as translator, torch.no_grad():
+        expected = translator.translate(batch["a"], "b", batch["b"][:1]).image  # type: ignore[call-arg]
+    torch.testing.assert_close(loaded.translate(batch["a"], style=batch["b"][:1]), expected)
+
+
+def test_data_with_hidden_pairs_does_not_ask_for_a_translation_without_a_style(tmp_path: Path) -> None:
+    from i2i.evaluation.pairs import HiddenPairs
+
+    recipe = tiny(**{"data": {"type": "shapes", "size": 32, "count": 8}, "train.steps": 1})
+    run = train(recipe, tmp_path / "run", extras=[HiddenPairs()])
+    assert run.figures == {}
+    with pytest.raises(TrainingError, match=r"train\.keep_best: l1 compares translations with the truth, and this"):
+        train(tiny(**{"data": {"type": "shapes", "size": 32}, "train.keep_best": "l1"}), tmp_path / "best")
