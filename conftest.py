@@ -21,10 +21,10 @@ def pytest_collection_finish() -> None:
 def _rehearsed_once() -> Iterator[None]:
     """A rehearsal takes as long as the steps of a test's training; what passed it before passes it again."""
     from i2i.core.plugins import default_registry
-    from i2i.recipe.recipe import Recipe
     from i2i.engine import trainer
+    from i2i.recipe.recipe import Recipe
 
-    rehearse, passed = trainer.rehearse, set()
+    dry_run, passed = trainer.dry_run, set()
 
     def once(recipe: Recipe) -> None:
         networks = {name: table for name, table in recipe.resolved().items() if name in ("translator", "losses")}
@@ -32,9 +32,9 @@ def _rehearsed_once() -> Iterator[None]:
         components = frozenset((entry.kind.name, entry.name, entry.target) for entry in registry)
         known = (components, recipe.image_size, json.dumps(networks))
         if known not in passed:
-            rehearse(recipe)
+            dry_run(recipe)
             passed.add(known)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer, "rehearse", once)
+        patch.setattr(trainer, "dry_run", once)
         yield

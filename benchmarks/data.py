@@ -1,4 +1,4 @@
-"""What a sample costs with and without the cache of pictures: CPU time, both in one run, in turns.
+"""What a sample costs with and without the cache of images: CPU time, both in one run, in turns.
 
     python benchmarks/data.py photos/selfie2anime-128 --size 128
     python benchmarks/data.py photos/horse2zebra-256 --size 256 --pairs 5
@@ -20,7 +20,7 @@ from i2i.data.folders import Folders
 
 
 def timed(data: Folders, numbers: range) -> float:
-    """CPU milliseconds for a sample, a picture of each domain."""
+    """CPU milliseconds for a sample, an image of each domain."""
     began = time.process_time()
     for number in numbers:
         data[number]
@@ -38,14 +38,14 @@ def main() -> None:
     torch.set_num_threads(1)
     plain, cached = (Folders(root=options.root, size=options.size, cache=cache) for cache in (0, options.cache))
     first = timed(cached, range(len(cached)))
-    held = cached._cache.places / sum(len(pictures.files) for pictures in cached.train.values())
+    held = cached._cache.places / sum(len(images.files) for images in cached.train.values())
     pairs = []
     for turn in range(options.pairs):
         numbers = range(turn * options.samples, (turn + 1) * options.samples)
         pairs.append((timed(plain, numbers), timed(cached, numbers)))
     without, with_cache = (statistics.median(times) for times in zip(*pairs, strict=True))
     ratio = statistics.median(one / other for one, other in pairs)
-    print("| pictures | size | kept | first pass, ms | without, ms | with, ms | ratio |\n|---|---|---|---|---|---|---|")
+    print("| images | size | kept | first pass, ms | without, ms | with, ms | ratio |\n|---|---|---|---|---|---|---|")
     print(
         f"| {options.root.name} | {options.size} | {held:.0%} | {first:.2f} | {without:.2f} | {with_cache:.2f} "
         f"| {ratio:.1f} |"

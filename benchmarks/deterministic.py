@@ -14,9 +14,9 @@ import time
 import torch
 from torch import Tensor
 
-from i2i.recipe.recipe import Recipe
 from i2i.engine.determinism import determinism
 from i2i.engine.stepper import Stepper
+from i2i.recipe.recipe import Recipe
 
 ROWS = {
     "U-GAT-IT, `quickstart`, 48 px": ("quickstart", {}),

@@ -17,10 +17,10 @@ import torch
 
 import i2i
 from i2i.core.hookspecs import hookimpl
-from i2i.engine.hooks.diagnostics import Doctor
+from i2i.engine.hooks.diagnostics import Diagnostics
 from i2i.engine.hooks.log import JSONLines
-from i2i.engine.run import Run
 from i2i.engine.hooks.samples import Samples
+from i2i.engine.run import Run
 
 SETTINGS = {
     "translator.generator.channels": 4,
@@ -69,7 +69,7 @@ def main() -> None:
     recipe = i2i.Recipe.read("quickstart", SETTINGS | {"train.steps": options.steps})
     with tempfile.TemporaryDirectory() as folder:
         watch = Watch(options.steps // options.rows)
-        i2i.train(recipe, Path(folder) / "run", extras=[Samples(), Doctor(), JSONLines(), watch])
+        i2i.train(recipe, Path(folder) / "run", extras=[Samples(), Diagnostics(), JSONLines(), watch])
 
 
 if __name__ == "__main__":

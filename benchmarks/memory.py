@@ -20,9 +20,9 @@ from typing import Any
 
 import torch
 
-from i2i.recipe.recipe import Recipe
 from i2i.engine.pace import estimate, measure
-from i2i.engine.planning import foresee
+from i2i.engine.planning import predict
+from i2i.recipe.recipe import Recipe
 
 SHAPES = {"data.type": "shapes"}
 THIN = {
@@ -42,8 +42,8 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def foreseen(row: str) -> list[float]:
-    plan = foresee(Recipe.read(*ROWS[row]))
+def predicted(row: str) -> list[float]:
+    plan = predict(Recipe.read(*ROWS[row]))
     return [plan.weights, plan.peak, plan.resident, estimate(plan, torch.device("cpu"))]
 
 
@@ -70,14 +70,14 @@ def main() -> None:
     torch.set_num_threads(1)
     if options.only:
         row, which = options.only
-        print(json.dumps(foreseen(row) if which == "foreseen" else measured(row)))
+        print(json.dumps(predicted(row) if which == "predicted" else measured(row)))
         return
     print("| step | weights | tensors | foreseen | measured, MiB | ratio | about | measured, s | ratio |")
     print("|---|---|---|---|---|---|---|---|---|")
     for row in ROWS:
         if options.rows and not any(part in row for part in options.rows):
             continue
-        pairs = [apart(row, "foreseen") + apart(row, "measured") for _ in range(options.pairs)]
+        pairs = [apart(row, "predicted") + apart(row, "measured") for _ in range(options.pairs)]
         weights, tensors, held, about, peak, seconds = (
             statistics.median(values) for values in zip(*pairs, strict=True)
         )

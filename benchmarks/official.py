@@ -80,8 +80,8 @@ def _cut(recipe: str, settings: dict[str, Any], steps: int, between: Between) ->
     options.amp = False  # asked for, and never set
     model = importlib.import_module("models").create_model(options)
     size = settings["data.size"]
-    pictures = images(size)
-    data = {"A": pictures["a"], "B": pictures["b"], "A_paths": [""], "B_paths": [""]}
+    batch = images(size)
+    data = {"A": batch["a"], "B": batch["b"], "A_paths": [""], "B_paths": [""]}
     if recipe == "cut":
         model.data_dependent_initialize(data)
     model.setup(options)

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from i2i.recipe.recipe import Recipe
 from i2i.engine.stepper import Stepper
+from i2i.recipe.recipe import Recipe
 
 
 def ugatit(channels: int) -> dict[str, Any]:
@@ -26,7 +26,7 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "CUT, 256 px, 64 channels": ("cut", {"data.size": 256}),
 }
 KINDS: dict[str, dict[str, Any]] = {
-    "plain": {"train.plain": True},
+    "plain": {"train.reference": True},
     "fast": {},
     "bf16": {"train.precision": "bf16"},
     "compiled": {"train.compile": True},

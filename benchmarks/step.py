@@ -2,7 +2,7 @@
 
     OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 python benchmarks/step.py
 
-The plain step is `train.plain = true`: the same mathematics in as many operations as the methods' texts have. Steps of
+The plain step is `train.reference = true`: the same mathematics in as many operations as the methods' texts have. Steps of
 both kinds take turns, so that a busy machine slows both; the ratio is the median over the pairs. Memory is the peak of
 a process of its own for each kind, less what it had before anything was built.
 """

@@ -1,9 +1,9 @@
-"""How long one picture takes to translate: U-GAT-IT light's generator, 256 px, 64 channels, in CPU time and in turns.
+"""How long one image takes to translate: U-GAT-IT light's generator, 256 px, 64 channels, in CPU time and in turns.
 
     OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 python benchmarks/translation.py
     OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 python benchmarks/translation.py --beside UGATIT-pytorch --compile
 
-The first compares with `train.plain`'s operations, the second with the authors' generator, too. The error is the
+The first compares with `train.reference`'s operations, the second with the authors' generator, too. The error is the
 largest difference from the plain image, whose range is [-1, 1].
 """
 
@@ -22,9 +22,9 @@ import torch
 from rows import images
 from torch import Tensor
 
-from i2i.nn.functional import optimizations as shortcuts
-from i2i.recipe.recipe import Recipe
 from i2i.methods.assembly import build
+from i2i.nn.functional.optimizations import disable_optimizations
+from i2i.recipe.recipe import Recipe
 
 SIZE, CHANNELS = 256, 64
 
@@ -35,7 +35,7 @@ def ways(compiled: bool, beside: Path | None) -> dict[str, Callable[[Tensor], Te
     half = copy.deepcopy(generator).to(torch.bfloat16)
 
     def plain(x: Tensor) -> Tensor:
-        with shortcuts.plainly():
+        with disable_optimizations():
             return generator(x).image
 
     found = {"plain": plain, "fast": lambda x: generator(x).image, "bf16": lambda x: half(x.bfloat16()).image.float()}

@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE python benchmarks/waiting.py photos/horse2zebra-256
 
-Each row is a run of its own of CycleGAN on a few real pictures, in wall-clock time; its first steps, in which workers
+Each row is a run of its own of CycleGAN on a few real images, in wall-clock time; its first steps, in which workers
 start and the cache fills, are left out. A step on a GPU takes a fraction of one on a CPU core, so networks are so
 thin here that a step is as short: data is short of time as it is there.
 """
@@ -19,9 +19,9 @@ from typing import Any
 import torch
 
 from i2i.core.hookspecs import hookimpl
-from i2i.recipe.recipe import Recipe
 from i2i.engine.run import Run
 from i2i.engine.trainer import train
+from i2i.recipe.recipe import Recipe
 
 STEPS, FIRST = 120, 20
 JIGGLE = [
@@ -55,7 +55,7 @@ class Watch:
 
 
 def some(root: Path, domain: str, folder: Path) -> Path:
-    """A folder with as many pictures as are seen in the steps that are left out."""
+    """A folder with as many images as are seen in the steps that are left out."""
     (folder / domain).mkdir()
     for path in sorted((root / f"train{domain.upper()}").iterdir())[:FIRST]:
         shutil.copy(path, folder / domain)

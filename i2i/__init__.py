@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Any
 from i2i.core.contracts import (
     Activation,
     AdaptiveNorm,
-    Attended,
     Attention,
+    AttentionOutput,
     Discriminator,
+    DiscriminatorOutput,
     FeatureExtractor,
     Generator,
+    GeneratorOutput,
     Imported,
-    Judgement,
     Norm,
-    Translation,
 )
-from i2i.errors import I2IError, OptionError
 from i2i.core.factory import Factory
 from i2i.core.hookspecs import hookimpl
 from i2i.core.kinds import (
@@ -38,17 +37,18 @@ from i2i.core.kinds import (
     SCHEDULE,
     TRANSLATOR,
 )
+from i2i.core.version import __version__
+from i2i.errors import I2IError, OptionError
 
 if TYPE_CHECKING:
-    from i2i.use.loaded import Loaded, load
-    from i2i.recipe.recipe import Recipe
-    from i2i.use.stylization import stylize
     from i2i.engine.stepper import Stepper
     from i2i.engine.trainer import train
     from i2i.methods.outputs import Batch, GANOutputs, Outputs, per_phase
     from i2i.methods.translator import Translator
+    from i2i.recipe.recipe import Recipe
+    from i2i.use.loaded import Loaded, load
+    from i2i.use.stylization import stylize
 
-__version__ = "0.1.0"
 
 # These import torch, which takes seconds, so they are imported when first asked for.
 _LAZY = {
@@ -84,25 +84,26 @@ __all__ = [
     "TRANSLATOR",
     "Activation",
     "AdaptiveNorm",
-    "Attended",
     "Attention",
+    "AttentionOutput",
     "Batch",
     "Discriminator",
+    "DiscriminatorOutput",
     "Factory",
     "FeatureExtractor",
     "GANOutputs",
     "Generator",
+    "GeneratorOutput",
     "I2IError",
     "Imported",
-    "Judgement",
     "Loaded",
     "Norm",
     "OptionError",
     "Outputs",
     "Recipe",
     "Stepper",
-    "Translation",
     "Translator",
+    "__version__",
     "hookimpl",
     "load",
     "per_phase",

@@ -38,7 +38,7 @@ class ShapeError(I2IError, ValueError):
 
 
 class DataError(I2IError):
-    """A picture or a folder of pictures cannot be used."""
+    """An image or a folder of images cannot be used."""
 
 
 class CheckpointError(I2IError):

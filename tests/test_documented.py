@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 import pytest
 
-from i2i.core import hookspecs, kinds
 from i2i.builtin import COMPONENTS
+from i2i.core import hookspecs, kinds
 from i2i.core.plugins import Plugins
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -66,8 +66,8 @@ def test_every_command_and_option_is_documented() -> None:
 
 
 def test_every_option_of_train_is_documented() -> None:
-    from i2i.recipe.tables import TABLES, TrainOptions
     from i2i.core.signature import options
+    from i2i.recipe.tables import TABLES, TrainOptions
 
     assert missing([f"[{table}]" for table in ("translator", "schedule", "data", "train")], "recipes.md") == []
     assert missing([table for table in TABLES if table not in ("losses", "optimizers")], "recipes.md") == []

@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from i2i.core import kinds
-from i2i.errors import DataError, I2IError, OptionError
 from i2i.core.factory import BuildError, Factory, is_plain, plain
 from i2i.core.registry import Registry
+from i2i.errors import DataError, I2IError, OptionError
 
 
 class Mode(enum.Enum):

@@ -1,4 +1,4 @@
-"""Loading a run and translating tensors, pictures, arrays and files."""
+"""Loading a run and translating tensors, images, arrays and files."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from safetensors.torch import load_file
 
 import i2i
 from i2i.data.images import read_image
-from i2i.errors import CheckpointError, I2IError
-from i2i.methods.weights.run import write_run
-from i2i.methods.weights.ugatit import ugatit_pytorch
-from i2i.recipe.recipe import Recipe
 from i2i.engine import checkpoint
+from i2i.engine.importing import write_run
 from i2i.engine.run import Run
 from i2i.engine.stepper import Stepper
 from i2i.engine.trainer import train
+from i2i.errors import CheckpointError, I2IError
+from i2i.methods.weights.ugatit import ugatit_pytorch
+from i2i.recipe.recipe import Recipe
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def write(recipe: Recipe, folder: Path) -> Path:
     return folder
 
 
-def picture(width: int, height: int) -> Image.Image:
+def random_image(width: int, height: int) -> Image.Image:
     pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
     return Image.fromarray(pixels)
 
@@ -67,9 +67,9 @@ def test_half_precision_is_near(run: Path) -> None:
     assert (half.translate(batch.double()).float() - made).abs().max() < 0.1  # from the same rounded weights
 
 
-def test_tiles_give_the_same_picture(run: Path, full_run: Path) -> None:
+def test_tiles_give_the_same_image(run: Path, full_run: Path) -> None:
     loaded = i2i.load(run, device="cpu")
-    image = picture(260, 212)
+    image = random_image(260, 212)
     whole = np.asarray(loaded.translate(image, size="original")).astype(int)
     tiled = np.asarray(loaded.translate(image, size="original", tile=204)).astype(int)
     assert abs(whole - tiled).max() <= 1
@@ -83,13 +83,13 @@ def test_the_two_directions_differ(run: Path) -> None:
     assert not torch.equal(loaded.translate(batch, to="a"), loaded.translate(batch, to="b"))
 
 
-def test_pictures_go_through_the_recipes_preprocessing(run: Path, tmp_path: Path) -> None:
+def test_images_go_through_the_recipes_preprocessing(run: Path, tmp_path: Path) -> None:
     loaded = i2i.load(run, device="cpu")
-    image = picture(60, 90)
-    image.save(tmp_path / "picture.png")
+    image = random_image(60, 90)
+    image.save(tmp_path / "image.png")
     made = loaded.translate(image)
     assert made.size == (32, 48)  # the shorter side at the recipe's size, the aspect kept
-    assert np.array_equal(np.asarray(loaded.translate(tmp_path / "picture.png")), np.asarray(made))
+    assert np.array_equal(np.asarray(loaded.translate(tmp_path / "image.png")), np.asarray(made))
     assert np.array_equal(loaded.translate(np.asarray(image)), np.asarray(made))
     assert loaded.translate(image, size=40).size == (40, 60)
     assert loaded.translate(image, size="original").size == (60, 88)  # multiples of 4
@@ -97,9 +97,9 @@ def test_pictures_go_through_the_recipes_preprocessing(run: Path, tmp_path: Path
 
 def test_a_full_generator_is_bound_to_its_size(full_run: Path) -> None:
     loaded = i2i.load(full_run, device="cpu")
-    assert loaded.translate(picture(60, 90)).size == (32, 32)
+    assert loaded.translate(random_image(60, 90)).size == (32, 32)
     with pytest.raises(I2IError, match="this translator is bound to 32 x 32 pixels"):
-        loaded.translate(picture(60, 90), size=64)
+        loaded.translate(random_image(60, 90), size=64)
     with pytest.raises(I2IError, match="expected images of 32 x 32, the size it was built for, got 64 x 64"):
         loaded.translate(torch.zeros(1, 3, 64, 64))
 
@@ -132,7 +132,7 @@ def test_averaged_weights_are_used_where_there_are_any(tiny: dict[str, object], 
     averaged, last = i2i.load(tmp_path, "cpu"), i2i.load(tmp_path, "cpu", averaged=False)
     assert averaged.step == 1
     assert not torch.equal(averaged.translate(batch), last.translate(batch))
-    with stepper.painting() as translator, torch.no_grad():
+    with stepper.eval_mode() as translator, torch.no_grad():
         torch.testing.assert_close(averaged.translate(batch), translator.translate(batch, "b").image)
 
 
@@ -177,9 +177,9 @@ def test_an_official_checkpoint_trains_on(golden: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "I;16", "P", "CMYK", "exif"])
-def test_pictures_in_memory_are_read_like_files(run: Path, tmp_path: Path, mode: str) -> None:
-    path = tmp_path / ("picture.tif" if mode in ("I;16", "CMYK") else "picture.png")
-    image = picture(60, 90)
+def test_images_in_memory_are_read_like_files(run: Path, tmp_path: Path, mode: str) -> None:
+    path = tmp_path / ("image.tif" if mode in ("I;16", "CMYK") else "image.png")
+    image = random_image(60, 90)
     if mode == "exif":
         exif = Image.Exif()
         exif[0x0112] = 6
@@ -200,11 +200,11 @@ def test_sizes_and_inputs_that_make_no_sense_are_refused(run: Path) -> None:
     loaded = i2i.load(run, device="cpu")
     for size in (0, -8, 7, "big"):
         with pytest.raises(I2IError, match=r'expected a size of at least 8 pixels or "original", got'):
-            loaded.translate(picture(40, 40), size=size)
+            loaded.translate(random_image(40, 40), size=size)
     with pytest.raises(I2IError, match="a tensor is taken as it is"):
         loaded.translate(torch.zeros(1, 3, 32, 32), size=32)
     with pytest.raises(I2IError, match="expected a tensor, a PIL image, an array or a file's path, got list"):
-        loaded.translate([picture(40, 40)])  # type: ignore[call-overload]
+        loaded.translate([random_image(40, 40)])  # type: ignore[call-overload]
 
 
 def test_a_double_tensor_leaves_the_weights_as_they_were(run: Path) -> None:

@@ -6,8 +6,8 @@ import inspect
 import typing
 
 import i2i
-from i2i.core import contracts, kinds
 from i2i.builtin import COMPONENTS
+from i2i.core import contracts, kinds
 from i2i.core.factory import Factory
 from i2i.recipe.annotations import kinds_of
 

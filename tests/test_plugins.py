@@ -15,8 +15,8 @@ import pytest
 
 import i2i
 from i2i.core import hookspecs, kinds
-from i2i.errors import RegistryError
 from i2i.core.plugins import PluginInfo, Plugins
+from i2i.errors import RegistryError
 
 WHOLE = """
 import i2i
@@ -195,7 +195,7 @@ def test_a_misspelt_hook_is_said() -> None:
     plugins = Plugins({"stranger": module_of(register_componets=register_componets)})
     assert problem(plugins, "stranger") == (
         "no hook 'register_componets'. Did you mean 'register_components'? Hooks: register_components, "
-        "register_commands, recipe_folders, training_started, step_finished, images_sampled, checkpoint_judged, "
+        "register_commands, recipe_folders, training_started, step_finished, images_sampled, evaluate_checkpoint, "
         "checkpoint_saved, training_finished"
     )
 

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from i2i.core import kinds
-from i2i.errors import RegistryError
 from i2i.core.registry import Kind, PluginRegistry, Registry
+from i2i.errors import RegistryError
 
 
 class Norm:

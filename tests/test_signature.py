@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from i2i.errors import RegistryError
 from i2i.core.signature import REQUIRED, Option, accepted, named, options
+from i2i.errors import RegistryError
 
 if TYPE_CHECKING:
     from nowhere import Nothing  # type: ignore[import-not-found]

@@ -11,11 +11,11 @@ from PIL import Image
 from torch import Tensor
 
 import i2i
+from i2i.core.kinds import FEATURE_EXTRACTOR
 from i2i.demo.textures import Textures
 from i2i.errors import I2IError, OptionError
 from i2i.nn.functional.color import luminance
 from i2i.nn.functional.style import gram
-from i2i.core.kinds import FEATURE_EXTRACTOR
 from i2i.use.stylization import Stylization
 
 TINY: dict[str, Any] = {
@@ -77,7 +77,7 @@ def test_terms_are_the_weighted_formula(content: Tensor, styles: Tensor) -> None
         torch.testing.assert_close(terms["style"], expected)
 
 
-def test_the_same_seed_gives_the_same_picture(content: Tensor, styles: Tensor) -> None:
+def test_the_same_seed_gives_the_same_image(content: Tensor, styles: Tensor) -> None:
     def made(**more: Any) -> Tensor:
         work = Stylization(content, [styles[0]], **TINY, **more)
         work.step()
@@ -119,7 +119,7 @@ def test_the_function_takes_files_and_tells_of_its_progress(content: Tensor, sty
 @pytest.mark.parametrize(
     ("shares", "count", "message"),
     [
-        ((), 0, "expected at least one style picture, got none"),
+        ((), 0, "expected at least one style image, got none"),
         ((1.0,), 2, "shares: expected 2 numbers >= 0, one for each style and not all 0, got [1.0]"),
         ((-1.0, 2.0), 2, "shares: expected 2 numbers >= 0, one for each style and not all 0, got [-1.0, 2.0]"),
         ((0.0, 0.0), 2, "shares: expected 2 numbers >= 0, one for each style and not all 0, got [0.0, 0.0]"),

@@ -10,8 +10,8 @@ import traceback
 import click
 
 from i2i import __version__
-from i2i.errors import I2IError, is_out_of_memory
 from i2i.core.plugins import default_plugins
+from i2i.errors import I2IError, is_out_of_memory
 from i2i.recipe.source import RecipeError
 
 MISTAKE, FAILURE, INTERRUPTED = 2, 1, 130
@@ -27,7 +27,7 @@ First steps:
   i2i train quickstart              train on portraits that i2i draws (three minutes)
   i2i recipes list                  what can be trained
   i2i train RECIPE --set data.a=photos/selfie --set data.b=photos/anime
-  i2i translate runs/RECIPE picture.jpg --to b --output translated
+  i2i translate runs/RECIPE image.jpg --to b --output translated
 """
 
 

@@ -7,12 +7,12 @@ import inspect
 import click
 
 from i2i.cli.wording import option_line
-from i2i.errors import I2IError
 from i2i.core.kinds import KINDS
 from i2i.core.plugins import default_plugins
 from i2i.core.registry import Entry
 from i2i.core.signature import options
 from i2i.core.spelling import did_you_mean
+from i2i.errors import I2IError
 
 
 @click.command("list")

@@ -31,11 +31,11 @@ def conditions_of(
     common |= {} if blend is None else {"blend": parts_of(blend)}
     if style is None:
         return {"": common}
-    return {mark: {**common, "style": value} for mark, value in translator.answers(style).items()}
+    return {mark: {**common, "style": value} for mark, value in translator.parse_style(style).items()}
 
 
 def parts_of(blend: str) -> dict[Any, float]:
-    """`0=0.7,3=0.3`: weights by style, which is a number or a picture."""
+    """`0=0.7,3=0.3`: weights by style, which is a number or an image."""
     found: dict[Any, float] = {}
     for part in blend.split(","):
         name, _, weight = part.rpartition("=")
@@ -54,8 +54,8 @@ def parts_of(blend: str) -> dict[Any, float]:
 
 
 def _named(translator: Translator, more: tuple[str, ...]) -> dict[str, Any]:
-    from i2i.recipe.values import MismatchError, fit
     from i2i.core.signature import options
+    from i2i.recipe.values import MismatchError, fit
 
     known = options(type(translator).translate)
     names = translator.conditions()

@@ -24,8 +24,8 @@ def import_checkpoint(format: str, file: Path, output: Path, settings: tuple[str
     `i2i list importer` names the formats. Nothing in FILE is executed.
     """
     from i2i.core import kinds
-    from i2i.methods.weights.run import write_run
     from i2i.core.plugins import default_registry
+    from i2i.engine.importing import write_run
 
     importer = default_registry().get(kinds.IMPORTER, format).load()
     imported = importer(file)

@@ -13,7 +13,7 @@ WRITABLE = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 
 
 class Job(NamedTuple):
-    """One picture: where it is, and where its translation goes."""
+    """One image: where it is, and where its translation goes."""
 
     source: Path
     target: Path
@@ -31,7 +31,7 @@ def plan(inputs: Iterable[Path], output: Path, marks: Iterable[str] = ("",), hea
     """Which files become which; a name that two inputs share, or an output over an input, is refused.
 
     Args:
-        marks: of the outputs that each picture has.
+        marks: of the outputs that each image has.
         heatmaps: whether each output has a heat map beside it.
     """
     from i2i.data.images import find_images
@@ -43,7 +43,7 @@ def plan(inputs: Iterable[Path], output: Path, marks: Iterable[str] = ("",), hea
         elif path.is_file():
             jobs.append(Job(path, output / _named(Path(path.name))))
         else:
-            raise I2IError(f"{path} does not exist; give pictures or folders of pictures")
+            raise I2IError(f"{path} does not exist; give images or folders of images")
     sources = {job.source.resolve(): job.source for job in jobs}
     taken: dict[Path, Path] = {}
     names = [Job.marked, Job.heatmap] if heatmaps else [Job.marked]

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     import torch
     from rich.console import Console
 
-    from i2i.recipe.recipe import Recipe
     from i2i.engine.planning import Plan
     from i2i.engine.switches import Settings
+    from i2i.recipe.recipe import Recipe
 
 UNITS = {"gb": 10**9, "gib": 2**30, "mb": 10**6, "mib": 2**20}
 ROOM = 0.9
@@ -49,13 +49,13 @@ def plan(recipe: str, settings: tuple[str, ...], vram: int | None, measure: bool
       i2i plan quickstart --set data.size=128
       i2i plan my_recipe.toml --vram 8GB
 
-    Nothing is trained and no picture is read: steps are taken with tensors that have shapes and no values.
+    Nothing is trained and no image is read: steps are taken with tensors that have shapes and no values.
     """
     import torch
     from rich.console import Console
 
+    from i2i.engine.planning import predict
     from i2i.recipe.recipe import Recipe
-    from i2i.engine.planning import foresee
 
     def changed(more: tuple[str, ...]) -> Recipe:
         return Recipe.read(recipe, (*settings, *more))
@@ -63,7 +63,7 @@ def plan(recipe: str, settings: tuple[str, ...], vram: int | None, measure: bool
     checked = changed(())
     if checked.train.threads is not None:
         torch.set_num_threads(checked.train.threads)
-    found = foresee(checked)
+    found = predict(checked)
     console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
     device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     _tell(console, checked, found, device)
@@ -116,9 +116,9 @@ def _measured(console: Console, recipe: Recipe, plan: Plan, device: torch.device
 def _fit(console: Console, recipe: Recipe, plan: Plan, vram: int, changed: Callable[[Settings], Recipe]) -> int:
     from rich.table import Table
 
-    from i2i.errors import I2IError
-    from i2i.engine.planning import foresee
+    from i2i.engine.planning import predict
     from i2i.engine.switches import switches
+    from i2i.errors import I2IError
 
     table = Table("switches", box=None, pad_edge=False)
     table.add_column("MiB", justify="right")
@@ -130,7 +130,7 @@ def _fit(console: Console, recipe: Recipe, plan: Plan, vram: int, changed: Calla
         if any(set(bad) <= set(one) for bad in impossible):
             continue
         try:
-            peak = foresee(changed(one)).peak if one else plan.peak
+            peak = predict(changed(one)).peak if one else plan.peak
         except I2IError as error:
             impossible.append(one)
             table.add_row(_shown(one), "", f"not possible: {str(error).splitlines()[0]}")

@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 
 from i2i.cli.train import settings
-from i2i.errors import I2IError
 from i2i.core.plugins import default_plugins
+from i2i.core.spelling import did_you_mean
+from i2i.errors import I2IError
 from i2i.recipe.files import shipped
 from i2i.recipe.source import RecipeError
-from i2i.core.spelling import did_you_mean
 
 
 @click.command()
@@ -21,14 +21,14 @@ from i2i.core.spelling import did_you_mean
 @click.option("--resolved", is_flag=True, help="Print the recipe with every option spelled out.")
 def check(recipe: tuple[str, ...], settings: tuple[str, ...], resolved: bool) -> None:
     """Check RECIPE: every problem at once, each with its file and line."""
+    from i2i.methods.assembly import count_parameters, dry_run
     from i2i.recipe.recipe import Recipe
-    from i2i.methods.assembly import count_parameters, rehearse
 
     problems = []
     for name in recipe:
         try:
             checked = Recipe.read(name, settings)
-            rehearse(checked)
+            dry_run(checked)
         except RecipeError as error:
             problems += error.problems
             continue

@@ -1,4 +1,4 @@
-"""`i2i stylize`: one picture optimized until it has another one's style."""
+"""`i2i stylize`: one image optimized until it has another one's style."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from i2i.errors import I2IError
     type=click.FloatRange(min=0.05),
     default=1.0,
     show_default=True,
-    help="Size of the style pictures as a multiple of --size: larger strokes.",
+    help="Size of the style images as a multiple of --size: larger strokes.",
 )
 @click.option("--content-weight", type=click.FloatRange(min=0), default=1.0, show_default=True)
 @click.option("--style-weight", type=click.FloatRange(min=0), default=10.0, show_default=True)
@@ -57,20 +57,20 @@ def stylize(
     device: str | None,
     **options: object,
 ) -> int:
-    """Optimize a picture that has CONTENT's content and the style of STYLE, or of several.
+    """Optimize an image that has CONTENT's content and the style of STYLE, or of several.
 
     \b
       i2i stylize photo.jpg painting.jpg --output made.png
       i2i stylize photo.jpg one.jpg two.jpg --shares 0.7,0.3 --keep-colors
 
-    Neural style of Gatys et al. (CVPR 2016). Which network looked is printed and written into the picture. Ctrl-C ends
-    it early and keeps the picture so far.
+    Neural style of Gatys et al. (CVPR 2016). Which network looked is printed and written into the image. Ctrl-C ends
+    it early and keeps the image so far.
     """
     if not output.suffix:
-        raise click.BadParameter(f"expected a picture's name such as {output}.png, got {output}", param_hint="--output")
+        raise click.BadParameter(f"expected an image's name such as {output}.png, got {output}", param_hint="--output")
     for path in (content, *styles):
         if not path.is_file():
-            raise I2IError(f"{path} does not exist; give pictures")
+            raise I2IError(f"{path} does not exist; give images")
         if path.resolve() == output.resolve():
             raise I2IError(f"{path} would be written over; choose another --output")
     from rich.console import Console
@@ -78,9 +78,9 @@ def stylize(
 
     from i2i.cli import INTERRUPTED
     from i2i.cli.translate import usable
+    from i2i.core.kinds import FEATURE_EXTRACTOR
     from i2i.data.images import to_image
     from i2i.data.writing import write_image
-    from i2i.core.kinds import FEATURE_EXTRACTOR
     from i2i.use.stylization import CONTENT_TAPS, STYLE_TAPS, Stylization
 
     known = weights if weights in ("package", "untrained") else Path(weights)
@@ -110,7 +110,7 @@ def stylize(
         done = max(0, done - 1)  # the step that was broken off does not count
     write_image(to_image(work.image), output, {"feature extractor": work.source, "steps": str(done)})
     if done < steps:
-        click.echo(f"stopped after {done} of {steps} steps; the picture so far: {output}")
+        click.echo(f"stopped after {done} of {steps} steps; the image so far: {output}")
         return INTERRUPTED
     click.echo(f"{output} ({'  '.join(f'{name} {value:.3g}' for name, value in terms.items())})")
     return 0

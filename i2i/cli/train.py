@@ -47,15 +47,15 @@ def train(
         raise click.UsageError("give a RECIPE to start a run, or --resume RUN to go on with one")
     if resume is not None and output is not None:
         raise click.UsageError("--output belongs to a new run; --resume goes on in the run's own folder")
-    from i2i.evaluation.pairs import HiddenPairs
-    from i2i.recipe.recipe import Recipe
     from i2i.engine import checkpoint
     from i2i.engine.hooks.console import Console
-    from i2i.engine.hooks.diagnostics import Doctor
+    from i2i.engine.hooks.diagnostics import Diagnostics
     from i2i.engine.hooks.log import JSONLines, lacks_its_end
     from i2i.engine.hooks.samples import Samples
     from i2i.engine.hooks.trackers import Trackers
     from i2i.engine.trainer import train as run_training
+    from i2i.evaluation.pairs import HiddenPairs
+    from i2i.recipe.recipe import Recipe
 
     saved = None
     settings = (*settings, *(["train.deterministic=true"] if deterministic else []))
@@ -82,7 +82,7 @@ def train(
         folder = output or free_folder(checked.name)
     console = Console()
     try:
-        extras = [HiddenPairs(), Trackers(), Samples(), Doctor(), JSONLines(), console]
+        extras = [HiddenPairs(), Trackers(), Samples(), Diagnostics(), JSONLines(), console]
         run = run_training(checked, folder, saved, extras)
     finally:
         console.close()

@@ -16,7 +16,7 @@ from i2i.errors import DataError, I2IError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from i2i.core.contracts import Translation
+    from i2i.core.contracts import GeneratorOutput
     from i2i.use.loaded import Loaded
 
 SMALLEST_TILE = 200
@@ -32,26 +32,24 @@ SMALLEST_TILE = 200
 )
 @click.option(
     "--style",
-    help="What the method knows: random, N for N random styles (NAME.1.png and so on), a picture whose style is taken, "
+    help="What the method knows: random, N for N random styles (NAME.1.png and so on), an image whose style is taken, "
     "the number of a learnt style, or all of them.",
 )
-@click.option("--blend", metavar=BLEND, help="Several styles mixed: numbers or pictures with their weights.")
+@click.option("--blend", metavar=BLEND, help="Several styles mixed: numbers or images with their weights.")
 @click.option("--with", "more", multiple=True, metavar="NAME=VALUE", help="What else the method takes: alpha=0.5.")
 @click.option("--seed", type=click.IntRange(min=0), help="Other random styles; 0 by default.")
 @click.option(
     "--size", help='Shorter side in pixels, or "original"; the recipe\'s size by default. The aspect is kept.'
 )
 @click.option("--heatmap", is_flag=True, help="Also write NAME.heatmap.png: where the generator's attention looked.")
+@click.option("--side-by-side", is_flag=True, help="Write input, heat map (if asked for) and translation in one image.")
 @click.option(
-    "--side-by-side", is_flag=True, help="Write input, heat map (if asked for) and translation in one picture."
-)
-@click.option(
-    "--batch-size", type=click.IntRange(min=1), default=4, show_default=True, help="Pictures of one size at a time."
+    "--batch-size", type=click.IntRange(min=1), default=4, show_default=True, help="Images of one size at a time."
 )
 @click.option(
     "--tile",
     type=click.IntRange(min=SMALLEST_TILE),
-    help="Paint larger pictures in windows of so many pixels, such as 512: the same picture with less memory and in "
+    help="Paint larger images in windows of so many pixels, such as 512: the same image with less memory and in "
     "about ten times the time.",
 )
 @click.option(
@@ -59,10 +57,10 @@ SMALLEST_TILE = 200
     type=click.Choice(["fp32", "bf16"]),
     default="fp32",
     show_default=True,
-    help="bf16 is faster on most machines; pictures differ a little.",
+    help="bf16 is faster on most machines; images differ a little.",
 )
 @click.option(
-    "--compile", "compiled", is_flag=True, help="Compile the network first: worth its minute for many pictures."
+    "--compile", "compiled", is_flag=True, help="Compile the network first: worth its minute for many images."
 )
 @click.option("--device", help="Such as cpu, cuda:1 or mps; the machine's accelerator by default.")
 def translate(
@@ -83,7 +81,7 @@ def translate(
     compiled: bool,
     device: str | None,
 ) -> None:
-    """Translate pictures with RUN, a run folder or one of its checkpoints.
+    """Translate images with RUN, a run folder or one of its checkpoints.
 
     \b
       i2i translate runs/my_recipe selfie.jpg --to b --output translated
@@ -91,18 +89,18 @@ def translate(
       i2i translate runs/with_styles album --to b --style 5
       i2i translate runs/with_styles album --blend one.jpg=0.7,two.jpg=0.3 --with alpha=0.5
 
-    INPUT is a file or a folder, of which all pictures are taken, subfolders included. Names are kept. Pictures that
+    INPUT is a file or a folder, of which all images are taken, subfolders included. Names are kept. Images that
     cannot be read are named, skipped and counted.
     """
     plan(inputs, output)  # what can be said of the files is said before anything is loaded
     wanted = _size(size)
     if tile is not None and heatmap:
-        raise click.UsageError("--heatmap shows whole pictures; leave --tile or --heatmap away")
+        raise click.UsageError("--heatmap shows whole images; leave --tile or --heatmap away")
     from rich.console import Console
     from rich.progress import track
 
-    from i2i.use.loaded import load
     from i2i.nn.layers.extractors import told
+    from i2i.use.loaded import load
 
     loaded = load(run, usable(device), precision=precision, compile=compiled)
     conditions = conditions_of(loaded.translator, style, seed, blend, more)
@@ -111,20 +109,20 @@ def translate(
     terminal = Console(stderr=True, highlight=False, soft_wrap=True)
     skipped: list[str] = []
     done = 0
-    pictures = _prepared(loaded, jobs, wanted, skipped)
-    bar = track(pictures, "translating", len(jobs), console=terminal, disable=not terminal.is_terminal)
-    for batch in _batches(bar, 1 if loaded.translator.one_by_one else batch_size):
+    images = _prepared(loaded, jobs, wanted, skipped)
+    bar = track(images, "translating", len(jobs), console=terminal, disable=not terminal.is_terminal)
+    for batch in _batches(bar, 1 if loaded.translator.batch_dependent else batch_size):
         for mark, condition in conditions.items():
             made = loaded.run(_stack(batch), domain, tile=tile, **condition)
             if heatmap and made.heatmap is None:
                 raise I2IError("this generator has no attention, so there is no heat map; leave --heatmap away")
-            for index, (job, picture) in enumerate(batch):
-                _write(job.marked(mark), picture, made, index, heatmap, side_by_side, notes)
+            for index, (job, image) in enumerate(batch):
+                _write(job.marked(mark), image, made, index, heatmap, side_by_side, notes)
         done += len(batch)
     for line in skipped:
         click.echo(f"skipped {line}", err=True)
     if not done:
-        raise I2IError(f"none of the {len(jobs)} pictures could be read")
+        raise I2IError(f"none of the {len(jobs)} images could be read")
     click.echo(f"{done} translated to {domain} in {output}" + (f", {len(skipped)} skipped" if skipped else ""))
 
 
@@ -166,13 +164,13 @@ def _prepared(
         except DataError as error:  # which names the file if it is about reading it
             about = "" if isinstance(error, UnreadableImage) else f"cannot translate {job.source}: "
             skipped.append(f"{about}{error}".encode("utf-8", "backslashreplace").decode())
-            yield None  # still one of the pictures that the progress bar counts
+            yield None  # still one of the images that the progress bar counts
 
 
-def _batches(pictures: Iterable[tuple[Job, Tensor] | None], batch_size: int) -> Iterator[list[tuple[Job, Tensor]]]:
+def _batches(images: Iterable[tuple[Job, Tensor] | None], batch_size: int) -> Iterator[list[tuple[Job, Tensor]]]:
     """Neighbours of one shape together, as many as `batch_size`."""
-    readable = (picture for picture in pictures if picture is not None)
-    for _, alike in groupby(readable, key=lambda picture: picture[1].shape):
+    readable = (image for image in images if image is not None)
+    for _, alike in groupby(readable, key=lambda image: image[1].shape):
         while batch := list(islice(alike, batch_size)):
             yield batch
 
@@ -180,13 +178,13 @@ def _batches(pictures: Iterable[tuple[Job, Tensor] | None], batch_size: int) -> 
 def _stack(batch: list[tuple[Job, Tensor]]) -> Tensor:
     import torch
 
-    return torch.stack([picture for _, picture in batch])
+    return torch.stack([image for _, image in batch])
 
 
 def _write(
     target: Path,
-    picture: Tensor,
-    made: Translation,
+    source: Tensor,
+    made: GeneratorOutput,
     index: int,
     heatmap: bool,
     side_by_side: bool,
@@ -198,14 +196,14 @@ def _write(
     from i2i.data.writing import write_image
     from i2i.nn.functional.heatmap import draw_heatmap
 
-    image = made.image[index].float().cpu()
+    translated = made.image[index].float().cpu()
     heat = None
     if heatmap and made.heatmap is not None:
-        heat = draw_heatmap(made.heatmap[index : index + 1].float().cpu(), picture.shape[-2:])[0]
+        heat = draw_heatmap(made.heatmap[index : index + 1].float().cpu(), translated.shape[-2:])[0]
     if side_by_side:
-        parts = [picture, image] if heat is None else [picture, heat, image]
+        parts = [source, translated] if heat is None else [source, heat, translated]
         write_image(to_image(torch.cat(parts, dim=2)), target, notes)
         return
-    write_image(to_image(image), target, notes)
+    write_image(to_image(translated), target, notes)
     if heat is not None:
         write_image(to_image(heat), target.with_name(f"{target.stem}.heatmap.png"))

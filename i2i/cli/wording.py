@@ -11,9 +11,9 @@ from typing import Any
 
 from i2i.core.factory import Factory, is_plain, plain
 from i2i.core.kinds import KIND_OF
+from i2i.core.signature import Option
 from i2i.recipe.annotations import is_factory, members
 from i2i.recipe.writing import shown
-from i2i.core.signature import Option
 
 _PLAIN: dict[Any, str] = {
     int: "integer",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:  # this file stays free of torch, so that `i2i --help` is fast
     from pathlib import Path
@@ -13,7 +14,25 @@ if TYPE_CHECKING:  # this file stays free of torch, so that `i2i --help` is fast
     from torch.optim import Optimizer as TorchOptimizer
 
 
-class Attended(NamedTuple):
+@dataclass(frozen=True)
+class Stream:
+    """Specification of one named stream of a data set.
+
+    Args:
+        role: `image` (floats in `range`), `mask` (floats in `range`, follows its image), `label` (integer class numbers,
+            one per sample or one per pixel) or `raw` (anything else, handed through unchanged).
+        channels: number of channels C of each sample [C, H, W]; for a `label` stream the number of classes.
+        size: height and width (H, W) in pixels; None where sizes vary or where samples have no height and width.
+        range: smallest and largest value of an image or mask.
+    """
+
+    role: Literal["image", "mask", "label", "raw"] = "image"
+    channels: int = 3
+    size: tuple[int, int] | None = None
+    range: tuple[float, float] = (-1.0, 1.0)
+
+
+class AttentionOutput(NamedTuple):
     """What an attention gives.
 
     Args:
@@ -27,7 +46,7 @@ class Attended(NamedTuple):
     heatmap: Tensor | None = None
 
 
-class Translation(NamedTuple):
+class GeneratorOutput(NamedTuple):
     """What a generator gives: an image [B, 3, H, W] in [-1, 1], and the attention's logits and heat map if any."""
 
     image: Tensor
@@ -35,7 +54,7 @@ class Translation(NamedTuple):
     heatmap: Tensor | None = None
 
 
-class Judgement(NamedTuple):
+class DiscriminatorOutput(NamedTuple):
     """What a discriminator gives: logits by head (`patch` [B, 1, h, w], `cam` [B, n]), and a heat map if any.
 
     One whose first layers serve as an encoder also gives their features, the image's `code` [B, C, h, w].
@@ -67,13 +86,13 @@ class Activation(Protocol):
 class Attention(Protocol):
     """Weights features [B, C, H, W]; may classify them on the way."""
 
-    def __call__(self, x: Tensor) -> Attended: ...
+    def __call__(self, x: Tensor) -> AttentionOutput: ...
 
 
 class Generator(Protocol):
     """Paints an image [B, 3, H, W] in [-1, 1] from an image."""
 
-    def __call__(self, image: Tensor) -> Translation: ...
+    def __call__(self, image: Tensor) -> GeneratorOutput: ...
 
 
 class TappedGenerator(Generator, Protocol):
@@ -93,7 +112,7 @@ class TappedGenerator(Generator, Protocol):
 class Discriminator(Protocol):
     """Judges an image [B, 3, H, W] in [-1, 1]."""
 
-    def __call__(self, image: Tensor) -> Judgement: ...
+    def __call__(self, image: Tensor) -> DiscriminatorOutput: ...
 
 
 class EncodingDiscriminator(Discriminator, Protocol):
@@ -104,13 +123,13 @@ class EncodingDiscriminator(Discriminator, Protocol):
 
     num_features: int
 
-    def encode(self, image: Tensor) -> Attended: ...
+    def encode(self, image: Tensor) -> AttentionOutput: ...
 
 
 class Decoder(Protocol):
     """Paints an image [B, 3, H, W] in [-1, 1] from features [B, C, h, w] that an encoder has made."""
 
-    def __call__(self, features: Tensor) -> Translation: ...
+    def __call__(self, features: Tensor) -> GeneratorOutput: ...
 
 
 class FeatureExtractor(Protocol):
@@ -163,7 +182,7 @@ class Dataset(Protocol):
     `("a", "b", "labels")`.
 
     One with a method `finish(batch, seeds)` leaves work to the device that trains: its samples also hold `seeds`, whole
-    numbers in a tensor, and each batch goes through `finish` there, before the step.
+    numbers in a tensor, and each batch goes through `device_transform` there, before the step.
     """
 
     def __len__(self) -> int: ...

@@ -8,9 +8,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from i2i.errors import I2IError, OptionError
 from i2i.core.registry import Kind, Registry
 from i2i.core.signature import options as declared_options
+from i2i.errors import I2IError, OptionError
 
 T = TypeVar("T", covariant=True)
 
@@ -59,7 +59,9 @@ class Factory(Generic[T]):
     @property
     def component(self) -> Any:
         """The class or function that will be called."""
-        from i2i.core.plugins import default_registry  # loading plugins needs the registry, which needs to know no plugin
+        from i2i.core.plugins import (
+            default_registry,  # loading plugins needs the registry, which needs to know no plugin
+        )
 
         return (self.registry or default_registry()).get(self.kind, self.name).load()
 

@@ -53,8 +53,8 @@ def images_sampled(run: Run, images: Mapping[str, Tensor]) -> None:
 
 
 @hookspec
-def checkpoint_judged(run: Run) -> None:
-    """Before a checkpoint whose best is kept by a metric: measure, and put what you find into `run.figures`."""
+def evaluate_checkpoint(run: Run) -> None:
+    """Before a checkpoint whose best is kept by a metric: measure, and put what you find into `run.metrics`."""
 
 
 @hookspec

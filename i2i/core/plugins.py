@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from i2i import __version__
 from i2i.core import hookspecs
-from i2i.errors import RegistryError
 from i2i.core.registry import PluginRegistry, Registry
 from i2i.core.spelling import did_you_mean
+from i2i.core.version import __version__
+from i2i.errors import RegistryError
 
 if TYPE_CHECKING:
     import click

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from i2i.errors import RegistryError
 from i2i.core.spelling import did_you_mean
+from i2i.errors import RegistryError
 
 if TYPE_CHECKING:
     from i2i.core.factory import Factory

@@ -1,4 +1,4 @@
-"""Further augmentation of single pictures, by any of kornia's operators."""
+"""Further augmentation of single images, by any of kornia's operators."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Place = Literal["workers", "device"]
 
 
 def augmented(image: Tensor, steps: Sequence[Augmentation], seed: int) -> Tensor:
-    """One picture through all steps, with draws that follow from the seed alone.
+    """One image through all steps, with draws that follow from the seed alone.
 
-    kornia draws on the CPU wherever the picture is, so that the draws are the same on every device.
+    kornia draws on the CPU wherever the image is, so that the draws are the same on every device.
 
     Args:
         image: [3, S, S] in [-1, 1], on any device.
@@ -36,6 +36,6 @@ def augmented(image: Tensor, steps: Sequence[Augmentation], seed: int) -> Tensor
 
 
 def all_augmented(images: Tensor, steps: Sequence[Augmentation], seeds: Tensor) -> Tensor:
-    """A batch [B, 3, S, S] as `augmented` makes each of its pictures from its own seed, [B]."""
+    """A batch [B, 3, S, S] as `augmented` makes each of its images from its own seed, [B]."""
     placed = [step.to(images.device) if isinstance(step, nn.Module) else step for step in steps]
     return torch.stack([augmented(image, placed, seed) for image, seed in zip(images, seeds.tolist(), strict=True)])

@@ -1,4 +1,4 @@
-"""Decoded and resized pictures kept in memory, once for all worker processes."""
+"""Decoded and resized images kept in memory, once for all worker processes."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from PIL import Image
 from torch.utils.data import get_worker_info
 
 _MARK = 4
-"""Bytes of a picture's checksum, which stand before it; zeros where there is none yet."""
+"""Bytes of an image's checksum, which stand before it; zeros where there is none yet."""
 
 
-class PictureCache:
-    """Square RGB pictures by number, in memory that forked processes share.
+class ImageCache:
+    """Square RGB images by number, in memory that forked processes share.
 
-    Nothing is ever thrown out: in an epoch every picture comes once, so those that came last are the ones that are
-    needed last. Where not all fit, the first ones are kept. A picture counts only with the right checksum, so one that
+    Nothing is ever thrown out: in an epoch every image comes once, so those that came last are the ones that are
+    needed last. Where not all fit, the first ones are kept. An image counts only with the right checksum, so one that
     another process is just writing, or has died in writing, is not seen.
 
     Args:
-        count: how many pictures there are.
+        count: how many images there are.
         side: of each in pixels.
-        limit: bytes of memory at most; it is taken picture by picture.
+        limit: bytes of memory at most; it is taken image by image.
     """
 
     def __init__(self, count: int, side: int, limit: int) -> None:
@@ -42,7 +42,7 @@ class PictureCache:
         self._memory = self._made()
 
     def get(self, number: int) -> Image.Image | None:
-        """The picture, if it is here."""
+        """The image, if it is here."""
         if self._memory is None or number >= self.places:
             return None
         start = number * self._step
@@ -52,7 +52,7 @@ class PictureCache:
         return Image.frombuffer("RGB", (self.side, self.side), pixels, "raw", "RGB", 0, 1)
 
     def put(self, number: int, image: Image.Image) -> None:
-        """Keeps a picture [side, side] if there is a place for it."""
+        """Keeps an image [side, side] if there is a place for it."""
         if self._memory is None or number >= self.places:
             return
         start, pixels = number * self._step, image.tobytes()
@@ -63,7 +63,7 @@ class PictureCache:
         try:
             return mmap.mmap(-1, self.places * self._step) if self.places else None
         except OSError:
-            return None  # a system that promises no more memory than it has; pictures are read anew then
+            return None  # a system that promises no more memory than it has; images are read anew then
 
 
 def _checksum(pixels: bytes) -> bytes:

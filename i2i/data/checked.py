@@ -21,14 +21,14 @@ REMEDY = "What was saved stands; mend the data set and go on with --resume"
 
 
 @dataclass(frozen=True)
-class Fault:
+class SampleError:
     """What is wrong with a sample, in place of its batch: from a worker an exception would come with its traceback."""
 
     message: str
 
 
-class Guarded:
-    """A data set whose samples hold what a translator needs and nothing else, or are a `Fault`.
+class CheckedDataset:
+    """A data set whose samples hold what a translator needs and nothing else, or are a `SampleError`.
 
     Args:
         dataset: anything with `__getitem__`.
@@ -41,12 +41,12 @@ class Guarded:
         self.what = f"dataset {name!r} ({type(dataset).__module__}.{type(dataset).__qualname__})"
         self.needs = {stream: (tuple(one.shape), one.is_floating_point()) for stream, one in blanks.items()}
 
-    def __getitem__(self, number: int) -> dict[str, Any] | Fault:
+    def __getitem__(self, number: int) -> dict[str, Any] | SampleError:
         try:
             with told(self.dataset, f"{self.what}: sample {number}"):
                 return self._checked(self.dataset[number], f"{self.what}: sample {number}")
         except I2IError as error:
-            return Fault(str(error))
+            return SampleError(str(error))
 
     def _checked(self, sample: object, where: str) -> dict[str, Any]:
         if not isinstance(sample, Mapping):
@@ -66,9 +66,9 @@ class Guarded:
         return checked | {"skipped": skipped} | self._seeds(sample, where)
 
     def _seeds(self, sample: Mapping[str, Any], where: str) -> dict[str, Tensor]:
-        """What the data set's `finish` will be given, if it has left anything to it."""
+        """What the data set's `device_transform` will be given, if it has left anything to it."""
         seeds = sample.get("seeds")
-        if seeds is None or not hasattr(self.dataset, "finish"):
+        if seeds is None or not hasattr(self.dataset, "device_transform"):
             return {}
         if fault := _fault(seeds, tuple(getattr(seeds, "shape", ())), floats=False):
             raise DataError(f"{where}: seeds: {fault}. {REMEDY}")
@@ -91,7 +91,7 @@ def _fault(value: object, shape: tuple[int, ...], floats: bool) -> str | None:
 
 
 def checked_preview(dataset: Any, name: str, count: int) -> dict[str, Tensor]:
-    """The fixed pictures of a data set, [n, 3, H, W] by domain.
+    """The fixed images of a data set, [n, 3, H, W] by domain.
 
     Raises:
         DataError: it fails, or gives something else.
@@ -140,7 +140,7 @@ def finished(dataset: Any, batch: dict[str, Any], device: torch.device) -> dict[
     Raises:
         DataError: the data set fails.
     """
-    seeds = batch.get("seeds") if hasattr(dataset, "finish") else None
+    seeds = batch.get("seeds") if hasattr(dataset, "device_transform") else None
     if seeds is None:
         return batch
     placed = {
@@ -148,21 +148,21 @@ def finished(dataset: Any, batch: dict[str, Any], device: torch.device) -> dict[
         for stream, value in batch.items()
         if isinstance(value, Tensor) and stream != "seeds"
     }
-    where = f"dataset ({type(dataset).__module__}.{type(dataset).__qualname__}): finish"
+    where = f"dataset ({type(dataset).__module__}.{type(dataset).__qualname__}): device_transform"
     with told(dataset, where), torch.no_grad():
-        made: dict[str, Any] = batch | dataset.finish(placed, seeds)
+        made: dict[str, Any] = batch | dataset.device_transform(placed, seeds)
         return made
 
 
-def or_fault(join: Callable[[Sequence[Any]], dict[str, Any]], samples: Sequence[Any]) -> dict[str, Any] | Fault:
+def or_error(join: Callable[[Sequence[Any]], dict[str, Any]], samples: Sequence[Any]) -> dict[str, Any] | SampleError:
     """A batch of sound samples; otherwise the first fault."""
     for sample in samples:
-        if isinstance(sample, Fault):
+        if isinstance(sample, SampleError):
             return sample
     try:
         return join(samples)
     except I2IError as error:
-        return Fault(str(error))
+        return SampleError(str(error))
 
 
 def sound(batch: Any) -> dict[str, Any]:
@@ -171,7 +171,7 @@ def sound(batch: Any) -> dict[str, Any]:
     Raises:
         DataError: it is a fault.
     """
-    if isinstance(batch, Fault):
+    if isinstance(batch, SampleError):
         raise DataError(batch.message)
     found: dict[str, Any] = batch
     return found

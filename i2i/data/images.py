@@ -1,4 +1,4 @@
-"""Picture files are found and read as RGB, which becomes tensors in [-1, 1] and back."""
+"""Image files are found and read as RGB, which becomes tensors in [-1, 1] and back."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from i2i.errors import DataError
 
 _RASTER = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "PPM", "AVIF", "JPEG2000", "TGA")
 _BY_SUFFIX = MappingProxyType(Image.registered_extensions())  # registers every reader that this Pillow was built with
-# Only these readers are ever asked: others start programs (EPS), need handlers (HDF5), or hold no pictures (MPEG).
+# Only these readers are ever asked: others start programs (EPS), need handlers (HDF5), or hold no images (MPEG).
 _FORMATS = tuple(name for name in _RASTER if name in Image.OPEN)
 
 SUFFIXES = frozenset(suffix for suffix, name in _BY_SUFFIX.items() if name in _FORMATS)
@@ -28,7 +28,7 @@ SUFFIXES = frozenset(suffix for suffix, name in _BY_SUFFIX.items() if name in _F
 
 
 class UnreadableImage(DataError):  # noqa: N818 - says what it found, not that it is an error
-    """A file that is no picture, or a damaged one.
+    """A file that is no image, or a damaged one.
 
     Args:
         path: the file.
@@ -47,10 +47,10 @@ class UnreadableImage(DataError):  # noqa: N818 - says what it found, not that i
 
 
 def read_image(path: Path) -> Image.Image:
-    """Reads a picture of any mode as upright 8-bit RGB.
+    """Reads an image of any mode as upright 8-bit RGB.
 
     The EXIF orientation is applied, transparent pixels are laid over white, of an animation the first frame is
-    taken, and deep pictures are brought to 8 bits as `to_rgb` says. Colour profiles are not applied, like in the
+    taken, and deep images are brought to 8 bits as `to_rgb` says. Colour profiles are not applied, like in the
     reference implementations.
 
     Args:
@@ -64,14 +64,14 @@ def read_image(path: Path) -> Image.Image:
     """
     if fault := _fault_of_file(path):
         raise UnreadableImage(path, fault)
-    # TGA has no signature, so its reader would take much of what is not a picture at all for one.
+    # TGA has no signature, so its reader would take much of what is not an image at all for one.
     is_tga = _BY_SUFFIX.get(path.suffix.lower()) == "TGA"
     formats = tuple(name for name in _FORMATS if is_tga or name != "TGA")
     try:
         # A file object, for given a path Pillow maps raw TIFFs into memory, and mixes up the pixels of turned ones.
         with path.open("rb") as file, Image.open(file, formats=formats) as image:
             # Pillow only warns up to twice its limit. warnings.catch_warnings() would turn that into an error, but it
-            # makes every other warning of the process appear again after each picture.
+            # makes every other warning of the process appear again after each image.
             if Image.MAX_IMAGE_PIXELS is not None and image.width * image.height > Image.MAX_IMAGE_PIXELS:
                 raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
             image.load()
@@ -159,16 +159,16 @@ def _no_image(folder: Path, others: Counter[str], links: int) -> str:
 
 
 def to_tensor(image: Image.Image) -> Tensor:
-    """RGB picture to `(x / 255 - 0.5) / 0.5`: [3, H, W] float32 in [-1, 1]."""
+    """RGB image to `(x / 255 - 0.5) / 0.5`: [3, H, W] float32 in [-1, 1]."""
     if image.mode != "RGB":
-        raise DataError(f"to_tensor: expected a picture of mode RGB, got {image.mode}; call to_rgb first")
+        raise DataError(f"to_tensor: expected an image of mode RGB, got {image.mode}; call to_rgb first")
     pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
     # These three operations in this order, and not x / 127.5 - 1, are bit for bit what the references compute.
     return pixels.to(torch.float32, memory_format=torch.contiguous_format).div_(255).sub_(0.5).div_(0.5)
 
 
 def to_image(tensor: Tensor) -> Image.Image:
-    """Tensor [3, H, W] in [-1, 1] to an RGB picture; rounds to the nearest level and clamps what lies outside."""
+    """Tensor [3, H, W] in [-1, 1] to an RGB image; rounds to the nearest level and clamps what lies outside."""
     if tensor.ndim != 3 or tensor.shape[0] != 3:
         raise DataError(f"to_image: expected a tensor [3, H, W], got {list(tensor.shape)}; take one sample of a batch")
     levels = tensor.detach().to("cpu", torch.float32).mul(0.5).add(0.5).mul(255).round().clamp(0, 255)
@@ -183,7 +183,7 @@ def _fault_of_file(path: Path) -> str | None:
     except OSError as error:
         return f"the system says {error.strerror!r}"
     if stat.S_ISDIR(status.st_mode):
-        return "it is a folder, not a picture"
+        return "it is a folder, not an image"
     if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
         return "it is not a regular file"
     return "it is empty (0 bytes)" if status.st_size == 0 else None
@@ -192,7 +192,7 @@ def _fault_of_file(path: Path) -> str | None:
 def _fault_of_bytes(path: Path, error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         with path.open("rb") as file:
-            return f"its bytes are of no known picture format, they begin with {file.read(16)!r}"
+            return f"its bytes are of no known image format, they begin with {file.read(16)!r}"
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return f"it is larger than Pillow's limit of {Image.MAX_IMAGE_PIXELS} pixels ({error})"
     if isinstance(error, OSError) and error.strerror:

@@ -15,11 +15,11 @@ from torch import Tensor
 from torch.utils import data
 
 from i2i.core.contracts import Dataset
-from i2i.data.checked import Guarded, or_fault
+from i2i.data.checked import CheckedDataset, or_error
 from i2i.errors import DataError
 
 
-class Draws(data.Sampler[list[int]]):
+class InfiniteBatchSampler(data.Sampler[list[int]]):
     """Sample numbers of each batch of one process, from `first_sample` on without an end.
 
     Sample i of batch m in process r, where micro-batches count as batches, has the number
@@ -70,7 +70,7 @@ def _join(key: str, values: list[Any]) -> Any:
 
 
 def make_loader(
-    dataset: Dataset | Guarded,
+    dataset: Dataset | CheckedDataset,
     *,
     batch_size: int,
     first_sample: int = 0,
@@ -79,18 +79,18 @@ def make_loader(
     workers: int = 0,
     pin_memory: bool = False,
 ) -> data.DataLoader[dict[str, Any]]:
-    """A loader over `Draws` and `collate`; take one iterator and keep it, for each begins at `first_sample` again.
+    """A loader over `InfiniteBatchSampler` and `collate`; take one iterator and keep it, for each begins at `first_sample` again.
 
     Args:
         workers: processes that read ahead, each with a single torch thread; 0 reads in this one.
         pin_memory: whether batches come in page-locked memory, from which copies to a CUDA device can overlap.
-        For the rest see `Draws`.
+        For the rest see `InfiniteBatchSampler`.
     """
     return data.DataLoader(
         cast(data.Dataset[dict[str, Any]], dataset),
-        batch_sampler=Draws(batch_size, first_sample, processes, rank),
+        batch_sampler=InfiniteBatchSampler(batch_size, first_sample, processes, rank),
         num_workers=workers,
-        collate_fn=partial(or_fault, collate),
+        collate_fn=partial(or_error, collate),
         pin_memory=pin_memory,
         # Forked workers start at once and share the list of files. Elsewhere (macOS) fork breaks system libraries.
         multiprocessing_context=("fork" if sys.platform == "linux" else "spawn") if workers else None,

@@ -1,4 +1,4 @@
-"""Decoded pictures of any mode and orientation become upright 8-bit RGB."""
+"""Decoded images of any mode and orientation become upright 8-bit RGB."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _ORIENTATION = 0x0112  # the EXIF tag
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """Turns and mirrors a loaded picture as its EXIF orientation says, if it has one."""
+    """Turns and mirrors a loaded image as its EXIF orientation says, if it has one."""
     # ImageOps.exif_transpose also writes the rest of the EXIF block anew, and fails where that is damaged.
     try:
         orientation = image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # an unreadable note about a readable picture
+    except Exception:  # an unreadable note about a readable image
         return image
     method = _UPRIGHT.get(orientation)
     if method is None:

@@ -1,4 +1,4 @@
-"""Pairs of pictures, side by side in one file or in two folders under the same names, as a repeatable stream."""
+"""Pairs of images, side by side in one file or in two folders under the same names, as a repeatable stream."""
 
 from __future__ import annotations
 
@@ -14,15 +14,13 @@ from PIL import Image
 from torch import Tensor
 
 from i2i.core.bounds import Count
-from i2i.data.cache import PictureCache
+from i2i.data.cache import ImageCache
 from i2i.data.images import UnreadableImage, check_folder, find_images, read_image
 from i2i.data.sampler import epoch_order
 from i2i.data.transforms import Resample, draw_flip_crop, eval_transform, flip_crop, resized, side_to_crop
 from i2i.errors import DataError
 
-_WANTED = (
-    "give data.root, a folder of side-by-side pictures, or data.a and data.b, two folders with the same file names"
-)
+_WANTED = "give data.root, a folder of side-by-side images, or data.a and data.b, two folders with the same file names"
 
 
 class _Pair(NamedTuple):
@@ -40,28 +38,28 @@ class _Pairs(NamedTuple):
 
 
 class Paired:
-    """Pairs of pictures that show the same in two manners; both halves get the same flip and crop.
+    """Pairs of images that show the same in two manners; both halves get the same flip and crop.
 
     Each epoch visits all pairs in a new order. What a sample holds depends on the arguments and its number alone.
 
     Args:
-        root: folder of side-by-side pictures, or one that holds `train` and perhaps `test` or `val`.
-        a, b: two folders; pictures whose path without its suffix is the same are a pair.
-        test: folder of side-by-side pictures for previews; without one, `test` or `val` in `root`, or the first
+        root: folder of side-by-side images, or one that holds `train` and perhaps `test` or `val`.
+        a, b: two folders; images whose path without its suffix is the same are a pair.
+        test: folder of side-by-side images for previews; without one, `test` or `val` in `root`, or the first
             training pairs.
         test_a, test_b: two folders of pairs for previews.
-        left: the domain of the left half of a side-by-side picture.
+        left: the domain of the left half of a side-by-side image.
         size: side of a sample in pixels.
         load_size: side to which a half is resized before the random crop; `size + margin` if not given.
         margin: pixels that the random crop leaves out; 30 at any size, as in the official codes.
         flip: whether half the training pairs are mirrored left to right.
         resample: Pillow's filter for resizing; pix2pix has `bicubic`.
         seed: of order and augmentation, >= 0.
-        cache: MiB of memory for resized training pictures, which are then read from their files once; all workers
+        cache: MiB of memory for resized training images, which are then read from their files once; all workers
             share it. 0 for none.
 
     Raises:
-        DataError: a folder is missing or holds no pair that can be read, or a picture has no partner.
+        DataError: a folder is missing or holds no pair that can be read, or an image has no partner.
         OptionError: `load_size` is smaller than `size`.
     """
 
@@ -97,7 +95,7 @@ class Paired:
         self.train = self._find("", root, a, b)
         given = test or test_a or test_b
         self.test = self._find("test_", test, test_a, test_b) if given else self.train
-        self._cache = PictureCache(2 * len(self.train.pairs), self.load_size, cache * 2**20)
+        self._cache = ImageCache(2 * len(self.train.pairs), self.load_size, cache * 2**20)
         self.train = self.train._replace(cached=True)
 
     def __len__(self) -> int:
@@ -145,7 +143,7 @@ class Paired:
             found = _Pairs(f"{a} and {b}", _matched(a, b))
         else:
             wanted = _WANTED.replace("data.", f"data.{prefix}").replace("test_root", "test")
-            raise DataError(f"expected pairs of pictures, got {' and '.join(given) or 'no folder'}; {wanted}")
+            raise DataError(f"expected pairs of images, got {' and '.join(given) or 'no folder'}; {wanted}")
         # Here and not in a worker process, whose errors torch wraps in a traceback.
         next(self._readable(found, range(len(found.pairs)), []))
         return found
@@ -190,14 +188,14 @@ class Paired:
         if image.width < height or width == 0:
             raise UnreadableImage(
                 pair.a,
-                f"expected two pictures side by side, got one of {image.width} x {height} pixels, higher than wide",
+                f"expected two images side by side, got one of {image.width} x {height} pixels, higher than wide",
             )
         halves = [image.crop((left, 0, left + width, height)) for left in (0, width)]
         return dict(zip("ab", halves if self.left == "a" else halves[::-1], strict=True))
 
 
 def _matched(a: Path, b: Path) -> list[_Pair]:
-    """Pictures of two folders by their relative paths without suffixes, in a's order."""
+    """Images of two folders by their relative paths without suffixes, in a's order."""
     found = {
         folder: {path.relative_to(folder).with_suffix(""): path for path in find_images(folder)} for folder in (a, b)
     }
@@ -205,7 +203,7 @@ def _matched(a: Path, b: Path) -> list[_Pair]:
         lonely = [path.name for name, path in found[here].items() if name not in found[there]]
         if lonely:
             raise DataError(
-                f"{len(lonely)} of {len(found[here])} pictures in {here} have no partner of the same name in {there}: "
+                f"{len(lonely)} of {len(found[here])} images in {here} have no partner of the same name in {there}: "
                 f"{', '.join(lonely[:4])}{' ...' if len(lonely) > 4 else ''}"
             )
     return [_Pair(path, found[b][name]) for name, path in found[a].items()]

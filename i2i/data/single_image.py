@@ -1,4 +1,4 @@
-"""Patches of one picture for each domain: all there is to train on."""
+"""Patches of one image for each domain: all there is to train on."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ PREVIEW = 4
 
 
 class SingleImage:
-    """Two unpaired domains of one picture each, shown as patches of a picture that is shrunk at random.
+    """Two unpaired domains of one image each, shown as patches of an image that is shrunk at random.
 
     Samples come in groups, each of which shares a zoom and shows different places: a loss that compares patches of a
     batch needs both. What a sample holds depends on the arguments and its number alone.
 
     Args:
-        a, b: a picture each.
+        a, b: an image each.
         size: side of a patch in pixels.
-        zoom: the most that a picture is shrunk, in width and height independently of each other.
+        zoom: the most that an image is shrunk, in width and height independently of each other.
         group: samples in a row that share a zoom; best the batch size.
         flip: whether half of the patches are mirrored left to right.
         resample: Pillow's filter for resizing.
         seed: of zoom, place and flip, >= 0.
 
     Raises:
-        DataError: a picture is missing, cannot be read, or is smaller than a patch.
+        DataError: an image is missing, cannot be read, or is smaller than a patch.
 
     Source: SinCUT, Park et al., ECCV 2020, arXiv:2007.15651, section 4.4.
     """
@@ -57,13 +57,13 @@ class SingleImage:
     ) -> None:
         self.size, self.zoom, self.group, self.flip, self.resample, self.seed = size, zoom, group, flip, resample, seed
         if a is None or b is None:
-            raise DataError("expected two pictures: give data.a and data.b, a file each")
-        self.pictures = {"a": read_image(a), "b": read_image(b)}
-        for domain, picture in self.pictures.items():
-            if min(picture.size) < size:
-                sides = " x ".join(map(str, picture.size))
+            raise DataError("expected two images: give data.a and data.b, a file each")
+        self.images = {"a": read_image(a), "b": read_image(b)}
+        for domain, image in self.images.items():
+            if min(image.size) < size:
+                sides = " x ".join(map(str, image.size))
                 raise DataError(
-                    f"data.{domain}: expected a picture of at least {size} px, the size of a patch, got {sides}"
+                    f"data.{domain}: expected an image of at least {size} px, the size of a patch, got {sides}"
                 )
         self._last: dict[str, tuple[int, Image.Image]] = {}
 
@@ -76,9 +76,9 @@ class SingleImage:
         return {domain: to_tensor(self._patch(domain, number)) for domain in self.domains}
 
     def preview(self, count: int) -> dict[str, Tensor]:
-        """Both pictures whole, as squares of four patches a side; `count` is not used, for there is one each."""
+        """Both images whole, as squares of four patches a side; `count` is not used, for there is one each."""
         side = PREVIEW * self.size
-        return {domain: eval_transform(self.pictures[domain], side, self.resample)[None] for domain in self.domains}
+        return {domain: eval_transform(self.images[domain], side, self.resample)[None] for domain in self.domains}
 
     def _patch(self, domain: str, number: int) -> Image.Image:
         group, place = divmod(number, self.group)
@@ -98,9 +98,9 @@ class SingleImage:
         if known is None or known[0] != group:
             random = Random(f"{self.seed} {domain} {group} zoom")
             shares = [1 / self.zoom + random.random() * (1 - 1 / self.zoom) for _ in range(2)]
-            picture = self.pictures[domain]
+            image = self.images[domain]
             width, height = (
-                max(self.size, round(side * share)) for side, share in zip(picture.size, shares, strict=True)
+                max(self.size, round(side * share)) for side, share in zip(image.size, shares, strict=True)
             )
-            known = self._last[domain] = (group, picture.resize((width, height), FILTERS[self.resample]))
+            known = self._last[domain] = (group, image.resize((width, height), FILTERS[self.resample]))
         return known[1]

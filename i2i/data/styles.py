@@ -1,4 +1,4 @@
-"""A folder of contents and a folder of a few style pictures, whose numbers go along with them."""
+"""A folder of contents and a folder of a few style images, whose numbers go along with them."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from torch import Tensor
 
 from i2i.core.bounds import Count
 from i2i.core.contracts import Augmentation
+from i2i.core.factory import Factory
 from i2i.data.folders import Folders
 from i2i.data.images import find_images, read_image, to_tensor
 from i2i.data.sampler import epoch_order
 from i2i.data.transforms import FILTERS, Resample
 from i2i.errors import DataError
-from i2i.core.factory import Factory
 
 
 class Styles:
-    """Contents (a) as `folders` gives them, and style pictures (b) whole, with their numbers.
+    """Contents (a) as `folders` gives them, and style images (b) whole, with their numbers.
 
-    Style pictures are numbered from 0 in the order of their names. Every so many samples as there are show all of them
-    in a new order. They are neither mirrored nor cropped at random: the whole picture is the style.
+    Style images are numbered from 0 in the order of their names. Every so many samples as there are show all of them
+    in a new order. They are neither mirrored nor cropped at random: the whole image is the style.
 
     Args:
         a: the folder of contents.
-        b: the folder of style pictures, or one picture.
+        b: the folder of style images, or one image.
         test_a: folder of contents for previews; without it the first ones of `a` serve.
         size: side of a sample in pixels.
-        style_size: side of a style picture, whose middle square is taken; `size` where it is None.
+        style_size: side of a style image, whose middle square is taken; `size` where it is None.
         load_size, margin, flip, resample, augment, cache: of contents, as for `folders`.
         seed: of order and augmentation, >= 0.
 
     Raises:
-        DataError: a folder is missing, holds no image, or a style picture cannot be read: their numbers would change.
+        DataError: a folder is missing, holds no image, or a style image cannot be read: their numbers would change.
     """
 
     domains: ClassVar[tuple[str, ...]] = ("a", "b")
@@ -58,11 +58,11 @@ class Styles:
         cache: Count = 1024,
     ) -> None:
         if a is None or b is None:
-            raise DataError("expected contents and styles: give data.a, a folder, and data.b, a folder or one picture")
+            raise DataError("expected contents and styles: give data.a, a folder, and data.b, a folder or one image")
         self.contents = Folders(a, a, None, test_a, None, size, load_size, margin, flip, resample, augment, seed, cache)
         self.files = [b] if b.is_file() else find_images(b)
         side = style_size or size
-        self.pictures = torch.stack([_middle(read_image(path), side, resample) for path in self.files])
+        self.images = torch.stack([_middle(read_image(path), side, resample) for path in self.files])
         self.styles, self.seed = len(self.files), seed
 
     def __len__(self) -> int:
@@ -78,16 +78,16 @@ class Styles:
         """
         epoch, place = divmod(number, self.styles)
         style = int(epoch_order(self.seed, "style", epoch, self.styles)[place])
-        return {**self.contents[number], "b": self.pictures[style], "style": torch.tensor(style)}
+        return {**self.contents[number], "b": self.images[style], "style": torch.tensor(style)}
 
     def preview(self, count: int) -> dict[str, Tensor]:
-        """The first contents as squares, and the first style pictures in the same size."""
+        """The first contents as squares, and the first style images in the same size."""
         contents = self.contents.preview(count)["a"]
         side = contents.shape[-1]
         styles = [_middle(read_image(path), side, self.contents.resample) for path in self.files[:count]]
         return {"a": contents, "b": torch.stack(styles)}
 
 
-def _middle(picture: Image.Image, side: int, resample: Resample) -> Tensor:
-    """The picture's middle square: [3, side, side] in [-1, 1]."""
-    return to_tensor(ImageOps.fit(picture, (side, side), FILTERS[resample]))
+def _middle(image: Image.Image, side: int, resample: Resample) -> Tensor:
+    """The image's middle square: [3, side, side] in [-1, 1]."""
+    return to_tensor(ImageOps.fit(image, (side, side), FILTERS[resample]))

@@ -1,7 +1,7 @@
-"""The references' way from a picture to a training or test sample, as pure functions.
+"""The references' way from an image to a training or test sample, as pure functions.
 
 Training: horizontal flip, resize to a square without regard to the aspect, random crop. Test: resize alone. The order
-(flip before resize) and Pillow's antialiased bilinear filter are those of U-GAT-IT's official code. Here pictures are
+(flip before resize) and Pillow's antialiased bilinear filter are those of U-GAT-IT's official code. Here images are
 resized first, so that resized ones can be kept; Pillow's filters give the same bits either way.
 """
 
@@ -33,7 +33,7 @@ class FlipCrop(NamedTuple):
 
     Args:
         flipped: whether left and right change places.
-        top, left: the crop's corner in the resized picture, in pixels.
+        top, left: the crop's corner in the resized image, in pixels.
     """
 
     flipped: bool
@@ -42,7 +42,7 @@ class FlipCrop(NamedTuple):
 
 
 def side_to_crop(size: int, load_size: int | None, margin: int) -> int:
-    """Side to which a picture is resized before a crop of `size`: `load_size`, or `size + margin` where that is None.
+    """Side to which an image is resized before a crop of `size`: `load_size`, or `size + margin` where that is None.
 
     Raises:
         OptionError: smaller than the crop.
@@ -61,12 +61,12 @@ def draw_flip_crop(random: Random, size: int, load_size: int, flip: bool = True)
 
 
 def resized(image: Image.Image, side: int, resample: Resample = "bilinear") -> Image.Image:
-    """A picture as a square of `side` pixels, without regard to its aspect."""
+    """An image as a square of `side` pixels, without regard to its aspect."""
     return image.resize((side, side), FILTERS[resample])
 
 
 def flip_crop(image: Image.Image, draw: FlipCrop, size: int) -> Tensor:
-    """Flips a resized picture and crops `size` squared: [3, size, size] in [-1, 1]."""
+    """Flips a resized image and crops `size` squared: [3, size, size] in [-1, 1]."""
     flipped, top, left = draw
     left = image.width - size - left if flipped else left  # the same place, found before turning what is cropped
     cropped = image.crop((left, top, left + size, top + size))
@@ -90,22 +90,22 @@ def flip_resize_crop(
 def train_transform(
     image: Image.Image, random: Random, size: int, load_size: int, flip: bool = True, resample: Resample = "bilinear"
 ) -> Tensor:
-    """`flip_resize_crop` with a fresh draw: RGB picture to [3, size, size] in [-1, 1]."""
+    """`flip_resize_crop` with a fresh draw: RGB image to [3, size, size] in [-1, 1]."""
     return flip_resize_crop(image, draw_flip_crop(random, size, load_size, flip), size, load_size, resample)
 
 
 def eval_transform(image: Image.Image, size: int, resample: Resample = "bilinear") -> Tensor:
-    """Resizes without regard to the aspect: RGB picture to [3, size, size] in [-1, 1]."""
+    """Resizes without regard to the aspect: RGB image to [3, size, size] in [-1, 1]."""
     return to_tensor(image.resize((size, size), FILTERS[resample]))
 
 
 def resize_short_side(image: Image.Image, size: int, multiple: int = 4, resample: Resample = "bilinear") -> Image.Image:
     """Resizes the shorter side to `size`, keeping the aspect as far as both sides stay multiples of `multiple`.
 
-    Generators halve the picture some times and double it again, which gives back the size only for multiples.
+    Generators halve the image some times and double it again, which gives back the size only for multiples.
 
     Raises:
-        DataError: a strip of a picture, which would become larger than Pillow reads pictures.
+        DataError: a strip of an image, which would become larger than Pillow reads images.
     """
     scale = size / min(image.size)
     width, height = (max(1, round(side * scale / multiple)) * multiple for side in image.size)

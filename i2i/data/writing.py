@@ -1,4 +1,4 @@
-"""Pictures are written whole or not at all, with notes of what made them."""
+"""Images are written whole or not at all, with notes of what made them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 def write_image(image: Image.Image, target: Path, notes: Mapping[str, str] = NOTHING) -> None:
-    """Writes a picture beside its place and renames it; folders on the way are made.
+    """Writes an image beside its place and renames it; folders on the way are made.
 
     Args:
         target: its ending says the format.

@@ -23,7 +23,7 @@ ROUGH = 0.8
 
 
 class ShapeFigures(NamedTuple):
-    """What `measure` finds over all pictures.
+    """What `measure` finds over all images.
 
     Args:
         domain: share accepted as the domain's object, by colour and form together.
@@ -94,7 +94,7 @@ def measure_heat(heatmap: Tensor, source: Tensor) -> HeatFigures:
 def object_mask(image: Tensor) -> Tensor:
     """Where the object is, by grey contrast with the background alone: [n, H, W], empty where there is none.
 
-    The background is the median of the picture, for an object covers less than a quarter of it; the object's edge is
+    The background is the median of the image, for an object covers less than a quarter of it; the object's edge is
     where half of its contrast is left.
     """
     grey = ((image.double() + 1) / 2).mean(1)

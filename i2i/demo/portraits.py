@@ -11,10 +11,10 @@ from annotated_types import Ge, Le
 from numpy.typing import NDArray
 from torch import Tensor
 
+from i2i.data.sampler import epoch_order
 from i2i.demo.drawn.anime import anime
 from i2i.demo.drawn.character import Character
 from i2i.demo.drawn.photo import photo
-from i2i.data.sampler import epoch_order
 
 Manner = Callable[[Character, int], NDArray[np.float32]]
 
@@ -30,7 +30,7 @@ class Portraits:
     numbers and domain b drawings of those with odd ones, so nobody is ever seen in both manners.
 
     Args:
-        size: the pictures' side in pixels.
+        size: the images' side in pixels.
         count: characters per domain.
         seed: another seed is another world.
     """
@@ -91,10 +91,10 @@ class Portraits:
         return Character.drawn_from([self.seed, number])
 
     def _drawn(self, manner: Manner, numbers: Sequence[int]) -> Tensor:
-        pictures = torch.empty(len(numbers), 3, self.size, self.size)
-        for picture, number in zip(pictures, numbers, strict=True):
-            picture.copy_(torch.from_numpy(manner(self.character(number), self.size)).permute(2, 0, 1))
-        return pictures.mul_(2).sub_(1)
+        images = torch.empty(len(numbers), 3, self.size, self.size)
+        for image, number in zip(images, numbers, strict=True):
+            image.copy_(torch.from_numpy(manner(self.character(number), self.size)).permute(2, 0, 1))
+        return images.mul_(2).sub_(1)
 
 
 class PortraitPairs(Portraits):

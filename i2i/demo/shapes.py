@@ -23,12 +23,12 @@ Color = Literal["red", "blue", "white", "random"]
 _PREVIEW = 2**60
 _PAIRS = 2**61
 _MARGIN = 0.06
-"""Least distance between an object and the picture's edge, as a share of its side."""
+"""Least distance between an object and the image's edge, as a share of its side."""
 
 
 @dataclass(frozen=True)
 class Thing:
-    """One object, whatever it is drawn as; lengths are shares of the picture's side.
+    """One object, whatever it is drawn as; lengths are shares of the image's side.
 
     Args:
         center: x to the right and y downwards, in [0, 1].
@@ -52,11 +52,11 @@ class Shapes:
     2n + 1 in domain b, so none is ever seen in both; paired, it shows object n in both. The stream never repeats.
 
     Args:
-        size: the pictures' side in pixels.
+        size: the images' side in pixels.
         count: samples that are called an epoch.
         color_a: of the squares; `random` is any hue.
         color_b: of the circles; `random` is any hue, for methods that give several answers.
-        paired: whether both pictures of a sample show the same object, for methods that need pairs.
+        paired: whether both images of a sample show the same object, for methods that need pairs.
         seed: another seed is another world.
     """
 
@@ -121,11 +121,11 @@ class Shapes:
         return Thing((x, y), side, hue, (tones[0], tones[1], tones[2]), int(draws.integers(2**63)))
 
     def _drawn(self, domain: str, numbers: Sequence[int]) -> Tensor:
-        pictures = torch.empty(len(numbers), 3, self.size, self.size)
-        for picture, number in zip(pictures, numbers, strict=True):
+        images = torch.empty(len(numbers), 3, self.size, self.size)
+        for image, number in zip(images, numbers, strict=True):
             drawn = draw(self.thing(number), self.forms[domain], self.colors[domain], self.size)
-            picture.copy_(torch.from_numpy(drawn))
-        return pictures.mul_(2).sub_(1)
+            image.copy_(torch.from_numpy(drawn))
+        return images.mul_(2).sub_(1)
 
 
 def draw(thing: Thing, form: Form, color: Color, size: int) -> NDArray[np.float32]:
@@ -138,7 +138,7 @@ def draw(thing: Thing, form: Form, color: Color, size: int) -> NDArray[np.float3
         distance = canvas.box(center, (thing.side, thing.side), 0.0)
     else:
         distance = canvas.circle(center, 2 * thing.side / math.sqrt(math.pi))
-    canvas.paint_(rgb(color, thing), canvas.cover(distance))
+    canvas.fill_(rgb(color, thing), canvas.cover(distance))
     return canvas.image.clip(0, 1)
 
 

@@ -11,10 +11,10 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from i2i.demo.drawn.canvas import Canvas, Plane
 from i2i.data.sampler import epoch_order
+from i2i.demo.drawn.canvas import Canvas, Plane
 
-# Pictures from here on are never trained on.
+# Images from here on are never trained on.
 _PREVIEW = 2**60
 _SCENE, _TEXTURE = 0, 1
 GOLDEN = 0.6180339887
@@ -24,11 +24,11 @@ GOLDEN = 0.6180339887
 class Textures:
     """Scenes (a) and textures (b), for style transfer without any file.
 
-    A picture's number and the seed decide everything about it. Sample n shows scene n, and texture n, or, with a fixed
+    An image's number and the seed decide everything about it. Sample n shows scene n, and texture n, or, with a fixed
     number of styles, one of them: every `styles` samples show all in a new order.
 
     Args:
-        size: the pictures' side in pixels.
+        size: the images' side in pixels.
         count: samples that are called an epoch.
         styles: how many textures there are; 0 for another one in each sample.
         seed: another seed is another world.
@@ -90,8 +90,8 @@ class Textures:
         return np.random.Generator(np.random.PCG64([self.seed, what, number]))
 
 
-def _batch(pictures: list[Plane]) -> Tensor:
-    return torch.from_numpy(np.stack(pictures)).mul_(2).sub_(1)
+def _batch(images: list[Plane]) -> Tensor:
+    return torch.from_numpy(np.stack(images)).mul_(2).sub_(1)
 
 
 def _scene(draws: np.random.Generator, size: int) -> Plane:
@@ -106,7 +106,7 @@ def _scene(draws: np.random.Generator, size: int) -> Plane:
         color = colorsys.hsv_to_rgb(draws.uniform(), draws.uniform(0.3, 0.9), draws.uniform(0.2, 1.0))
         circle = index % 2 == 0
         shape = canvas.circle((x, y), reach) if circle else canvas.box((x, y), (reach, 0.7 * reach), 0.0)
-        canvas.paint_(color, canvas.cover(shape))
+        canvas.fill_(color, canvas.cover(shape))
     return canvas.image.clip(0, 1)
 
 
@@ -128,5 +128,5 @@ def _texture(draws: np.random.Generator, number: int, size: int) -> Plane:
     )[number % 4]
     share = (0.5 + 2.5 * wave).clip(0, 1).astype(np.float32)
     canvas.image[...] = np.array(dark, np.float32)[:, None, None]
-    canvas.paint_(light, share)
+    canvas.fill_(light, share)
     return canvas.image

@@ -16,9 +16,9 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
+from i2i.engine.disk import check_regular, remove
 from i2i.errors import CheckpointError, TrainingError
 from i2i.nn.tensorfile import read_tensors
-from i2i.engine.disk import check_regular, remove
 
 FORMAT = 1
 RECIPE = "recipe.toml"
@@ -106,7 +106,7 @@ class Checkpoint:
             raise CheckpointError(f"{self.folder / RECIPE} cannot be read: {error}") from error
 
     def weights(self, averaged: bool = False) -> dict[str, Tensor]:
-        """The translator's weights; with `averaged`, those of the makers from the moving average where there is one."""
+        """The translator's weights; with `averaged`, those of the generator_modules from the moving average where there is one."""
         found = self.tensors(WEIGHTS)
         if not found:
             raise CheckpointError(f"{self.folder} holds no {WEIGHTS}; use another checkpoint")

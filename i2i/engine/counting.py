@@ -14,8 +14,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry, register_flop_formula
 
-from i2i.nn.functional.winograd import AXES
 from i2i.engine.heap import Heap
+from i2i.nn.functional.winograd import AXES
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""An average of the weights that make the images, which paints steadier pictures than the last weights."""
+"""An average of the weights that make the images, which paints steadier images than the last weights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class EMA:
     """Exponential moving average: `average = decay * average + (1 - decay) * weights` after each step.
 
     Args:
-        translator: its makers are averaged.
+        translator: its generator_modules are averaged.
         decay: per step.
 
     Source: Yazici et al., ICLR 2019, arXiv:1806.04498.
@@ -27,7 +27,7 @@ class EMA:
 
     def weights(self) -> dict[str, Tensor]:
         """The weights that are averaged, as they stand."""
-        prefixes = tuple(f"{name}." for name in self.translator.makers)
+        prefixes = tuple(f"{name}." for name in self.translator.generator_modules)
         return {name: value for name, value in self.translator.state_dict().items() if name.startswith(prefixes)}
 
     @torch.no_grad()

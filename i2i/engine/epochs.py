@@ -16,7 +16,7 @@ class Epochs:
     """Counts the changes of the rate before a step.
 
     Args:
-        steps_per_epoch: an epoch's length, that is the pictures of the larger domain over the batch size.
+        steps_per_epoch: an epoch's length, that is the images of the larger domain over the batch size.
         moment: the rate changes at the `start` of each epoch, also of the first, so that the last one of a linear
             decay has the rate 0 (CycleGAN, pix2pix), or at its `end` (CUT).
     """

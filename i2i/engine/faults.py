@@ -14,7 +14,7 @@ REMEDY = "lower the learning rate, clip gradients (train.clip_grad_norm=1) or us
 _DEAD_WORKER = ("DataLoader worker", "Too many open files. Communication with the workers")
 
 
-class BurstError(TrainingError):
+class NonFiniteError(TrainingError):
     """Losses or weights are no longer numbers."""
 
 
@@ -22,12 +22,12 @@ def check_terms(terms: Mapping[str, Tensor], step: int) -> None:
     """Looks whether the losses are numbers; given means over all processes, all come to the same verdict.
 
     Raises:
-        BurstError: names the terms that are none.
+        NonFiniteError: names the terms that are none.
     """
     finite = torch.stack([torch.isfinite(value).all() for value in terms.values()])
     if not finite.all():
         bad = [name for name, good in zip(terms, finite.tolist(), strict=True) if not good]
-        raise BurstError(
+        raise NonFiniteError(
             f"step {step}: {', '.join(bad)} is no longer a number. The last checkpoint stands; {REMEDY}, and resume; "
             f"or let train.rollbacks go back by itself"
         )
@@ -37,18 +37,18 @@ def check_weights(weights: Mapping[str, Tensor], step: int) -> None:
     """Keeps a run that has burst from writing over what it had learnt.
 
     Raises:
-        BurstError: names a weight that is no number.
+        NonFiniteError: names a weight that is no number.
     """
     bad = [name for name, value in weights.items() if value.is_floating_point() and not value.isfinite().all()]
     if bad:
-        raise BurstError(
+        raise NonFiniteError(
             f"step {step}: {len(bad)} weights, such as {bad[0]}, hold values that are no numbers, so no "
             f"checkpoint is written. The last one stands; {REMEDY}, and resume"
         )
 
 
 @contextmanager
-def memory_told(step: int) -> Iterator[None]:
+def explain_out_of_memory(step: int) -> Iterator[None]:
     """Says what to lower where a device's memory does not suffice.
 
     Raises:
@@ -66,7 +66,7 @@ def memory_told(step: int) -> Iterator[None]:
 
 
 @contextmanager
-def workers_told(what: str) -> Iterator[None]:
+def explain_worker_failure(what: str) -> Iterator[None]:
     """Says what to do where a process that reads data has died; torch raises that in the middle of anything.
 
     Args:

@@ -14,7 +14,7 @@ LARGEST = 2**18
 log = logging.getLogger("i2i")
 
 
-class Keeper(Protocol):
+class Stateful(Protocol):
     """Something that a resumed run should go on with, such as the training doctor."""
 
     def state(self) -> Any:
@@ -24,25 +24,25 @@ class Keeper(Protocol):
         """Takes back what `state` gave; raises where it cannot be that, and has changed nothing then."""
 
 
-class Memory:
+class HookState:
     """The states of a run's keepers, by name; one that fails is told and begins anew, and never stops the run."""
 
     def __init__(self) -> None:
-        self.keepers: dict[str, Keeper] = {}
+        self.stateful: dict[str, Stateful] = {}
         self.last: dict[str, Any] = {}
         """Of the checkpoint from which the run went on; of a plugin that is gone it is passed on."""
 
-    def keep(self, name: str, keeper: Keeper) -> None:
+    def keep(self, name: str, stateful_hook: Stateful) -> None:
         """Keeps something from here on, and gives it what the checkpoint knew of it; called in `training_started`."""
-        self.keepers[name] = keeper
+        self.stateful[name] = stateful_hook
         self._give(name)
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds of all keepers."""
-        found = {name: state for name, state in self.last.items() if name not in self.keepers}
-        for name, keeper in self.keepers.items():
+        found = {name: state for name, state in self.last.items() if name not in self.stateful}
+        for name, stateful_hook in self.stateful.items():
             try:
-                state = keeper.state()
+                state = stateful_hook.state()
                 if (size := len(json.dumps(state))) > LARGEST:
                     raise ValueError(f"{size} characters, expected at most {LARGEST}")
                 found[name] = state
@@ -57,14 +57,14 @@ class Memory:
         if not isinstance(state, dict):
             log.warning("what extras had kept is damaged: expected a table, got %s", type(state).__name__)
         self.last = state if isinstance(state, dict) else {}
-        for name in self.keepers:
+        for name in self.stateful:
             self._give(name)
 
     def _give(self, name: str) -> None:
         if name not in self.last:
             return
         try:
-            self.keepers[name].load(self.last[name])
+            self.stateful[name].load(self.last[name])
         except I2IError:
             raise
         except Exception as error:

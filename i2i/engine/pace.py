@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from i2i.recipe.recipe import Recipe
 from i2i.engine.counting import Call, Like
 from i2i.engine.heap import MOST
 from i2i.engine.planning import Plan, images
 from i2i.engine.stepper import Stepper, make_accelerator
+from i2i.recipe.recipe import Recipe
 
 LARGEST = 2**28
 """Numbers that a call may be given to be tried; more could fill the memory of the device that plans."""

@@ -14,11 +14,11 @@ from accelerate.state import AcceleratorState
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from i2i.errors import I2IError
-from i2i.recipe.recipe import Recipe
 from i2i.engine.counting import Call, Counter, Work
 from i2i.engine.stepper import Stepper, make_accelerator
-from i2i.methods.assembly import INCONCLUSIVE, parameters_of, without_memory
+from i2i.errors import I2IError
+from i2i.methods.assembly import INCONCLUSIVE, fake_tensors, parameters_of
+from i2i.recipe.recipe import Recipe
 
 MICRO = 3
 """Micro-batches that are tried; each further one adds as much as the last of them."""
@@ -57,7 +57,7 @@ class Plan:
     left: tuple[int, ...]
 
 
-def foresee(recipe: Recipe) -> Plan:
+def predict(recipe: Recipe) -> Plan:
     """Takes two steps on tensors without memory, from each step on at which other networks work.
 
     Networks are taken as they are without compilation, and fp16 as bf16, which is as large.
@@ -69,7 +69,7 @@ def foresee(recipe: Recipe) -> Plan:
     train = recipe.train
     if train.accumulate > MICRO:
         fewer = [dataclasses.replace(train, accumulate=count) for count in (MICRO - 1, MICRO)]
-        one, other = (foresee(dataclasses.replace(recipe, train=options)) for options in fewer)
+        one, other = (predict(dataclasses.replace(recipe, train=options)) for options in fewer)
         grow = ("activations", "peak", "resident", "flops", "moved", "asked")
         values = {name: (getattr(one, name), getattr(other, name)) for name in grow}
         rest = train.accumulate - MICRO
@@ -78,7 +78,7 @@ def foresee(recipe: Recipe) -> Plan:
     quiet = dataclasses.replace(recipe, train=dataclasses.replace(train, precision=precision, compile=False))
     counter = Counter()
     try:
-        with _on_cpu(), without_memory(), counter:
+        with _on_cpu(), fake_tensors(), counter:
             stepper = Stepper(quiet, make_accelerator(precision, cpu=True, device_placement=False))
             gc.collect()
             weights = counter.label_rest("weights")
@@ -96,7 +96,7 @@ def images(stepper: Stepper) -> list[dict[str, Tensor]]:
     recipe, translator = stepper.recipe, stepper.translator
 
     def batch() -> dict[str, Tensor]:
-        ones = {stream: translator.blank(stream, recipe.image_size) for stream in translator.streams}
+        ones = {stream: translator.example_input(stream, recipe.image_size) for stream in translator.streams}
         return {stream: torch.cat([one] * recipe.train.batch_size) for stream, one in ones.items()}
 
     return [batch() for _ in range(recipe.train.accumulate)]
@@ -112,7 +112,7 @@ def _planned(stepper: Stepper, counter: Counter, weights: int) -> Plan:
         optimizer.register_step_pre_hook(seen)
     counter.begin()
     left: list[int] = []
-    for start in stepper.translator.milestones:
+    for start in stepper.translator.structure_changes:
         stepper.step_number = start
         for _ in range(2):
             counter.begin_work()

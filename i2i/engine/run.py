@@ -10,19 +10,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from i2i.errors import CheckpointError
-from i2i.nn.layers.extractors import extractors
-from i2i.recipe.recipe import Recipe
 from i2i.engine import checkpoint
-from i2i.engine.hooks.best import Best
 from i2i.engine.checkpoint import Checkpoint
 from i2i.engine.elastic import recipe_changes, surroundings, what_changes
 from i2i.engine.faults import check_weights
-from i2i.engine.hook_state import Memory, some
+from i2i.engine.hook_state import HookState, some
+from i2i.engine.hooks.best import Best
 from i2i.engine.optimizer_state import join_optimizer, split_optimizer
 from i2i.engine.pruning import prune
 from i2i.engine.stepper import Stepper
+from i2i.errors import CheckpointError
 from i2i.methods.translator import Translator
+from i2i.nn.layers.extractors import extractors
+from i2i.recipe.recipe import Recipe
 
 HOW_ALONE = ("foreach", "fused", "capturable", "differentiable")
 """Options of torch's optimizers that change how a step is computed, not what it remembers."""
@@ -43,9 +43,9 @@ class Run:
         unwritten: checkpoints since the last one that could not be written.
         changes: what is otherwise than when the checkpoint was made, a sentence each.
         findings: what the training doctor has said.
-        skipped: pictures that could not be read, a sentence each.
-        memory: what extras keep over a resume: `run.memory.keep("name", keeper)` in `training_started`.
-        figures: what evaluations at the end have found.
+        skipped: images that could not be read, a sentence each.
+        hook_state: what hooks keep over a resume: `run.hook_state.keep("name", keeper)` in `training_started`.
+        metrics: what evaluations at the end have found.
         waited: seconds that steps have waited for data since the process began.
         interrupted: whether it was asked to stop.
     """
@@ -61,8 +61,8 @@ class Run:
     changes: list[str] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
-    memory: Memory = field(default_factory=Memory)
-    figures: dict[str, float] = field(default_factory=dict)
+    hook_state: HookState = field(default_factory=HookState)
+    metrics: dict[str, float] = field(default_factory=dict)
     waited: float = 0.0
     interrupted: bool = False
 
@@ -104,8 +104,8 @@ class Run:
     def translated(self, images: Tensor, to: str) -> Tensor:
         """Translations of images [n, 3, H, W], as `translate` would paint them, on the CPU in float32."""
         weight = next(self.translator.parameters())
-        with self.stepper.painting() as translator:
-            together = 1 if translator.one_by_one else 8
+        with self.stepper.eval_mode() as translator:
+            together = 1 if translator.batch_dependent else 8
             batches = [translator.translate(batch.to(weight), to).image for batch in torch.split(images, together)]
         return torch.cat(batches).float().cpu()
 
@@ -118,13 +118,13 @@ class Run:
 
         Raises:
             WriteError: it cannot be written.
-            BurstError: the weights are no longer numbers.
+            NonFiniteError: the weights are no longer numbers.
         """
         accelerator = self.stepper.accelerator
         check_weights(self.translator.state_dict(), self.step)
         due = self.step % self.recipe.train.checkpoint_every == 0 or self.step == self.steps
         if self.best is not None and due:  # one that a stop asks for must not part what a run without it puts together
-            self.best.close(self.step, self.figures, accelerator)
+            self.best.close(self.step, self.metrics, accelerator)
         best = {"best": self.best.state(self._gathered(self.best.opened()))} if self.best else {}
         self.gather_skipped()
         local = self._local_states()
@@ -161,7 +161,7 @@ class Run:
             **self._surroundings(),
             "findings": some(self.findings),
             "skipped": some(self.skipped),
-            "extras": self.memory.state(),
+            "extras": self.hook_state.state(),
             **best,
         }
         checkpoint.write(folder, self.step, files, state, self.recipe.to_toml())
@@ -200,7 +200,7 @@ class Run:
         if self.best is not None:
             self.best.load(saved.state.get("best", {}), stepper.accelerator)
         self.findings, self.skipped = saved.lines("findings"), saved.lines("skipped")
-        self.memory.load(saved.state.get("extras", {}))
+        self.hook_state.load(saved.state.get("extras", {}))
         pools = len(list(saved.folder.glob("process-*.safetensors")))
         self.changes = what_changes(saved.state, self._surroundings(), pools)
         self.changes += recipe_changes(saved.recipe(), self.recipe.to_toml())

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from i2i.engine import checkpoint
 from i2i.errors import CheckpointError
 from i2i.recipe.recipe import Recipe
-from i2i.engine import checkpoint
 
 
 @contextmanager
-def claimed(folder: Path, resumes: bool, main: bool) -> Iterator[None]:
+def lock_run_folder(folder: Path, resumes: bool, main: bool) -> Iterator[None]:
     """Keeps the folder for this launch.
 
     Args:

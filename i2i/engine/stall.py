@@ -1,4 +1,4 @@
-"""Notices when a step waits for its pictures, and says so while it waits."""
+"""Notices when a step waits for its images, and says so while it waits."""
 
 from __future__ import annotations
 

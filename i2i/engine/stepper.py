@@ -13,16 +13,16 @@ from accelerate.state import AcceleratorState
 from torch import Tensor
 from torch.optim import Optimizer
 
-from i2i.errors import DataError, OptionError
-from i2i.nn.functional import optimizations as shortcuts
 from i2i.core.randomness import seed_of
-from i2i.recipe.recipe import Recipe
 from i2i.engine.ema import EMA
+from i2i.errors import DataError, OptionError
 from i2i.methods.assembly import build
 from i2i.methods.compilation import begin_step, compile_networks
 from i2i.methods.outputs import Batch
 from i2i.methods.recomputing import recompute_blocks
 from i2i.methods.translator import Translator
+from i2i.nn.functional.optimizations import disable_optimizations
+from i2i.recipe.recipe import Recipe
 
 FUSED = ("cpu", "cuda", "mps", "xpu")
 MIXED = {"fp32": "no", "fp64": "no", "bf16": "bf16", "fp16": "fp16"}
@@ -106,7 +106,7 @@ class Stepper:
         torch.manual_seed(seed_of(seed, "step", self.step_number, rank))  # dropout, noise: the same after a resume
         self._set_rates()
         self.translator.at_step_(self.step_number)
-        for phase in self.translator.forgets(self.step_number):
+        for phase in self.translator.reset_optimizers(self.step_number):
             self.optimizers[phase].state.clear()
         phases = self.translator.active(self.step_number)
         keep_graph = len(micro) == 1 and len(phases) > 1  # a phase that is alone leaves nothing to a later one
@@ -120,7 +120,7 @@ class Stepper:
             for index, images in enumerate(micro)
         ]
         terms: dict[str, Tensor] = {}
-        with shortcuts.plainly(self.recipe.train.plain):
+        with disable_optimizations(self.recipe.train.reference):
             for phase in phases:
                 for name, value in self._phase(phase, batches).items():
                     terms[f"{phase}/{name}"] = value
@@ -151,11 +151,11 @@ class Stepper:
         for group in optimizer.param_groups:
             known = all(parameter.device.type in FUSED for parameter in group["params"])
             if known and "fused" in group and group["fused"] is None and not group.get("foreach"):
-                group["fused"] = not (group.get("differentiable") or self.recipe.train.plain) or None
+                group["fused"] = not (group.get("differentiable") or self.recipe.train.reference) or None
         return optimizer
 
     @contextmanager
-    def painting(self) -> Iterator[Translator]:
+    def eval_mode(self) -> Iterator[Translator]:
         """The translator as `translate` will use it: averaged weights if there are any, in evaluation mode."""
         self.translator.eval()  # spectral norm's vectors rest, dropout is off
         try:
@@ -164,7 +164,7 @@ class Stepper:
         finally:
             self.translator.train()
 
-    def rates(self) -> dict[str, float]:
+    def learning_rates(self) -> dict[str, float]:
         """The learning rate of each phase that has its own optimizer in the last step."""
         return {phase: optimizer.param_groups[0]["lr"] for phase, optimizer in self.optimizers.items()}
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from i2i.errors import I2IError
 from i2i.core.factory import Factory
 from i2i.core.kinds import GENERATOR
-from i2i.recipe.recipe import Recipe
 from i2i.core.signature import options
+from i2i.errors import I2IError
 from i2i.methods.assembly import count_parameters
+from i2i.recipe.recipe import Recipe
 
 Settings = tuple[str, ...]
 """`key=value` each, as `--set` takes them."""
@@ -22,7 +22,7 @@ def switches(recipe: Recipe, changed: Callable[[Settings], Recipe]) -> list[Sett
     """Settings to try, one by one and together, from none at all to half the size.
 
     Recomputing features changes nothing but time; bf16 rounds; smaller micro-batches change what batch norms see; a
-    lighter generator and smaller pictures are another training.
+    lighter generator and smaller images are another training.
 
     Args:
         changed: the recipe with further settings.

@@ -13,21 +13,21 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from i2i.data.checked import Guarded, checked_preview, finished, sound
-from i2i.data.loader import make_loader, reading
 from i2i.core.plugins import Plugins, default_plugins
-from i2i.recipe.recipe import Recipe
+from i2i.data.checked import CheckedDataset, checked_preview, finished, sound
+from i2i.data.loader import make_loader, reading
 from i2i.engine import checkpoint
-from i2i.engine.run_lock import claimed, write_recipe
 from i2i.engine.determinism import determinism
-from i2i.engine.faults import BurstError, check_terms, memory_told, workers_told
+from i2i.engine.faults import NonFiniteError, check_terms, explain_out_of_memory, explain_worker_failure
 from i2i.engine.hooks.notify import Notifier
 from i2i.engine.run import Run
+from i2i.engine.run_lock import lock_run_folder, write_recipe
 from i2i.engine.signals import stop_signals
 from i2i.engine.stall import DataWatch
 from i2i.engine.stepper import Stepper, make_accelerator
-from i2i.methods.assembly import rehearse
-from i2i.methods.compilation import compiler_told
+from i2i.methods.assembly import dry_run
+from i2i.methods.compilation import explain_compile_failure
+from i2i.recipe.recipe import Recipe
 
 TRIES = 3
 """Checkpoints in a row that cannot be written before a run stops."""
@@ -54,17 +54,17 @@ def train(
         TrainingError: losses or weights are no longer numbers, or the device's memory does not suffice.
     """
     folder = Path(folder)
-    rehearse(recipe)
+    dry_run(recipe)
     if recipe.train.threads is not None:
         torch.set_num_threads(recipe.train.threads)
     with determinism(recipe.train.deterministic):
         accelerator = make_accelerator(recipe.train.precision)
-        with memory_told(0):
+        with explain_out_of_memory(0):
             run = Run(folder, recipe, Stepper(recipe, accelerator), recipe.data(seed=recipe.train.seed))
         run.translator.check_data(run.dataset)
         if run.best is not None:
-            run.best.check(run.dataset, run.translator.guided)
-        with claimed(folder, resume is not None, run.is_main):
+            run.best.check(run.dataset, run.translator.requires_condition)
+        with lock_run_folder(folder, resume is not None, run.is_main):
             if resume is not None:
                 run.load(resume)
                 for change in run.changes if run.is_main else ():
@@ -85,7 +85,7 @@ def _train(run: Run, notify: Notifier, stop: threading.Event) -> None:
     while True:
         try:
             return _loop(run, notify, stop)
-        except BurstError as error:
+        except NonFiniteError as error:
             if run.rollbacks >= run.recipe.train.rollbacks or not checkpoint.listed(run.folder):
                 raise
             # The same samples would burst again, so the stream goes on behind them. A run that is killed now does all
@@ -101,13 +101,13 @@ def _loop(run: Run, notify: Notifier, stop: threading.Event) -> None:
     preview = _preview(run)
     saved = run.step if run.start and run.step == run.start else None
     data = f"dataset {run.recipe.data.name!r} with {options.workers} workers"
-    with workers_told(data), reading(_loader(run)) as batches, DataWatch(data) as watch:
+    with explain_worker_failure(data), reading(_loader(run)) as batches, DataWatch(data) as watch:
         while run.step < run.steps and not run.interrupted:
             with watch.waiting(run.step + 1):
                 micro = [sound(batch) for batch in islice(batches, options.accumulate)]
             run.waited += watch.last
             _note_skipped(run, micro)
-            with memory_told(run.step + 1), compiler_told():
+            with explain_out_of_memory(run.step + 1), explain_compile_failure():
                 device = run.stepper.accelerator.device
                 terms = run.stepper.step(*(finished(run.dataset, batch, device) for batch in micro))
             run.samples += run.samples_per_step
@@ -129,9 +129,9 @@ def _loop(run: Run, notify: Notifier, stop: threading.Event) -> None:
 def _loader(run: Run) -> DataLoader[dict[str, Any]]:
     options, accelerator = run.recipe.train, run.stepper.accelerator
     size = run.recipe.image_size
-    blanks = {stream: run.translator.blank(stream, size)[0] for stream in run.translator.streams}
+    blanks = {stream: run.translator.example_input(stream, size)[0] for stream in run.translator.streams}
     return make_loader(
-        Guarded(run.dataset, run.recipe.data.name, blanks),
+        CheckedDataset(run.dataset, run.recipe.data.name, blanks),
         batch_size=options.batch_size,
         first_sample=run.samples,
         processes=accelerator.num_processes,
@@ -144,7 +144,7 @@ def _loader(run: Run) -> DataLoader[dict[str, Any]]:
 def _save(run: Run, notify: Notifier) -> int | None:
     """Writes a checkpoint and gives its step; None where that failed and the run can go on without it."""
     if run.best is not None and run.best.by_metric:
-        notify("checkpoint_judged", run=run)
+        notify("evaluate_checkpoint", run=run)
     try:
         folder = run.save()
     except checkpoint.WriteError as error:
@@ -165,12 +165,12 @@ def _preview(run: Run) -> dict[str, Tensor]:
 
 
 def _sample(run: Run, notify: Notifier, images: dict[str, Tensor]) -> None:
-    """Paints the fixed preview pictures, without a graph."""
+    """Paints the fixed preview images, without a graph."""
     if not run.is_main:
         return
     weight = next(run.translator.parameters())
     placed = {domain: image.to(weight.device, weight.dtype) for domain, image in images.items()}
-    with torch.no_grad(), run.stepper.painting() as translator:
+    with torch.no_grad(), run.stepper.eval_mode() as translator:
         rows = translator.preview(placed)
     flat = {f"{caption} · {domain}": made.float().cpu() for caption, by in rows.items() for domain, made in by.items()}
     notify("images_sampled", run=run, images=flat)

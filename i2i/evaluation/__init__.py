@@ -1,1 +1,1 @@
-"""Evaluation: figures that compare pictures."""
+"""Evaluation: figures that compare images."""

@@ -21,7 +21,7 @@ class HiddenPairs:
         """Drawn when first needed: those of portraits take a second."""
 
     @hookimpl
-    def checkpoint_judged(self, run: Run) -> None:
+    def evaluate_checkpoint(self, run: Run) -> None:
         if run.is_main and _measurable(run):
             self._measure(run)
 
@@ -33,7 +33,7 @@ class HiddenPairs:
         self.pairs = None
         say(f"against {COUNT} hidden pairs, {source} to {target} (in brackets: copying the input):")
         for name in default_registry().names(METRIC):
-            reached, copied = run.figures[name], run.figures[f"{name} of the input"]
+            reached, copied = run.metrics[name], run.metrics[f"{name} of the input"]
             say(f"  {name} {reached:.3f} ({copied:.3f}; {METRIC(name).component.better} is better)")
 
     def _measure(self, run: Run) -> tuple[str, str]:
@@ -44,11 +44,11 @@ class HiddenPairs:
         made = run.translated(pairs[source], target)
         for name in default_registry().names(METRIC):
             metric = METRIC(name)()
-            run.figures[name] = metric(made, pairs[target])
-            run.figures[f"{name} of the input"] = metric(pairs[source], pairs[target])
+            run.metrics[name] = metric(made, pairs[target])
+            run.metrics[f"{name} of the input"] = metric(pairs[source], pairs[target])
         return source, target
 
 
 def _measurable(run: Run) -> bool:
     """Whether there is a truth, and one translation that it could be compared with."""
-    return hasattr(run.dataset, "pairs") and not run.translator.guided
+    return hasattr(run.dataset, "pairs") and not run.translator.requires_condition

@@ -22,7 +22,7 @@ class PSNR:
     better = "higher"
 
     def __call__(self, image: Tensor, target: Tensor) -> float:
-        """Each image's error counts on its own, so that one bad picture cannot hide the others."""
+        """Each image's error counts on its own, so that one bad image cannot hide the others."""
         error = ((image - target) / 2).square().mean(dim=(1, 2, 3)).clamp_min(1e-10)
         return float((-10 * torch.log10(error)).mean())
 

@@ -1,4 +1,4 @@
-"""Any picture in the style of any other, in one pass: AdaIN style transfer."""
+"""Any image in the style of any other, in one pass: AdaIN style transfer."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from i2i.core.contracts import Decoder, FeatureExtractor, Translation
-from i2i.errors import I2IError, OptionError
+from i2i.core.contracts import Decoder, FeatureExtractor, GeneratorOutput
 from i2i.core.factory import Factory
-from i2i.nn.functional.color import recolored
-from i2i.nn.functional.style import adain
 from i2i.core.kinds import FEATURE_EXTRACTOR
+from i2i.errors import I2IError, OptionError
 from i2i.methods.blending import Blend, either
 from i2i.methods.networks import network
 from i2i.methods.outputs import Outputs
 from i2i.methods.translator import Translator
+from i2i.nn.functional.color import recolored
+from i2i.nn.functional.style import adain
 
 PROBE = 64
 """Side of an empty image that tells how much smaller the features are."""
@@ -67,7 +67,7 @@ class AdaINStyle(Translator):
 
     Outputs: ClassVar[type[Outputs]] = AdaINStyleOutputs
     phases: Mapping[str, tuple[str, ...]] = {"generator": ("decoder",)}
-    makers: ClassVar[tuple[str, ...]] = ("decoder",)
+    generator_modules: ClassVar[tuple[str, ...]] = ("decoder",)
 
     def __init__(
         self,
@@ -83,12 +83,12 @@ class AdaINStyle(Translator):
         with torch.no_grad():
             seen = self.encode(torch.zeros(1, 3, PROBE, PROBE))
             self.halved = PROBE // seen.shape[2]
-            painted = self.decode(seen).shape[2]
-        if painted != PROBE:
+            generated = self.decode(seen).shape[2]
+        if generated != PROBE:
             raise OptionError(
                 "decoder",
                 f"expected one that makes features {self.halved} times larger, as much as the layer {tap!r} makes "
-                f"images smaller, got one that makes them {painted // seen.shape[2]} times larger",
+                f"images smaller, got one that makes them {generated // seen.shape[2]} times larger",
             )
 
     def train(self, mode: bool = True) -> AdaINStyle:
@@ -103,7 +103,7 @@ class AdaINStyle(Translator):
 
     def decode(self, features: Tensor) -> Tensor:
         """Images of features."""
-        return cast(Translation, self.decoder(features)).image
+        return cast(GeneratorOutput, self.decoder(features)).image
 
     def translate(
         self,
@@ -113,27 +113,27 @@ class AdaINStyle(Translator):
         blend: Blend | None = None,
         alpha: Annotated[float, Field(ge=0, le=1)] = 1.0,
         keep_colors: bool = False,
-    ) -> Translation:
+    ) -> GeneratorOutput:
         """Paints images [B, 3, H, W] in [-1, 1] in a style.
 
         Args:
-            style: a picture [1, 3, h, w] of any size, or one for each image.
-            blend: several pictures with weights, instead of `style`; their features are mixed.
+            style: an image [1, 3, h, w] of any size, or one for each image.
+            blend: several images with weights, instead of `style`; their features are mixed.
             alpha: how much of the style; 0 paints the content as the decoder knows it.
             keep_colors: the style is recoloured to the content's mean and covariance of colours first.
         """
         content = self.encode(image)
         mixed = torch.zeros_like(content)
-        for picture, share in either(style, None, blend):
-            reference = self._picture(picture, len(image)).to(image)
+        for given, share in either(style, None, blend):
+            reference = self._image(given, len(image)).to(image)
             reference = recolored(reference, image) if keep_colors else reference
             mixed = mixed + share * adain(content, self.encode(reference))
-        return Translation(self.decode(alpha * mixed + (1 - alpha) * content).clamp(-1, 1))
+        return GeneratorOutput(self.decode(alpha * mixed + (1 - alpha) * content).clamp(-1, 1))
 
-    def answers(self, style: str) -> dict[str, Any]:
-        """A picture alone."""
+    def parse_style(self, style: str) -> dict[str, Any]:
+        """An image alone."""
         if not Path(style).is_file():
-            raise I2IError(f"style: expected a picture, got {style!r}")
+            raise I2IError(f"style: expected an image, got {style!r}")
         return {"": Path(style)}
 
     def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
@@ -153,19 +153,19 @@ class AdaINStyle(Translator):
         return ("b",)
 
     @property
-    def guided(self) -> bool:
+    def requires_condition(self) -> bool:
         return True
 
     @property
     def multiple(self) -> int:
         return self.halved
 
-    def _picture(self, picture: object, count: int) -> Tensor:
-        expected = "expected a picture whose style is taken"
-        if not isinstance(picture, Tensor):
-            got = "none" if picture is None else repr(picture)
+    def _image(self, image: object, count: int) -> Tensor:
+        expected = "expected an image whose style is taken"
+        if not isinstance(image, Tensor):
+            got = "none" if image is None else repr(image)
             raise I2IError(f"style: {expected}, got {got}; give one as style, or several with weights as blend")
-        picture = picture if picture.ndim == 4 else picture.unsqueeze(0)
-        if picture.ndim != 4 or picture.shape[1] != 3 or len(picture) not in (1, count):
-            raise I2IError(f"style: {expected}, [1, 3, H, W] or one for each of {count}, got {list(picture.shape)}")
-        return picture
+        image = image if image.ndim == 4 else image.unsqueeze(0)
+        if image.ndim != 4 or image.shape[1] != 3 or len(image) not in (1, count):
+            raise I2IError(f"style: {expected}, [1, 3, H, W] or one for each of {count}, got {list(image.shape)}")
+        return image

@@ -10,15 +10,15 @@ import torch
 from torch import nn
 from torch._subclasses import fake_tensor  # no public name yet; meta tensors have no device, which some losses ask for
 
-from i2i.errors import I2IError, OptionError
 from i2i.core.factory import BuildError
-from i2i.nn.functional import optimizations as shortcuts
 from i2i.core.randomness import seed_of
+from i2i.errors import I2IError, OptionError
+from i2i.methods.outputs import Batch
+from i2i.methods.translator import Translator
+from i2i.nn.functional.optimizations import disable_optimizations
 from i2i.recipe.recipe import Recipe
 from i2i.recipe.source import Problem
 from i2i.recipe.wiring import Call
-from i2i.methods.outputs import Batch
-from i2i.methods.translator import Translator
 
 INCONCLUSIVE = (
     NotImplementedError,
@@ -31,8 +31,8 @@ INCONCLUSIVE = (
 
 _GIVEN = {
     "image": "a generator gives i2i.Translation(image)",
-    "logits": "a discriminator gives i2i.Judgement({'patch': logits})",
-    "features": "an attention gives i2i.Attended(features)",
+    "logits": "a discriminator gives i2i.DiscriminatorOutput({'patch': logits})",
+    "features": "an attention gives i2i.AttentionOutput(features)",
 }
 """What is meant where a plain tensor is asked for one of these."""
 
@@ -64,14 +64,14 @@ def build(recipe: Recipe, training: bool = True, steps: bool = True) -> Translat
 
 def count_parameters(recipe: Recipe) -> dict[str, int]:
     """Parameters of each trained part, counted without making them."""
-    with without_memory():
+    with fake_tensors():
         translator = _assembled(recipe)
     return parameters_of(translator)
 
 
 def shapes_of(recipe: Recipe) -> dict[str, tuple[int, ...]]:
     """Shapes of all that the translator's state holds, by name, found without making any of it."""
-    with without_memory():
+    with fake_tensors():
         return {name: tuple(value.shape) for name, value in _assembled(recipe).state_dict().items()}
 
 
@@ -81,7 +81,7 @@ def parameters_of(translator: Translator) -> dict[str, int]:
     return {name: sum(parameter.numel() for parameter in part) for name, part in sizes.items()}
 
 
-def rehearse(recipe: Recipe) -> None:
+def dry_run(recipe: Recipe) -> None:
     """Runs every loss of one step on tensors without memory, which finds what no look at the options can.
 
     Raises:
@@ -89,9 +89,9 @@ def rehearse(recipe: Recipe) -> None:
     """
     problems: dict[str, Problem] = {}
     try:
-        with without_memory(), shortcuts.plainly():  # so that shapes in messages are those of the method's text
+        with fake_tensors(), disable_optimizations():  # so that shapes in messages are those of the method's text
             translator = _assembled(recipe)
-            for step in translator.milestones:
+            for step in translator.structure_changes:
                 translator.at_step_(step)
                 for name, message in _faults(translator, Batch(_images(recipe, translator))):
                     # Networks that do not fit make every loss fail alike: the first one says it.
@@ -102,7 +102,7 @@ def rehearse(recipe: Recipe) -> None:
         raise recipe.source.error(list(problems.values()))
 
 
-def without_memory() -> fake_tensor.FakeTensorMode:
+def fake_tensors() -> fake_tensor.FakeTensorMode:
     """A context in which tensors have shapes and no values."""
     logging.getLogger(fake_tensor.__name__).setLevel(logging.CRITICAL)  # what fails is told as a problem of the recipe
     return fake_tensor.FakeTensorMode(allow_non_fake_inputs=True)
@@ -129,7 +129,7 @@ def _assembled(recipe: Recipe, with_losses: bool = True) -> Translator:
 def _images(recipe: Recipe, translator: Translator) -> dict[str, torch.Tensor]:
     size = recipe.image_size
     try:
-        return {stream: translator.blank(stream, size) for stream in translator.streams}
+        return {stream: translator.example_input(stream, size) for stream in translator.streams}
     except RuntimeError as error:
         raise recipe.source.error([recipe.source.problem(("data", "size"), f"too large: {error}")]) from error
 

@@ -44,8 +44,8 @@ def either(style: object, default: object, blend: Blend | None) -> list[tuple[An
     return shares(blend)
 
 
-def random_or_picture(style: str) -> dict[str, Any]:
-    """What most methods understand: `random`, N for the first N random styles, or a picture.
+def random_or_image(style: str) -> dict[str, Any]:
+    """What most methods understand: `random`, N for the first N random styles, or an image.
 
     Raises:
         I2IError: it is none of these.
@@ -55,5 +55,5 @@ def random_or_picture(style: str) -> dict[str, Any]:
     if style.isdecimal() and int(style) > 0:
         return {f".{number}": number for number in range(1, int(style) + 1)}
     if not Path(style).is_file():
-        raise I2IError(f"style: expected random, a number from 1 on or a picture, got {style!r}")
+        raise I2IError(f"style: expected random, a number from 1 on or an image, got {style!r}")
     return {"": Path(style)}

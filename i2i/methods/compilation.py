@@ -34,7 +34,7 @@ def begin_step(how: Compile) -> None:
 
 
 @contextmanager
-def compiler_told() -> Iterator[None]:
+def explain_compile_failure() -> Iterator[None]:
     """Says what to do when torch's compiler cannot compile.
 
     Raises:

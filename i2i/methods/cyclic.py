@@ -11,25 +11,25 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from i2i.core.contracts import Discriminator, Generator, Translation
-from i2i.errors import OptionError
+from i2i.core.contracts import Discriminator, Generator, GeneratorOutput
 from i2i.core.factory import Factory
-from i2i.nn.functional import optimizations as shortcuts
-from i2i.nn.functional.heatmap import draw_heatmap
-from i2i.nn.layers.batch_independence import depends_on_batch
 from i2i.core.randomness import seed_of
+from i2i.errors import OptionError
 from i2i.methods.outputs import Outputs, detached
-from i2i.methods.translation_outputs import PaintedOutputs
 from i2i.methods.pool import ImagePool
+from i2i.methods.translation_outputs import TranslationOutputs
 from i2i.methods.two_domains import TwoDomains, check_discriminators
+from i2i.nn.functional.heatmap import draw_heatmap
+from i2i.nn.functional.optimizations import optimizations_enabled
+from i2i.nn.layers.batch_independence import is_batch_independent
 
 Phase = Literal["discriminator", "generator"]
 
 
-def halves(made: Translation) -> tuple[Translation, Translation]:
+def halves(made: GeneratorOutput) -> tuple[GeneratorOutput, GeneratorOutput]:
     """What was made of two batches of one size in one call."""
     first, second = zip(*(part.chunk(2) if part is not None else (None, None) for part in made), strict=True)
-    return Translation(*first), Translation(*second)
+    return GeneratorOutput(*first), GeneratorOutput(*second)
 
 
 def other(domain: str) -> str:
@@ -37,24 +37,24 @@ def other(domain: str) -> str:
     return "b" if domain == "a" else "a"
 
 
-class CyclicOutputs(PaintedOutputs):
+class CyclicOutputs(TranslationOutputs):
     """Outputs by the domain that a tensor belongs to: `fake["b"]` is a's image painted as b."""
 
     nets: Cyclic
 
     @cached_property
-    def translation(self) -> dict[str, Translation]:
+    def translation(self) -> dict[str, GeneratorOutput]:
         """Each generator on the other domain's images."""
         if self._together:
             return {domain: both[0] for domain, both in self._both.items()}
-        return {domain: self.nets.paint(self.real[other(domain)], domain) for domain in self.real}
+        return {domain: self.nets.generate(self.real[other(domain)], domain) for domain in self.real}
 
     @cached_property
-    def reproduction(self) -> dict[str, Translation]:
+    def reproduction(self) -> dict[str, GeneratorOutput]:
         """Each generator on its own domain's images, which it should leave as they are."""
         if self._together:
             return {domain: both[1] for domain, both in self._both.items()}
-        return {domain: self.nets.paint(self.real[domain], domain) for domain in self.real}
+        return {domain: self.nets.generate(self.real[domain], domain) for domain in self.real}
 
     @property
     def _together(self) -> bool:
@@ -63,18 +63,18 @@ class CyclicOutputs(PaintedOutputs):
         Only where both are asked for in the step and their graphs are kept, and no image of a batch sees another.
         """
         alike = len({image.shape for image in self.real.values()}) == 1
-        asked = self.nets.asked("identity", "reproduction")
-        return bool(self.graph) and alike and asked and shortcuts.are_taken() and not self.nets.mixing
+        asked = self.nets.needs_output("identity", "reproduction")
+        return bool(self.graph) and alike and asked and optimizations_enabled() and not self.nets.mixing
 
     @cached_property
-    def _both(self) -> dict[str, tuple[Translation, Translation]]:
+    def _both(self) -> dict[str, tuple[GeneratorOutput, GeneratorOutput]]:
         images = {domain: torch.cat([self.real[other(domain)], self.real[domain]]) for domain in self.real}
-        return {domain: halves(self.nets.paint(image, domain)) for domain, image in images.items()}
+        return {domain: halves(self.nets.generate(image, domain)) for domain, image in images.items()}
 
     @cached_property
     def cycle(self) -> dict[str, Tensor]:
         """Images translated there and back."""
-        return {domain: self.nets.paint(self.fake[other(domain)], domain).image for domain in self.real}
+        return {domain: self.nets.generate(self.fake[other(domain)], domain).image for domain in self.real}
 
     @property
     def cycle_a(self) -> dict[str, Tensor]:
@@ -97,7 +97,7 @@ class CyclicOutputs(PaintedOutputs):
         return {"b": self.identity["b"]}
 
     @cached_property
-    def shown(self) -> dict[str, Tensor]:
+    def fake_for_discriminator(self) -> dict[str, Tensor]:
         """Fakes for the discriminators: detached, through each domain's image pool."""
         return {
             domain: self.nets.pools[domain].exchange(image, self.nets.pool_draws(self.batch.seed, domain))
@@ -139,29 +139,29 @@ class Cyclic(TwoDomains):
             raise OptionError("order", f"expected each of {', '.join(cls.phases)} once, got {', '.join(order)}")
         check_discriminators(discriminators)
 
-    def paint(self, image: Tensor, to: str) -> Translation:
+    def generate(self, image: Tensor, to: str) -> GeneratorOutput:
         """One generator's work on a batch."""
-        return cast(Translation, self.generators[to](image))
+        return cast(GeneratorOutput, self.generators[to](image))
 
     @property
     def mixing(self) -> bool:
         """Whether a generator's images depend on what else is in the batch, or on draws in the order of the calls."""
-        return depends_on_batch(self.generators)
+        return not is_batch_independent(self.generators)
 
     def pool_draws(self, seed: int, domain: str) -> random.Random:
         """Where an image pool's decisions about one batch come from."""
         return random.Random(seed_of(seed, "pool", domain))
 
-    def translate(self, image: Tensor, to: str) -> Translation:
-        return self.paint(image, to)
+    def translate(self, image: Tensor, to: str) -> GeneratorOutput:
+        return self.generate(image, to)
 
     def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
         """The paper's rows: input, then heat map and image of identity, translation and cycle."""
         rows: dict[str, dict[str, Tensor]] = {"input": dict(images)}
         for source, image in images.items():
-            same = self.paint(image, source)
-            there = self.paint(image, other(source))
-            back = self.paint(there.image, source)
+            same = self.generate(image, source)
+            there = self.generate(image, other(source))
+            back = self.generate(there.image, source)
             for caption, made in {"identity": same, "translation": there, "cycle": back}.items():
                 if made.heatmap is not None:
                     rows.setdefault(f"{caption} heat map", {})[source] = draw_heatmap(made.heatmap, image.shape[-2:])

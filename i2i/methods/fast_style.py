@@ -9,18 +9,18 @@ from typing import Any, ClassVar, cast
 import torch
 from torch import Tensor
 
-from i2i.core.contracts import Generator, Translation
-from i2i.errors import DataError, I2IError, OptionError
+from i2i.core.contracts import Generator, GeneratorOutput
 from i2i.core.factory import Factory
-from i2i.nn.layers.conditioned import conditioned, using
+from i2i.errors import DataError, I2IError, OptionError
 from i2i.methods.blending import Blend, either
 from i2i.methods.networks import network
 from i2i.methods.outputs import Outputs
 from i2i.methods.translator import Translator
+from i2i.nn.layers.conditioned import conditioned, using
 
 
 class FastStyleOutputs(Outputs):
-    """Contents are a's images and style pictures are b's; what is painted belongs to b, whose style it should have."""
+    """Contents are a's images and style images are b's; what is painted belongs to b, whose style it should have."""
 
     nets: FastStyle
 
@@ -31,16 +31,16 @@ class FastStyleOutputs(Outputs):
 
     @cached_property
     def fake(self) -> dict[str, Tensor]:
-        """Each content in the style whose picture the sample holds."""
+        """Each content in the style whose image the sample holds."""
         chosen = self.batch.images["style"].reshape(-1, 1)
         one_hot = (chosen == torch.arange(self.nets.styles, device=chosen.device)).to(self.real["a"].dtype)
-        return {"b": self.nets.paint(self.real["a"], one_hot).image}
+        return {"b": self.nets.generate(self.real["a"], one_hot).image}
 
 
 class FastStyle(Translator):
     """A generator whose norms hold a row for each style.
 
-    Samples need a stream `style`, the number of the style that b's picture shows, counted from 0.
+    Samples need a stream `style`, the number of the style that b's image shows, counted from 0.
 
     Args:
         generator: paints in a style; its conditional norms (`cin`) say how many there are.
@@ -51,7 +51,7 @@ class FastStyle(Translator):
 
     Outputs: ClassVar[type[Outputs]] = FastStyleOutputs
     phases: Mapping[str, tuple[str, ...]] = {"generator": ("generator",)}
-    makers: ClassVar[tuple[str, ...]] = ("generator",)
+    generator_modules: ClassVar[tuple[str, ...]] = ("generator",)
     streams: ClassVar[tuple[str, ...]] = ("a", "b", "style")
     previewed: ClassVar[int] = 6
     """Styles in a sample grid."""
@@ -71,16 +71,16 @@ class FastStyle(Translator):
             )
         self.styles = counts[0]
 
-    def paint(self, image: Tensor, mix: Tensor) -> Translation:
+    def generate(self, image: Tensor, mix: Tensor) -> GeneratorOutput:
         """Images in a mix of styles.
 
         Args:
             mix: weights [B, styles] or [1, styles].
         """
         with using(self.generator, mix):
-            return cast(Translation, self.generator(image))
+            return cast(GeneratorOutput, self.generator(image))
 
-    def translate(self, image: Tensor, to: str, style: int | Tensor = 0, blend: Blend | None = None) -> Translation:
+    def translate(self, image: Tensor, to: str, style: int | Tensor = 0, blend: Blend | None = None) -> GeneratorOutput:
         """Paints images [B, 3, H, W] in [-1, 1] in a style.
 
         Args:
@@ -88,10 +88,10 @@ class FastStyle(Translator):
             blend: several numbers with weights, instead of `style`; their rows are mixed.
         """
         mix = sum((share * self._row(one) for one, share in either(style, 0, blend)), torch.zeros(1, self.styles))
-        made = self.paint(image, mix.to(image))
+        made = self.generate(image, mix.to(image))
         return made._replace(image=made.image.clamp(-1, 1))
 
-    def answers(self, style: str) -> dict[str, Any]:
+    def parse_style(self, style: str) -> dict[str, Any]:
         """A style's number, or `all`."""
         if style == "all":
             return {f".{number}": number for number in range(self.styles)}
@@ -101,23 +101,23 @@ class FastStyle(Translator):
 
     def check_data(self, dataset: object) -> None:
         """As many styles as rows."""
-        shown = getattr(dataset, "styles", self.styles)
-        if shown != self.styles:
+        fake_for_discriminator = getattr(dataset, "styles", self.styles)
+        if fake_for_discriminator != self.styles:
             raise DataError(
-                f"the data shows {shown} styles, and the generator's norms have rows for {self.styles}; set "
-                f"translator.generator.norm.styles = {shown}, or give as many style pictures"
+                f"the data shows {fake_for_discriminator} styles, and the generator's norms have rows for {self.styles}; set "
+                f"translator.generator.norm.styles = {fake_for_discriminator}, or give as many style images"
             )
 
     def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-        """Contents, and the same contents in the first styles; above them the styles' pictures."""
+        """Contents, and the same contents in the first styles; above them the styles' images."""
         content = images["a"]
         rows = {"styles": images["b"][torch.arange(len(content)) % len(images["b"])], "content": content}
         for number in range(min(self.styles, self.previewed)):
             rows[f"style {number}"] = self.translate(content, "b", number).image
         return {caption: {"a": row} for caption, row in rows.items()}
 
-    def blank(self, stream: str, size: int) -> Tensor:
-        return torch.zeros(1, dtype=torch.int64) if stream == "style" else super().blank(stream, size)
+    def example_input(self, stream: str, size: int) -> Tensor:
+        return torch.zeros(1, dtype=torch.int64) if stream == "style" else super().example_input(stream, size)
 
     @property
     def targets(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from i2i.core.contracts import Discriminator, Generator, Translation
+from i2i.core.contracts import Discriminator, Generator, GeneratorOutput
 from i2i.core.factory import Factory
 from i2i.methods.cyclic import other
 from i2i.methods.outputs import GANOutputs, Outputs, per_phase
@@ -61,7 +61,7 @@ class LatentOutputs(GANOutputs):
         }
 
     def _noisy(self, name: str, domain: str, latent: Tensor) -> Tensor:
-        return latent + self.gaussian(name, domain, latent) if self.nets.training else latent
+        return latent + self.randn(name, domain, latent) if self.nets.training else latent
 
 
 class Latent(TwoDomains):
@@ -104,8 +104,8 @@ class Latent(TwoDomains):
         image: Tensor = self._generator(domain).decode(latent)
         return image
 
-    def translate(self, image: Tensor, to: str) -> Translation:
-        return Translation(self.decode(self.encode(image, other(to)), to))
+    def translate(self, image: Tensor, to: str) -> GeneratorOutput:
+        return GeneratorOutput(self.decode(self.encode(image, other(to)), to))
 
     def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
         """Input, reconstruction, translation and cycle, all without noise."""

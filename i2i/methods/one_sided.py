@@ -10,17 +10,17 @@ import torch
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from i2i.core.contracts import Discriminator, Generator, TappedGenerator, Translation
-from i2i.errors import I2IError, OptionError
+from i2i.core.contracts import Discriminator, Generator, GeneratorOutput, TappedGenerator
 from i2i.core.factory import Factory
-from i2i.nn.functional import optimizations as shortcuts
-from i2i.nn.functional.heatmap import draw_heatmap
-from i2i.nn.layers.projection import PatchHeads
+from i2i.errors import I2IError, OptionError
 from i2i.methods.networks import network
 from i2i.methods.one_sided_outputs import OneSidedOutputs, Vectors
 from i2i.methods.outputs import Outputs
 from i2i.methods.translator import Translator
 from i2i.methods.two_domains import check_discriminators
+from i2i.nn.functional.heatmap import draw_heatmap
+from i2i.nn.functional.optimizations import optimizations_enabled
+from i2i.nn.layers.projection import PatchHeads
 
 
 class OneSided(Translator):
@@ -45,7 +45,7 @@ class OneSided(Translator):
         "discriminator": ("discriminators",),
         "generator": ("generator", "heads"),
     }
-    makers: ClassVar[tuple[str, ...]] = ("generator",)
+    generator_modules: ClassVar[tuple[str, ...]] = ("generator",)
 
     def __init__(
         self,
@@ -82,19 +82,19 @@ class OneSided(Translator):
         """Somebody to judge."""
         check_discriminators(discriminators)
 
-    def paint(self, image: Tensor) -> Translation:
+    def generate(self, image: Tensor) -> GeneratorOutput:
         """The generator's work on a batch."""
-        return cast(Translation, self.generator(image))
+        return cast(GeneratorOutput, self.generator(image))
 
-    def paint_and_tap(self, image: Tensor) -> tuple[Translation, Vectors | None]:
+    def generate_with_features(self, image: Tensor) -> tuple[GeneratorOutput, Vectors | None]:
         """The generator's work on a batch, and its features at the taps, where they can be heard on the way."""
-        listen = getattr(self.generator, "overheard", None)
+        listen = getattr(self.generator, "capture_features", None)
         compiled = self.generator._compiled_call_impl is not None  # its layers are not called one by one
-        if listen is None or compiled or not shortcuts.are_taken():
-            return self.paint(image), None
-        with listen(image, self.taps) as heard:
-            made = self.paint(image)
-        return made, heard()
+        if listen is None or compiled or not optimizations_enabled():
+            return self.generate(image), None
+        with listen(image, self.taps) as captured:
+            made = self.generate(image)
+        return made, captured()
 
     def features(self, image: Tensor) -> Vectors:
         """The generator's features of a batch at the taps."""
@@ -114,18 +114,18 @@ class OneSided(Translator):
         """Whether a batch is mirrored."""
         return random.Random(seed).random() < 0.5
 
-    def translate(self, image: Tensor, to: str) -> Translation:
+    def translate(self, image: Tensor, to: str) -> GeneratorOutput:
         if to != "b":
             raise I2IError(
                 f"this translator paints domain b alone, got {to!r}; train it with a and b exchanged for that"
             )
-        return self.paint(image)
+        return self.generate(image)
 
     def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
         """Input, then heat map and image of the translation of a, and of b's images after the generator."""
         rows: dict[str, dict[str, Tensor]] = {"input": dict(images)}
         for caption, source in (("translation", "a"), ("identity", "b")):
-            made = self.paint(images[source])
+            made = self.generate(images[source])
             if made.heatmap is not None:
                 rows[f"{caption} heat map"] = {source: draw_heatmap(made.heatmap, images[source].shape[-2:])}
             rows[caption] = {source: made.image}

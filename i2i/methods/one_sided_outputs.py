@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor
 
-from i2i.core.contracts import Translation
-from i2i.nn.functional.draws import brought
+from i2i.core.contracts import GeneratorOutput
 from i2i.core.randomness import seed_of
 from i2i.methods.outputs import detached, per_phase
-from i2i.methods.translation_outputs import PaintedOutputs
+from i2i.methods.translation_outputs import TranslationOutputs
+from i2i.nn.functional.draws import to_like
 
 if TYPE_CHECKING:
     from i2i.methods.one_sided import OneSided
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 Vectors = tuple[Tensor, ...]
 
 
-class OneSidedOutputs(PaintedOutputs):
+class OneSidedOutputs(TranslationOutputs):
     """Outputs of domain b, which is the only one that is painted; `real` has both."""
 
     nets: OneSided
 
     @cached_property
-    def translation(self) -> dict[str, Translation]:
+    def translation(self) -> dict[str, GeneratorOutput]:
         """The generator on a's images, mirrored where `flip_equivariance` says so."""
-        return {"b": _rows(self._painted[0], self._of_a)}
+        return {"b": _rows(self._generated[0], self._of_a)}
 
     @cached_property
-    def reproduction(self) -> dict[str, Translation]:
+    def reproduction(self) -> dict[str, GeneratorOutput]:
         """The generator on b's images, which it should leave as they are; nothing without `identity`."""
-        return {"b": _rows(self._painted[0], self._of_b)} if self.nets.identity else {}
+        return {"b": _rows(self._generated[0], self._of_b)} if self.nets.identity else {}
 
     @property
     def fake_patches(self) -> dict[str, Vectors]:
@@ -57,12 +57,12 @@ class OneSidedOutputs(PaintedOutputs):
         return {domain: keys for domain, (_, keys) in self._identity_pairs.items()}
 
     @property
-    def judge(self) -> dict[str, Callable[[Tensor], dict[str, Tensor]]]:
+    def discriminate(self) -> dict[str, Callable[[Tensor], dict[str, Tensor]]]:
         """The discriminators as functions, for losses that look at their gradients."""
-        return {"b": lambda image: self._judge({"b": image})}
+        return {"b": lambda image: self._discriminate({"b": image})}
 
     @property
-    def judged(self) -> dict[str, Tensor]:
+    def real_for_discriminator(self) -> dict[str, Tensor]:
         """b's images alone are judged."""
         return {"b": self.real["b"]}
 
@@ -79,13 +79,13 @@ class OneSidedOutputs(PaintedOutputs):
         return slice(len(self.real["a"]), None)
 
     @cached_property
-    def _painted(self) -> tuple[Translation, Vectors | None]:
+    def _generated(self) -> tuple[GeneratorOutput, Vectors | None]:
         """All images painted; and their features, unless those of images the other way round are wanted."""
         # a and b go through the generator together, which only matters where it has batch statistics.
         images = torch.cat([self.real["a"], self.real["b"]]) if self.nets.identity else self.real["a"]
         if self._mirrored:
-            return self.nets.paint(images.flip(3)), None
-        return self.nets.paint_and_tap(images)
+            return self.nets.generate(images.flip(3)), None
+        return self.nets.generate_with_features(images)
 
     @per_phase
     def _fake_pairs(self) -> dict[str, tuple[Vectors, Vectors]]:
@@ -96,18 +96,18 @@ class OneSidedOutputs(PaintedOutputs):
         return self._pairs("identity", self.identity, self.real["b"], self._of_b)
 
     def _pairs(
-        self, term: str, painted: Mapping[str, Tensor], source: Tensor, rows: slice
+        self, term: str, generated: Mapping[str, Tensor], source: Tensor, rows: slice
     ) -> dict[str, tuple[Vectors, Vectors]]:
         if not self.nets.taps:
             return {}
-        heard = self._painted[1]
-        keys = self.nets.features(source) if heard is None else tuple(feature[rows].detach() for feature in heard)
+        captured = self._generated[1]
+        keys = self.nets.features(source) if captured is None else tuple(feature[rows].detach() for feature in captured)
         pixels = [feature.shape[2] * feature.shape[3] for feature in keys]
         drawn = self.nets.draw_places(term, seed_of(self.batch.seed, "places", term), pixels)
-        places = [brought(place, source) for place in drawn]
+        places = [to_like(place, source) for place in drawn]
         detached_keys: Vectors = detached(self.nets.heads(keys, places))
         found = {}
-        for domain, image in painted.items():
+        for domain, image in generated.items():
             queries = self.nets.features(image)
             # A mirrored translation's features are mirrored back: they must fit the source as it is.
             queries = tuple(feature.flip(3) for feature in queries) if self._mirrored else queries
@@ -115,6 +115,6 @@ class OneSidedOutputs(PaintedOutputs):
         return found
 
 
-def _rows(made: Translation, rows: slice) -> Translation:
+def _rows(made: GeneratorOutput, rows: slice) -> GeneratorOutput:
     """Some samples of a batch."""
-    return Translation(*(None if value is None else value[rows] for value in made))  # type: ignore[arg-type]
+    return GeneratorOutput(*(None if value is None else value[rows] for value in made))  # type: ignore[arg-type]

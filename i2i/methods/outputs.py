@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from i2i.core.contracts import Discriminator
-from i2i.nn.functional import optimizations as shortcuts
-from i2i.nn.functional.draws import brought
-from i2i.nn.layers.spectral import in_chunks
-from i2i.nn.layers.batch_independence import depends_on_batch
 from i2i.core.randomness import seed_of
+from i2i.nn.functional.draws import to_like
+from i2i.nn.functional.optimizations import optimizations_enabled
+from i2i.nn.layers.batch_independence import is_batch_independent
+from i2i.nn.layers.spectral import in_chunks
 
 if TYPE_CHECKING:
     from i2i.methods.translator import Translator
@@ -72,7 +72,7 @@ class Outputs:
         """A seed for whatever a loss draws, another in each phase and domain."""
         return {domain: seed_of(self.batch.seed, self.phase, domain) for domain in self.nets.domains}
 
-    def gaussian(self, name: str, domain: str, like: Tensor, shape: Sequence[int] | None = None) -> Tensor:
+    def randn(self, name: str, domain: str, like: Tensor, shape: Sequence[int] | None = None) -> Tensor:
         """Numbers from N(0, 1) for one phase and domain, counted from the batch's seed.
 
         Args:
@@ -80,8 +80,8 @@ class Outputs:
             like: a tensor whose device, type and, if no other is given, shape they get.
         """
         seed = seed_of(self.batch.seed, self.phase, name, domain)
-        drawn = self.nets.gaussian(f"{self.phase}/{name}/{domain}", shape or like.shape, seed)
-        return brought(drawn, like)
+        drawn = self.nets.randn(f"{self.phase}/{name}/{domain}", shape or like.shape, seed)
+        return to_like(drawn, like)
 
     def updates(self, module: str) -> bool:
         """Whether the phase at work trains a submodule."""
@@ -110,43 +110,45 @@ class GANOutputs(Outputs):
         raise NotImplementedError
 
     @cached_property
-    def shown(self) -> Mapping[str, Tensor]:
+    def fake_for_discriminator(self) -> Mapping[str, Tensor]:
         """The fakes that discriminators are trained on: detached, and through the image pool if there is one."""
-        shown: Mapping[str, Tensor] = detached(dict(self.fake))
-        return shown
+        fake_for_discriminator: Mapping[str, Tensor] = detached(dict(self.fake))
+        return fake_for_discriminator
 
     @property
-    def judge(self) -> dict[str, Callable[[Tensor], dict[str, Tensor]]]:
+    def discriminate(self) -> dict[str, Callable[[Tensor], dict[str, Tensor]]]:
         """The discriminators as functions, for losses that look at their gradients."""
-        return {domain: lambda image, domain=domain: self._judge({domain: image}) for domain in self.real}  # type: ignore[misc]
+        return {domain: lambda image, domain=domain: self._discriminate({domain: image}) for domain in self.real}  # type: ignore[misc]
 
     @property
-    def judged(self) -> Mapping[str, Tensor]:
+    def real_for_discriminator(self) -> Mapping[str, Tensor]:
         """The real images that discriminators see, by domain."""
         return self.real
 
     @per_phase
     def real_logits(self) -> dict[str, Tensor]:
         """Logits of the real images, by `domain/discriminator/head`."""
-        return self._both_logits[0] if self.updates("discriminators") else self._judge(self.judged)
+        return (
+            self._both_logits[0] if self.updates("discriminators") else self._discriminate(self.real_for_discriminator)
+        )
 
     @per_phase
     def fake_logits(self) -> dict[str, Tensor]:
-        """Logits of the fakes: of `shown` where discriminators train, else of the fakes with their graph."""
-        return self._both_logits[1] if self.updates("discriminators") else self._judge(self.fake)
+        """Logits of the fakes: of `fake_for_discriminator` where discriminators train, else of the fakes with their graph."""
+        return self._both_logits[1] if self.updates("discriminators") else self._discriminate(self.fake)
 
     @per_phase
     def _both_logits(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Logits of real images and of fakes, as of two forwards in this order: spectral norm moves with each."""
         found: tuple[dict[str, Tensor], dict[str, Tensor]] = ({}, {})
-        for domain, real in self.judged.items():
+        for domain, real in self.real_for_discriminator.items():
             for name, discriminator in self.nets.discriminators_of(domain).items():
-                logits = judge_in_turn(discriminator, real, self.shown[domain])
+                logits = discriminate_in_turn(discriminator, real, self.fake_for_discriminator[domain])
                 for of_one, heads in zip(found, logits, strict=True):
                     of_one.update({f"{domain}/{name}/{head}": value for head, value in heads.items()})
         return found
 
-    def _judge(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def _discriminate(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {
             f"{domain}/{name}/{head}": logits
             for domain, image in images.items()
@@ -155,14 +157,14 @@ class GANOutputs(Outputs):
         }
 
 
-def judge_in_turn(discriminator: Discriminator, *images: Tensor) -> list[dict[str, Tensor]]:
+def discriminate_in_turn(discriminator: Discriminator, *images: Tensor) -> list[dict[str, Tensor]]:
     """Logits of several batches, as of one forward for each in their order; in one forward where that is the same.
 
     It is where no layer mixes the images of a batch: a spectral norm then takes a step for each part.
     """
     network = cast(nn.Module, discriminator)
     alike = len({(image.shape, image.dtype) for image in images}) == 1
-    if not alike or depends_on_batch(network) or not shortcuts.are_taken():
+    if not alike or not is_batch_independent(network) or not optimizations_enabled():
         return [discriminator(image).logits for image in images]
     with in_chunks(network, len(images)):
         logits = discriminator(torch.cat(images)).logits

@@ -9,38 +9,38 @@ from typing import ClassVar, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from i2i.core.contracts import Discriminator, Generator, Translation
-from i2i.errors import I2IError, OptionError
+from i2i.core.contracts import Discriminator, Generator, GeneratorOutput
 from i2i.core.factory import Factory
-from i2i.nn.functional.heatmap import draw_heatmap
+from i2i.errors import I2IError, OptionError
 from i2i.methods.cyclic import Phase, other
 from i2i.methods.networks import network
 from i2i.methods.outputs import Outputs, per_phase
-from i2i.methods.translation_outputs import PaintedOutputs
+from i2i.methods.translation_outputs import TranslationOutputs
 from i2i.methods.translator import Translator
 from i2i.methods.two_domains import check_discriminators
+from i2i.nn.functional.heatmap import draw_heatmap
 
 
-class PairedOutputs(PaintedOutputs):
+class PairedOutputs(TranslationOutputs):
     """Outputs by domain; all but `real` have the painted domain alone."""
 
     nets: Paired
 
     @cached_property
-    def translation(self) -> dict[str, Translation]:
+    def translation(self) -> dict[str, GeneratorOutput]:
         """The generator on the input."""
-        return {self.nets.target: self.nets.paint(self.real[self.nets.source])}
+        return {self.nets.target: self.nets.generate(self.real[self.nets.source])}
 
     @cached_property
-    def reproduction(self) -> dict[str, Translation]:
+    def reproduction(self) -> dict[str, GeneratorOutput]:
         """The generator on the true result, which it should leave as it is; pix2pix has no such loss."""
-        return {self.nets.target: self.nets.paint(self.real[self.nets.target])}
+        return {self.nets.target: self.nets.generate(self.real[self.nets.target])}
 
     @property
-    def judge(self) -> dict[str, Callable[[Tensor], dict[str, Tensor]]]:
+    def discriminate(self) -> dict[str, Callable[[Tensor], dict[str, Tensor]]]:
         """The discriminators as functions of the painted image, beside this batch's input."""
         target = self.nets.target
-        return {target: lambda image: self._judge({target: image})}
+        return {target: lambda image: self._discriminate({target: image})}
 
     @per_phase
     def real_logits(self) -> dict[str, Tensor]:
@@ -49,18 +49,18 @@ class PairedOutputs(PaintedOutputs):
             # Batch norm's running statistics and spectral norm move with each forward: the method's order is fake,
             # real, and fake again when the generator trains.
             _ = self.fake_logits
-        return self._judge({self.nets.target: self.real[self.nets.target]})
+        return self._discriminate({self.nets.target: self.real[self.nets.target]})
 
     @per_phase
     def fake_logits(self) -> dict[str, Tensor]:
         """Logits of the inputs with their translations: detached where discriminators train."""
-        return self._judge(self.shown if self.updates("discriminators") else self.fake)
+        return self._discriminate(self.fake_for_discriminator if self.updates("discriminators") else self.fake)
 
-    def _judge(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def _discriminate(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if not self.nets.conditional:
-            return super()._judge(images)
+            return super()._discriminate(images)
         condition = self.real[self.nets.source]
-        return super()._judge({domain: torch.cat([condition, image], dim=1) for domain, image in images.items()})
+        return super()._discriminate({domain: torch.cat([condition, image], dim=1) for domain, image in images.items()})
 
 
 class Paired(Translator):
@@ -79,7 +79,7 @@ class Paired(Translator):
 
     Outputs: ClassVar[type[Outputs]] = PairedOutputs
     phases: Mapping[str, tuple[str, ...]] = {"discriminator": ("discriminators",), "generator": ("generator",)}
-    makers: ClassVar[tuple[str, ...]] = ("generator",)
+    generator_modules: ClassVar[tuple[str, ...]] = ("generator",)
 
     def __init__(
         self,
@@ -113,19 +113,19 @@ class Paired(Translator):
     def discriminators_of(self, domain: str) -> Mapping[str, Discriminator]:
         return cast("Mapping[str, Discriminator]", self.discriminators)
 
-    def paint(self, image: Tensor) -> Translation:
+    def generate(self, image: Tensor) -> GeneratorOutput:
         """The generator's work on a batch."""
-        return cast(Translation, self.generator(image))
+        return cast(GeneratorOutput, self.generator(image))
 
-    def translate(self, image: Tensor, to: str) -> Translation:
+    def translate(self, image: Tensor, to: str) -> GeneratorOutput:
         if to != self.target:
             raise I2IError(f"this translator paints {self.target} from {self.source}, not {to!r}")
-        return self.paint(image)
+        return self.generate(image)
 
     def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
         """Input, heat map where there is attention, translation, and the truth."""
         image = images[self.source]
-        made = [self.paint(one) for one in (torch.split(image, 1) if self.one_by_one else [image])]
+        made = [self.generate(one) for one in (torch.split(image, 1) if self.batch_dependent else [image])]
         rows = {"input": image}
         heatmaps = [part.heatmap for part in made if part.heatmap is not None]
         if heatmaps:

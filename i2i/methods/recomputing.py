@@ -7,8 +7,8 @@ from functools import partial
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from i2i.nn.layers.spectral import Spectral
 from i2i.methods.translator import Translator
+from i2i.nn.layers.spectral import Spectral
 
 _MOVING = (Spectral, nn.modules.batchnorm._BatchNorm)
 """Layers that a forward changes: computed twice, they would move twice."""

@@ -7,13 +7,13 @@ from typing import Any, ClassVar, cast
 
 from torch import Tensor, nn
 
-from i2i.core.contracts import Decoder, Discriminator, EncodingDiscriminator, Judgement, Translation
-from i2i.errors import OptionError
+from i2i.core.contracts import Decoder, Discriminator, DiscriminatorOutput, EncodingDiscriminator, GeneratorOutput
 from i2i.core.factory import Factory
-from i2i.nn.functional.heatmap import draw_heatmap
+from i2i.errors import OptionError
 from i2i.methods.cyclic import other
 from i2i.methods.outputs import GANOutputs, Outputs, detached, per_phase
 from i2i.methods.translator import Translator
+from i2i.nn.functional.heatmap import draw_heatmap
 
 NAME = "encoder"
 """What the one discriminator of a domain is called in the names of logits."""
@@ -30,50 +30,50 @@ class ReusedEncoderOutputs(GANOutputs):
     nets: ReusedEncoder
 
     @per_phase
-    def _real_judged(self) -> dict[str, Judgement]:
+    def _real_discriminated(self) -> dict[str, DiscriminatorOutput]:
         """Each discriminator on its own domain's images."""
-        return {domain: self.nets.judgement(image, domain) for domain, image in self.real.items()}
+        return {domain: self.nets.discriminate(image, domain) for domain, image in self.real.items()}
 
     @property
     def code(self) -> dict[str, Tensor]:
         """What the domain's encoder makes of the real images; without a graph, for generators do not train it."""
-        return {domain: detached(judged.code) for domain, judged in self._real_judged.items()}
+        return {domain: detached(output.code) for domain, output in self._real_discriminated.items()}
 
     @per_phase
     def fake(self) -> dict[str, Tensor]:
         """Translated images."""
-        return {domain: self.nets.paint(self.code[other(domain)], domain) for domain in self.real}
+        return {domain: self.nets.generate(self.code[other(domain)], domain) for domain in self.real}
 
     @per_phase
-    def shown(self) -> dict[str, Tensor]:
+    def fake_for_discriminator(self) -> dict[str, Tensor]:
         """The fakes without their graph."""
-        shown: dict[str, Tensor] = detached(self.fake)
-        return shown
+        fake_for_discriminator: dict[str, Tensor] = detached(self.fake)
+        return fake_for_discriminator
 
     @per_phase
-    def _fake_judged(self) -> dict[str, Judgement]:
+    def _fake_discriminated(self) -> dict[str, DiscriminatorOutput]:
         """Each discriminator on the fakes; their graph is left away where discriminators train."""
-        fakes = self.shown if self.updates("discriminators") else self.fake
-        return {domain: self.nets.judgement(image, domain) for domain, image in fakes.items()}
+        fakes = self.fake_for_discriminator if self.updates("discriminators") else self.fake
+        return {domain: self.nets.discriminate(image, domain) for domain, image in fakes.items()}
 
     @per_phase
     def reconstruction(self) -> dict[str, Tensor]:
         """Images painted as the domain whose encoder has seen them."""
-        return {domain: self.nets.paint(code, domain) for domain, code in self.code.items()}
+        return {domain: self.nets.generate(code, domain) for domain, code in self.code.items()}
 
     @per_phase
     def cycle(self) -> dict[str, Tensor]:
         """Images translated there and back, by the encoder of the domain that they were translated to."""
-        judged = self._fake_judged
-        return {domain: self.nets.paint(_code(judged[other(domain)]), domain) for domain in self.real}
+        output = self._fake_discriminated
+        return {domain: self.nets.generate(_code(output[other(domain)]), domain) for domain in self.real}
 
     @property
     def real_logits(self) -> dict[str, Tensor]:
-        return _logits(self._real_judged)
+        return _logits(self._real_discriminated)
 
     @property
     def fake_logits(self) -> dict[str, Tensor]:
-        return _logits(self._fake_judged)
+        return _logits(self._fake_discriminated)
 
 
 class ReusedEncoder(Translator):
@@ -91,7 +91,7 @@ class ReusedEncoder(Translator):
 
     Outputs: ClassVar[type[Outputs]] = ReusedEncoderOutputs
     phases: Mapping[str, tuple[str, ...]] = {"discriminator": ("discriminators",), "generator": ("generators",)}
-    makers: ClassVar[tuple[str, ...]] = ()  # no image outlives a phase: the encoders have moved
+    generator_modules: ClassVar[tuple[str, ...]] = ()  # no image outlives a phase: the encoders have moved
 
     def __init__(
         self,
@@ -104,9 +104,9 @@ class ReusedEncoder(Translator):
         self.discriminators = nn.ModuleDict()
         self.generators = nn.ModuleDict()
         for domain in self.domains:
-            judge: Any = discriminator(image_size=image_size)
-            painter: Any = generator(judge.num_features, image_size=image_size)
-            self.discriminators[domain], self.generators[domain] = judge, painter
+            encoder: Any = discriminator(image_size=image_size)
+            decoder: Any = generator(encoder.num_features, image_size=image_size)
+            self.discriminators[domain], self.generators[domain] = encoder, decoder
 
     @classmethod
     def check(cls, discriminator: Factory[Discriminator]) -> None:
@@ -117,29 +117,29 @@ class ReusedEncoder(Translator):
                 f"expected one whose first layers encode, such as 'encoder_patch'; {discriminator.name!r} does not",
             )
 
-    def judgement(self, image: Tensor, domain: str) -> Judgement:
+    def discriminate(self, image: Tensor, domain: str) -> DiscriminatorOutput:
         """One discriminator's work on a batch."""
-        return cast(Judgement, self.discriminators[domain](image))
+        return cast(DiscriminatorOutput, self.discriminators[domain](image))
 
-    def paint(self, code: Tensor, to: str) -> Tensor:
+    def generate(self, code: Tensor, to: str) -> Tensor:
         """One generator's work on a batch of codes."""
-        return cast(Translation, self.generators[to](code)).image
+        return cast(GeneratorOutput, self.generators[to](code)).image
 
     def discriminators_of(self, domain: str) -> Mapping[str, Discriminator]:
         return {NAME: cast(Discriminator, self.discriminators[domain])}
 
-    def translate(self, image: Tensor, to: str) -> Translation:
+    def translate(self, image: Tensor, to: str) -> GeneratorOutput:
         """Encodes with the other domain's discriminator, whose attention gives logits and heat map."""
-        return self._painted(image, other(to), to)
+        return self._generated(image, other(to), to)
 
     def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
         rows: dict[str, dict[str, Tensor]] = {"input": dict(images)}
         for source, image in images.items():
-            there = self._painted(image, source, other(source))
-            back = self._painted(there.image, other(source), source)
+            there = self._generated(image, source, other(source))
+            back = self._generated(there.image, other(source), source)
             if there.heatmap is not None:
                 rows.setdefault("heat map", {})[source] = draw_heatmap(there.heatmap, image.shape[-2:])
-            rows.setdefault("reconstruction", {})[source] = self._painted(image, source, source).image
+            rows.setdefault("reconstruction", {})[source] = self._generated(image, source, source).image
             rows.setdefault("translation", {})[source] = there.image
             rows.setdefault("cycle", {})[source] = back.image
         return rows
@@ -153,16 +153,16 @@ class ReusedEncoder(Translator):
     def multiple(self) -> int:
         return max(int(getattr(net, "multiple", 1)) for net in (self.generators["a"], self.discriminators["a"]))
 
-    def _painted(self, image: Tensor, source: str, to: str) -> Translation:
+    def _generated(self, image: Tensor, source: str, to: str) -> GeneratorOutput:
         encoder = cast(EncodingDiscriminator, self.discriminators[source])
         code, cam, heatmap = encoder.encode(image)
-        return Translation(self.paint(code, to), cam, heatmap)
+        return GeneratorOutput(self.generate(code, to), cam, heatmap)
 
 
-def _code(judged: Judgement) -> Tensor:
-    assert judged.code is not None  # an encoding discriminator's contract
-    return judged.code
+def _code(output: DiscriminatorOutput) -> Tensor:
+    assert output.code is not None  # an encoding discriminator's contract
+    return output.code
 
 
-def _logits(judged: Mapping[str, Judgement]) -> dict[str, Tensor]:
-    return {f"{domain}/{NAME}/{head}": logits for domain, by in judged.items() for head, logits in by.logits.items()}
+def _logits(output: Mapping[str, DiscriminatorOutput]) -> dict[str, Tensor]:
+    return {f"{domain}/{NAME}/{head}": logits for domain, by in output.items() for head, logits in by.logits.items()}

@@ -39,13 +39,13 @@ class StyleOutputs(GANOutputs):
         """Style codes from N(0, I), in which the fakes of a domain are painted."""
         size = self.nets.style_channels
         return {
-            domain: self.gaussian("style", domain, image, (image.shape[0], size)) for domain, image in self.real.items()
+            domain: self.randn("style", domain, image, (image.shape[0], size)) for domain, image in self.real.items()
         }
 
     @cached_property
     def reconstruction(self) -> dict[str, Tensor]:
         """Images painted from their own content and style."""
-        return {domain: self.nets.paint(self.content[domain], self.style[domain], domain) for domain in self.real}
+        return {domain: self.nets.generate(self.content[domain], self.style[domain], domain) for domain in self.real}
 
     @per_phase
     def fake(self) -> dict[str, Tensor]:
@@ -53,7 +53,7 @@ class StyleOutputs(GANOutputs):
         contents, styles = self.content, self.random_style  # made out here: the generators' phase needs their graph
         # Nobody follows the graph of the discriminators' fakes, since the next phase makes its own.
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.updates("generators")):
-            return {domain: self.nets.paint(contents[other(domain)], styles[domain], domain) for domain in self.real}
+            return {domain: self.nets.generate(contents[other(domain)], styles[domain], domain) for domain in self.real}
 
     @per_phase
     def content_reconstruction(self) -> dict[str, Tensor]:
@@ -69,7 +69,7 @@ class StyleOutputs(GANOutputs):
     def cycle(self) -> dict[str, Tensor]:
         """Images translated there and back: the translation's content in the image's own style."""
         return {
-            domain: self.nets.paint(self.content_reconstruction[domain], self.style[domain], domain)
+            domain: self.nets.generate(self.content_reconstruction[domain], self.style[domain], domain)
             for domain in self.real
         }
 
@@ -78,7 +78,7 @@ class Style(Styled, TwoDomains):
     """An auto-encoder of content and style for each of two domains, trained on unpaired images.
 
     To translate is to decode an image's content with the other domain's generator and one of its styles: a random one,
-    or that of a reference picture.
+    or that of a reference image.
 
     Args:
         generator: built twice; must encode content and style and decode them, as `content_style` does.
@@ -119,7 +119,7 @@ class Style(Styled, TwoDomains):
         style: Tensor = self._generator(domain).encode_style(image)
         return style
 
-    def paint(self, content: Tensor, style: Tensor, domain: str) -> Tensor:
+    def generate(self, content: Tensor, style: Tensor, domain: str) -> Tensor:
         """A domain's images of contents and style codes."""
         image: Tensor = self._generator(domain).decode(content, style)
         return image

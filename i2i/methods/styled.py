@@ -8,20 +8,20 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from i2i.core.contracts import Translation
-from i2i.errors import I2IError
-from i2i.nn.functional.draws import brought
+from i2i.core.contracts import GeneratorOutput
 from i2i.core.randomness import seed_of
+from i2i.errors import I2IError
 from i2i.methods.blending import Blend, either
 from i2i.methods.cyclic import other
 from i2i.methods.translator import Translator
+from i2i.nn.functional.draws import to_like
 
 
 class Styled(Translator):
     """A translator whose images are a content, which both domains share, and a style code of their domain.
 
     To translate is to paint an image's content in one of the other domain's styles: a random one, or that of a
-    reference picture.
+    reference image.
     """
 
     previewed: ClassVar[int] = 3
@@ -40,7 +40,7 @@ class Styled(Translator):
         """Style codes [B, S] of a domain's images [B, 3, H, W]."""
         raise NotImplementedError
 
-    def paint(self, content: Tensor, style: Tensor, domain: str) -> Tensor:
+    def generate(self, content: Tensor, style: Tensor, domain: str) -> Tensor:
         """A domain's images [B, 3, H, W] of contents, of whichever domain they are, and of its style codes."""
         raise NotImplementedError
 
@@ -51,18 +51,18 @@ class Styled(Translator):
         style: Tensor | str | int = "random",
         seed: int = 0,
         blend: Blend | None = None,
-    ) -> Translation:
+    ) -> GeneratorOutput:
         """Translates images [B, 3, H, W] in [-1, 1] to a domain, all of them in the same style.
 
         Args:
-            style: a picture [1, 3, H, W] (or one for each image) of the domain, whose style is taken; style codes [S],
+            style: an image [1, 3, H, W] (or one for each image) of the domain, whose style is taken; style codes [S],
                [1, S] or [B, S]; `n`, the n-th random style, counted from 1; or "random", the first one.
             seed: which random styles there are.
             blend: several styles with weights, instead of `style`; their codes are mixed.
         """
         codes = [share * self._code(one, to, seed, image) for one, share in either(style, "random", blend)]
         code = codes[0] if len(codes) == 1 else torch.stack([one.expand(len(image), -1) for one in codes]).sum(0)
-        return Translation(self.paint(self.content_of(image, other(to)), code.expand(len(image), -1), to))
+        return GeneratorOutput(self.generate(self.content_of(image, other(to)), code.expand(len(image), -1), to))
 
     def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
         """Input, reconstruction, the same random styles for every input, and the style of the other column's input."""
@@ -70,20 +70,20 @@ class Styled(Translator):
         for source, image in images.items():
             to = other(source)
             content = self.content_of(image, source)
-            made = {"reconstruction": self.paint(content, self.style_of(image, source), source)}
+            made = {"reconstruction": self.generate(content, self.style_of(image, source), source)}
             for number in range(1, 1 + self.previewed):
                 code = self._code(number, to, 0, image).expand(len(image), -1)
-                made[f"style {number}"] = self.paint(content, code, to)
+                made[f"style {number}"] = self.generate(content, code, to)
             if to in images:
                 reference = images[to][torch.arange(len(image)) % len(images[to])]
-                made["reference"] = self.paint(content, self.style_of(reference, to), to)
+                made["reference"] = self.generate(content, self.style_of(reference, to), to)
             for caption, row in made.items():
                 rows.setdefault(caption, {})[source] = row
         return rows
 
     def _code(self, style: Tensor | str | int, to: str, seed: int, like: Tensor) -> Tensor:
         """Style codes [1 or B, S]."""
-        wanted = f"expected a picture, style codes of {self.style_channels} numbers, a number from 1 on or 'random'"
+        wanted = f"expected an image, style codes of {self.style_channels} numbers, a number from 1 on or 'random'"
         if isinstance(style, Tensor):
             if style.shape[-3:-2] == (3,) and min(style.shape[-2:]) > 1:
                 code = self.style_of(style if style.ndim == 4 else style.unsqueeze(0), to)
@@ -97,5 +97,5 @@ class Styled(Translator):
         number = 1 if style == "random" else style
         if not isinstance(number, int) or isinstance(number, bool) or number < 1:
             raise I2IError(f"style: {wanted}, got {style!r}")
-        drawn = self.gaussian(f"translate/style/{number}", (1, self.style_channels), seed_of(seed, "style", number))
-        return brought(drawn, like)
+        drawn = self.randn(f"translate/style/{number}", (1, self.style_channels), seed_of(seed, "style", number))
+        return to_like(drawn, like)

@@ -6,20 +6,20 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from i2i.core.contracts import Translation
+from i2i.core.contracts import GeneratorOutput
 from i2i.methods.outputs import GANOutputs
 
 
-class PaintedOutputs(GANOutputs):
+class TranslationOutputs(GANOutputs):
     """What follows from a translation and a reproduction, which each translator makes in its own way."""
 
     @property
-    def translation(self) -> Mapping[str, Translation]:
+    def translation(self) -> Mapping[str, GeneratorOutput]:
         """The generator on the other domain's images, by the domain that it paints."""
         raise NotImplementedError
 
     @property
-    def reproduction(self) -> Mapping[str, Translation]:
+    def reproduction(self) -> Mapping[str, GeneratorOutput]:
         """The generator on images of the domain that it paints, which it should leave as they are."""
         raise NotImplementedError
 

@@ -8,15 +8,15 @@ from typing import Any, ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from i2i.core.contracts import Discriminator, Translation
-from i2i.errors import TrainingError
-from i2i.nn.functional.precision import widen
-from i2i.recipe.wiring import Call
+from i2i.core.contracts import Discriminator, GeneratorOutput
 from i2i.core.signature import named
+from i2i.errors import TrainingError
 from i2i.methods import outputs
-from i2i.methods.blending import random_or_picture
+from i2i.methods.blending import random_or_image
 from i2i.methods.networks import called
 from i2i.methods.outputs import Batch
+from i2i.nn.functional.precision import upcast
+from i2i.recipe.wiring import Call
 
 
 class Translator(nn.Module):
@@ -29,7 +29,7 @@ class Translator(nn.Module):
     """What exists for a batch."""
     phases: Mapping[str, tuple[str, ...]]
     """Submodules that each phase trains, in the order of a step."""
-    makers: ClassVar[tuple[str, ...]]
+    generator_modules: ClassVar[tuple[str, ...]]
     """Submodules whose images live through the step."""
     default_phase: ClassVar[str] = "generator"
     """Where a loss plays that has `forward` alone."""
@@ -37,7 +37,7 @@ class Translator(nn.Module):
     """Phases that run only in each n-th step."""
     shares: ClassVar[Mapping[str, str]] = {}
     """Phases that step with another phase's optimizer, and with which; that one must train all that they train."""
-    plays_as: ClassVar[Mapping[str, str]] = {}
+    phase_alias: ClassVar[Mapping[str, str]] = {}
     """Phases in which a loss that has no method of that name plays as in another phase, and as in which."""
     domains: ClassVar[tuple[str, ...]] = ("a", "b")
     streams: ClassVar[tuple[str, ...]] = ("a", "b")
@@ -56,22 +56,22 @@ class Translator(nn.Module):
             self.losses[name] = loss
             self.calls[name] = calls
 
-    def asked(self, *beginnings: str) -> bool:
+    def needs_output(self, *beginnings: str) -> bool:
         """Whether any loss of any phase asks for an output whose name begins so."""
         calls = (call for calls in self.calls.values() for call in calls)
         return any(output.startswith(beginnings) for call in calls for output in call.inputs.values())
 
     def active(self, step: int) -> list[str]:
-        """Phases of a step, in order; one may be there several times, and makers then make anew each time."""
+        """Phases of a step, in order; one may be there several times, and generator_modules then make anew each time."""
         return [phase for phase in self.phases if step % self.every.get(phase, 1) == 0]
 
     def forward(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         """Weighted loss terms of one phase by the recipe's names; their sum is what the phase minimizes."""
-        found = {name: parts for name, parts in self.details(batch, phase).items() if parts}
+        found = {name: parts for name, parts in self.loss_values(batch, phase).items() if parts}
         self.summed |= {f"{phase}/{name}": len(parts) for name, parts in found.items()}
         return {name: cast(Tensor, sum(parts.values()) * self._weight(name, phase)) for name, parts in found.items()}
 
-    def details(self, batch: Batch, phase: str) -> dict[str, dict[str, Tensor]]:
+    def loss_values(self, batch: Batch, phase: str) -> dict[str, dict[str, Tensor]]:
         """Unweighted loss values of one phase: by loss, then by domain (or `domain/discriminator/head`).
 
         A loss that lacks an output at this step (see `Outputs`), or that rests in it, has none.
@@ -80,14 +80,14 @@ class Translator(nn.Module):
         details = {
             name: self._call(name, call, made) for name, call in self._calls(phase) if batch.step % call.every == 0
         }
-        if self._makers_in(phase):
+        if self._generator_modules_in(phase):
             made.detach_()  # the values keep the graph; later phases of this step only look at the images
         return details
 
-    def translate(self, image: Tensor, to: str) -> Translation:
+    def translate(self, image: Tensor, to: str) -> GeneratorOutput:
         """Translates images [B, 3, H, W] in [-1, 1] to a domain.
 
-        A translator that can be told more, such as a style, takes it as further parameters with defaults; pictures
+        A translator that can be told more, such as a style, takes it as further parameters with defaults; images
         come as tensors [1, 3, H, W], everything else as the user wrote it.
         """
         raise NotImplementedError
@@ -97,16 +97,16 @@ class Translator(nn.Module):
         """What `translate` can be told beside the image and the domain."""
         return [name for name in named(cls.translate) if name not in named(Translator.translate)]
 
-    def answers(self, style: str) -> dict[str, Any]:
+    def parse_style(self, style: str) -> dict[str, Any]:
         """Values of the condition `style` that a written one asks for, by the mark that each output's name gets."""
-        return random_or_picture(style)
+        return random_or_image(style)
 
     @property
-    def guided(self) -> bool:
+    def requires_condition(self) -> bool:
         """Whether `translate` must be told more than the domain, such as a style."""
         return False
 
-    def gaussian(self, name: str, shape: Sequence[int], seed: int) -> Tensor:
+    def randn(self, name: str, shape: Sequence[int], seed: int) -> Tensor:
         """Numbers from N(0, 1), drawn on the CPU, where every device gets the same.
 
         Args:
@@ -125,21 +125,21 @@ class Translator(nn.Module):
         return self.domains
 
     @property
-    def one_by_one(self) -> bool:
-        """Whether pictures are translated one at a time, because a norm would mix those of a batch."""
-        modules = (module for name in self.makers for module in self.get_submodule(name).modules())
-        return any(getattr(module, "mixes_images", False) for module in modules)
+    def batch_dependent(self) -> bool:
+        """Whether images are translated one at a time, because a norm would mix those of a batch."""
+        modules = (module for name in self.generator_modules for module in self.get_submodule(name).modules())
+        return any(getattr(module, "mixes_samples", False) for module in modules)
 
     @property
     def fixed_size(self) -> int | None:
-        """Side of the only images that the networks can take, or None where any size will do: as the makers say."""
-        sizes = (getattr(maker, "fixed_size", None) for maker in self.networks(self.makers))
+        """Side of the only images that the networks can take, or None where any size will do: as the generator_modules say."""
+        sizes = (getattr(maker, "fixed_size", None) for maker in self.networks(self.generator_modules))
         return next((size for size in sizes if size is not None), None)
 
     @property
     def multiple(self) -> int:
-        """What both sides of an image must divide by, as the makers say."""
-        return max((int(getattr(maker, "multiple", 1)) for maker in self.networks(self.makers)), default=1)
+        """What both sides of an image must divide by, as the generator_modules say."""
+        return max((int(getattr(maker, "multiple", 1)) for maker in self.networks(self.generator_modules)), default=1)
 
     def networks(self, names: Iterable[str] | None = None) -> list[nn.Module]:
         """What is called in submodules: of all that any phase trains when no names are given."""
@@ -172,16 +172,16 @@ class Translator(nn.Module):
             if follow is not None and module is not self:
                 follow(step)
 
-    def forgets(self, step: int) -> Iterable[str]:
+    def reset_optimizers(self, step: int) -> Iterable[str]:
         """Phases whose optimizers begin anew at a step, as if they had never taken one; from the step alone."""
         return ()
 
     @property
-    def milestones(self) -> tuple[int, ...]:
+    def structure_changes(self) -> tuple[int, ...]:
         """Steps from which on other networks work than before; a rehearsal tries each."""
         return (0,)
 
-    def blank(self, stream: str, size: int) -> Tensor:
+    def example_input(self, stream: str, size: int) -> Tensor:
         """One sample of a stream for the rehearsal, whose shape alone counts."""
         return torch.empty(1, 3, size, size)
 
@@ -196,10 +196,14 @@ class Translator(nn.Module):
         """Takes back what `local_state` gave."""
 
     def _enter(self, batch: Batch, phase: str) -> outputs.Outputs:
-        own = self._makers_in(phase)
-        graph = own or (self._next_makers(phase) if batch.keep_graph and torch.is_grad_enabled() else frozenset())
+        own = self._generator_modules_in(phase)
+        graph = own or (
+            self._next_generator_modules(phase) if batch.keep_graph and torch.is_grad_enabled() else frozenset()
+        )
         for name in self.submodules():
-            self.get_submodule(name).requires_grad_(name in (graph if name in self.makers else self.phases[phase]))
+            self.get_submodule(name).requires_grad_(
+                name in (graph if name in self.generator_modules else self.phases[phase])
+            )
         made = batch.outputs
         if made is None or (own and made.graph != own):
             made = batch.outputs = self.Outputs(self, batch)
@@ -211,13 +215,13 @@ class Translator(nn.Module):
         """Names of all that any phase trains, each once."""
         return dict.fromkeys(name for names in self.phases.values() for name in names)
 
-    def _makers_in(self, phase: str) -> frozenset[str]:
-        return frozenset(self.makers).intersection(self.phases[phase])
+    def _generator_modules_in(self, phase: str) -> frozenset[str]:
+        return frozenset(self.generator_modules).intersection(self.phases[phase])
 
-    def _next_makers(self, phase: str) -> frozenset[str]:
+    def _next_generator_modules(self, phase: str) -> frozenset[str]:
         """Those that the next phase will train which trains any: images made now are for it, too."""
         order = list(self.phases)
-        later = map(self._makers_in, order[order.index(phase) + 1 :])
+        later = map(self._generator_modules_in, order[order.index(phase) + 1 :])
         return next(filter(None, later), frozenset())
 
     def _calls(self, phase: str) -> list[tuple[str, Call]]:
@@ -243,4 +247,4 @@ class Translator(nn.Module):
 
 def _wide(value: object) -> object:
     """Half-precision inputs as float32: losses sum over many pixels."""
-    return widen(value) if isinstance(value, Tensor) else value
+    return upcast(value) if isinstance(value, Tensor) else value

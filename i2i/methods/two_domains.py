@@ -8,8 +8,8 @@ from typing import ClassVar
 from torch import nn
 
 from i2i.core.contracts import Discriminator, Generator
-from i2i.errors import OptionError
 from i2i.core.factory import Factory
+from i2i.errors import OptionError
 from i2i.methods.networks import network
 from i2i.methods.translator import Translator
 
@@ -23,7 +23,7 @@ class TwoDomains(Translator):
     """
 
     phases: Mapping[str, tuple[str, ...]] = {"discriminator": ("discriminators",), "generator": ("generators",)}
-    makers: ClassVar[tuple[str, ...]] = ("generators",)
+    generator_modules: ClassVar[tuple[str, ...]] = ("generators",)
 
     def __init__(
         self,

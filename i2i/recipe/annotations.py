@@ -6,10 +6,10 @@ import types
 import typing
 from typing import Any
 
-from i2i.errors import RegistryError
 from i2i.core.factory import Factory
 from i2i.core.kinds import KIND_OF
 from i2i.core.registry import Kind
+from i2i.errors import RegistryError
 
 
 def members(annotation: Any) -> tuple[Any, ...]:

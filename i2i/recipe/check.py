@@ -7,16 +7,16 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from i2i.errors import OptionError, RegistryError
 from i2i.core.factory import Factory
+from i2i.core.registry import Entry, Kind, Registry
+from i2i.core.signature import Option, options
+from i2i.core.spelling import did_you_mean, nearest
+from i2i.errors import OptionError, RegistryError
 from i2i.recipe.annotations import container_of, holds_factory, is_optional, kinds_of
 from i2i.recipe.names import name_problem
 from i2i.recipe.source import KeyPath, Problem, Source, dotted
 from i2i.recipe.values import MismatchError, fit
 from i2i.recipe.writing import shown
-from i2i.core.registry import Entry, Kind, Registry
-from i2i.core.signature import Option, options
-from i2i.core.spelling import did_you_mean, nearest
 
 MISSING: Any = object()
 SURE = 0.7
@@ -108,7 +108,10 @@ class Checker:
         names = self.registry.names(*kinds)
         if not isinstance(name, str):
             known = f"one of {', '.join(names)}"
-            self.report(at, f"needs type = '...', {known}" if name is None else f"expected {known}, got {shown(name)}")
+            self.report(
+                at,
+                f"needs type = '...', {known}" if name is None else f"expected {known}, got {shown(name)}",
+            )
             return None
         try:
             entry = self.registry.find(kinds, name)

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from i2i.core.spelling import did_you_mean
 from i2i.recipe.lines import lines
 from i2i.recipe.source import KeyPath, Problem, RecipeError, Source, merge
 from i2i.recipe.writing import LONGEST, shown
-from i2i.core.spelling import did_you_mean
 
 _PART = re.compile(r"[\w-]+")
 

@@ -7,14 +7,14 @@ from typing import Any
 
 from i2i.core import kinds
 from i2i.core.factory import Factory
+from i2i.core.registry import Kind, Registry
+from i2i.core.signature import lacks, options
+from i2i.core.spelling import did_you_mean, nearest
 from i2i.recipe.check import MISSING, SURE, Checker
 from i2i.recipe.source import DEFAULT_TYPES, KeyPath, Source
 from i2i.recipe.tables import TABLES, TrainOptions
 from i2i.recipe.wiring import LossPlan, Wirer, Wiring
 from i2i.recipe.writing import shown
-from i2i.core.registry import Kind, Registry
-from i2i.core.signature import lacks, options
-from i2i.core.spelling import did_you_mean, nearest
 
 
 class Reader:

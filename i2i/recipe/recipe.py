@@ -13,14 +13,14 @@ import tomli_w
 from i2i.core.contracts import Dataset, Optimizer, Schedule, Translator
 from i2i.core.factory import Factory, plain
 from i2i.core.plugins import default_plugins
+from i2i.core.registry import Registry
+from i2i.core.signature import options
 from i2i.recipe.files import read
 from i2i.recipe.reader import Reader
 from i2i.recipe.source import Source
 from i2i.recipe.tables import TrainOptions
 from i2i.recipe.wiring import LossPlan
 from i2i.recipe.writing import inline
-from i2i.core.registry import Registry
-from i2i.core.signature import options
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,14 @@ from pydantic import PydanticUserError
 from pydantic.errors import PydanticInvalidForJsonSchema
 
 from i2i.core import kinds
-from i2i.errors import RegistryError
 from i2i.core.factory import Factory, is_plain, plain
+from i2i.core.registry import Entry, Kind, Registry
+from i2i.core.signature import Option, options
+from i2i.errors import RegistryError
 from i2i.recipe.annotations import container_of, holds_factory, is_optional, kinds_of, members
 from i2i.recipe.tables import TrainOptions
 from i2i.recipe.values import adapter
 from i2i.recipe.wiring import Wiring
-from i2i.core.registry import Entry, Kind, Registry
-from i2i.core.signature import Option, options
 
 Schema = dict[str, Any]
 _UNSAID = (None, math.inf, -math.inf)

@@ -34,16 +34,16 @@ class TrainOptions:
             the last checkpoint should be low, or a metric such as `ssim`, where the data set knows the truth.
         rollbacks: how often a run goes back to its last checkpoint, and on with other samples, when losses or weights
             are no longer numbers.
-        plain: everything in as many operations as the method's text has, with the same result; to compare with.
+        reference: switches off all optimizations of the computation, for comparison; results are equal up to rounding.
         compile: networks go through torch's compiler, which takes minutes before the first step and makes later ones
             faster; `reduce-overhead` also captures CUDA graphs. Results round differently.
         gradient_checkpointing: features inside of blocks are computed again in the backward pass and not kept: less
             memory for about a third more work.
         deterministic: only operations that give the same bits each time; slower on GPUs.
         sample_every: steps between sample grids; 0 for none.
-        sample_count: pictures of each domain in a sample grid.
+        sample_count: images of each domain in a sample grid.
         log_every: steps between log lines.
-        workers: processes that read pictures; 0 reads in the training process.
+        workers: processes that read images; 0 reads in the training process.
         threads: of torch in the training process on a CPU; torch's own choice when none.
         trackers: Accelerate's trackers to report to, such as `tensorboard`.
     """
@@ -60,7 +60,7 @@ class TrainOptions:
     keep_every: Positive | None = None
     keep_best: str | None = None
     rollbacks: Count = 0
-    plain: bool = False
+    reference: bool = False
     compile: bool | Literal["reduce-overhead", "max-autotune"] = False
     gradient_checkpointing: bool = False
     deterministic: bool = False

@@ -11,9 +11,9 @@ from typing import Any
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from i2i.core.spelling import did_you_mean
 from i2i.recipe.annotations import choices, is_optional, members
 from i2i.recipe.writing import shown
-from i2i.core.spelling import did_you_mean
 
 Path_ = tuple[str | int, ...]
 

@@ -1,4 +1,4 @@
-"""Using what was trained: load a run or a checkpoint, translate tensors, pictures and files."""
+"""Using what was trained: load a run or a checkpoint, translate tensors, images and files."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from i2i.core.contracts import Translation
+from i2i.core.contracts import GeneratorOutput
 from i2i.data.images import read_image, to_image, to_tensor
 from i2i.data.modes import to_rgb, upright
 from i2i.data.transforms import Resample, eval_transform, resize_short_side
+from i2i.engine import checkpoint
 from i2i.errors import CheckpointError, I2IError
+from i2i.methods.assembly import build
+from i2i.methods.compilation import compile_networks, explain_compile_failure
+from i2i.methods.translator import Translator
 from i2i.nn.layers.extractors import extractors
 from i2i.recipe.recipe import Recipe
-from i2i.engine import checkpoint
-from i2i.methods.assembly import build
-from i2i.methods.compilation import compile_networks, compiler_told
-from i2i.use.tiling import paint_in_tiles
-from i2i.methods.translator import Translator
+from i2i.use.tiling import translate_in_tiles
 
 Size = int | str | None
 SMALLEST = 8
@@ -73,10 +73,10 @@ class Loaded:
             image: a float tensor [B, 3, H, W] (or [3, H, W]) in [-1, 1], taken as it is; a PIL image or a file, which
                 go through the recipe's preprocessing; or an array [H, W, 3] of uint8, treated like a PIL image.
             to: the domain to paint.
-            size: length of the shorter side in pixels, or "original"; the recipe's size when None. Only for pictures.
+            size: length of the shorter side in pixels, or "original"; the recipe's size when None. Only for images.
             tile: side of the windows in which larger images are painted, so that memory does not grow with them.
             condition: what else the translator takes, such as a style; `translator.conditions()` lists the names, its
-                `translate` says what each means. Pictures may be files, PIL images, arrays or tensors.
+                `translate` says what each means. Images may be files, PIL images, arrays or tensors.
 
         Returns:
             The same sort of thing as `image`; a file becomes a PIL image.
@@ -101,7 +101,7 @@ class Loaded:
         )
 
     @torch.inference_mode()
-    def run(self, batch: Tensor, to: str, *, tile: int | None = None, **condition: Any) -> Translation:
+    def run(self, batch: Tensor, to: str, *, tile: int | None = None, **condition: Any) -> GeneratorOutput:
         """Translates a batch [B, 3, H, W] in [-1, 1]; also gives the attention's heat map, where there is one.
 
         Args:
@@ -126,25 +126,25 @@ class Loaded:
             weight = next(self.translator.double().parameters())
         try:
             given = {name: self._placed(value, weight) for name, value in condition.items()}
-            with compiler_told():
-                return self._painted(batch.to(weight.device, weight.dtype), to, tile, given)
+            with explain_compile_failure():
+                return self._generated(batch.to(weight.device, weight.dtype), to, tile, given)
         finally:
             self.translator.to(own)  # float32 weights come back from float64 as they were
 
-    def _painted(self, batch: Tensor, to: str, tile: int | None, given: dict[str, Any]) -> Translation:
+    def _generated(self, batch: Tensor, to: str, tile: int | None, given: dict[str, Any]) -> GeneratorOutput:
         if tile is None or max(batch.shape[2:]) <= tile:
             return self.translator.translate(batch, to, **given)
-        if self.translator.one_by_one or self.translator.fixed_size is not None:
-            raise I2IError("this translator cannot paint in tiles: its network is bound to whole pictures of one size")
+        if self.translator.batch_dependent or self.translator.fixed_size is not None:
+            raise I2IError("this translator cannot paint in tiles: its network is bound to whole images of one size")
         if any(isinstance(value, Tensor | list) for value in given.values()):
-            raise I2IError("tiles cannot follow a reference picture; give a style's number, or leave the tile away")
-        image = paint_in_tiles(
+            raise I2IError("tiles cannot follow a reference image; give a style's number, or leave the tile away")
+        image = translate_in_tiles(
             lambda window: self.translator.translate(window, to, **given).image, batch, tile, self.translator.multiple
         )
-        return Translation(image)
+        return GeneratorOutput(image)
 
     def _placed(self, value: Any, weight: Tensor) -> Any:
-        """One condition, pictures as [1, 3, H, W], also those of a blend; text that names no file stays as it is."""
+        """One condition, images as [1, 3, H, W], also those of a blend; text that names no file stays as it is."""
         if isinstance(value, Mapping):
             return [(self._placed(key, weight), share) for key, share in value.items()]
         if isinstance(value, list | tuple) and all(isinstance(item, tuple) and len(item) == 2 for item in value):
@@ -158,7 +158,7 @@ class Loaded:
         return value.to(weight.device, weight.dtype) if isinstance(value, Tensor) else value
 
     def prepare(self, image: Image.Image, size: Size = None) -> Tensor:
-        """The recipe's preprocessing of one picture: [3, H, W] in [-1, 1].
+        """The recipe's preprocessing of one image: [3, H, W] in [-1, 1].
 
         A network of one fixed size gets the square that it was trained on, as in the official test code. Any other gets
         the shorter side at the recipe's size (or `size`), with the aspect kept.

@@ -1,4 +1,4 @@
-"""One picture optimized until it has the content of one and the style of others: Gatys' neural style."""
+"""One image optimized until it has the content of one and the style of others: Gatys' neural style."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from PIL import Image
 from torch import Tensor, nn
 
 from i2i.core.contracts import FeatureExtractor
+from i2i.core.factory import Factory
+from i2i.core.kinds import FEATURE_EXTRACTOR
 from i2i.data.images import read_image, to_image, to_tensor
 from i2i.data.modes import to_rgb, upright
 from i2i.data.transforms import resize_short_side
 from i2i.errors import I2IError
-from i2i.core.factory import Factory
 from i2i.nn.functional.color import with_colors_of
 from i2i.nn.functional.style import gram, total_variation
 from i2i.use.loaded import default_device
-from i2i.core.kinds import FEATURE_EXTRACTOR
 
 Picture = Image.Image | Path | str | Tensor
 CONTENT_TAPS = ("blocks.3.0.bn1",)
@@ -28,7 +28,7 @@ STYLE_TAPS = ("bn1", "blocks.1.0.bn1", "blocks.2.0.bn1", "blocks.3.0.bn1", "bloc
 
 
 class Stylization:
-    r"""A picture on its way to a content and a style; each `step` takes it further.
+    r"""An image on its way to a content and a style; each `step` takes it further.
 
     .. math:: L = \alpha \sum_t \frac{\mathbb{E}[(f_t(x) - f_t(c))^2]}{\mathbb{E}[f_t(c)^2]}
         + \beta \sum_t \frac{\mathbb{E}[(G_t(x) - A_t)^2]}{\mathbb{E}[A_t^2]} + \gamma\, \mathrm{TV}(x)
@@ -37,7 +37,7 @@ class Stylization:
 
     Args:
         content: a file, a PIL image, or a tensor [3, H, W] in [-1, 1], which is taken as it is.
-        styles: pictures of the same sorts.
+        styles: images of the same sorts.
         shares: of the styles; alike where there are none.
         features: the frozen network.
         content_taps, style_taps: its layers, by name.
@@ -48,7 +48,7 @@ class Stylization:
         optimizer: `lbfgs` or `adam`.
         lr: learning rate; 1 for L-BFGS and 0.05 for Adam where it is None.
         size: the shorter side in pixels, of files and PIL images.
-        style_scale: the styles' shorter side as a multiple of `size`; larger strokes come of larger pictures.
+        style_scale: the styles' shorter side as a multiple of `size`; larger strokes come of larger images.
         keep_colors: the luminance is painted, the colours stay the content's.
         seed: of the noise.
         device: where to; the machine's accelerator when None, else the CPU.
@@ -93,33 +93,33 @@ class Stylization:
         self.source = extractor.source
         place = torch.device(device) if device is not None else default_device()
         self.extractor = cast(nn.Module, extractor).to(place).eval().requires_grad_(False)
-        self.content = _picture(content, size).to(place)
+        self.content = _image(content, size).to(place)
         with torch.no_grad():
             seen = self._seen(self.content)
             self.goals = {tap: seen[tap] for tap in content_taps}
             self.grams = {tap: torch.zeros((), device=place) for tap in style_taps}
             for share, style in zip(self.shares, styles, strict=True):
-                seen = self._seen(_picture(style, round(size * style_scale)).to(place))
+                seen = self._seen(_image(style, round(size * style_scale)).to(place))
                 for tap in style_taps:
                     self.grams[tap] = self.grams[tap] + share * gram(seen[tap])
         start = self.content
         if init == "noise":
             noise = torch.randn(start.shape, generator=torch.Generator().manual_seed(seed))
             start = 0.1 * noise.to(place)
-        self._painted = start.clone().requires_grad_(True)
+        self._generated = start.clone().requires_grad_(True)
         self._finished = start.clone()
         self.optimizer: torch.optim.Optimizer
         if optimizer == "lbfgs":
             # max_eval also bounds the line search: its default of one evaluation would leave the search stuck for good
             self.optimizer = torch.optim.LBFGS(
-                [self._painted], lr or 1.0, max_iter=1, max_eval=25, line_search_fn="strong_wolfe"
+                [self._generated], lr or 1.0, max_iter=1, max_eval=25, line_search_fn="strong_wolfe"
             )
         else:
-            self.optimizer = torch.optim.Adam([self._painted], lr or 0.05)
+            self.optimizer = torch.optim.Adam([self._generated], lr or 0.05)
 
     @property
     def image(self) -> Tensor:
-        """The picture after the last whole step: [3, H, W] in [-1, 1]."""
+        """The image after the last whole step: [3, H, W] in [-1, 1]."""
         made = self._finished.clamp(-1, 1)
         return (with_colors_of(made, self.content).clamp(-1, 1) if self.keep_colors else made)[0].cpu()
 
@@ -132,12 +132,12 @@ class Stylization:
         return {name: self.weights[name] * torch.stack(errors).sum() for name, errors in found.items() if errors}
 
     def step(self) -> dict[str, float]:
-        """One iteration; gives the loss terms of the picture before it."""
+        """One iteration; gives the loss terms of the image before it."""
         before: dict[str, float] = {}
 
         def closure() -> float:
             self.optimizer.zero_grad()
-            terms = self.terms(self._painted)
+            terms = self.terms(self._generated)
             loss = torch.stack(list(terms.values())).sum()
             loss.backward()  # type: ignore[no-untyped-call]
             if not before:
@@ -145,9 +145,9 @@ class Stylization:
             return float(loss.detach())
 
         self.optimizer.step(closure)
-        if not torch.isfinite(self._painted).all():
-            raise I2IError("the picture is no longer made of numbers; lower the learning rate or the weights")
-        self._finished = self._painted.detach().clone()
+        if not torch.isfinite(self._generated).all():
+            raise I2IError("the image is no longer made of numbers; lower the learning rate or the weights")
+        self._finished = self._generated.detach().clone()
         return before
 
     def _seen(self, image: Tensor) -> Mapping[str, Tensor]:
@@ -165,7 +165,7 @@ def stylize(
     progress: Callable[[int, dict[str, float]], None] | None = None,
     **options: object,
 ) -> Image.Image:
-    """Optimizes a picture: `stylize("photo.jpg", ["painting.jpg"]).save("made.png")`.
+    """Optimizes an image: `stylize("photo.jpg", ["painting.jpg"]).save("made.png")`.
 
     Args:
         steps: iterations.
@@ -182,17 +182,17 @@ def stylize(
 
 def _shares(shares: Sequence[float], count: int) -> list[float]:
     if not count:
-        raise I2IError("expected at least one style picture, got none")
+        raise I2IError("expected at least one style image, got none")
     given = list(shares) or [1.0] * count
     if len(given) != count or min(given) < 0 or sum(given) <= 0:
         raise I2IError(f"shares: expected {count} numbers >= 0, one for each style and not all 0, got {given}")
     return [share / sum(given) for share in given]
 
 
-def _picture(picture: Picture, size: int) -> Tensor:
+def _image(image: Picture, size: int) -> Tensor:
     """[1, 3, H, W] in [-1, 1]."""
-    if isinstance(picture, Tensor):
-        return picture.detach().float().reshape(1, *picture.shape[-3:])
-    if not isinstance(picture, Image.Image):
-        picture = read_image(Path(picture))
-    return to_tensor(resize_short_side(to_rgb(upright(picture)), size, 1))[None]
+    if isinstance(image, Tensor):
+        return image.detach().float().reshape(1, *image.shape[-3:])
+    if not isinstance(image, Image.Image):
+        image = read_image(Path(image))
+    return to_tensor(resize_short_side(to_rgb(upright(image)), size, 1))[None]

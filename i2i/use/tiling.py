@@ -1,4 +1,4 @@
-"""Large pictures window by window, with norms and poolings that know the whole picture."""
+"""Large images window by window, with norms and poolings that know the whole image."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from i2i.errors import I2IError
-from i2i.nn.functional.whole_image import Core, NotKnownYet, WholePicture
+from i2i.nn.functional.whole_image import Core, NotKnownYet, WholeImage
 
 HALO = 96
 """Pixels around what a window paints: more than the residual generators see to each side."""
@@ -38,13 +38,13 @@ def spans(length: int, tile: int, halo: int, multiple: int) -> list[Span]:
     return [Span(start, start + tile, firsts[i], firsts[i + 1]) for i, start in enumerate(starts)]
 
 
-def paint_in_tiles(
-    paint: Callable[[Tensor], Tensor], image: Tensor, tile: int, multiple: int = 1, halo: int = HALO
+def translate_in_tiles(
+    generate: Callable[[Tensor], Tensor], image: Tensor, tile: int, multiple: int = 1, halo: int = HALO
 ) -> Tensor:
-    """Paints a picture in windows of `tile` pixels, so that memory does not grow with it.
+    """Paints an image in windows of `tile` pixels, so that memory does not grow with it.
 
     Instance norm, layer norm and the poolings of an attention depend on all pixels. The windows are gone over once for
-    each of them, as far as it needs, so that the picture is the untiled one but for rounding. That costs half as many
+    each of them, as far as it needs, so that the image is the untiled one but for rounding. That costs half as many
     times the untiled work as the network has such places.
 
     Args:
@@ -59,25 +59,27 @@ def paint_in_tiles(
     height, width = image.shape[2:]
     tile = tile // multiple * multiple
     if max(height, width) <= tile:
-        return paint(image)
+        return generate(image)
     if (tile - 2 * halo) // multiple < 1:
         raise I2IError(f"expected tiles of more than {2 * halo + multiple} pixels, got {tile}; give larger ones")
     windows = [(y, x) for y in spans(height, tile, halo, multiple) for x in spans(width, tile, halo, multiple)]
-    whole, painted = WholePicture(), torch.empty_like(image)
+    whole, generated = WholeImage(), torch.empty_like(image)
     while True:
-        done = [_look(whole, paint, image, painted, y, x) for y, x in windows]
+        done = [_look(whole, generate, image, generated, y, x) for y, x in windows]
         if all(done):
-            return painted
+            return generated
         whole.learn()
 
 
-def _look(whole: WholePicture, paint: Callable[[Tensor], Tensor], image: Tensor, out: Tensor, y: Span, x: Span) -> bool:
+def _look(
+    whole: WholeImage, generate: Callable[[Tensor], Tensor], image: Tensor, out: Tensor, y: Span, x: Span
+) -> bool:
     """Paints one window into `out`, if enough is known for it."""
     rows, columns = (slice(span.first - span.start, span.last - span.start) for span in (y, x))
     high, wide = y.stop - y.start, x.stop - x.start
     with whole.looking(Core(rows.start / high, rows.stop / high, columns.start / wide, columns.stop / wide)):
         try:
-            made = paint(image[:, :, y.start : y.stop, x.start : x.stop])
+            made = generate(image[:, :, y.start : y.stop, x.start : x.stop])
         except NotKnownYet:
             return False
     out[:, :, y.first : y.last, x.first : x.last] = made[:, :, rows, columns]

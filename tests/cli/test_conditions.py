@@ -14,9 +14,9 @@ from i2i.cli import run
 from i2i.cli.conditions import parts_of
 from i2i.data.images import to_image
 from i2i.demo.textures import Textures
-from i2i.recipe.recipe import Recipe
 from i2i.engine.run import Run
 from i2i.engine.stepper import Stepper
+from i2i.recipe.recipe import Recipe
 
 FEATURES = {"type": "timm", "model": "test_efficientnet", "weights": "untrained"}
 ADAIN: dict[str, Any] = {
@@ -41,7 +41,7 @@ FAST: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Runs of two methods, a content and two pictures of styles."""
+    """Runs of two methods, a content and two images of styles."""
     home = tmp_path_factory.mktemp("conditions")
     for name, settings in (("adain_style_small", ADAIN), ("fast_style_small", FAST)):
         recipe = Recipe.read(name, settings)
@@ -87,7 +87,7 @@ def test_rows_are_blended(tmp_path: Path) -> None:
     assert made.info == {}  # no extractor is a part of this translator
 
 
-def test_pictures_are_blended_and_the_extractor_is_told(tmp_path: Path) -> None:
+def test_images_are_blended_and_the_extractor_is_told(tmp_path: Path) -> None:
     chosen = ["--blend", "one.png=1,two.png=3", "--with", "alpha=0.5", "--with", "keep-colors=true"]
     made = translated("adain_style_small", *chosen, output=tmp_path)["in.png"]
     loaded = i2i.load("adain_style_small", device="cpu")
@@ -102,14 +102,14 @@ def test_pictures_are_blended_and_the_extractor_is_told(tmp_path: Path) -> None:
         (
             "adain_style_small",
             [],
-            "error: style: expected a picture whose style is taken, got none; give one as style, or several with "
+            "error: style: expected an image whose style is taken, got none; give one as style, or several with "
             "weights as blend",
         ),
-        ("adain_style_small", ["--style", "3"], "error: style: expected a picture, got '3'"),
+        ("adain_style_small", ["--style", "3"], "error: style: expected an image, got '3'"),
         (
             "adain_style_small",
             ["--blend", "one.png=1,gone.png=1"],
-            "error: style: expected a picture whose style is taken, got 'gone.png'; give one as style, or several with "
+            "error: style: expected an image whose style is taken, got 'gone.png'; give one as style, or several with "
             "weights as blend",
         ),
         (

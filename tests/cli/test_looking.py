@@ -14,8 +14,8 @@ import pytest
 import i2i
 from i2i.cli import cli, run
 from i2i.core.plugins import Plugins, default_plugins
-from i2i.recipe.recipe import Recipe
 from i2i.core.registry import Registry
+from i2i.recipe.recipe import Recipe
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 Captured = pytest.CaptureFixture[str]

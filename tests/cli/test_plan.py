@@ -7,10 +7,10 @@ import re
 import pytest
 
 from i2i.cli import run
-from i2i.recipe.recipe import Recipe
 from i2i.engine import pace, planning
 from i2i.engine.pace import Measured
-from i2i.engine.planning import Plan, foresee
+from i2i.engine.planning import Plan, predict
+from i2i.recipe.recipe import Recipe
 
 RECIPE = ("plan", "pix2pix_small", "--set", "translator.discriminators.local.layers=3")
 ON = ("--set", "train.gradient_checkpointing=true", "--set", "train.precision=bf16")
@@ -20,11 +20,11 @@ Captured = pytest.CaptureFixture[str]
 known: dict[str, Plan] = {}
 
 
-def foreseen(recipe: Recipe) -> Plan:
+def predicted(recipe: Recipe) -> Plan:
     """What is foreseen for a recipe, the same for all tests."""
     text = recipe.to_toml()
     if text not in known:
-        known[text] = foresee(recipe)
+        known[text] = predict(recipe)
     return known[text]
 
 
@@ -32,7 +32,7 @@ def foreseen(recipe: Recipe) -> Plan:
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No operation is tried, and what was foreseen for one test is not foreseen again for the next."""
     monkeypatch.setattr(pace, "_seconds", lambda *_: 1e-3)
-    monkeypatch.setattr(planning, "foresee", foreseen)
+    monkeypatch.setattr(planning, "predict", predicted)
 
 
 def test_what_a_recipe_needs(capsys: Captured) -> None:

@@ -1,4 +1,4 @@
-"""`i2i stylize`: the picture, what is written into it, what Ctrl-C leaves, and what is refused."""
+"""`i2i stylize`: the image, what is written into it, what Ctrl-C leaves, and what is refused."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SOURCE = "test_efficientnet, untrained"
 
 
 @pytest.fixture
-def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     data = Textures(32)
     to_image(data.scenes([0])[0]).save("content.png")
@@ -27,7 +27,7 @@ def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_it_writes_a_picture_and_says_who_looked(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_writes_a_image_and_says_who_looked(images: Path, capsys: pytest.CaptureFixture[str]) -> None:
     chosen = ["--output", "new/made.png", "--steps", "2", "--shares", "0.7,0.3", "--keep-colors"]
     assert run(["stylize", "content.png", "style0.png", "style1.png", *chosen, *LOOK]) == 0
     said = capsys.readouterr()
@@ -38,8 +38,8 @@ def test_it_writes_a_picture_and_says_who_looked(pictures: Path, capsys: pytest.
         assert made.info == {"feature extractor": SOURCE, "steps": "2"}
 
 
-def test_ctrl_c_keeps_the_picture_so_far(
-    pictures: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_ctrl_c_keeps_the_image_so_far(
+    images: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     step, taken = Stylization.step, []
 
@@ -51,7 +51,7 @@ def test_ctrl_c_keeps_the_picture_so_far(
 
     monkeypatch.setattr(Stylization, "step", broken_off)
     assert run(["stylize", "content.png", "style0.png", "--output", "made.png", "--steps", "9", *LOOK]) == 130
-    assert capsys.readouterr().out == "stopped after 2 of 9 steps; the picture so far: made.png\n"
+    assert capsys.readouterr().out == "stopped after 2 of 9 steps; the image so far: made.png\n"
     with Image.open("made.png") as made:
         assert made.info["steps"] == "2"
 
@@ -59,14 +59,14 @@ def test_ctrl_c_keeps_the_picture_so_far(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["content.png", "gone.png"], "error: gone.png does not exist; give pictures\n"),
+        (["content.png", "gone.png"], "error: gone.png does not exist; give images\n"),
         (
             ["content.png", "style0.png", "--output", "style0.png"],
             "error: style0.png would be written over; choose another --output\n",
         ),
         (
             ["content.png", "style0.png", "--output", "made"],
-            "Error: Invalid value for --output: expected a picture's name such as made.png, got made\n",
+            "Error: Invalid value for --output: expected an image's name such as made.png, got made\n",
         ),
         (
             ["content.png", "style0.png", "--shares", "a,b"],
@@ -78,7 +78,7 @@ def test_ctrl_c_keeps_the_picture_so_far(
         ),
     ],
 )
-def test_mistakes(pictures: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
+def test_mistakes(images: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
     assert run(["stylize", *arguments, "--steps", "1", *LOOK]) == 2
     assert capsys.readouterr().err.endswith(message)
-    assert not (pictures / "stylized.png").exists()
+    assert not (images / "stylized.png").exists()

@@ -17,9 +17,9 @@ import pytest
 from PIL import Image
 
 from i2i.cli import run
+from i2i.engine import checkpoint
 from i2i.evaluation import pairs
 from i2i.recipe.recipe import to_setting
-from i2i.engine import checkpoint
 
 Settings = dict[str, object]
 
@@ -60,7 +60,7 @@ def test_a_run_folder_holds_all_that_is_needed(trained: Path, capfd: pytest.Capt
         "translator.safetensors",
     ]
     with Image.open(trained / "samples" / "step-0000002.png") as grid:
-        assert grid.size[0] > 2 * 2 * 32  # two domains of two pictures, and the captions
+        assert grid.size[0] > 2 * 2 * 32  # two domains of two images, and the captions
     events = [json.loads(line)["event"] for line in (trained / "log.jsonl").read_text().splitlines()]
     assert events == ["started", "step", "step", "checkpoint", "finished"]
 
@@ -146,7 +146,7 @@ def test_a_signal_to_the_whole_group_saves_first(cheap: Settings, tmp_path: Path
     assert f"stopped at step {saved.step}, saved; go on with: i2i train --resume {tmp_path / 'run'}" in said
 
 
-def picture(path: Path, width: int = 40, height: int = 56, mode: str = "RGB") -> Path:
+def image(path: Path, width: int = 40, height: int = 56, mode: str = "RGB") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
     Image.fromarray(pixels).convert(mode).save(path)
@@ -154,11 +154,11 @@ def picture(path: Path, width: int = 40, height: int = 56, mode: str = "RGB") ->
 
 
 def test_folders_and_files_are_translated(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    picture(tmp_path / "album" / "one.png")
-    picture(tmp_path / "album" / "deep" / "two.jpg", 64, 32)
-    picture(tmp_path / "album" / "grey.gif", mode="L")
-    (tmp_path / "album" / "broken.png").write_bytes(b"no picture")
-    single = picture(tmp_path / "single.webp")
+    image(tmp_path / "album" / "one.png")
+    image(tmp_path / "album" / "deep" / "two.jpg", 64, 32)
+    image(tmp_path / "album" / "grey.gif", mode="L")
+    (tmp_path / "album" / "broken.png").write_bytes(b"no image")
+    single = image(tmp_path / "single.webp")
     output = tmp_path / "out"
     capsys.readouterr()
     assert (
@@ -179,7 +179,7 @@ def test_folders_and_files_are_translated(trained: Path, tmp_path: Path, capsys:
 
 
 def test_side_by_side(trained: Path, tmp_path: Path) -> None:
-    single = picture(tmp_path / "one.png", 32, 32)
+    single = image(tmp_path / "one.png", 32, 32)
     arguments = [
         "translate",
         str(trained),
@@ -198,7 +198,7 @@ def test_side_by_side(trained: Path, tmp_path: Path) -> None:
 
 def test_batches_change_nothing(trained: Path, tmp_path: Path) -> None:
     for index in range(3):
-        picture(tmp_path / "album" / f"{index}.png", 40 + 4 * index, 40)
+        image(tmp_path / "album" / f"{index}.png", 40 + 4 * index, 40)
     for size in ("1", "3"):
         arguments = [str(trained), str(tmp_path / "album"), "--output", str(tmp_path / size), "--batch-size", size]
         assert run(["translate", *arguments]) == 0
@@ -210,7 +210,7 @@ def test_batches_change_nothing(trained: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere.png"], "error: nowhere.png does not exist; give pictures or folders of pictures"),
+        (["nowhere.png"], "error: nowhere.png does not exist; give images or folders of images"),
         (["--to", "c"], "error: this translator knows no domain 'c'; domains: a, b"),
         (["--size", "big"], "expected a number of pixels from 8 on, or \"original\", got 'big'"),
         (["--device", "cuda:99"], "error: --device cuda:99: not to be had here"),
@@ -219,14 +219,14 @@ def test_batches_change_nothing(trained: Path, tmp_path: Path) -> None:
 def test_translate_says_what_is_wrong(
     trained: Path, tmp_path: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    single = str(picture(tmp_path / "one.png"))
+    single = str(image(tmp_path / "one.png"))
     assert run(["translate", str(trained), single, "--output", str(tmp_path / "out"), *arguments]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
 def test_nothing_is_written_over(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    one, other = picture(tmp_path / "x" / "one.png"), picture(tmp_path / "y" / "one.png")
+    one, other = image(tmp_path / "x" / "one.png"), image(tmp_path / "y" / "one.png")
     assert run(["translate", str(trained), str(one), "--output", str(one.parent)]) == 2
     assert "would be written over; choose another --output" in capsys.readouterr().err
     assert run(["translate", str(trained), str(one), str(other), "--output", str(tmp_path / "out")]) == 2
@@ -237,7 +237,7 @@ def test_an_official_checkpoint_is_imported(golden: Path, tmp_path: Path, capsys
     file = golden / "ugatit" / "traj_light_refckpt_params_0000003.pt"
     assert run(["import", "ugatit-pytorch", str(file), "--output", str(tmp_path / "run"), "--set", "data.size=96"]) == 0
     assert capsys.readouterr().out.endswith(f"{tmp_path / 'run'}\n")
-    single = picture(tmp_path / "one.png", 96, 96)
+    single = image(tmp_path / "one.png", 96, 96)
     assert run(["translate", str(tmp_path / "run"), str(single), "--output", str(tmp_path / "out")]) == 0
     assert run(["import", "ugatit-pytorch", str(file), "--output", str(tmp_path / "run")]) == 2
     assert "holds a run already; choose another folder" in capsys.readouterr().err
@@ -266,8 +266,8 @@ def test_an_old_checkpoint_is_not_gone_on_from_silently(
 
 
 def test_heat_maps_never_meet(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    picture(tmp_path / "album" / "one.png")
-    picture(tmp_path / "album" / "one.jpg")
+    image(tmp_path / "album" / "one.png")
+    image(tmp_path / "album" / "one.jpg")
     arguments = ["translate", str(trained), str(tmp_path / "album"), "--output", str(tmp_path / "out"), "--heatmap"]
     assert run(arguments) == 2
     assert "would both be written to" in capsys.readouterr().err

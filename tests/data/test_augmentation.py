@@ -10,14 +10,14 @@ import pytest
 import torch
 from PIL import Image
 
-from i2i.data.augmentation import augmented
-from i2i.data.folders import Folders
-from i2i.data.checked import Guarded, finished, sound
-from i2i.data.loader import make_loader
-from i2i.errors import DataError
 from i2i.core.kinds import AUGMENTATION
-from i2i.recipe.recipe import Recipe
+from i2i.data.augmentation import augmented
+from i2i.data.checked import CheckedDataset, finished, sound
+from i2i.data.folders import Folders
+from i2i.data.loader import make_loader
 from i2i.engine.trainer import train
+from i2i.errors import DataError
+from i2i.recipe.recipe import Recipe
 
 JITTER = AUGMENTATION("kornia.augmentation.ColorJiggle", brightness=0.5, p=1.0)
 
@@ -70,7 +70,7 @@ def test_the_device_that_trains_draws_what_workers_would(folders: dict[str, Path
     late = Folders(**folders, size=16, augment=(JITTER, noise), seed=2, augment_on="device")
     blanks = dict.fromkeys("ab", torch.zeros(3, 16, 16))
     ready, left = (
-        iter(make_loader(Guarded(data, "folders", blanks), batch_size=3, workers=workers))
+        iter(make_loader(CheckedDataset(data, "folders", blanks), batch_size=3, workers=workers))
         for data, workers in ((here, 0), (late, 1))
     )
     for _ in range(2):
@@ -81,7 +81,7 @@ def test_the_device_that_trains_draws_what_workers_would(folders: dict[str, Path
         assert finished(here, wanted, torch.device("cpu")) is wanted
 
 
-def test_a_run_is_the_same_wherever_pictures_are_augmented(
+def test_a_run_is_the_same_wherever_images_are_augmented(
     folders: dict[str, Path], tiny: dict[str, Any], tmp_path: Path
 ) -> None:
     step = {"type": "kornia.augmentation.ColorJiggle", "hue": 0.1, "p": 1.0}
@@ -99,5 +99,7 @@ def test_a_run_is_the_same_wherever_pictures_are_augmented(
 def test_what_fails_on_the_device_is_said(folders: dict[str, Path]) -> None:
     data = Folders(**folders, size=16, augment_on="device")
     data.augment = [lambda image: image[:, :, :, 20]]  # type: ignore[list-item, misc]
-    with pytest.raises(DataError, match=r"data\.folders\.Folders\): finish: IndexError: index 20 is out of bounds"):
+    with pytest.raises(
+        DataError, match=r"data\.folders\.Folders\): device_transform: IndexError: index 20 is out of bounds"
+    ):
         finished(data, {"a": torch.zeros(1, 3, 16, 16), "seeds": torch.zeros(1, 2).long()}, torch.device("cpu"))

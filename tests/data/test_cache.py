@@ -1,4 +1,4 @@
-"""Kept pictures are the very pictures, and never half of one."""
+"""Kept images are the very images, and never half of one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from i2i.data import folders as folders_module
 from i2i.data import paired as paired_module
-from i2i.data.cache import PictureCache
+from i2i.data.cache import ImageCache
 from i2i.data.folders import Folders
 from i2i.data.images import read_image, to_tensor
 from i2i.data.loader import make_loader
@@ -36,23 +36,23 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_picture_comes_back_once_it_was_put_and_only_where_there_is_room() -> None:
-    cache = PictureCache(count=3, side=8, limit=2 * (3 * 64 + 4))
-    pictures = [noise(8, 8, number) for number in range(3)]
+def test_a_image_comes_back_once_it_was_put_and_only_where_there_is_room() -> None:
+    cache = ImageCache(count=3, side=8, limit=2 * (3 * 64 + 4))
+    images = [noise(8, 8, number) for number in range(3)]
     assert cache.places == 2
     assert cache.get(0) is None
-    for number, picture in enumerate(pictures):
-        cache.put(number, picture)
+    for number, image in enumerate(images):
+        cache.put(number, image)
     for number in range(2):
         kept = cache.get(number)
         assert kept is not None
-        assert (kept.mode, kept.size, kept.tobytes()) == ("RGB", (8, 8), pictures[number].tobytes())
+        assert (kept.mode, kept.size, kept.tobytes()) == ("RGB", (8, 8), images[number].tobytes())
     assert cache.get(2) is None
-    assert PictureCache(3, 8, 0).get(0) is None
+    assert ImageCache(3, 8, 0).get(0) is None
 
 
-def test_half_a_picture_is_none() -> None:
-    cache = PictureCache(1, 8, 2**20)
+def test_half_a_image_is_none() -> None:
+    cache = ImageCache(1, 8, 2**20)
     cache.put(0, noise(8, 8, 0))
     assert cache._memory is not None
     cache._memory[100] ^= 1
@@ -60,18 +60,18 @@ def test_half_a_picture_is_none() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes that share memory are forked")
-def test_forked_processes_share_pictures_and_pickled_ones_begin_empty() -> None:
-    cache, picture = PictureCache(1, 8, 2**20), noise(8, 8, 0)
+def test_forked_processes_share_images_and_pickled_ones_begin_empty() -> None:
+    cache, image = ImageCache(1, 8, 2**20), noise(8, 8, 0)
     if (child := os.fork()) == 0:
-        cache.put(0, picture)
+        cache.put(0, image)
         os._exit(0)
     os.waitpid(child, 0)
     kept = cache.get(0)
     assert kept is not None
-    assert kept.tobytes() == picture.tobytes()
+    assert kept.tobytes() == image.tobytes()
     other = pickle.loads(pickle.dumps(cache))
     assert other.get(0) is None
-    other.put(0, picture)
+    other.put(0, image)
     assert other.get(0) is not None
 
 
@@ -91,7 +91,7 @@ def same(one: list[dict[str, object]], other: list[dict[str, object]]) -> bool:
 def test_samples_of_folders_are_the_same_with_and_without(
     root: Path, cache: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (root / "trainA" / "broken.png").write_bytes(b"no picture")
+    (root / "trainA" / "broken.png").write_bytes(b"no image")
     plain = samples(Folders(root=root, size=16, margin=6, cache=0), range(30))
     data = Folders(root=root, size=16, margin=6, cache=cache)
     reads: list[Path] = []
@@ -123,7 +123,7 @@ def test_workers_fill_one_cache(root: Path) -> None:
     assert all(data._cache.get(number) is not None for number in range(8))
 
 
-def test_a_preview_shows_whole_pictures(root: Path) -> None:
+def test_a_preview_shows_whole_images(root: Path) -> None:
     data, plain = Folders(root=root, size=16, margin=6), Folders(root=root, size=16, margin=6, cache=0)
     samples(data, range(5))
     assert torch.equal(data.preview(3)["a"], plain.preview(3)["a"])
@@ -133,9 +133,9 @@ def test_a_preview_shows_whole_pictures(root: Path) -> None:
 def test_resizing_before_the_flip_is_bit_for_bit_the_official_order(resample: Resample) -> None:
     random = Random(0)
     for seed in range(25):
-        picture = noise(random.randint(20, 300), random.randint(20, 200), seed)
+        image = noise(random.randint(20, 300), random.randint(20, 200), seed)
         side = random.choice([32, 61, 158])
         draw = FlipCrop(True, random.randint(0, 8), random.randint(0, 8))
-        turned = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).resize((side, side), FILTERS[resample])
+        turned = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).resize((side, side), FILTERS[resample])
         official = to_tensor(turned.crop((draw.left, draw.top, draw.left + side - 8, draw.top + side - 8)))
-        assert torch.equal(flip_resize_crop(picture, draw, side - 8, side, resample), official)
+        assert torch.equal(flip_resize_crop(image, draw, side - 8, side, resample), official)

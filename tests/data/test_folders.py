@@ -19,7 +19,7 @@ from i2i.errors import DataError, OptionError
 
 
 def fill(folder: Path, count: int, base: int = 0, prefix: str = "") -> Path:
-    """One colour a picture, so that a sample tells which picture it is; every third is in a subfolder."""
+    """One colour an image, so that a sample tells which image it is; every third is in a subfolder."""
     for number in range(count):
         path = folder / ("sub" if number % 3 == 2 else "") / f"{prefix}{number:03}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +81,7 @@ def test_sample(root: Path) -> None:
         assert (image.shape, image.dtype) == ((3, 16, 16), torch.float32)
 
 
-def test_every_epoch_visits_every_picture_once_in_its_own_order(root: Path) -> None:
+def test_every_epoch_visits_every_image_once_in_its_own_order(root: Path) -> None:
     data = Folders(root=root, size=8)
     for domain, count, base in (("a", 5, 0), ("b", 3, 100)):
         seen = [red(data[number], domain) for number in range(4 * count)]
@@ -122,24 +122,24 @@ def test_augmentation_changes_between_epochs_and_flip_can_be_off(tmp_path: Path)
 def test_damaged_files_are_skipped_and_named(root: Path) -> None:
     bad = root / "trainA" / "001.png"
     bad.write_bytes(b"")
-    (root / "trainA" / "000.png").write_bytes(b"not a picture")
+    (root / "trainA" / "000.png").write_bytes(b"not an image")
     data = Folders(root=root, size=8)
     order = epoch_order(0, "a", 0, 5).tolist()
     names = [path.name for path in data.train["a"].files]
     line = f"cannot read {bad}: it is empty (0 bytes)"
     for number in range(5):
         ahead = [int(names[order[(number + step) % 5]][:3]) for step in range(5)]
-        assert red(data[number], "a") == next(picture for picture in ahead if picture > 1)
+        assert red(data[number], "a") == next(image for image in ahead if image > 1)
         skipped = data[number]["skipped"]
         assert isinstance(skipped, list)
-        assert (line in skipped) == (1 in ahead[: [picture > 1 for picture in ahead].index(True)])
+        assert (line in skipped) == (1 in ahead[: [image > 1 for image in ahead].index(True)])
     # One that has met the damaged files and one that has not agree, in the lines as well.
     assert same(data[7], Folders(root=root, size=8)[7])
 
 
 def test_damaged_files_are_decoded_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bad = root / "trainB" / "000.png"
-    bad.write_bytes(b"not a picture")
+    bad.write_bytes(b"not an image")
     tried: list[Path] = []
 
     def counted(path: Path) -> Image.Image:
@@ -192,7 +192,7 @@ def test_preview_prefers_test_folders_and_passes_over_damaged_files(root: Path, 
 def test_which_folders_is_said(tmp_path: Path) -> None:
     a = fill(tmp_path / "x", 1)
     wanted = "give data.a and data.b, a folder each, or data.root, a folder that holds trainA and trainB"
-    got = "expected two folders of training pictures, got {}; " + wanted
+    got = "expected two folders of training images, got {}; " + wanted
     assert error() == got.format("none")
     assert error(a=a) == got.format("data.a")
     assert error(root=tmp_path, b=a) == got.format("data.b and data.root")

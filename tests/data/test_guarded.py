@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 
 from i2i.core import kinds
-from i2i.data.checked import Fault, Guarded, checked_preview, finished, sound
-from i2i.data.loader import make_loader
-from i2i.errors import DataError
 from i2i.core.plugins import Plugins
-from i2i.recipe.recipe import Recipe
+from i2i.data.checked import CheckedDataset, SampleError, checked_preview, finished, sound
+from i2i.data.loader import make_loader
 from i2i.engine import checkpoint
 from i2i.engine.trainer import train
+from i2i.errors import DataError
+from i2i.recipe.recipe import Recipe
 
 GOOD = {"a": torch.zeros(3, 4, 4), "b": torch.zeros(3, 4, 4), "style": torch.tensor(1)}
 BLANKS = {"a": torch.zeros(3, 4, 4), "b": torch.zeros(3, 4, 4), "style": torch.tensor(0)}
@@ -73,8 +73,8 @@ def raising(error: BaseException) -> Callable[[], Any]:
     ],
 )
 def test_what_is_wrong_with_a_sample_is_said(sample: Any, said: str) -> None:
-    found = Guarded(Gives(sample), "mine", BLANKS)[7]
-    assert isinstance(found, Fault)
+    found = CheckedDataset(Gives(sample), "mine", BLANKS)[7]
+    assert isinstance(found, SampleError)
     assert said in found.message
     if "none can be read" not in said:
         assert found.message.startswith(f"dataset 'mine' ({Gives.__module__}.Gives): sample 7: ")
@@ -86,7 +86,7 @@ def test_what_is_wrong_with_a_sample_is_said(sample: Any, said: str) -> None:
 
 def test_what_a_worker_could_not_send_is_left_out() -> None:
     sample = GOOD | {"a": torch.zeros(3, 4, 4, requires_grad=True) * 1, "file": lambda: None, "skipped": ["x.png"]}
-    batch = next(iter(make_loader(Guarded(Gives(sample), "mine", BLANKS), batch_size=2, workers=1)))
+    batch = next(iter(make_loader(CheckedDataset(Gives(sample), "mine", BLANKS), batch_size=2, workers=1)))
     assert list(batch) == ["a", "b", "style", "skipped"]
     assert not pickle.loads(pickle.dumps(batch))["a"].requires_grad
 
@@ -94,20 +94,20 @@ def test_what_a_worker_could_not_send_is_left_out() -> None:
 class Leaves(Gives):
     """A data set that leaves work to the device."""
 
-    def finish(self, batch: dict[str, Tensor], seeds: Tensor) -> dict[str, Tensor]:
+    def device_transform(self, batch: dict[str, Tensor], seeds: Tensor) -> dict[str, Tensor]:
         return batch | {"a": batch["a"] + seeds.view(-1, 1, 1, 1)}
 
 
 def test_seeds_go_to_the_data_set_that_has_a_use_for_them() -> None:
     sample = GOOD | {"seeds": torch.tensor(3)}
-    assert "seeds" not in Guarded(Gives(sample), "mine", BLANKS)[0]
-    batch = next(iter(make_loader(Guarded(Leaves(sample), "mine", BLANKS), batch_size=2)))
+    assert "seeds" not in CheckedDataset(Gives(sample), "mine", BLANKS)[0]
+    batch = next(iter(make_loader(CheckedDataset(Leaves(sample), "mine", BLANKS), batch_size=2)))
     found = finished(Leaves(sample), sound(batch), torch.device("cpu"))
     assert torch.equal(found["a"], torch.full((2, 3, 4, 4), 3.0))
     assert torch.equal(found["style"], torch.tensor([1, 1]))
     assert finished(Gives(sample), batch, torch.device("cpu")) is batch  # a stream of that name is its own affair
-    wrong = Guarded(Leaves(GOOD | {"seeds": torch.tensor(0.5)}), "mine", BLANKS)[0]
-    assert isinstance(wrong, Fault)
+    wrong = CheckedDataset(Leaves(GOOD | {"seeds": torch.tensor(0.5)}), "mine", BLANKS)[0]
+    assert isinstance(wrong, SampleError)
     assert "seeds: expected whole numbers [], got float32 []" in wrong.message
 
 

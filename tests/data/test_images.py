@@ -1,4 +1,4 @@
-"""Every fault a picture file or folder may have, on files made here; tensors and back."""
+"""Every fault an image file or folder may have, on files made here; tensors and back."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def pixels(path: Path) -> np.ndarray:
     return np.asarray(image)
 
 
-def picture(path: Path, color: int = 90) -> Path:
+def image(path: Path, color: int = 90) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (4, 3), (color, 20, 30)).save(path)
     return path
@@ -58,7 +58,7 @@ def test_faults_of_the_file(tmp_path: Path) -> None:
     (tmp_path / "loop.png").symlink_to("loop.png")
     assert reason(tmp_path / "none.png") == "it does not exist"
     assert reason(tmp_path / "empty.png") == "it is empty (0 bytes)"
-    assert reason(tmp_path / "folder.png") == "it is a folder, not a picture"
+    assert reason(tmp_path / "folder.png") == "it is a folder, not an image"
     assert reason(tmp_path / "link.png") == f"it is a link to {tmp_path / 'gone.png'}, which does not exist"
     assert reason(tmp_path / "loop.png").startswith("the system says ")
 
@@ -70,11 +70,11 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 
 
 def test_the_bytes_decide_not_the_suffix(tmp_path: Path) -> None:
-    picture(tmp_path / "true.png").rename(tmp_path / "false.jpg")
+    image(tmp_path / "true.png").rename(tmp_path / "false.jpg")
     (tmp_path / "page.jpg").write_bytes(b"<!DOCTYPE html><html>404</html>")
     (tmp_path / "program.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
     assert pixels(tmp_path / "false.jpg").shape == (3, 4, 3)
-    text = "its bytes are of no known picture format, they begin with "
+    text = "its bytes are of no known image format, they begin with "
     assert reason(tmp_path / "page.jpg") == text + "b'<!DOCTYPE html><'"
     assert reason(tmp_path / "program.png") == text + "b'%!PS-Adobe-3.0 E'"
 
@@ -86,7 +86,7 @@ def test_truncated(tmp_path: Path, suffix: str) -> None:
     Image.fromarray(noise).save(path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     # A TIFF's directory and a WebP's length stand where the cut took them away, so that nothing is left to recognise.
-    assert reason(path).startswith(("it is damaged or cut short (Pillow: ", "its bytes are of no known picture format"))
+    assert reason(path).startswith(("it is damaged or cut short (Pillow: ", "its bytes are of no known image format"))
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
@@ -99,7 +99,7 @@ def test_bombs(tmp_path: Path, side: int) -> None:
 
 def test_nothing_global_is_changed(tmp_path: Path) -> None:
     before = ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS, list(warnings.filters)
-    picture(tmp_path / "a.png")
+    image(tmp_path / "a.png")
     (tmp_path / "b.png").write_bytes(png_of(64, 64))
     read_image(tmp_path / "a.png")
     reason(tmp_path / "b.png")
@@ -137,7 +137,7 @@ def test_to_image_rounds_and_clamps() -> None:
 
 
 def test_tensor_errors() -> None:
-    with pytest.raises(DataError, match=r"^to_tensor: expected a picture of mode RGB, got L; call to_rgb first$"):
+    with pytest.raises(DataError, match=r"^to_tensor: expected an image of mode RGB, got L; call to_rgb first$"):
         to_tensor(Image.new("L", (1, 1)))
     text = r"^to_image: expected a tensor \[3, H, W\], got \[1, 3, 2, 2\]; take one sample of a batch$"
     with pytest.raises(DataError, match=text):
@@ -147,8 +147,8 @@ def test_tensor_errors() -> None:
 def test_find_images_order_and_choice(tmp_path: Path) -> None:
     names = ["b.JPG", "a.png", "B.png", "sub/deeper/c.webp", "sub/a.bmp", "10.png", "9.png", "日本/猫.jpg"]
     for name in [*names, ".hidden.png", ".cache/x.png", "sub/.thumbs/x.png"]:
-        picture(tmp_path / name)
-    (tmp_path / "notes.txt").write_text("no picture")
+        image(tmp_path / name)
+    (tmp_path / "notes.txt").write_text("no image")
     (tmp_path / "folder.png").mkdir()
     found = [path.relative_to(tmp_path).as_posix() for path in find_images(tmp_path)]
     assert found == ["10.png", "9.png", "B.png", "a.png", "b.JPG", "sub/a.bmp", "sub/deeper/c.webp", "日本/猫.jpg"]
@@ -157,14 +157,14 @@ def test_find_images_order_and_choice(tmp_path: Path) -> None:
 def test_find_images_sorts_decomposed_letters_like_composed_ones(tmp_path: Path) -> None:
     decomposed = unicodedata.normalize("NFD", "é.png")
     for name in (decomposed, "f.png", "z.png"):
-        picture(tmp_path / name)
+        image(tmp_path / name)
     assert [unicodedata.normalize("NFC", path.name) for path in find_images(tmp_path)] == ["f.png", "z.png", "é.png"]
 
 
 def test_find_images_follows_links_only_inside(tmp_path: Path) -> None:
     outside, inside = tmp_path / "outside", tmp_path / "inside"
-    picture(outside / "secret.png")
-    picture(inside / "real.png")
+    image(outside / "secret.png")
+    image(inside / "real.png")
     (inside / "out.png").symlink_to(outside / "secret.png")
     (inside / "dotted.png").symlink_to("../outside/secret.png")
     (inside / "folder").symlink_to(outside)
@@ -196,7 +196,7 @@ def test_find_images_says_what_it_found_instead(tmp_path: Path) -> None:
 
 
 def test_find_images_names_the_nearest_folder(tmp_path: Path) -> None:
-    picture(tmp_path / "horses/trainA/1.png")
+    image(tmp_path / "horses/trainA/1.png")
 
     def text(folder: Path) -> str:
         with pytest.raises(DataError) as caught:

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from i2i.data.folders import Folders
-from i2i.data.loader import Draws, collate, make_loader, reading
+from i2i.data.loader import InfiniteBatchSampler, collate, make_loader, reading
 from i2i.errors import DataError
 
 
@@ -43,14 +43,14 @@ def assert_same(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> No
 
 def test_numbers_follow_the_formula() -> None:
     for rank in range(2):
-        drawn = iter(Draws(batch_size=3, first_sample=168, processes=2, rank=rank))
+        drawn = iter(InfiniteBatchSampler(batch_size=3, first_sample=168, processes=2, rank=rank))
         for batch in range(8):
             first = 168 + (batch * 2 + rank) * 3
             assert next(drawn) == [first, first + 1, first + 2]
 
 
 def test_no_number_is_left_out_or_drawn_twice() -> None:
-    drawn = [islice(Draws(2, 0, 4, rank), 6) for rank in range(4)]
+    drawn = [islice(InfiniteBatchSampler(2, 0, 4, rank), 6) for rank in range(4)]
     assert sorted(number for batches in drawn for batch in batches for number in batch) == list(range(48))
 
 
@@ -58,7 +58,7 @@ def test_batch(folders: Folders) -> None:
     (batch,) = batches(folders, 1, batch_size=4)
     assert list(batch) == ["a", "b", "skipped"]
     assert batch["a"].shape == batch["b"].shape == (4, 3, 8, 8)
-    lines = [f"cannot read {folders.train['a'].files[2]}: its bytes are of no known picture format"]
+    lines = [f"cannot read {folders.train['a'].files[2]}: its bytes are of no known image format"]
     assert {line.split(",")[0] for line in batch["skipped"]} <= set(lines)
 
 

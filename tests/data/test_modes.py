@@ -1,4 +1,4 @@
-"""Pictures of every mode and orientation, written to files here, come back as upright RGB."""
+"""Images of every mode and orientation, written to files here, come back as upright RGB."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_orientation(tmp_path: Path, suffix: str, orientation: int) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
-def test_broken_exif_does_not_cost_the_picture(tmp_path: Path) -> None:
+def test_broken_exif_does_not_cost_the_image(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8), "white").save(tmp_path / "odd.jpg", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
     Image.new("RGB", (8, 8), "white").save(tmp_path / "junk.jpg", exif=b"Exif\0\0no tiff at all")
     assert pixels(tmp_path / "odd.jpg").min() == pixels(tmp_path / "junk.jpg").min() == 255

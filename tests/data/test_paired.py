@@ -1,4 +1,4 @@
-"""Pairs of pictures: both halves get the same crop, damaged pairs are passed over, folders are matched by name."""
+"""Pairs of images: both halves get the same crop, damaged pairs are passed over, folders are matched by name."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import pytest
 import torch
 from PIL import Image
 
-from i2i.demo.drawn.anime import anime
 from i2i.data.loader import make_loader
 from i2i.data.paired import Paired
+from i2i.demo.drawn.anime import anime
 from i2i.demo.portraits import PortraitPairs, Portraits
 from i2i.errors import DataError, OptionError
 
 
-def picture(seed: int, width: int = 40, height: int = 32) -> Image.Image:
+def image(seed: int, width: int = 40, height: int = 32) -> Image.Image:
     levels = torch.randint(0, 256, (height, width, 3), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
     return Image.fromarray(levels.numpy())
 
@@ -33,11 +33,11 @@ def side_by_side(path: Path, left: Image.Image, right: Image.Image) -> None:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Six training and two test pairs whose halves are the same picture."""
+    """Six training and two test pairs whose halves are the same image."""
     for index in range(6):
-        side_by_side(tmp_path / "set" / "train" / f"{index}.png", picture(index), picture(index))
+        side_by_side(tmp_path / "set" / "train" / f"{index}.png", image(index), image(index))
     for index in range(2):
-        side_by_side(tmp_path / "set" / "test" / f"{index}.png", picture(50 + index), picture(60 + index))
+        side_by_side(tmp_path / "set" / "test" / f"{index}.png", image(50 + index), image(60 + index))
     return tmp_path / "set"
 
 
@@ -58,7 +58,7 @@ def test_left_and_preview(root: Path) -> None:
         batch = Paired(root, left=left, size=32).preview(5)  # type: ignore[arg-type]
         assert batch["a"].shape == (2, 3, 32, 32)
         right = "b" if left == "a" else "a"
-        wanted = picture(51).resize((32, 32), Image.Resampling.BICUBIC)
+        wanted = image(51).resize((32, 32), Image.Resampling.BICUBIC)
         got = ((batch[left][1] + 1) * 127.5).round().byte().permute(1, 2, 0)
         assert torch.equal(got, torch.from_numpy(np.array(wanted)))
         assert not torch.equal(batch[left], batch[right])
@@ -68,25 +68,25 @@ def test_two_folders(tmp_path: Path) -> None:
     for index in range(3):
         for domain, suffix in (("a", "png"), ("b", "bmp")):
             (tmp_path / domain / "sub").mkdir(parents=True, exist_ok=True)
-            picture(index).save(tmp_path / domain / "sub" / f"{index}.{suffix}")
+            image(index).save(tmp_path / domain / "sub" / f"{index}.{suffix}")
     data = Paired(a=tmp_path / "a", b=tmp_path / "b", size=16)
     assert all(torch.equal(data[n]["a"], data[n]["b"]) for n in range(3))  # type: ignore[arg-type]
     assert data.preview(1)["a"].shape == (1, 3, 16, 16)
-    picture(9).save(tmp_path / "b" / "extra.png")
+    image(9).save(tmp_path / "b" / "extra.png")
     with pytest.raises(
-        DataError, match=re.escape(f"1 of 4 pictures in {tmp_path / 'b'} have no partner of the same name")
+        DataError, match=re.escape(f"1 of 4 images in {tmp_path / 'b'} have no partner of the same name")
     ):
         Paired(a=tmp_path / "a", b=tmp_path / "b")
 
 
 def test_damaged_pairs_are_passed_over_in_the_same_way(root: Path) -> None:
-    (root / "train" / "2.png").write_bytes(b"no picture")
-    picture(7, 20, 40).save(root / "train" / "4.png")
+    (root / "train" / "2.png").write_bytes(b"no image")
+    image(7, 20, 40).save(root / "train" / "4.png")
     data = Paired(root, size=16)
     samples = [data[number] for number in range(6)]
     skipped = [line for sample in samples for line in sample["skipped"]]  # type: ignore[attr-defined]
     assert len(skipped) >= 2, skipped
-    assert any("expected two pictures side by side, got one of 20 x 40 pixels" in line for line in skipped), skipped
+    assert any("expected two images side by side, got one of 20 x 40 pixels" in line for line in skipped), skipped
     fresh = Paired(root, size=16)
     assert all(torch.equal(samples[n]["a"], fresh[n]["a"]) for n in (5, 1))  # type: ignore[arg-type]
     loader = iter(make_loader(Paired(root, size=16), batch_size=3))
@@ -96,13 +96,13 @@ def test_damaged_pairs_are_passed_over_in_the_same_way(root: Path) -> None:
 
 def test_messages(root: Path, tmp_path: Path) -> None:
     wanted = (
-        "give data.root, a folder of side-by-side pictures, or data.a and data.b, two folders with the same file names"
+        "give data.root, a folder of side-by-side images, or data.a and data.b, two folders with the same file names"
     )
     for options in ({}, {"a": root}, {"root": root, "a": root}):
         given: dict[str, Any] = dict(options)
         with pytest.raises(DataError, match=re.escape(wanted)):
             Paired(**given)
-    with pytest.raises(DataError, match=r"give data\.test, a folder of side-by-side pictures, or data\.test_a"):
+    with pytest.raises(DataError, match=r"give data\.test, a folder of side-by-side images, or data\.test_a"):
         Paired(a=root, b=root, test_a=root)
     with pytest.raises(OptionError, match="expected at least the size, 16, got 8"):
         Paired(root, size=16, load_size=8)

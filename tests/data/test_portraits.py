@@ -14,15 +14,15 @@ from i2i.demo.portraits import _PAIRS, _PREVIEW, Portraits
 def test_sample_shape_and_range(size: int) -> None:
     sample = Portraits(size=size, count=5)[3]
     assert set(sample) == set(Portraits.domains) == {"a", "b"}
-    for picture in sample.values():
-        assert picture.shape == (3, size, size)
-        assert picture.dtype == torch.float32
-        assert picture.is_contiguous()
-        assert -1 <= picture.min() < -0.5
-        assert 0.2 < picture.max() <= 1
+    for image in sample.values():
+        assert image.shape == (3, size, size)
+        assert image.dtype == torch.float32
+        assert image.is_contiguous()
+        assert -1 <= image.min() < -0.5
+        assert 0.2 < image.max() <= 1
 
 
-def test_same_number_same_picture() -> None:
+def test_same_number_same_image() -> None:
     torch.manual_seed(0)
     first = Portraits(size=32, count=10, seed=4)[17]
     torch.manual_seed(1)
@@ -65,14 +65,14 @@ def test_all_characters_are_apart() -> None:
     assert preview.isdisjoint(pairs)
     people = [portraits.character(number) for number in [*trained, *preview, *pairs]]
     assert len(set(people)) == len(people)
-    # The pictures themselves are nobody's from training.
+    # The images themselves are nobody's from training.
     shown = torch.stack([portraits[place]["a"] for place in range(12)])
     for batch in (portraits.preview(4), portraits.pairs(4)):
         distance = (batch["a"][:, None] - shown[None]).abs().flatten(2).mean(-1)
         assert distance.min() > 0.02
 
 
-def test_held_out_pictures_do_not_depend_on_count() -> None:
+def test_held_out_images_do_not_depend_on_count() -> None:
     few, many = Portraits(size=32, count=3), Portraits(size=32, count=900)
     for name in ("preview", "pairs"):
         one, other = getattr(few, name)(3), getattr(many, name)(5)
@@ -81,10 +81,10 @@ def test_held_out_pictures_do_not_depend_on_count() -> None:
             assert torch.equal(one[domain], other[domain][:3])
 
 
-def top(pictures: torch.Tensor) -> torch.Tensor:
+def top(images: torch.Tensor) -> torch.Tensor:
     """Mean colour where hair always is: [B, 3]."""
-    size = pictures.shape[-1]
-    return pictures[..., int(0.14 * size) : int(0.22 * size), int(0.44 * size) : int(0.56 * size)].mean((2, 3))
+    size = images.shape[-1]
+    return images[..., int(0.14 * size) : int(0.22 * size), int(0.44 * size) : int(0.56 * size)].mean((2, 3))
 
 
 def correlation(one: torch.Tensor, other: torch.Tensor) -> float:
@@ -101,12 +101,12 @@ def test_pairs_are_pairs_and_previews_are_not() -> None:
 def test_the_domains_differ() -> None:
     pairs = Portraits(size=64).pairs(20)
 
-    def detail(pictures: torch.Tensor) -> torch.Tensor:
+    def detail(images: torch.Tensor) -> torch.Tensor:
         """Share of neighbours that are equal: flat colours have many, gradients few."""
-        return (pictures.diff(dim=-1).abs() < 1e-4).float().mean((1, 2, 3))
+        return (images.diff(dim=-1).abs() < 1e-4).float().mean((1, 2, 3))
 
     assert detail(pairs["b"]).min() > 2 * detail(pairs["a"]).max()
-    # The same character is still a different picture.
+    # The same character is still a different image.
     assert (pairs["a"] - pairs["b"]).abs().mean((1, 2, 3)).min() > 0.15
 
 

@@ -5,23 +5,23 @@ from __future__ import annotations
 import pytest
 import torch
 
-from i2i.demo.shapes import _PAIRS, _PREVIEW, Shapes
 from i2i.demo.measures import centroids, object_mask
+from i2i.demo.shapes import _PAIRS, _PREVIEW, Shapes
 
 
 @pytest.mark.parametrize("size", [16, 32, 50])
 def test_sample_shape_and_range(size: int) -> None:
     sample = Shapes(size=size)[3]
     assert set(sample) == set(Shapes.domains) == {"a", "b"}
-    for picture in sample.values():
-        assert picture.shape == (3, size, size)
-        assert picture.dtype == torch.float32
-        assert picture.is_contiguous()
-        assert -1 <= picture.min() < -0.5
-        assert 0.4 < picture.max() <= 1
+    for image in sample.values():
+        assert image.shape == (3, size, size)
+        assert image.dtype == torch.float32
+        assert image.is_contiguous()
+        assert -1 <= image.min() < -0.5
+        assert 0.4 < image.max() <= 1
 
 
-def test_same_number_same_picture_without_global_state() -> None:
+def test_same_number_same_image_without_global_state() -> None:
     before = torch.get_rng_state()
     first, second = (Shapes(seed=4)[17] for _ in range(2))
     assert all(torch.equal(first[domain], second[domain]) for domain in "ab")
@@ -47,8 +47,8 @@ def test_unpaired_samples_never_share_an_object_and_paired_ones_always_do() -> N
     )
 
 
-def places(pictures: torch.Tensor) -> torch.Tensor:
-    return centroids(object_mask(pictures))
+def places(images: torch.Tensor) -> torch.Tensor:
+    return centroids(object_mask(images))
 
 
 def test_pairs_have_one_centre_and_area_and_previews_have_not() -> None:
@@ -64,14 +64,14 @@ def test_pairs_have_one_centre_and_area_and_previews_have_not() -> None:
 
 
 def test_backgrounds_of_a_pair_are_drawn_apart() -> None:
-    """A pixel of noise that both pictures shared would tell a paired method the answer."""
+    """A pixel of noise that both images shared would tell a paired method the answer."""
     pairs = Shapes(size=64).pairs(1)
     outside = ~(object_mask(pairs["a"]) | object_mask(pairs["b"]))[0]
     noise = torch.stack([pairs[domain][0, :, outside].flatten() for domain in "ab"])
     assert abs(float(torch.corrcoef(noise)[0, 1])) < 0.1
 
 
-def test_held_out_pictures_do_not_depend_on_count() -> None:
+def test_held_out_images_do_not_depend_on_count() -> None:
     few, many = Shapes(count=3), Shapes(count=900)
     assert (len(few), len(many)) == (3, 900)
     assert torch.equal(few.pairs(2)["b"], many.pairs(4)["b"][:2])

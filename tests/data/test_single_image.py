@@ -1,4 +1,4 @@
-"""Patches of two pictures: repeatable, one zoom and different places per group, errors that say what is wrong."""
+"""Patches of two images: repeatable, one zoom and different places per group, errors that say what is wrong."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import torch
 from PIL import Image
 
 from i2i.data.single_image import SingleImage
-from i2i.errors import DataError
-from i2i.recipe.recipe import Recipe
 from i2i.engine.stepper import Stepper
-from i2i.methods.assembly import rehearse
+from i2i.errors import DataError
+from i2i.methods.assembly import dry_run
+from i2i.recipe.recipe import Recipe
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> dict[str, Path]:
+def images(tmp_path: Path) -> dict[str, Path]:
     """Red tells the column, green the row."""
     found = {}
     for domain, (height, width) in {"a": (128, 192), "b": (96, 96)}.items():
@@ -30,8 +30,8 @@ def pictures(tmp_path: Path) -> dict[str, Path]:
     return found
 
 
-def test_samples_depend_on_their_number_alone(pictures: dict[str, Path]) -> None:
-    forwards, backwards = (SingleImage(**pictures, size=16, seed=3) for _ in range(2))
+def test_samples_depend_on_their_number_alone(images: dict[str, Path]) -> None:
+    forwards, backwards = (SingleImage(**images, size=16, seed=3) for _ in range(2))
     first = [forwards[number] for number in range(40)]
     again = [backwards[number] for number in reversed(range(40))][::-1]
     for one, other in zip(first, again, strict=True):
@@ -41,44 +41,44 @@ def test_samples_depend_on_their_number_alone(pictures: dict[str, Path]) -> None
             assert torch.equal(one[domain], other[domain])
 
 
-def test_a_group_shows_different_places_at_one_zoom(pictures: dict[str, Path]) -> None:
-    data = SingleImage(**pictures, size=16, zoom=1, group=6, flip=False)
+def test_a_group_shows_different_places_at_one_zoom(images: dict[str, Path]) -> None:
+    data = SingleImage(**images, size=16, zoom=1, group=6, flip=False)
     corners = {tuple(data[number]["a"][:2, 0, 0].tolist()) for number in range(6)}
     assert len(corners) == 6
-    zoomed = SingleImage(**pictures, size=16, group=6, flip=False)
+    zoomed = SingleImage(**images, size=16, group=6, flip=False)
     slopes = [float(zoomed[number]["a"][0].diff(dim=1).mean()) for number in range(12)]
     assert max(slopes[:6]) - min(slopes[:6]) < 0.05 * slopes[0]
     assert abs(slopes[0] - slopes[6]) > 1e-4
 
 
-def test_flips_half(pictures: dict[str, Path]) -> None:
-    data = SingleImage(**pictures, size=16, zoom=1)
+def test_flips_half(images: dict[str, Path]) -> None:
+    data = SingleImage(**images, size=16, zoom=1)
     mirrored = [bool(data[number]["a"][0, 0, 0] > data[number]["a"][0, 0, -1]) for number in range(40)]
     assert 8 < sum(mirrored) < 32
 
 
-def test_preview_is_the_whole_picture(pictures: dict[str, Path]) -> None:
-    preview = SingleImage(**pictures, size=16).preview(4)
+def test_preview_is_the_whole_image(images: dict[str, Path]) -> None:
+    preview = SingleImage(**images, size=16).preview(4)
     assert {domain: tuple(images.shape) for domain, images in preview.items()} == dict.fromkeys("ab", (1, 3, 64, 64))
 
 
-def test_errors(pictures: dict[str, Path]) -> None:
-    with pytest.raises(DataError, match=r"data\.b: expected a picture of at least 128 px, .*, got 96 x 96"):
-        SingleImage(**pictures, size=128)
+def test_errors(images: dict[str, Path]) -> None:
+    with pytest.raises(DataError, match=r"data\.b: expected an image of at least 128 px, .*, got 96 x 96"):
+        SingleImage(**images, size=128)
     with pytest.raises(DataError, match=r"give data\.a and data\.b, a file each"):
-        SingleImage(a=pictures["a"])
+        SingleImage(a=images["a"])
     with pytest.raises(DataError, match="cannot read"):
-        SingleImage(a=pictures["a"].with_name("none.png"), b=pictures["b"])
+        SingleImage(a=images["a"].with_name("none.png"), b=images["b"])
 
 
-def test_recipe_checks_and_takes_two_steps(pictures: dict[str, Path]) -> None:
-    rehearse(Recipe.read("sincut_resnet"))
+def test_recipe_checks_and_takes_two_steps(images: dict[str, Path]) -> None:
+    dry_run(Recipe.read("sincut_resnet"))
     small = {
         "translator.generator.channels": 4,
         "translator.discriminators.local.channels": 4,
         "data.size": 32,
         "data.group": 4,
-        **{f"data.{domain}": str(path) for domain, path in pictures.items()},
+        **{f"data.{domain}": str(path) for domain, path in images.items()},
     }
     recipe = Recipe.read("sincut_resnet", small)
     stepper, data = Stepper(recipe), recipe.data(seed=0)

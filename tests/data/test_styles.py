@@ -1,4 +1,4 @@
-"""A folder of contents and a folder of numbered style pictures."""
+"""A folder of contents and a folder of numbered style images."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def test_each_sample_says_which_style_it_shows(folders: Path) -> None:
     assert (data.styles, len(data)) == (3, 4)
     seen = [data[number] for number in range(9)]
     for sample in seen:
-        style, picture = sample["style"], sample["b"]
+        style, image = sample["style"], sample["b"]
         assert isinstance(style, torch.Tensor)
-        assert isinstance(picture, torch.Tensor)
-        assert picture.shape == (3, 24, 24)
-        assert int(picture.mean((1, 2)).argmax()) == int(style)
+        assert isinstance(image, torch.Tensor)
+        assert image.shape == (3, 24, 24)
+        assert int(image.mean((1, 2)).argmax()) == int(style)
         assert sample["a"].shape == (3, 16, 16)  # type: ignore[attr-defined]
         assert sample["skipped"] == []
     numbers = [int(sample["style"]) for sample in seen]  # type: ignore[call-overload]
@@ -45,7 +45,7 @@ def test_previews_have_one_size(folders: Path) -> None:
     assert rows["b"].shape == (3, 3, 16, 16)
 
 
-def test_one_picture_is_one_style(folders: Path) -> None:
+def test_one_image_is_one_style(folders: Path) -> None:
     data = Styles(folders / "a", folders / "b" / "1.png", size=16)
     assert data.styles == 1
     assert [int(data[number]["style"]) for number in range(3)] == [0, 0, 0]  # type: ignore[call-overload]
@@ -55,8 +55,8 @@ def test_what_is_missing_or_damaged_is_said(folders: Path) -> None:
     with pytest.raises(DataError) as caught:
         Styles(folders / "a")
     assert str(caught.value) == (
-        "expected contents and styles: give data.a, a folder, and data.b, a folder or one picture"
+        "expected contents and styles: give data.a, a folder, and data.b, a folder or one image"
     )
-    (folders / "b" / "1.png").write_bytes(b"no picture at all")
-    with pytest.raises(DataError, match=r"cannot read .*1\.png: its bytes are of no known picture format"):
+    (folders / "b" / "1.png").write_bytes(b"no image at all")
+    with pytest.raises(DataError, match=r"cannot read .*1\.png: its bytes are of no known image format"):
         Styles(folders / "a", folders / "b", size=16)

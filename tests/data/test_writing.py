@@ -1,4 +1,4 @@
-"""Pictures are written whole, with notes where the format has a place for them."""
+"""Images are written whole, with notes where the format has a place for them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ NOTES = {"feature extractor": "some network, weights of a file", "steps": "3"}
 
 
 def test_notes_can_be_read_again(tmp_path: Path) -> None:
-    picture = Image.new("RGB", (8, 8))
+    image = Image.new("RGB", (8, 8))
     for name in ("new/one.png", "two.jpg", "three.webp"):
-        write_image(picture, tmp_path / name, NOTES)
+        write_image(image, tmp_path / name, NOTES)
     with Image.open(tmp_path / "new/one.png") as read:
         assert read.info == NOTES  # type: ignore[comparison-overlap]
     with Image.open(tmp_path / "two.jpg") as read:

@@ -13,12 +13,12 @@ import pytest
 import torch
 from filelock import FileLock
 
-from i2i.errors import CheckpointError, TrainingError
-from i2i.recipe.recipe import Recipe
 from i2i.engine import checkpoint
 from i2i.engine.optimizer_state import join_optimizer, split_optimizer
 from i2i.engine.pruning import prune
 from i2i.engine.trainer import train
+from i2i.errors import CheckpointError, TrainingError
+from i2i.recipe.recipe import Recipe
 
 WEIGHTS = {"w": torch.arange(6.0).view(2, 3).t()}  # not contiguous, which safetensors refuses by itself
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from i2i.nn.functional.winograd import winograd
 from i2i.engine.counting import Counter, Like
-from i2i.methods.assembly import without_memory
+from i2i.methods.assembly import fake_tensors
+from i2i.nn.functional.winograd import winograd
 
 
 def test_bytes_are_counted_from_the_first_tensor_of_a_storage_to_its_last() -> None:
@@ -47,7 +47,7 @@ def test_what_lives_at_the_peak_is_told_by_its_name() -> None:
 @pytest.mark.parametrize("fake", [False, True])
 def test_work_is_counted(fake: bool) -> None:
     counter = Counter()
-    with without_memory() if fake else torch.enable_grad(), counter:
+    with fake_tensors() if fake else torch.enable_grad(), counter:
         image = torch.ones(2, 3, 8, 8, requires_grad=True)
         weight = torch.ones(5, 3, 3, 3, requires_grad=True)
         counter.begin()
@@ -80,7 +80,7 @@ def test_views_move_nothing() -> None:
 
 
 def test_asking_for_a_device_moves_nothing() -> None:
-    with without_memory(), Counter() as counter:
+    with fake_tensors(), Counter() as counter:
         one = torch.zeros(4, 5)
         counter.begin()
         assert str(one.device) == "cpu"

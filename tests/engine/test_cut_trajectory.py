@@ -11,11 +11,11 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from i2i.engine.stepper import Stepper
+from i2i.methods.one_sided import OneSided
 from i2i.methods.weights import cut_names
 from i2i.methods.weights.cut import PREFIXES, cut_pytorch
 from i2i.recipe.recipe import Recipe
-from i2i.engine.stepper import Stepper
-from i2i.methods.one_sided import OneSided
 
 
 def networks_of(translator: OneSided) -> dict[str, nn.Module]:
@@ -126,16 +126,16 @@ def test_first_fakes_and_gradients(golden: Path, variant: str, monkeypatch: pyte
     replay(translator, expected["recorded"][0], monkeypatch)
     fakes: dict[str, Tensor] = {}
     gradients: dict[str, Tensor] = {}
-    details = translator.details
+    loss_values = translator.loss_values
 
     def spy(batch: Any, phase: str) -> dict[str, dict[str, Tensor]]:
-        terms = details(batch, phase)
+        terms = loss_values(batch, phase)
         fakes["fake_B"] = batch.outputs.fake["b"].detach()
         if translator.identity:
             fakes["idt_B"] = batch.outputs.identity["b"].detach()
         return terms
 
-    monkeypatch.setattr(translator, "details", spy)
+    monkeypatch.setattr(translator, "loss_values", spy)
     for phase, optimizer in stepper.optimizers.items():
         step = optimizer.step
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from i2i.core.hookspecs import hookimpl
-from i2i.recipe.recipe import Recipe
 from i2i.engine.determinism import determinism
 from i2i.engine.run import Run
 from i2i.engine.trainer import train
+from i2i.recipe.recipe import Recipe
 
 CURVE = Path(__file__).with_name("curve.json")
 """Loss terms of six steps in float64; `python tests/training/test_determinism.py` writes them anew."""

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from i2i.core.kinds import LOSS
-from i2i.recipe.recipe import Recipe
-from i2i.engine.hooks import diagnostics as doctor
-from i2i.engine.hooks.diagnostics import Doctor
-from i2i.engine.run import Run
+from i2i.engine.hooks import diagnostics as diagnostics
+from i2i.engine.hooks.diagnostics import Diagnostics
 from i2i.engine.hooks.symptoms import apart, is_stuck, spread, undecided
+from i2i.engine.run import Run
 from i2i.engine.trainer import train
+from i2i.recipe.recipe import Recipe
 
 
 @pytest.mark.parametrize(
@@ -38,8 +38,8 @@ def test_symptoms() -> None:
 
 
 def told(settings: dict[str, object], folder: Path, monkeypatch: pytest.MonkeyPatch, window: int = 4) -> list[str]:
-    monkeypatch.setattr(doctor, "WINDOW", window)
-    run = train(Recipe.read("quickstart", settings), folder, extras=[Doctor()])
+    monkeypatch.setattr(diagnostics, "WINDOW", window)
+    run = train(Recipe.read("quickstart", settings), folder, extras=[Diagnostics()])
     return run.findings
 
 
@@ -74,47 +74,47 @@ def test_seeded_faults_are_told(
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["cyclegan_small", "pix2pix_small", "munit_small"])
 def test_healthy_runs_are_left_alone(recipe: str, tmp_path: Path) -> None:
-    """Long enough for three windows of terms and three looks at pictures."""
+    """Long enough for three windows of terms and three looks at images."""
     settings = {"train.steps": 350, "train.sample_every": 100, "train.checkpoint_every": 1000, "train.workers": 0}
-    assert train(Recipe.read(recipe, settings), tmp_path / "run", extras=[Doctor()]).findings == []
+    assert train(Recipe.read(recipe, settings), tmp_path / "run", extras=[Diagnostics()]).findings == []
 
 
 class Watched:
-    """A doctor and the run of one that only looks at pictures."""
+    """A doctor and the run of one that only looks at images."""
 
     def __init__(self, tiny: dict[str, object], folder: Path, made: Any) -> None:
         recipe = Recipe.read("quickstart", tiny | {"train.steps": 1, "train.sample_every": 1})
         self.run = train(recipe, folder)
-        self.doctor = Doctor()
-        self.doctor.training_started(self.run)
+        self.diagnostics = Diagnostics()
+        self.diagnostics.training_started(self.run)
         self.run.translator.translate = made  # type: ignore[method-assign]
 
     def look(self, times: int) -> list[str]:
         for _ in range(times):
-            self.doctor._look_at_pictures(self.run)
+            self.diagnostics._check_images(self.run)
         return self.run.findings
 
 
 def test_copies_and_collapse_are_told_after_some_looks(
     tiny: dict[str, object], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from i2i.core.contracts import Translation
+    from i2i.core.contracts import GeneratorOutput
 
-    copying = Watched(tiny, tmp_path / "copy", lambda image, to: Translation(image))
-    assert copying.look(doctor.PATIENCE - 1) == []
+    copying = Watched(tiny, tmp_path / "copy", lambda image, to: GeneratorOutput(image))
+    assert copying.look(diagnostics.PATIENCE - 1) == []
     with caplog.at_level(logging.WARNING, logger="i2i"):
         found = copying.look(2)
     assert len(found) == 2  # once for each direction
     assert "a to b: the translations are copies of their input. Raise the adversarial weight" in found[0] + found[1]
-    collapsed = Watched(tiny, tmp_path / "one", lambda image, to: Translation(torch.zeros_like(image)))
-    assert any("nearly one picture" in finding for finding in collapsed.look(doctor.PATIENCE))
-    healthy = Watched(tiny, tmp_path / "good", lambda image, to: Translation(-image.flip(3)))
+    collapsed = Watched(tiny, tmp_path / "one", lambda image, to: GeneratorOutput(torch.zeros_like(image)))
+    assert any("nearly one image" in finding for finding in collapsed.look(diagnostics.PATIENCE))
+    healthy = Watched(tiny, tmp_path / "good", lambda image, to: GeneratorOutput(-image.flip(3)))
     assert healthy.look(5) == []
 
 
 def test_what_has_ended_is_told_too(cheap: dict[str, object], tmp_path: Path) -> None:
     run: Run = train(Recipe.read("pix2pix_small", cheap | {"train.steps": 1}), tmp_path)
-    watcher = Doctor()
+    watcher = Diagnostics()
     watcher._note(run, True, "x: is ill. Do this")
     watcher._note(run, True, "x: is ill. Do this")
     watcher._note(run, False, "x: is ill. Do this")

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from i2i.data.loader import make_loader
-from i2i.recipe.recipe import Recipe
 from i2i.engine import checkpoint
 from i2i.engine.elastic import recipe_changes, surroundings, what_changes
 from i2i.engine.hooks.log import JSONLines
 from i2i.engine.run import Run
 from i2i.engine.trainer import train
+from i2i.recipe.recipe import Recipe
 
 ONE = surroundings(1, "cpu", 4, 1, "fp32")
 

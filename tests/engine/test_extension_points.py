@@ -12,18 +12,18 @@ import torch
 from torch import Tensor, nn
 
 import i2i
-from i2i.core.contracts import Translation
-from i2i.demo.shapes import Shapes
-from i2i.use.loaded import load
+from i2i.core.contracts import GeneratorOutput
 from i2i.core.plugins import Plugins
-from i2i.recipe.recipe import Recipe
-from i2i.recipe.source import RecipeError, Source
+from i2i.demo.shapes import Shapes
 from i2i.engine.checkpoint import find
 from i2i.engine.stepper import Stepper
 from i2i.engine.trainer import train
-from i2i.methods.assembly import rehearse
+from i2i.methods.assembly import dry_run
 from i2i.methods.outputs import Outputs
 from i2i.methods.translator import Translator
+from i2i.recipe.recipe import Recipe
+from i2i.recipe.source import RecipeError, Source
+from i2i.use.loaded import load
 
 LABELLED, GROWING = "labelled", "growing"
 
@@ -45,7 +45,7 @@ class GrowingOutputs(Outputs):
     @cached_property
     def fake(self) -> dict[str, Tensor]:
         """a after the networks of the stage."""
-        return {"b": self.nets.paint(self.real["a"])}
+        return {"b": self.nets.generate(self.real["a"])}
 
     @property
     def fine(self) -> dict[str, Tensor] | None:
@@ -68,7 +68,7 @@ class Growing(Translator):
     Outputs = GrowingOutputs
     phases: Mapping[str, tuple[str, ...]] = {"first": ("coarse",), "again": ("coarse", "fine"), "extra": ("coarse",)}
     shares: ClassVar[Mapping[str, str]] = {"extra": "again"}
-    makers = ("coarse", "fine")
+    generator_modules = ("coarse", "fine")
     default_phase = "again"
     streams = ("a", "b", "labels")
 
@@ -78,7 +78,7 @@ class Growing(Translator):
         self.fine = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(fine_channels, 3, 1))
         self.grown = False
 
-    def paint(self, image: Tensor) -> Tensor:
+    def generate(self, image: Tensor) -> Tensor:
         made: Tensor = self.coarse(image)
         return self.fine(made) if self.grown else made
 
@@ -86,14 +86,14 @@ class Growing(Translator):
         self.grown = step >= 2
 
     @property
-    def milestones(self) -> tuple[int, ...]:
+    def structure_changes(self) -> tuple[int, ...]:
         return (0, 2)
 
-    def blank(self, stream: str, size: int) -> Tensor:
-        return torch.zeros(1, dtype=torch.long) if stream == "labels" else super().blank(stream, size)
+    def example_input(self, stream: str, size: int) -> Tensor:
+        return torch.zeros(1, dtype=torch.long) if stream == "labels" else super().example_input(stream, size)
 
-    def translate(self, image: Tensor, to: str) -> Translation:
-        return Translation(self.paint(image))
+    def translate(self, image: Tensor, to: str) -> GeneratorOutput:
+        return GeneratorOutput(self.generate(image))
 
 
 class Labels(nn.Module):
@@ -168,9 +168,9 @@ def test_gradients_are_clipped_in_the_phases_that_the_recipe_names() -> None:
 
 
 def test_the_rehearsal_looks_at_every_stage() -> None:
-    rehearse(recipe())
+    dry_run(recipe())
     with pytest.raises(RecipeError, match=r"expected input.* to have 5 channels, but got 4"):
-        rehearse(recipe(translator={"type": GROWING, "fine_channels": 5}))
+        dry_run(recipe(translator={"type": GROWING, "fine_channels": 5}))
 
 
 def test_a_run_goes_on_across_a_stage_and_translates_in_its_last_one(tmp_path: Path) -> None:

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from i2i.errors import TrainingError
 from i2i.core.hookspecs import hookimpl
-from i2i.recipe.recipe import Recipe
 from i2i.engine import checkpoint
-from i2i.engine.run import Run
 from i2i.engine.hooks.samples import GAP, grid
 from i2i.engine.hooks.trackers import Trackers
+from i2i.engine.run import Run
 from i2i.engine.trainer import train
+from i2i.errors import TrainingError
+from i2i.recipe.recipe import Recipe
 
 
 def test_tensorboard_gets_terms_rates_and_images(cheap: dict[str, object], tmp_path: Path) -> None:

@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from i2i.errors import CheckpointError, DataError, TrainingError
 from i2i.core.hookspecs import hookimpl
-from i2i.recipe.recipe import Recipe
 from i2i.engine import checkpoint
-from i2i.engine.faults import memory_told, workers_told
+from i2i.engine.faults import explain_out_of_memory, explain_worker_failure
 from i2i.engine.hooks.log import JSONLines
 from i2i.engine.run import Run
 from i2i.engine.stall import DataWatch
 from i2i.engine.stepper import Stepper
 from i2i.engine.trainer import train
+from i2i.errors import CheckpointError, DataError, TrainingError
+from i2i.recipe.recipe import Recipe
 
 
 class BurstAt:
@@ -74,18 +74,18 @@ def test_no_memory_is_told_with_what_to_lower(
 
 
 def test_other_errors_pass() -> None:
-    with pytest.raises(RuntimeError, match="something else"), memory_told(1):
+    with pytest.raises(RuntimeError, match="something else"), explain_out_of_memory(1):
         raise RuntimeError("something else")
-    with pytest.raises(TrainingError, match="out of memory"), memory_told(1):
+    with pytest.raises(TrainingError, match="out of memory"), explain_out_of_memory(1):
         raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried ...")
 
 
 @pytest.mark.parametrize("error", [ConnectionResetError(104, "Connection reset by peer"), EOFError()])
 def test_a_worker_that_dies_while_it_hands_a_batch_over_is_told(error: Exception) -> None:
     told = r"dataset 'x': DataLoader worker gone \(.*\)\. What was saved stands\. Where"
-    with pytest.raises(DataError, match=told), workers_told("dataset 'x'"):
+    with pytest.raises(DataError, match=told), explain_worker_failure("dataset 'x'"):
         raise error
-    with pytest.raises(RuntimeError, match="something else"), workers_told("dataset 'x'"):
+    with pytest.raises(RuntimeError, match="something else"), explain_worker_failure("dataset 'x'"):
         raise RuntimeError("something else")
 
 

@@ -18,10 +18,10 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from i2i.nn.functional import draws
-from i2i.recipe.recipe import Recipe
 from i2i.engine.planning import images
 from i2i.engine.stepper import Stepper, make_accelerator
+from i2i.nn.functional import draws
+from i2i.recipe.recipe import Recipe
 
 DEVICE = torch.device("meta")
 TORCH = Path(torch.__file__).parent

@@ -16,13 +16,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from i2i.errors import CheckpointError
-from i2i.use.loaded import load
-from i2i.recipe.recipe import Recipe
-from i2i.nn.tensorfile import read_tensors
 from i2i.engine import checkpoint
 from i2i.engine.run import Run
 from i2i.engine.trainer import train
+from i2i.errors import CheckpointError
+from i2i.nn.tensorfile import read_tensors
+from i2i.recipe.recipe import Recipe
+from i2i.use.loaded import load
 
 STRANGE: tuple[Any, ...] = (
     *(None, True, -1, 7, 10**30, 0.5, float("nan"), float("inf"), "", "x", "\ud800", [], [[]], {}, {"": 0}, [1, "a"]),

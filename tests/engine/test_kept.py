@@ -9,15 +9,15 @@ import pytest
 import torch
 from accelerate import Accelerator
 
+from i2i.engine import checkpoint
+from i2i.engine.hooks.best import Best
+from i2i.engine.hooks.log import JSONLines
+from i2i.engine.trainer import train
 from i2i.errors import TrainingError
 from i2i.evaluation import pairs
 from i2i.evaluation.pairs import HiddenPairs
 from i2i.recipe.recipe import Recipe
 from i2i.recipe.source import RecipeError
-from i2i.engine import checkpoint
-from i2i.engine.hooks.best import Best
-from i2i.engine.hooks.log import JSONLines
-from i2i.engine.trainer import train
 
 
 def test_every_so_many_stay_for_good(cheap: dict[str, object], tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_the_best_by_a_metric_stays(cheap: dict[str, object], tmp_path: Path, mo
     }
     run = train(Recipe.read("pix2pix_small", settings), tmp_path / "run", extras=[HiddenPairs(), JSONLines()])
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
-    found = {line["step"]: line["figures"]["psnr"] for line in lines if line["event"] == "checkpoint"}
+    found = {line["step"]: line["metrics"]["psnr"] for line in lines if line["event"] == "checkpoint"}
     best = max(found, key=lambda step: found[step])
     assert run.best is not None
     assert run.best.step == best

@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 
 from i2i.core.hookspecs import hookimpl
-from i2i.recipe.recipe import Recipe
 from i2i.engine import checkpoint
-from i2i.engine.hooks import diagnostics as doctor
-from i2i.engine.hooks.diagnostics import Doctor
+from i2i.engine.hook_state import LARGEST, HookState
+from i2i.engine.hooks import diagnostics as diagnostics
+from i2i.engine.hooks.diagnostics import Diagnostics
 from i2i.engine.hooks.log import JSONLines
-from i2i.engine.hook_state import LARGEST, Memory
 from i2i.engine.run import Run
 from i2i.engine.trainer import train
+from i2i.recipe.recipe import Recipe
 
-STILL = {  # nothing is learnt, from the same two pictures each time, so that losses never move
+STILL = {  # nothing is learnt, from the same two images each time, so that losses never move
     **{f"optimizers.{phase}.lr": 1e-30 for phase in ("generator", "discriminator")},
     "data.count": 1,
     "train.batch_size": 1,
@@ -30,7 +30,7 @@ STILL = {  # nothing is learnt, from the same two pictures each time, so that lo
 
 
 class StopAfter:
-    """Asks a run to stop as Ctrl-C would, and notes what a picture was skipped for."""
+    """Asks a run to stop as Ctrl-C would, and notes what an image was skipped for."""
 
     def __init__(self, step: int) -> None:
         self.step = step
@@ -43,20 +43,20 @@ class StopAfter:
             os.kill(os.getpid(), signal.SIGINT)
 
 
-def ended(settings: dict[str, Any], folder: Path, *stops: int) -> tuple[Run, Doctor, list[dict[str, Any]]]:
+def ended(settings: dict[str, Any], folder: Path, *stops: int) -> tuple[Run, Diagnostics, list[dict[str, Any]]]:
     """A run that is stopped and resumed at some steps, its last doctor, and what its log says beside times."""
     recipe = Recipe.read("pix2pix_small", settings)
     for step in (*stops, 0):
-        watcher, saved = Doctor(), checkpoint.find(folder) if folder.exists() else None
+        watcher, saved = Diagnostics(), checkpoint.find(folder) if folder.exists() else None
         run = train(recipe, folder, saved, [watcher, JSONLines(), StopAfter(step)])
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    told = [line for line in lines if line["event"] in ("doctor", "finished")]
+    told = [line for line in lines if line["event"] in ("diagnostics", "finished")]
     return run, watcher, told
 
 
 @pytest.fixture
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "WINDOW", 3)
+    monkeypatch.setattr(diagnostics, "WINDOW", 3)
 
 
 @pytest.mark.usefixtures("_short")
@@ -110,7 +110,7 @@ class Notes:
 
     @hookimpl
     def training_started(self, run: Run) -> None:
-        run.memory.keep("notes", self)
+        run.hook_state.keep("notes", self)
 
     def state(self) -> Any:
         if isinstance(self.now, Exception):
@@ -134,7 +134,7 @@ def test_a_plugin_keeps_what_it_likes(cheap: dict[str, Any], tmp_path: Path) -> 
 
 @pytest.mark.parametrize("kept", [KeyError("x"), object(), "x" * LARGEST, {1, 2}])
 def test_one_that_fails_costs_its_state_alone(kept: Any, caplog: pytest.LogCaptureFixture) -> None:
-    memory = Memory()
+    memory = HookState()
     memory.keep("notes", Notes(kept))
     memory.keep("good", Notes({"count": 1}))
     with caplog.at_level(logging.WARNING, logger="i2i"):
@@ -142,11 +142,11 @@ def test_one_that_fails_costs_its_state_alone(kept: Any, caplog: pytest.LogCaptu
     assert caplog.messages[0].startswith("notes keeps nothing in this checkpoint: ")
 
 
-@pytest.mark.parametrize("kept", [None, 7, [], {"notes": 3}, {"notes": {}}, {"doctor": {"sums": {"x": "y"}}}])
+@pytest.mark.parametrize("kept", [None, 7, [], {"notes": 3}, {"notes": {}}, {"diagnostics": {"sums": {"x": "y"}}}])
 def test_what_is_damaged_begins_anew(kept: Any, caplog: pytest.LogCaptureFixture) -> None:
-    memory, watcher = Memory(), Doctor()
+    memory, watcher = HookState(), Diagnostics()
     memory.keep("notes", Notes())
-    memory.keep("doctor", watcher)
+    memory.keep("diagnostics", watcher)
     before = watcher.state()
     with caplog.at_level(logging.WARNING, logger="i2i"):
         memory.load(kept)

@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from i2i.engine.stepper import Stepper
 from i2i.methods.weights.munit_names import DISCRIMINATORS, GENERATORS, convert, counts, names_of, our_counts
 from i2i.recipe.recipe import Recipe
-from i2i.engine.stepper import Stepper
 
 OFFICIAL = {
     "munit": {"gan": "adv", "image": "recon_x", "style": "recon_s", "content": "recon_c", "cycle": "cycrecon_x"},
@@ -91,7 +91,7 @@ def replay(figures: Mapping[str, Tensor], step: int) -> Any:
     """The translator's draws, replaced by the recorded ones; keeps count of those that were asked for."""
     asked: list[str] = []
 
-    def gaussian(name: str, shape: Sequence[int], seed: int) -> Tensor:
+    def randn(name: str, shape: Sequence[int], seed: int) -> Tensor:
         phase, what, domain = name.split("/")
         official = {
             "style": f"s_{domain}",
@@ -104,7 +104,7 @@ def replay(figures: Mapping[str, Tensor], step: int) -> Any:
         assert found.numel() == torch.Size(shape).numel()
         return found.reshape(*shape)
 
-    return gaussian, asked
+    return randn, asked
 
 
 @pytest.fixture(params=["munit", "unit"])
@@ -120,10 +120,10 @@ def run(golden: Path, method: str, precision: str, monkeypatch: pytest.MonkeyPat
     stepper = Stepper(recipe_of(method, expected["config"], precision))
     stepper.translator.load_state_dict(weights_of(folder / "traj_init.safetensors", method))
     seen: dict[str, float] = {}
-    details = stepper.translator.details
+    loss_values = stepper.translator.loss_values
 
     def spy(batch: object, phase: str) -> dict[str, dict[str, Tensor]]:
-        terms = details(batch, phase)  # type: ignore[arg-type]
+        terms = loss_values(batch, phase)  # type: ignore[arg-type]
         for name, parts in terms.items():
             for key, value in parts.items():
                 domain = key[0]
@@ -132,15 +132,15 @@ def run(golden: Path, method: str, precision: str, monkeypatch: pytest.MonkeyPat
                 seen[official] = seen.get(official, 0.0) + float(value.detach())
         return terms
 
-    monkeypatch.setattr(stepper.translator, "details", spy)
+    monkeypatch.setattr(stepper.translator, "loss_values", spy)
     for step in range(expected["config"]["steps"]):
         seen.clear()
-        gaussian, asked = replay(figures, step)
-        monkeypatch.setattr(stepper.translator, "gaussian", gaussian)
+        randn, asked = replay(figures, step)
+        monkeypatch.setattr(stepper.translator, "randn", randn)
         terms = stepper.step({"a": figures[f"x_a/{step}"], "b": figures[f"x_b/{step}"]})
         drawn = [name for name in figures if name.startswith(f"noise/{step}/")]
         assert len(asked) == len(set(asked)) == len(drawn)
-        assert stepper.rates()["generator"] == pytest.approx(expected["recorded"][step]["lr"], rel=1e-12)
+        assert stepper.learning_rates()["generator"] == pytest.approx(expected["recorded"][step]["lr"], rel=1e-12)
         yield stepper, expected, step, dict(seen), terms
 
 

@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from i2i.engine.stepper import Stepper
 from i2i.methods.weights.nicegan import PREFIXES, convert
 from i2i.recipe.recipe import Recipe
-from i2i.engine.stepper import Stepper
 
 LETTERS = {"local": "ad_loss_L", "global": "ad_loss_G", "cam": "ad_cam_loss_"}
 
@@ -86,18 +86,18 @@ def test_float64_steps_are_the_official_ones(golden: Path, monkeypatch: pytest.M
     translator = stepper.translator
     translator.load_state_dict(start)
     seen: dict[str, float] = {}
-    painted: dict[str, Tensor] = {}
+    generated: dict[str, Tensor] = {}
     gradients: dict[str, Tensor] = {}
-    details = translator.details
+    loss_values = translator.loss_values
 
     def spy(batch: Any, phase: str) -> dict[str, dict[str, Tensor]]:
-        terms = details(batch, phase)
+        terms = loss_values(batch, phase)
         seen.update(official_losses(terms, phase))
-        if phase == "generator" and not painted:
+        if phase == "generator" and not generated:
             made: Any = batch.outputs
             for ours, official in (("fake", "A2B B2A"), ("cycle", "B2A2B A2B2A"), ("reconstruction", "B2B A2A")):
                 for domain, name in zip("ba", official.split(), strict=True):
-                    painted[f"fake_{name}"] = getattr(made, ours)[domain].detach()
+                    generated[f"fake_{name}"] = getattr(made, ours)[domain].detach()
         return terms
 
     def watch(phase: str) -> Any:
@@ -110,7 +110,7 @@ def test_float64_steps_are_the_official_ones(golden: Path, monkeypatch: pytest.M
 
         return look
 
-    monkeypatch.setattr(translator, "details", spy)
+    monkeypatch.setattr(translator, "loss_values", spy)
     for phase, optimizer in stepper.optimizers.items():
         cast(Any, optimizer).optimizer.register_step_pre_hook(watch(phase))
     for step in range(config["steps"]):
@@ -122,9 +122,9 @@ def test_float64_steps_are_the_official_ones(golden: Path, monkeypatch: pytest.M
             total = sum(float(value) for key, value in terms.items() if key.startswith(phase))
             assert total == pytest.approx(wanted[name], rel=1e-10), (step, name)
         assert len(seen) == 16  # all of the reference's losses but the six sums of them
-    assert painted.keys() == fakes.keys()
+    assert generated.keys() == fakes.keys()
     for name, image in fakes.items():
-        assert torch.allclose(painted[name].float(), image, atol=2e-6), name
+        assert torch.allclose(generated[name].float(), image, atol=2e-6), name
 
     initial = networks_of(folder / "traj_init.safetensors")
     zero = ours_of(expected["zero_gradient_tensors"], initial)

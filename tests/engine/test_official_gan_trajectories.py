@@ -12,11 +12,11 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from i2i.engine.stepper import Stepper
+from i2i.methods.cyclic import Cyclic
 from i2i.methods.weights import cyclegan, official, pix2pix
 from i2i.methods.weights.official_layers import layers_of
 from i2i.recipe.recipe import Recipe
-from i2i.engine.stepper import Stepper
-from i2i.methods.cyclic import Cyclic
 
 Networks = dict[str, dict[str, Tensor]]
 CYCLEGAN = {"lsgan": "lsgan", "vanilla": "bce_gan"}
@@ -109,14 +109,14 @@ def shared_out(draws: list[tuple[str, float]], batch: int, full: int, seen: int)
 def follow(stepper: Stepper, monkeypatch: pytest.MonkeyPatch) -> dict[str, Tensor]:
     """Takes the unweighted values of each step, by `loss/domain...`."""
     seen: dict[str, Tensor] = {}
-    details = stepper.translator.details
+    loss_values = stepper.translator.loss_values
 
     def spy(batch: Any, phase: str) -> dict[str, dict[str, Tensor]]:
-        terms = details(batch, phase)
+        terms = loss_values(batch, phase)
         seen.update({f"{phase}/{name}/{key}": value for name, parts in terms.items() for key, value in parts.items()})
         return terms
 
-    monkeypatch.setattr(stepper.translator, "details", spy)
+    monkeypatch.setattr(stepper.translator, "loss_values", spy)
     return seen
 
 
@@ -151,13 +151,13 @@ def test_cyclegan_float64_steps(golden: Path, traj: str, monkeypatch: pytest.Mon
         terms = stepper.step({"a": batches[f"real_A/{step}"], "b": batches[f"real_B/{step}"]})
         wanted = expected["losses_f64"][step]
         found = {"G": sum(value for name, value in terms.items() if name.startswith("generator/"))}
-        for direction, painted, source in (("A", "b", "a"), ("B", "a", "b")):
-            found[f"D_{direction}"] = 0.5 * seen[f"discriminator/gan/{painted}/local/patch"]
-            found[f"G_{direction}"] = seen[f"generator/gan/{painted}/local/patch"]
+        for direction, generated, source in (("A", "b", "a"), ("B", "a", "b")):
+            found[f"D_{direction}"] = 0.5 * seen[f"discriminator/gan/{generated}/local/patch"]
+            found[f"G_{direction}"] = seen[f"generator/gan/{generated}/local/patch"]
             found[f"cycle_{direction}"] = weights[source] * seen[f"generator/cycle_{source}/{source}"]
             if config["lambda_identity"]:
-                factor = weights[painted] * config["lambda_identity"]
-                found[f"idt_{direction}"] = factor * seen[f"generator/identity_{painted}/{painted}"]
+                factor = weights[generated] * config["lambda_identity"]
+                found[f"idt_{direction}"] = factor * seen[f"generator/identity_{generated}/{generated}"]
         for name, value in wanted.items():
             assert float(torch.as_tensor(found.get(name, 0.0)).detach()) == pytest.approx(value, rel=1e-10), (
                 step,

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 import torch
 
-from i2i.errors import I2IError
-from i2i.nn.losses.reconstruction import L1
-from i2i.recipe.recipe import Recipe
 from i2i.engine import pace, planning
 from i2i.engine.counting import Counter, Work
 from i2i.engine.heap import MOST
 from i2i.engine.pace import estimate, measure
-from i2i.engine.planning import Plan, foresee, images
+from i2i.engine.planning import Plan, images, predict
 from i2i.engine.stepper import Stepper
+from i2i.errors import I2IError
+from i2i.nn.losses.reconstruction import L1
+from i2i.recipe.recipe import Recipe
 
 SMALL: dict[str, Any] = {
     "translator.generator": {"type": "resnet", "channels": 8, "blocks": 1},
@@ -40,7 +40,7 @@ TINY: dict[str, dict[str, Any]] = {
 
 @cache
 def plan(*settings: tuple[str, Any]) -> Plan:
-    return foresee(recipe(*settings))
+    return predict(recipe(*settings))
 
 
 def recipe(*settings: tuple[str, Any]) -> Recipe:
@@ -67,7 +67,7 @@ def test_weights_optimizer_and_work_are_counted_exactly() -> None:
     assert found.flops == counter.flops
 
 
-def test_more_is_foreseen_for_larger_pictures_and_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_is_foreseen_for_larger_images_and_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     small, large, two = plan(), plan(("data.size", 64)), plan(("train.batch_size", 2))
     assert 3 < large.activations / small.activations < 4.5
     assert large.weights == small.weights
@@ -79,7 +79,7 @@ def test_more_is_foreseen_for_larger_pictures_and_batches(monkeypatch: pytest.Mo
     monkeypatch.setattr(planning, "MICRO", 9)
     counted = plan(("train.accumulate", 4))
     monkeypatch.setattr(planning, "MICRO", 3)
-    guessed = foresee(recipe(("train.accumulate", 4)))
+    guessed = predict(recipe(("train.accumulate", 4)))
     assert guessed.flops == counted.flops
     assert guessed.peak == pytest.approx(counted.peak, rel=1e-4)
 
@@ -104,7 +104,7 @@ def test_nothing_of_a_step_lives_on_until_the_garbage_collector_comes(name: str)
     small = Recipe.read(name, TINY[name])
     gc.disable()
     try:
-        first, second = foresee(small).left
+        first, second = predict(small).left
         assert first == second
         if name == "cut_small":
             with Counter() as counter:
@@ -121,7 +121,7 @@ def test_a_component_that_looks_at_values_is_told(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(L1, "forward", forward)
     with pytest.raises(I2IError, match="pix2pix_small: cannot be foreseen, for a component looks at values of tensors"):
-        foresee(recipe())
+        predict(recipe())
 
 
 def test_an_estimate_grows_with_the_work_and_real_steps_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:

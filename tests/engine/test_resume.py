@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from i2i.errors import CheckpointError
 from i2i.core.hookspecs import hookimpl
-from i2i.recipe.recipe import Recipe
 from i2i.engine import checkpoint
 from i2i.engine.hooks.log import JSONLines
 from i2i.engine.optimizer_state import split_optimizer
 from i2i.engine.run import Run
 from i2i.engine.trainer import train
+from i2i.errors import CheckpointError
+from i2i.recipe.recipe import Recipe
 
 CASES = {
     "plain": {},

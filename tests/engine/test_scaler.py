@@ -17,12 +17,12 @@ import torch
 from accelerate import Accelerator
 
 from i2i.core.hookspecs import hookimpl
-from i2i.recipe.recipe import Recipe
 from i2i.engine import checkpoint, trainer
 from i2i.engine.hooks.log import JSONLines
 from i2i.engine.optimizer_state import split_optimizer
 from i2i.engine.run import Run
 from i2i.engine.stepper import make_accelerator
+from i2i.recipe.recipe import Recipe
 
 STEPS = 8
 
@@ -78,7 +78,7 @@ def logged(folder: Path) -> list[Any]:
     "more",
     [
         {},  # fused optimizers skip by themselves
-        {"train.plain": True, "train.clip_grad_norm": 1.0, "train.accumulate": 2, "train.ema": 0.9},
+        {"train.reference": True, "train.clip_grad_norm": 1.0, "train.accumulate": 2, "train.ema": 0.9},
     ],
 )
 def test_a_stopped_run_scales_and_skips_as_one_that_was_not(

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from i2i.recipe.recipe import Recipe
 from i2i.engine.stepper import Stepper
+from i2i.recipe.recipe import Recipe
 
 SMALL = {"data.type": "shapes", "data.size": 32, "train.batch_size": 2, "train.steps": 3, "train.precision": "fp64"}
 PLAIN_GAN = {
@@ -50,7 +50,7 @@ def test_the_same_mathematics(case: str) -> None:
     name, settings = CASES[case]
     start = Stepper(Recipe.read(name, {**settings, **SMALL})).translator.state_dict()
     fast, fast_end, stepper = trajectory(name, settings)
-    plain, plain_end, _ = trajectory(name, {**settings, "train.plain": True})
+    plain, plain_end, _ = trajectory(name, {**settings, "train.reference": True})
     for one, other in zip(fast, plain, strict=True):
         assert one.keys() == other.keys()
         for term in one:
@@ -67,9 +67,9 @@ def test_the_same_mathematics(case: str) -> None:
 def test_a_discriminator_is_called_once_for_real_and_fake() -> None:
     name, settings = CASES["ugatit"]
     for plain, expected in ((False, [4, 2]), (True, [2, 2, 2])):
-        stepper = Stepper(Recipe.read(name, {**settings, **SMALL, "train.plain": plain}))
+        stepper = Stepper(Recipe.read(name, {**settings, **SMALL, "train.reference": plain}))
         seen: list[int] = []
-        judge = stepper.translator.get_submodule("discriminators.a.local")
-        judge.register_forward_hook(lambda _, given, __, seen=seen: seen.append(len(given[0])))
+        discriminate = stepper.translator.get_submodule("discriminators.a.local")
+        discriminate.register_forward_hook(lambda _, given, __, seen=seen: seen.append(len(given[0])))
         stepper.step({domain: torch.rand(2, 3, 32, 32) for domain in "ab"})
         assert seen == expected

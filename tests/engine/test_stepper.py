@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from i2i.engine.stepper import Stepper, make_accelerator
 from i2i.errors import OptionError
+from i2i.methods.outputs import Batch, Outputs
 from i2i.recipe.recipe import Recipe
 from i2i.recipe.source import RecipeError
-from i2i.engine.stepper import Stepper, make_accelerator
-from i2i.methods.outputs import Batch, Outputs
 
 PHASES = {"discriminator": "discriminators", "generator": "generators"}
 
@@ -65,11 +65,14 @@ def test_each_phase_moves_its_own_networks_alone(tiny: dict[str, object]) -> Non
 
 def test_images_are_made_once_a_step(tiny: dict[str, object]) -> None:
     stepper = stepper_of(tiny)
-    painted: Counter[str] = Counter()
+    generated: Counter[str] = Counter()
     for domain, generator in stepper.translator.get_submodule("generators").named_children():
-        generator.register_forward_hook(lambda _, given, __, domain=domain: painted.update({domain: len(given[0])}))
+        generator.register_forward_hook(lambda _, given, __, domain=domain: generated.update({domain: len(given[0])}))
     stepper.step(images(1))
-    assert painted == {"a": 3, "b": 3}  # translation, identity, cycle; the discriminators' phase makes none of its own
+    assert generated == {
+        "a": 3,
+        "b": 3,
+    }  # translation, identity, cycle; the discriminators' phase makes none of its own
 
 
 def test_translation_and_identity_in_one_call_change_nothing(tiny: dict[str, object]) -> None:
@@ -137,7 +140,7 @@ def test_the_rate_follows_the_schedule(tiny: dict[str, object]) -> None:
     rates = []
     for step in range(4):
         stepper.step(images(1, step))
-        rates.append(stepper.rates()["generator"])
+        rates.append(stepper.learning_rates()["generator"])
     assert rates == pytest.approx([2e-4, 2e-4, 1e-4, 0.0])
 
 
@@ -165,7 +168,7 @@ def test_averaged_weights_follow_the_weights(tiny: dict[str, object]) -> None:
     stepper.step(images(1))
     end = stepper.translator.state_dict()[name].clone()
     torch.testing.assert_close(stepper.ema.average[name], 0.75 * start + 0.25 * end)
-    with stepper.painting() as translator:
+    with stepper.eval_mode() as translator:
         torch.testing.assert_close(translator.state_dict()[name], stepper.ema.average[name])
     assert torch.equal(stepper.translator.state_dict()[name], end)
 
@@ -232,8 +235,8 @@ def test_nothing_of_a_step_outlives_it(tiny: dict[str, object]) -> None:
 
 def test_an_optimizer_can_begin_anew(tiny: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
     stepper = stepper_of(tiny)
-    forgets = {2: ("generator",)}
-    monkeypatch.setattr(stepper.translator, "forgets", lambda step: forgets.get(step, ()))
+    reset_optimizers = {2: ("generator",)}
+    monkeypatch.setattr(stepper.translator, "reset_optimizers", lambda step: reset_optimizers.get(step, ()))
     ages = []
     for step in range(4):
         stepper.step(images(1, step))

@@ -14,8 +14,8 @@ from PIL import Image
 
 from i2i.cli import run
 from i2i.data.transforms import resize_short_side
-from i2i.errors import DataError
 from i2i.engine import checkpoint
+from i2i.errors import DataError
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pipes, links and devices of POSIX")
 
@@ -105,6 +105,6 @@ def test_lines_that_are_none_go_from_the_log(folder: Path) -> None:
     assert path.read_text().splitlines()[: len(good)] == good
 
 
-def test_a_strip_does_not_become_a_picture_of_gigabytes() -> None:
+def test_a_strip_does_not_become_a_image_of_gigabytes() -> None:
     with pytest.raises(DataError, match=r"1 x 60000 pixels would become 256 x 15360000, more than 89478485 in all"):
         resize_short_side(Image.new("RGB", (1, 60000)), 256)

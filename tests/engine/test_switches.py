@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from i2i.recipe.recipe import Recipe
 from i2i.engine.switches import Settings, lighter, switches
+from i2i.recipe.recipe import Recipe
 
 
 def tried(name: str, **settings: Any) -> list[Settings]:

@@ -17,18 +17,18 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from i2i.core.hookspecs import hookimpl
-from i2i.recipe.recipe import Recipe
 from i2i.engine import checkpoint, trainer
 from i2i.engine.hooks.log import JSONLines
 from i2i.engine.run import Run
 from i2i.engine.trainer import train
 from i2i.methods.assembly import build
+from i2i.recipe.recipe import Recipe
 
 pytestmark = pytest.mark.skipif(torch.accelerator.is_available(), reason="forks, which an initialized GPU forbids")
 
 
 class Skips:
-    """One picture that both processes cannot read, and one for each."""
+    """One image that both processes cannot read, and one for each."""
 
     @hookimpl
     def step_finished(self, run: Run) -> None:
@@ -49,7 +49,7 @@ def main() -> None:
     """Trains in two processes what each argument says: the settings, the folder, the step to go back to or none."""
     import torch._dynamo  # noqa: F401  # once here, not in each process that is forked
 
-    trainer.rehearse = lambda recipe: None  # as the process of these tests does for the same recipe
+    trainer.dry_run = lambda recipe: None  # as the process of these tests does for the same recipe
     for settings, folder, step in map(json.loads, sys.argv[1:]):
         for later in [one for one in checkpoint.listed(Path(folder)) if step is not None and one > step]:
             shutil.rmtree(checkpoint.listed(Path(folder))[later])

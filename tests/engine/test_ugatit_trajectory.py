@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from i2i.engine.stepper import Stepper
 from i2i.methods.weights.ugatit import PREFIXES, convert
 from i2i.recipe.recipe import Recipe
-from i2i.engine.stepper import Stepper
 
 NETWORKS = tuple(PREFIXES)
 
@@ -72,14 +72,14 @@ def test_three_float64_steps_are_the_official_ones(golden: Path, variant: str, m
     stepper = Stepper(recipe_of(expected["config"], start, "fp64"))
     stepper.translator.load_state_dict(start)
     seen: dict[str, float] = {}
-    details = stepper.translator.details
+    loss_values = stepper.translator.loss_values
 
     def spy(batch: object, phase: str) -> dict[str, dict[str, Tensor]]:
-        terms = details(batch, phase)  # type: ignore[arg-type]
+        terms = loss_values(batch, phase)  # type: ignore[arg-type]
         seen.update(official_losses(terms, phase))
         return terms
 
-    monkeypatch.setattr(stepper.translator, "details", spy)
+    monkeypatch.setattr(stepper.translator, "loss_values", spy)
     for step in range(expected["config"]["steps"]):
         terms = stepper.step({"a": batches[f"real_A/{step}"], "b": batches[f"real_B/{step}"]})
         wanted = expected["losses_f64"][step]

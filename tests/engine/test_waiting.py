@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from i2i.demo.portraits import Portraits
-from i2i.recipe.recipe import Recipe
 from i2i.engine.hooks import console, symptoms
 from i2i.engine.hooks.console import Console
-from i2i.engine.hooks.diagnostics import Doctor
+from i2i.engine.hooks.diagnostics import Diagnostics
 from i2i.engine.hooks.log import JSONLines
 from i2i.engine.hooks.symptoms import starved
 from i2i.engine.trainer import train
+from i2i.recipe.recipe import Recipe
 
 
 def test_a_tenth_of_the_time_is_worth_a_word() -> None:
@@ -29,7 +29,7 @@ def test_a_tenth_of_the_time_is_worth_a_word() -> None:
 
 
 def trained(settings: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
-    train(Recipe.read("quickstart", settings), folder, extras=[Doctor(), JSONLines(), Console()])
+    train(Recipe.read("quickstart", settings), folder, extras=[Diagnostics(), JSONLines(), Console()])
     return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 
 

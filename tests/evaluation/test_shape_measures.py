@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from i2i.demo.shapes import Color, Shapes
 from i2i.demo.measures import (
     FAINT,
     ShapeFigures,
@@ -19,6 +18,7 @@ from i2i.demo.measures import (
     object_mask,
     overlap,
 )
+from i2i.demo.shapes import Color, Shapes
 
 COUNT = 60
 

@@ -12,17 +12,17 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 import i2i
-from i2i.errors import I2IError, TrainingError
-from i2i.nn.functional.color import recolored
-from i2i.nn.functional.style import mean_std
-from i2i.use.loaded import Loaded
-from i2i.recipe.recipe import Recipe
-from i2i.recipe.source import RecipeError
 from i2i.engine.run import Run
 from i2i.engine.stepper import Stepper
 from i2i.engine.trainer import train
-from i2i.methods.assembly import build, rehearse
+from i2i.errors import I2IError, TrainingError
+from i2i.methods.assembly import build, dry_run
 from i2i.methods.outputs import Batch
+from i2i.nn.functional.color import recolored
+from i2i.nn.functional.style import mean_std
+from i2i.recipe.recipe import Recipe
+from i2i.recipe.source import RecipeError
+from i2i.use.loaded import Loaded
 
 FEATURES = {"type": "timm", "model": "test_efficientnet", "weights": "untrained"}
 TINY: dict[str, Any] = {
@@ -58,7 +58,7 @@ def loaded() -> Loaded:
 
 def test_the_recipe_takes_two_steps_and_trains_the_decoder_alone() -> None:
     recipe = tiny()
-    rehearse(recipe)
+    dry_run(recipe)
     stepper = Stepper(recipe)
     before = {key: value.clone() for key, value in stepper.translator.state_dict().items()}
     for step in range(2):
@@ -68,7 +68,7 @@ def test_the_recipe_takes_two_steps_and_trains_the_decoder_alone() -> None:
     still = [key for key in before if key.startswith("decoder.") and torch.equal(before[key], after[key])]
     assert moved == {"decoder"}
     assert still == []
-    assert stepper.rates()["generator"] == pytest.approx(2e-3 / (1 + 1e-3 * 1))
+    assert stepper.learning_rates()["generator"] == pytest.approx(2e-3 / (1 + 1e-3 * 1))
 
 
 def test_the_target_has_the_styles_statistics_and_no_graph() -> None:
@@ -125,17 +125,17 @@ def test_colours_can_be_kept(loaded: Loaded) -> None:
     [
         (
             {},
-            "style: expected a picture whose style is taken, got none; give one as style, or several with weights as "
+            "style: expected an image whose style is taken, got none; give one as style, or several with weights as "
             "blend",
         ),
         (
             {"style": "pink"},
-            "style: expected a picture whose style is taken, got 'pink'; give one as style, or several with weights "
+            "style: expected an image whose style is taken, got 'pink'; give one as style, or several with weights "
             "as blend",
         ),
         (
             {"style": torch.zeros(3, 3, 8, 8)},
-            "style: expected a picture whose style is taken, [1, 3, H, W] or one for each of 2, got [3, 3, 8, 8]",
+            "style: expected an image whose style is taken, [1, 3, H, W] or one for each of 2, got [3, 3, 8, 8]",
         ),
     ],
 )
@@ -147,7 +147,7 @@ def test_styles_that_mean_nothing(loaded: Loaded, conditions: dict[str, Any], me
 
 def test_a_decoder_that_does_not_fit_the_layer_is_refused() -> None:
     with pytest.raises(RecipeError) as caught:
-        rehearse(tiny(**{"translator.decoder.convolutions": [1, 2]}))
+        dry_run(tiny(**{"translator.decoder.convolutions": [1, 2]}))
     assert str(caught.value).endswith(
         "translator.decoder: expected one that makes features 4 times larger, as much as the layer 'blocks.1.0.bn1' "
         "makes images smaller, got one that makes them 2 times larger"
@@ -177,7 +177,7 @@ def test_the_encoder_travels_with_the_run_and_a_losss_does_not(tmp_path: Path) -
     loaded = i2i.load(tmp_path / "run", device="cpu")
     assert loaded.feature_extractors == {"encoder": source}
     batch = images()
-    with run.stepper.painting() as translator, torch.no_grad():
+    with run.stepper.eval_mode() as translator, torch.no_grad():
         expected = translator.translate(batch["a"], "b", batch["b"][:1]).image  # type: ignore[call-arg]
     torch.testing.assert_close(loaded.translate(batch["a"], style=batch["b"][:1]), expected)
 
@@ -187,6 +187,6 @@ def test_data_with_hidden_pairs_does_not_ask_for_a_translation_without_a_style(t
 
     recipe = tiny(**{"data": {"type": "shapes", "size": 32, "count": 8}, "train.steps": 1})
     run = train(recipe, tmp_path / "run", extras=[HiddenPairs()])
-    assert run.figures == {}
+    assert run.metrics == {}
     with pytest.raises(TrainingError, match=r"train\.keep_best: l1 compares translations with the truth, and this"):
         train(tiny(**{"data": {"type": "shapes", "size": 32}, "train.keep_best": "l1"}), tmp_path / "best")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from i2i.errors import I2IError
-from i2i.methods.blending import either, random_or_picture, shares
+from i2i.methods.blending import either, random_or_image, shares
 
 
 def test_shares_add_up_to_one() -> None:
@@ -41,11 +41,11 @@ def test_a_style_or_a_blend() -> None:
 
 
 def test_written_styles(tmp_path: Path) -> None:
-    (tmp_path / "picture.png").touch()
-    assert random_or_picture("random") == {"": "random"}
-    assert random_or_picture("2") == {".1": 1, ".2": 2}
-    assert random_or_picture(str(tmp_path / "picture.png")) == {"": tmp_path / "picture.png"}
+    (tmp_path / "image.png").touch()
+    assert random_or_image("random") == {"": "random"}
+    assert random_or_image("2") == {".1": 1, ".2": 2}
+    assert random_or_image(str(tmp_path / "image.png")) == {"": tmp_path / "image.png"}
     for text in ("0", "pink"):
         with pytest.raises(I2IError) as caught:
-            random_or_picture(text)
-        assert str(caught.value) == f"style: expected random, a number from 1 on or a picture, got {text!r}"
+            random_or_image(text)
+        assert str(caught.value) == f"style: expected random, a number from 1 on or an image, got {text!r}"

@@ -12,17 +12,17 @@ from PIL import Image
 from torch import Tensor
 
 import i2i
-from i2i.errors import DataError, I2IError
-from i2i.use.loaded import Loaded
-from i2i.recipe.recipe import Recipe
-from i2i.recipe.source import RecipeError
 from i2i.engine import checkpoint
 from i2i.engine.hooks.console import Console
 from i2i.engine.hooks.log import JSONLines
 from i2i.engine.hooks.samples import Samples
 from i2i.engine.stepper import Stepper
 from i2i.engine.trainer import train
-from i2i.methods.assembly import build, rehearse
+from i2i.errors import DataError, I2IError
+from i2i.methods.assembly import build, dry_run
+from i2i.recipe.recipe import Recipe
+from i2i.recipe.source import RecipeError
+from i2i.use.loaded import Loaded
 
 FEATURES = {"type": "timm", "model": "test_efficientnet", "weights": "untrained"}
 TINY: dict[str, Any] = {
@@ -65,7 +65,7 @@ def loaded() -> Loaded:
 
 def test_the_recipe_takes_two_steps_and_leaves_other_styles_alone() -> None:
     recipe = tiny()
-    rehearse(recipe)
+    dry_run(recipe)
     stepper = Stepper(recipe)
     before = {key: value.clone() for key, value in stepper.translator.named_parameters()}
     for step in range(2):
@@ -122,16 +122,16 @@ def test_styles_that_mean_nothing(loaded: Loaded, style: Any, message: str) -> N
 
 def test_written_styles(loaded: Loaded) -> None:
     translator = loaded.translator
-    assert translator.answers("3") == {"": 3}
-    assert translator.answers("all") == {".0": 0, ".1": 1, ".2": 2, ".3": 3}
+    assert translator.parse_style("3") == {"": 3}
+    assert translator.parse_style("all") == {".0": 0, ".1": 1, ".2": 2, ".3": 3}
     with pytest.raises(I2IError) as caught:
-        translator.answers("random")
+        translator.parse_style("random")
     assert str(caught.value) == "style: expected a number from 0 to 3, or all, got 'random'"
 
 
 def test_a_generator_without_rows_is_refused() -> None:
     with pytest.raises(RecipeError) as caught:
-        rehearse(tiny(**{"translator.generator.norm": {"type": "in"}}))
+        dry_run(tiny(**{"translator.generator.norm": {"type": "in"}}))
     assert str(caught.value).endswith(
         "translator.generator: expected conditional norms of one number of styles, such as norm = 'cin', got none"
     )
@@ -142,7 +142,7 @@ def test_data_with_another_number_of_styles_is_refused(tmp_path: Path) -> None:
         train(tiny(**{"data.styles": 3}), tmp_path / "run")
     assert str(caught.value) == (
         "the data shows 3 styles, and the generator's norms have rows for 4; set translator.generator.norm.styles = 3, "
-        "or give as many style pictures"
+        "or give as many style images"
     )
 
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 
-from i2i.core import kinds
 from i2i.builtin import COMPONENTS
+from i2i.core import kinds
 from i2i.core.plugins import Plugins
-from i2i.recipe.recipe import Recipe
 from i2i.engine.stepper import Stepper
+from i2i.recipe.recipe import Recipe
 
 REGISTRY = Plugins({}).registry
 ADVERSARIAL = [

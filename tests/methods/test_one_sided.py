@@ -9,15 +9,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from i2i.errors import I2IError, OptionError
-from i2i.nn.functional import optimizations as shortcuts
 from i2i.core.kinds import DISCRIMINATOR, GENERATOR
-from i2i.recipe.recipe import Recipe
-from i2i.recipe.source import RecipeError
 from i2i.engine.stepper import Stepper
-from i2i.methods.assembly import build, rehearse
+from i2i.errors import I2IError, OptionError
+from i2i.methods.assembly import build, dry_run
 from i2i.methods.one_sided import OneSided
 from i2i.methods.outputs import Batch
+from i2i.nn.functional.optimizations import disable_optimizations
+from i2i.recipe.recipe import Recipe
+from i2i.recipe.source import RecipeError
 
 TINY: dict[str, Any] = {
     "translator.generator.channels": 4,
@@ -71,7 +71,7 @@ def test_recipes_take_two_steps(recipe: str) -> None:
 
 def test_small_recipe_checks_and_steps() -> None:
     recipe = Recipe.read("cut_small")
-    rehearse(recipe)
+    dry_run(recipe)
     assert math.isfinite(sum(Stepper(recipe).step(images()).values()))
 
 
@@ -100,13 +100,13 @@ def test_patches_of_both_sides_are_of_the_same_places() -> None:
     made = outputs(translator)
     places = translator.draw_places("fake", 0, [38 * 38, 8 * 8])
     translator.draw_places = lambda term, seed, pixels: places  # type: ignore[method-assign]
-    source, painted = made.source_patches["b"], made.fake_patches["b"]
-    for image, vectors in ((made.real["a"], source), (made.fake["b"], painted)):
+    source, generated = made.source_patches["b"], made.fake_patches["b"]
+    for image, vectors in ((made.real["a"], source), (made.fake["b"], generated)):
         padded = torch.nn.functional.pad(image, (3, 3, 3, 3), mode="reflect").flatten(2)[:, :, places[0]].mT
         lengths = torch.linalg.vector_norm(padded, dim=2, keepdim=True) + 1e-7
         torch.testing.assert_close(vectors[0], padded / lengths)
     assert not any(key.requires_grad for key in source)
-    assert all(query.requires_grad for query in painted)
+    assert all(query.requires_grad for query in generated)
 
 
 def test_identity_pass_is_made_only_where_it_is_wanted() -> None:
@@ -114,14 +114,14 @@ def test_identity_pass_is_made_only_where_it_is_wanted() -> None:
     without = outputs(one_sided(identity=False))
     assert without.identity == without.identity_patches == {}
     with pytest.raises(RecipeError, match="its inputs share no domain"):
-        rehearse(tiny(**{"translator.identity": False}))
+        dry_run(tiny(**{"translator.identity": False}))
 
 
 def test_joint_pass_gives_what_two_passes_give() -> None:
     translator = one_sided()
     made = outputs(translator)
-    torch.testing.assert_close(made.fake["b"], translator.paint(made.real["a"]).image)
-    torch.testing.assert_close(made.identity["b"], translator.paint(made.real["b"]).image)
+    torch.testing.assert_close(made.fake["b"], translator.generate(made.real["a"]).image)
+    torch.testing.assert_close(made.identity["b"], translator.generate(made.real["b"]).image)
 
 
 @pytest.mark.parametrize("identity", [True, False])
@@ -134,7 +134,7 @@ def test_features_of_the_sources_are_not_computed_twice(identity: bool, monkeypa
 
     def keys(plain: bool) -> list[Tensor]:
         looked.clear()
-        with shortcuts.plainly(plain):
+        with disable_optimizations(plain):
             made: Any = translator._enter(Batch(batch, 0), "generator")
             found = [*made.source_patches["b"], *(made.target_patches["b"] if identity else ())]
         assert len(looked) == (1 + identity) * (2 if plain else 1)
@@ -147,7 +147,7 @@ def test_mirrored_batches_are_mirrored_back_for_the_patches() -> None:
     translator = one_sided(flip_equivariance=True, identity=False).eval()
     translator.draw_flip = lambda seed: True  # type: ignore[method-assign]
     mirrored = outputs(translator)
-    torch.testing.assert_close(mirrored.fake["b"], translator.paint(mirrored.real["a"].flip(3)).image)
+    torch.testing.assert_close(mirrored.fake["b"], translator.generate(mirrored.real["a"].flip(3)).image)
     # If the fake were the mirrored source itself, each patch would lie exactly on its own key.
     vars(mirrored)["translation"] = {"b": mirrored.translation["b"]._replace(image=mirrored.real["a"].flip(3))}
     (query, _), (key, _) = mirrored.fake_patches["b"], mirrored.source_patches["b"]
@@ -221,6 +221,6 @@ def test_mixes_take_a_step(mix: str) -> None:
         recipe = Recipe.read("cut", {**base, **settings})
     else:
         recipe = tiny(**settings)
-    rehearse(recipe)
+    dry_run(recipe)
     terms = Stepper(recipe).step(images())
     assert all(math.isfinite(value) for value in terms.values())

@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from i2i.errors import I2IError
-from i2i.recipe.recipe import Recipe
-from i2i.recipe.source import RecipeError
 from i2i.engine.hooks.samples import grid
 from i2i.engine.stepper import Stepper
-from i2i.methods.assembly import build, rehearse
+from i2i.errors import I2IError
+from i2i.methods.assembly import build, dry_run
 from i2i.methods.paired import Paired
+from i2i.recipe.recipe import Recipe
+from i2i.recipe.source import RecipeError
 
 TINY: dict[str, Any] = {
     "translator.generator.channels": 4,
@@ -29,7 +29,7 @@ TINY: dict[str, Any] = {
 
 
 def steps_of(recipe: Recipe, count: int = 2, batch: int = 2) -> tuple[Stepper, list[dict[str, Tensor]]]:
-    rehearse(recipe)
+    dry_run(recipe)
     stepper = Stepper(recipe)
     generator = torch.Generator().manual_seed(0)
     images = {domain: torch.rand(batch, 3, 32, 32, generator=generator) * 2 - 1 for domain in "ab"}
@@ -53,8 +53,8 @@ def test_the_discriminator_sees_fake_real_fake(monkeypatch: pytest.MonkeyPatch) 
     stepper = Stepper(recipe)
     assert isinstance(stepper.translator, Paired)
     seen: list[Tensor] = []
-    judge = stepper.translator.discriminators["local"]
-    judge.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
+    discriminator = stepper.translator.discriminators["local"]
+    discriminator.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
     images = {domain: torch.rand(1, 3, 32, 32) * 2 - 1 for domain in "ab"}
     stepper.step(images)
     assert len(seen) == 3
@@ -81,14 +81,14 @@ def test_preview_paints_one_by_one() -> None:
     assert torch.equal(rows["truth"]["a"], images["b"])
     flat = {f"{caption} · {domain}": made.detach() for caption, by in rows.items() for domain, made in by.items()}
     assert grid(flat).height > 3 * 32
-    assert not build(Recipe.read("pix2pix", {**settings, "translator.generator.norm": "in"})).one_by_one
+    assert not build(Recipe.read("pix2pix", {**settings, "translator.generator.norm": "in"})).batch_dependent
 
 
 def test_unconditional_discriminator() -> None:
     three = {"translator.conditional": False, "translator.discriminators.local.in_channels": 3}
     steps_of(Recipe.read("pix2pix", {**TINY, **three}))
     with pytest.raises(RecipeError, match=r"expected images \[B, 6, H, W\]"):
-        rehearse(Recipe.read("pix2pix", {**TINY, "translator.conditional": False}))
+        dry_run(Recipe.read("pix2pix", {**TINY, "translator.conditional": False}))
 
 
 def test_checks() -> None:

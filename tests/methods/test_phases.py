@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 from i2i.core import kinds
 from i2i.core.plugins import Plugins
-from i2i.recipe.recipe import Recipe
-from i2i.recipe.source import RecipeError, Source
 from i2i.core.registry import Registry
 from i2i.engine.stepper import Stepper
 from i2i.methods.outputs import Outputs, detached, per_phase
 from i2i.methods.translator import Translator
+from i2i.recipe.recipe import Recipe
+from i2i.recipe.source import RecipeError, Source
 
 
 class TwiceOutputs(Outputs):
@@ -31,8 +31,8 @@ class TwiceOutputs(Outputs):
     @per_phase
     def logits(self) -> dict[str, Tensor]:
         """Of the fake."""
-        shown = detached(self.fake) if self.updates("judge") else self.fake
-        return {"b": self.nets.get_submodule("judge")(shown["b"])}
+        images = detached(self.fake) if self.updates("discriminator") else self.fake
+        return {"b": self.nets.get_submodule("discriminator")(images["b"])}
 
 
 class Twice(Translator):
@@ -40,23 +40,23 @@ class Twice(Translator):
 
     Outputs: ClassVar[type[Outputs]] = TwiceOutputs
     phases: Mapping[str, tuple[str, ...]] = {
-        "judge": ("judge",),
+        "discriminator": ("discriminator",),
         "generator": ("encoder", "decoder"),
         "again": ("decoder",),
     }
-    makers: ClassVar[tuple[str, ...]] = ("encoder", "decoder")
+    generator_modules: ClassVar[tuple[str, ...]] = ("encoder", "decoder")
     shares: ClassVar[Mapping[str, str]] = {"again": "generator"}
-    plays_as: ClassVar[Mapping[str, str]] = {"again": "generator"}
+    phase_alias: ClassVar[Mapping[str, str]] = {"again": "generator"}
 
     def __init__(self) -> None:
         super().__init__()
-        self.encoder, self.decoder, self.judge = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 3, 1), nn.Conv2d(3, 1, 1)
+        self.encoder, self.decoder, self.discriminator = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 3, 1), nn.Conv2d(3, 1, 1)
 
 
 class Fool(nn.Module):
     """Has no method `again`."""
 
-    def judge(self, logits: Tensor) -> Tensor:
+    def discriminator(self, logits: Tensor) -> Tensor:
         return logits.square().mean()
 
     def generator(self, logits: Tensor) -> Tensor:
@@ -83,7 +83,7 @@ def recipe(registry: Registry, **losses: object) -> Recipe:
     values = {
         "translator": {"type": "twice"},
         "losses": losses,
-        "optimizers": {"judge": "sgd", "generator": {"type": "sgd", "lr": 0.1}},
+        "optimizers": {"discriminator": "sgd", "generator": {"type": "sgd", "lr": 0.1}},
         "data": {"type": "shapes", "size": 16},
         "train": {"steps": 1},
     }
@@ -93,7 +93,7 @@ def recipe(registry: Registry, **losses: object) -> Recipe:
 def test_a_loss_plays_in_a_phase_as_in_another(registry: Registry) -> None:
     plans = recipe(registry, fool="fool", own={"type": "own", "weight": {"again": 3}}).losses
     played = {name: {call.phase: (call.method, call.weight) for call in plan.calls} for name, plan in plans.items()}
-    both = {"judge": ("judge", 1.0), "generator": ("generator", 1.0)}
+    both = {"discriminator": ("discriminator", 1.0), "generator": ("generator", 1.0)}
     assert played["fool"] == both | {"again": ("generator", 1.0)}
     assert played["own"] == both | {"again": ("again", 3)}
 
@@ -119,5 +119,5 @@ def test_a_phase_moves_none_but_its_own_networks(registry: Registry) -> None:
     both = {f"{part}.{kind}" for part in ("encoder", "decoder") for kind in ("weight", "bias")}
     assert moved == [both, {"decoder.weight", "decoder.bias"}]
     assert terms["again/fool"] < terms["generator/fool"]  # the second phase sees what the first has learnt
-    assert set(stepper.optimizers) == {"judge", "generator"}
+    assert set(stepper.optimizers) == {"discriminator", "generator"}
     assert all(not torch.equal(value, start[name]) for name, value in stepper.translator.state_dict().items())

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from i2i.recipe.recipe import Recipe
 from i2i.engine.stepper import Stepper
 from i2i.methods.assembly import build
 from i2i.methods.recomputing import recompute_blocks
+from i2i.recipe.recipe import Recipe
 
 SMALL: dict[str, Any] = {
     "data.type": "shapes",

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from i2i.core.kinds import DECODER, DISCRIMINATOR
-from i2i.recipe.recipe import Recipe
-from i2i.recipe.source import RecipeError
 from i2i.engine.stepper import Stepper
 from i2i.methods.assembly import build
 from i2i.methods.outputs import Batch
 from i2i.methods.reused_encoder import ReusedEncoder
+from i2i.recipe.recipe import Recipe
+from i2i.recipe.source import RecipeError
 
 TINY = {
     "translator.discriminator.channels": 2,
@@ -89,13 +89,13 @@ def test_every_phase_calls_each_discriminator_twice_on_the_real_image_first(monk
     model = translator()
     given = images()
     calls: list[tuple[str, bool]] = []
-    judgement = model.judgement
+    discriminate = model.discriminate
 
     def spy(image: torch.Tensor, domain: str) -> Any:
         calls.append((domain, torch.equal(image, given[domain])))
-        return judgement(image, domain)
+        return discriminate(image, domain)
 
-    monkeypatch.setattr(model, "judgement", spy)
+    monkeypatch.setattr(model, "discriminate", spy)
     batch = Batch(given)
     for phase in model.phases:
         model(batch, phase)
@@ -110,7 +110,7 @@ def test_translates_with_the_source_domains_encoder() -> None:
     made = model.translate(image, "b")
     encoder: Any = model.discriminators["a"]
     code, cam, heatmap = encoder.encode(image)
-    assert torch.equal(made.image, model.paint(code, "b"))
+    assert torch.equal(made.image, model.generate(code, "b"))
     assert made.cam is not None
     assert made.heatmap is not None
     assert cam is not None

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 import i2i
-from i2i.errors import I2IError
-from i2i.use.loaded import Loaded
-from i2i.recipe.recipe import Recipe
-from i2i.recipe.source import RecipeError
 from i2i.engine.run import Run
 from i2i.engine.stepper import Stepper
-from i2i.methods.assembly import build, rehearse
+from i2i.errors import I2IError
+from i2i.methods.assembly import build, dry_run
 from i2i.methods.outputs import Batch
+from i2i.recipe.recipe import Recipe
+from i2i.recipe.source import RecipeError
+from i2i.use.loaded import Loaded
 
 TINY: dict[str, Any] = {
     "translator.generator.channels": 4,
@@ -68,7 +68,7 @@ MIXES: list[tuple[str, dict[str, Any]]] = [
 def test_a_recipe_and_its_mixes_take_two_steps(name: str, more: dict[str, Any]) -> None:
     recipe = tiny(name, **more)
     if not more or "losses.gan.type" in more:  # other networks give the losses the same outputs
-        rehearse(recipe)
+        dry_run(recipe)
     stepper = Stepper(recipe)
     before = {key: value.clone() for key, value in stepper.translator.named_parameters()}
     for step in range(2):
@@ -80,7 +80,7 @@ def test_a_recipe_and_its_mixes_take_two_steps(name: str, more: dict[str, Any]) 
     if "losses.gan.type" in more:
         unmoved = [key for key in unmoved if not key.endswith("final.bias")]
     assert not unmoved
-    with stepper.painting() as translator, torch.no_grad():
+    with stepper.eval_mode() as translator, torch.no_grad():
         rows = translator.preview(images())
     assert all(row.shape == (2, 3, 32, 32) for column in rows.values() for row in column.values())
 
@@ -179,19 +179,19 @@ def test_styles(munit: Loaded) -> None:
     assert not torch.equal(each[1], expected[1])
 
 
-def test_the_style_of_a_picture(munit: Loaded, tmp_path: Path) -> None:
+def test_the_style_of_a_image(munit: Loaded, tmp_path: Path) -> None:
     batch, reference = images()["a"], images(1, seed=3)["b"]
     with torch.no_grad():
         code = munit.translator.style_of(reference, "b")  # type: ignore[operator]
     expected = munit.translate(batch, "b", style=code)
     assert torch.equal(expected, munit.translate(batch, "b", style=reference))
     assert torch.equal(expected, munit.translate(batch, "b", style=reference[0]))
-    picture = i2i.use.loaded.to_image(reference[0])
-    picture.save(tmp_path / "reference.png")
-    from_picture = munit.translate(batch, "b", style=picture)
-    assert torch.equal(from_picture, munit.translate(batch, "b", style=tmp_path / "reference.png"))
-    assert torch.equal(from_picture, munit.translate(batch, "b", style=str(tmp_path / "reference.png")))
-    assert (from_picture - expected).abs().max() < 0.05  # 8 bits a colour
+    image = i2i.use.loaded.to_image(reference[0])
+    image.save(tmp_path / "reference.png")
+    from_image = munit.translate(batch, "b", style=image)
+    assert torch.equal(from_image, munit.translate(batch, "b", style=tmp_path / "reference.png"))
+    assert torch.equal(from_image, munit.translate(batch, "b", style=str(tmp_path / "reference.png")))
+    assert (from_image - expected).abs().max() < 0.05  # 8 bits a colour
 
 
 def test_several_styles_are_mixed_in_their_codes(munit: Loaded) -> None:
@@ -202,8 +202,8 @@ def test_several_styles_are_mixed_in_their_codes(munit: Loaded) -> None:
     assert torch.equal(munit.translate(batch, "b", blend={2: 1.0}), munit.translate(batch, "b", style=2))
     with torch.no_grad():
         code: Tensor = munit.translator.style_of(reference, "b")  # type: ignore[operator]
-    with_picture = munit.translate(batch, "b", blend=[(reference, 1), (one, 1)])
-    torch.testing.assert_close(with_picture, munit.translate(batch, "b", style=(code + one) / 2))
+    with_image = munit.translate(batch, "b", blend=[(reference, 1), (one, 1)])
+    torch.testing.assert_close(with_image, munit.translate(batch, "b", style=(code + one) / 2))
     with pytest.raises(I2IError, match="style and blend cannot be given together"):
         munit.translate(batch, "b", style=2, blend={1: 1.0})
     with pytest.raises(I2IError, match="a number from 1 on or 'random', got 'pink'"):
@@ -213,7 +213,7 @@ def test_several_styles_are_mixed_in_their_codes(munit: Loaded) -> None:
 @pytest.mark.parametrize(
     ("style", "message"),
     [
-        ("pink", "style: expected a picture, style codes of 8 numbers, a number from 1 on or 'random', got 'pink'"),
+        ("pink", "style: expected an image, style codes of 8 numbers, a number from 1 on or 'random', got 'pink'"),
         (0, "a number from 1 on or 'random', got 0"),
         (torch.zeros(7), r"got a tensor \[7\]"),
         (torch.zeros(3, 8), "expected one style, or one for each of 2 images, got 3"),
@@ -254,13 +254,13 @@ def test_styles_on_the_command_line(
     assert len({path.read_bytes() for path in out.iterdir()}) == 3
     assert run(tmp_path / "run", source, "--output", tmp_path / "default") == 0
     assert (tmp_path / "default/in.png").read_bytes() == (out / "in.1.png").read_bytes()
-    assert run(tmp_path / "run", source, "--style", reference, "--output", tmp_path / "guided") == 0
+    assert run(tmp_path / "run", source, "--style", reference, "--output", tmp_path / "requires_condition") == 0
     assert run(tmp_path / "run", source, "--style", "random", "--seed", 7, "--output", tmp_path / "random") == 0
-    made = {(tmp_path / name / "in.png").read_bytes() for name in ("default", "guided", "random")}
+    made = {(tmp_path / name / "in.png").read_bytes() for name in ("default", "requires_condition", "random")}
     assert len(made) == 3
     capsys.readouterr()
     assert run(tmp_path / "run", source, "--style", "gone.png", "--output", out) == 2
-    assert "expected random, a number from 1 on or a picture, got 'gone.png'" in capsys.readouterr().err
+    assert "expected random, a number from 1 on or an image, got 'gone.png'" in capsys.readouterr().err
     recipe = tiny("unit_small")
     Run(tmp_path / "unit", recipe, Stepper(recipe), dataset=None).save()
     assert run(tmp_path / "unit", source, "--style", 2, "--output", out) == 2

@@ -9,9 +9,9 @@ from textwrap import dedent
 import pytest
 
 from i2i.core.plugins import Plugins, default_plugins
+from i2i.core.registry import Registry
 from i2i.recipe.recipe import Recipe
 from i2i.recipe.source import RecipeError
-from i2i.core.registry import Registry
 
 Write = Callable[..., Path]
 Said = Callable[..., list[str]]

@@ -16,10 +16,10 @@ from i2i.core import kinds
 from i2i.core.contracts import Norm
 from i2i.core.factory import Factory
 from i2i.core.plugins import Plugins
+from i2i.core.registry import Registry
 from i2i.recipe.files import read, shipped
 from i2i.recipe.recipe import Recipe
 from i2i.recipe.source import RecipeError, Source
-from i2i.core.registry import Registry
 
 Said = Callable[..., list[str]]
 HERE = Path(__file__).parent

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from i2i.core import kinds
 from i2i.core.plugins import Plugins
+from i2i.core.registry import Registry
+from i2i.methods.assembly import build, count_parameters, dry_run
 from i2i.recipe.files import shipped
 from i2i.recipe.recipe import Recipe
 from i2i.recipe.source import RecipeError
-from i2i.core.registry import Registry
-from i2i.methods.assembly import build, count_parameters, rehearse
 
 Write = Callable[..., Path]
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -32,14 +32,14 @@ def small(*settings: str, registry: Registry | None = None) -> Recipe:
 
 def refused(recipe: Recipe) -> list[str]:
     with pytest.raises(RecipeError) as caught:
-        rehearse(recipe)
+        dry_run(recipe)
     return str(caught.value).splitlines()
 
 
 @pytest.mark.parametrize("name", ["quickstart", *METHODS])
 def test_the_recipe_of_every_method_can_be_rehearsed(name: str) -> None:
     """That of U-GAT-IT is below."""
-    rehearse(Recipe.read(RECIPES / f"{name}.toml"))
+    dry_run(Recipe.read(RECIPES / f"{name}.toml"))
 
 
 def test_a_cam_loss_without_attention_is_found_at_its_line(write: Write) -> None:
@@ -74,7 +74,7 @@ def test_a_cam_loss_without_attention_is_found_at_its_line(write: Write) -> None
             "the nearest below is 10",
         ),
         (
-            "losses.x={ type = 'torch.nn.L1Loss', inputs = { input = 'judge', target = 'real' } }",
+            "losses.x={ type = 'torch.nn.L1Loss', inputs = { input = 'discriminate', target = 'real' } }",
             "losses.x: cannot be computed: AttributeError: 'function' object has no attribute 'size'",
         ),
         (
@@ -140,7 +140,7 @@ def registry() -> Registry:
 @pytest.mark.parametrize("how", ["item", "numpy", "bool", "shape", "at once"])
 def test_a_loss_that_looks_at_values_is_no_mistake(registry: Registry, how: str) -> None:
     loss = f"losses.x={{ type = 'looks', how = '{how}', inputs = {{ prediction = 'fake' }} }}"
-    rehearse(small(loss, registry=registry))
+    dry_run(small(loss, registry=registry))
 
 
 def test_whatever_a_loss_raises_is_said_at_its_line(registry: Registry) -> None:
@@ -151,21 +151,21 @@ def test_whatever_a_loss_raises_is_said_at_its_line(registry: Registry) -> None:
 
 @pytest.mark.parametrize("criterion", ["wgan_gp", "r1"])
 def test_losses_that_derive_discriminators_can_be_rehearsed(criterion: str) -> None:
-    rehearse(small(f"losses.extra.type={criterion}"))
+    dry_run(small(f"losses.extra.type={criterion}"))
 
 
 def test_a_criterion_that_asks_for_the_device_can_be_rehearsed() -> None:
     ssim = "{ type = 'kornia.losses.SSIMLoss', window_size = 5, inputs = { img1 = 'cycle', img2 = 'real' } }"
-    rehearse(small(f"losses.ssim={ssim}"))
+    dry_run(small(f"losses.ssim={ssim}"))
 
 
 def test_the_full_model_is_rehearsed_without_memory_time_or_randomness() -> None:
     recipe = Recipe.read(RECIPES / "ugatit.toml")
-    rehearse(small())  # the first one imports what torch needs
+    dry_run(small())  # the first one imports what torch needs
     state = torch.random.get_rng_state()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began = time.process_time()
-    rehearse(recipe)
+    dry_run(recipe)
     counted = count_parameters(recipe)
     assert time.process_time() - began < 4
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000, (

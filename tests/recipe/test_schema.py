@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from i2i.core import kinds
 from i2i.core.plugins import Plugins
+from i2i.core.registry import Registry
 from i2i.recipe.files import shipped
 from i2i.recipe.schema import schema
-from i2i.core.registry import Registry
 
 jsonschema = pytest.importorskip("jsonschema", reason="the package jsonschema checks the schema; it is a tool of tests")
 

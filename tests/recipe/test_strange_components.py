@@ -10,20 +10,20 @@ import torch
 from torch import Tensor, nn
 
 from i2i.core import kinds
-from i2i.errors import I2IError
 from i2i.core.plugins import Plugins
-from i2i.recipe.recipe import Recipe
 from i2i.core.registry import Registry
 from i2i.engine.trainer import train
+from i2i.errors import I2IError
+from i2i.recipe.recipe import Recipe
 
 
 class PlainGenerator(nn.Module):
     def __init__(self, channels: int = 4) -> None:
         super().__init__()
-        self.paint = nn.Conv2d(3, 3, 1)
+        self.generate = nn.Conv2d(3, 3, 1)
 
     def forward(self, image: Tensor) -> Tensor:
-        return self.paint(image)
+        return self.generate(image)
 
 
 class PlainDiscriminator(PlainGenerator):
@@ -102,7 +102,7 @@ def registry() -> Registry:
         (
             "translator.discriminators.local",
             PlainDiscriminator,
-            "a discriminator gives i2i.Judgement({'patch': logits}), got a tensor",
+            "a discriminator gives i2i.DiscriminatorOutput({'patch': logits}), got a tensor",
         ),
         ("data", NoPreview, "dataset 'NoPreview' has no preview, which i2i.core.contracts.Dataset asks for"),
         ("data", OtherKeys, "OtherKeys): sample 0: gives A; the translator needs a, b too. What was saved stands"),

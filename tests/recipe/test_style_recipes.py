@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from i2i.methods.assembly import dry_run
 from i2i.recipe.recipe import Recipe
-from i2i.methods.assembly import rehearse
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 
@@ -23,4 +23,4 @@ def test_the_settings_for_a_vgg_in_the_comment_fit(name: str) -> None:
     assert len(settings) == 4
     recipe = Recipe.read(name, settings)
     assert "vgg" in recipe.to_toml()
-    rehearse(recipe)
+    dry_run(recipe)

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 import i2i
-from i2i.errors import I2IError
-from i2i.recipe.recipe import Recipe
 from i2i.engine.run import Run
 from i2i.engine.stepper import Stepper
+from i2i.errors import I2IError
+from i2i.recipe.recipe import Recipe
 
 pytestmark = pytest.mark.slow
 

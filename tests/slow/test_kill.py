@@ -37,7 +37,7 @@ RUNS: dict[str, dict[str, Any]] = {**TABLE["runs"], **{name: TABLE["plugins"][PL
 
 @pytest.fixture(scope="module")
 def album(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two folders of pictures, one of which cannot be read."""
+    """Two folders of images, one of which cannot be read."""
     folder = tmp_path_factory.mktemp("album")
     draws = np.random.Generator(np.random.PCG64(0))
     for domain in "ab":
@@ -147,7 +147,7 @@ def killed_and_compared(recipe: str, settings: dict[str, Any], folder: Path, lau
     expected, got = end_of(whole), end_of(killed)
     assert expected.keys() == got.keys()
     assert [key for key, value in expected.items() if got[key] != value] == []
-    logs = [logged(run, "step", "doctor", "finished") for run in (whole, killed)]
+    logs = [logged(run, "step", "diagnostics", "finished") for run in (whole, killed)]
     assert logs[0] == logs[1]
     assert [line["event"] for line in logs[0]].count("finished") == 1
     return kills

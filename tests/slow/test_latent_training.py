@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 import i2i
-from i2i.demo.shapes import Shapes
 from i2i.demo.measures import measure, object_mask
-from i2i.use.loaded import Loaded
-from i2i.recipe.recipe import Recipe
+from i2i.demo.shapes import Shapes
 from i2i.engine.trainer import train
+from i2i.recipe.recipe import Recipe
+from i2i.use.loaded import Loaded
 
 HELD_OUT = 64
 
@@ -32,10 +32,10 @@ def figures(loaded: Loaded) -> dict[str, float]:
         pairs = [(one - two).abs().mean() for i, one in enumerate(made) for two in made[:i]]
         found["variety"] = float(torch.stack(pairs).mean())
         references = truth["b"].roll(1, 0)  # another object's colour, so that nothing can be copied from the place
-        guided = colours(loaded.translate(truth["a"], "b", style=references))
+        requires_condition = colours(loaded.translate(truth["a"], "b", style=references))
         wanted = colours(references)
-        found["colour error"] = float((guided - wanted).abs().mean())
-        found["colour error, shuffled"] = float((guided - wanted.roll(7, 0)).abs().mean())
+        found["colour error"] = float((requires_condition - wanted).abs().mean())
+        found["colour error, shuffled"] = float((requires_condition - wanted.roll(7, 0)).abs().mean())
     return found
 
 

@@ -14,10 +14,10 @@ import pytest
 import torch
 
 from i2i.data.loader import make_loader
-from i2i.demo.shapes import Shapes
 from i2i.demo.measures import ShapeFigures, measure
-from i2i.recipe.recipe import Recipe
+from i2i.demo.shapes import Shapes
 from i2i.engine.stepper import Stepper
+from i2i.recipe.recipe import Recipe
 
 COUNT = 64
 RUNS: dict[str, tuple[dict[str, Any], int]] = {
@@ -31,7 +31,7 @@ RUNS: dict[str, tuple[dict[str, Any], int]] = {
 def figures(stepper: Stepper, dataset: Shapes) -> ShapeFigures:
     """a to b on held-out objects."""
     truth = dataset.pairs(COUNT)
-    with stepper.painting() as translator:
+    with stepper.eval_mode() as translator:
         made = torch.cat([translator.translate(image, "b").image for image in truth["a"].split(1)])
     return measure(made, truth["a"], "circle", dataset.colors["b"])
 

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from i2i.data.loader import make_loader
-from i2i.demo.shapes import Shapes
 from i2i.demo.measures import HeatFigures, ShapeFigures, measure, measure_heat
-from i2i.recipe.recipe import Recipe
+from i2i.demo.shapes import Shapes
 from i2i.engine.stepper import Stepper
+from i2i.recipe.recipe import Recipe
 
 COUNT = 64
 SHAPES = {"data.type": "shapes", "data.size": 32, "train.batch_size": 4, "schedule.type": "constant"}
@@ -33,7 +33,7 @@ RUNS: dict[str, tuple[str, dict[str, Any], int]] = {
 def figures(stepper: Stepper, dataset: Shapes) -> tuple[ShapeFigures, ShapeFigures, float]:
     """Both directions on held-out objects, and the mean absolute difference of a after its way there and back."""
     truth = dataset.pairs(COUNT)
-    with stepper.painting() as translator:
+    with stepper.eval_mode() as translator:
         there: Tensor = translator.translate(truth["a"], "b").image
         other_way = translator.translate(truth["b"], "a").image
         back = translator.translate(there, "a").image
@@ -48,7 +48,7 @@ def figures(stepper: Stepper, dataset: Shapes) -> tuple[ShapeFigures, ShapeFigur
 def heat(stepper: Stepper, dataset: Shapes) -> tuple[HeatFigures, ...]:
     """Where the generators' attention looks, by direction; nothing where there is none."""
     truth = dataset.pairs(COUNT)
-    with stepper.painting() as translator:
+    with stepper.eval_mode() as translator:
         maps = {domain: translator.translate(truth[domain], to).heatmap for domain, to in (("a", "b"), ("b", "a"))}
     return tuple(measure_heat(found, truth[domain]) for domain, found in maps.items() if found is not None)
 

@@ -18,9 +18,9 @@ from torch import Tensor
 
 from i2i.data.loader import make_loader
 from i2i.demo.textures import Textures
+from i2i.engine.stepper import Stepper
 from i2i.nn.functional.style import gram
 from i2i.recipe.recipe import Recipe
-from i2i.engine.stepper import Stepper
 
 COUNT = 32
 HELD_OUT = range(2**59, 2**59 + COUNT)
@@ -36,7 +36,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def edges(image: Tensor) -> Tensor:
-    """How steep each picture is at each pixel: [n, pixels]."""
+    """How steep each image is at each pixel: [n, pixels]."""
     grey = image.mean(1)
     return ((grey[:, 1:, 1:] - grey[:, :-1, 1:]).abs() + (grey[:, 1:, 1:] - grey[:, 1:, :-1]).abs()).flatten(1)
 
@@ -71,7 +71,7 @@ def trained(name: str, look: Callable[[Stepper, Textures], Figures]) -> Figures:
 @torch.no_grad()
 def look_at_adain(stepper: Stepper, dataset: Textures) -> Figures:
     content, style = dataset.scenes(HELD_OUT), dataset.textures(HELD_OUT)
-    with stepper.painting() as translator:
+    with stepper.eval_mode() as translator:
         any_style: Any = translator.translate
         made, half, plain = (any_style(content, "b", style, alpha=alpha).image for alpha in (1.0, 0.5, 0.0))
     distance: Any = stepper.translator.losses["style"]
@@ -102,7 +102,7 @@ def test_adain_gives_a_style_that_it_has_never_seen() -> None:
 @torch.no_grad()
 def look_at_fast(stepper: Stepper, dataset: Textures) -> Figures:
     content, styles = dataset.scenes(HELD_OUT), dataset.textures(range(dataset.styles))
-    with stepper.painting() as translator:
+    with stepper.eval_mode() as translator:
         any_style: Any = translator.translate
         made = [any_style(content, "b", number).image for number in range(dataset.styles)]
         mixed = any_style(content, "b", blend={0: 1, 1: 1}).image

@@ -69,7 +69,7 @@ class Canvas:
         spot: Plane = np.exp(-x * x - y * y)
         return spot
 
-    def paint_(self, color: Color | Plane, alpha: Plane | float) -> None:
+    def fill_(self, color: Color | Plane, alpha: Plane | float) -> None:
         """Lay a colour (or [3, H, W] colours) over the pixels with the given opacity."""
         top = np.asarray(color, np.float32)
         if top.ndim == 1:

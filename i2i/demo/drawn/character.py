@@ -1,4 +1,4 @@
-"""What both pictures of a character share: a handful of attributes drawn from a seed."""
+"""What both images of a character share: a handful of attributes drawn from a seed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def hsv(hue: float, saturation: float, value: float) -> Color:
 class Character:
     """One person of the small world, whatever the manner of drawing.
 
-    Lengths are in units of half the picture, angles in rad, colours in [0, 1].
+    Lengths are in units of half the image, angles in rad, colours in [0, 1].
 
     Args:
         skin, hair, eyes, shirt: colours.

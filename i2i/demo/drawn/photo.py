@@ -16,10 +16,10 @@ def photo(character: Character, size: int) -> NDArray[np.float32]:
 
     Args:
         character: who.
-        size: the picture's side in pixels.
+        size: the image's side in pixels.
 
     Returns:
-        picture: [size, size, 3] in [0, 1].
+        image: [size, size, 3] in [0, 1].
     """
     canvas = Canvas.blank(size)
     background_(canvas, character)
@@ -30,8 +30,8 @@ def photo(character: Character, size: int) -> NDArray[np.float32]:
     texture = Strands(head, character, back)
     for tied in hair.tied:
         distance = tied.distance(head)
-        head.paint_(texture.colors(0.8, distance), head.cover(distance, 0.01))
-    head.paint_(texture.colors(0.55), head.cover(back, 0.015))
+        head.fill_(texture.colors(0.8, distance), head.cover(distance, 0.01))
+    head.fill_(texture.colors(0.55), head.cover(back, 0.015))
     body_(body, character)
     face_(head, character, skin)
     shown = head.cover(-shoulders(body, 0.88), 0.02) if hair.behind else 1.0
@@ -46,7 +46,7 @@ def background_(canvas: Canvas, character: Character) -> None:
     rng = np.random.Generator(np.random.PCG64([character.strands, 1]))
     high, low = hsv(character.hue, 0.22, 0.8), hsv(character.hue + 0.06, 0.36, 0.38)
     slope = np.clip(0.5 + 0.4 * canvas.y - 0.25 * character.light * canvas.x, 0, 1)
-    canvas.paint_(mixed(high, low, slope), 1.0)
+    canvas.fill_(mixed(high, low, slope), 1.0)
     for _ in range(11):
         center, radius = (float(rng.uniform(-1, 1)), float(rng.uniform(-1.0, 0.6))), float(rng.uniform(0.09, 0.26))
         tint = hsv(character.hue + float(rng.uniform(-0.09, 0.12)), 0.4, float(rng.uniform(0.75, 1.0)))
@@ -54,7 +54,7 @@ def background_(canvas: Canvas, character: Character) -> None:
         distance = spot.circle(center, radius)
         # Out of focus, a point of light is a disc a little brighter at its rim.
         rim = 0.75 + 0.25 * np.exp(-((distance / 0.05) ** 2))
-        spot.paint_(tint, float(rng.uniform(0.1, 0.34)) * rim * spot.cover(distance, 0.06))
+        spot.fill_(tint, float(rng.uniform(0.1, 0.34)) * rim * spot.cover(distance, 0.06))
 
 
 def body_(body: Canvas, character: Character) -> None:
@@ -68,7 +68,7 @@ def body_(body: Canvas, character: Character) -> None:
     flesh = skin * (0.35 + 0.65 * lit) ** np.array([0.85, 1.15, 1.25], np.float32)[:, None, None]
     torso = shoulders(body, 0.88)
     neck = body.box((0, 0.6), (thick, 0.4), 0.05)
-    body.paint_(flesh, body.cover(np.minimum(neck, torso)))
+    body.fill_(flesh, body.cover(np.minimum(neck, torso)))
 
     folds = 0.05 * np.sin(9 * body.x + 4 * np.sin(5 * body.y)) * np.clip(4 * (body.y - 0.75), 0, 1)
     shade = 0.78 + 0.3 * character.light * body.x + folds
@@ -88,11 +88,11 @@ def body_(body: Canvas, character: Character) -> None:
     elif character.collar != "shirt":
         shade = shade - 0.25 * np.exp(-np.abs(bare) / 0.03)
     color = np.array(character.shirt, np.float32)[:, None, None]
-    body.paint_(color * np.clip(shade, 0.25, 1.1), body.cover(cloth))
+    body.fill_(color * np.clip(shade, 0.25, 1.1), body.cover(cloth))
     if character.collar == "shirt":
         flap = flaps(body, bare, thick)
-        body.paint_(color * 0.3, 0.4 * body.cover(flap - 0.02, 0.03) * body.cover(cloth))
-        body.paint_(color * np.clip(0.95 + 0.35 * character.light * body.x, 0.3, 1.1), body.cover(flap, 0.005))
+        body.fill_(color * 0.3, 0.4 * body.cover(flap - 0.02, 0.03) * body.cover(cloth))
+        body.fill_(color * np.clip(0.95 + 0.35 * character.light * body.x, 0.3, 1.1), body.cover(flap, 0.005))
 
 
 class Strands:
@@ -145,5 +145,5 @@ def front_(head: Canvas, hair: Hair, back: Plane, texture: Strands, shown: Plane
     window = hair.window.distance(head)
     shade: Color = (0.2, 0.08, 0.06)
     inside = head.cover(back) * head.cover(-window - 0.03, 0.1)
-    head.paint_(shade, 0.35 * inside * (head.y < 0.62))
-    head.paint_(texture.colors(1.0), head.cover(np.maximum(back, -window), 0.012) * shown)
+    head.fill_(shade, 0.35 * inside * (head.y < 0.62))
+    head.fill_(texture.colors(1.0), head.cover(np.maximum(back, -window), 0.012) * shown)

@@ -29,7 +29,7 @@ def face_(head: Canvas, character: Character, outline: Outline) -> None:
         _ears_(head, character)
     face = head.near((0, 0), 0.62)
     edge = outline.distance(face)
-    face.paint_(_skin(face, character), face.cover(edge))
+    face.fill_(_skin(face, character), face.cover(edge))
     if character.freckles:
         _freckles_(face, character)
     if character.beard:
@@ -84,9 +84,9 @@ def _ears_(head: Canvas, character: Character) -> None:
         center = (side * 0.4 * character.face_width, 0.03)
         ear = head.near(center, 0.14)
         lit = 0.78 + 0.2 * side * character.light
-        ear.paint_(_times(character.skin, lit, 0.9 * lit, 0.88 * lit), ear.cover(ear.ellipse(center, (0.06, 0.105))))
+        ear.fill_(_times(character.skin, lit, 0.9 * lit, 0.88 * lit), ear.cover(ear.ellipse(center, (0.06, 0.105))))
         inner = ear.ellipse((center[0] + side * 0.012, 0.03), (0.028, 0.066))
-        ear.paint_(_times(character.skin, 0.5, 0.34, 0.3), 0.55 * ear.cover(inner, 0.03))
+        ear.fill_(_times(character.skin, 0.5, 0.34, 0.3), 0.55 * ear.cover(inner, 0.03))
 
 
 def _freckles_(face: Canvas, character: Character) -> None:
@@ -94,7 +94,7 @@ def _freckles_(face: Canvas, character: Character) -> None:
     for _ in range(22):
         x, y = float(rng.choice([-1, 1]) * rng.uniform(0.03, 0.26)), float(rng.normal(0.13, 0.03))
         spot = face.near((x, y), 0.012)
-        spot.paint_(_times(character.skin, 0.62, 0.45, 0.36), 0.5 * spot.cover(spot.circle((x, y), 0.009)))
+        spot.fill_(_times(character.skin, 0.62, 0.45, 0.36), 0.5 * spot.cover(spot.circle((x, y), 0.009)))
 
 
 def _beard_(face: Canvas, character: Character, edge: Plane) -> None:
@@ -108,43 +108,43 @@ def _beard_(face: Canvas, character: Character, edge: Plane) -> None:
     color = color * (1 + 0.15 * float(np.exp(-((40 * abs(face.step)) ** 2))) * curls)
     # Short hair lets the skin through, least at the chin.
     dense = 0.7 + 0.25 * np.clip((y - 0.2) / 0.25, 0, 1)
-    face.paint_(color, dense * face.cover(region + 0.02, 0.075) * face.cover(edge))
+    face.fill_(color, dense * face.cover(region + 0.02, 0.075) * face.cover(edge))
 
 
 def _nose_(face: Canvas, character: Character) -> None:
     skin = character.skin
     nose = face.near((0, 0.17), 0.14)
-    nose.paint_(_times(skin, 0.5, 0.32, 0.28), 0.45 * nose.glow((0, 0.222), (0.07, 0.022)))
+    nose.fill_(_times(skin, 0.5, 0.32, 0.28), 0.45 * nose.glow((0, 0.222), (0.07, 0.022)))
     away = -1 if character.light > 0 else 1
-    nose.paint_(_times(skin, 0.5, 0.33, 0.28), 0.25 * nose.glow((away * 0.062, 0.17), (0.022, 0.05)))
+    nose.fill_(_times(skin, 0.5, 0.33, 0.28), 0.25 * nose.glow((away * 0.062, 0.17), (0.022, 0.05)))
     for side in (-1, 1):
         hole = nose.ellipse((side * 0.033, 0.213), (0.02, 0.011))
-        nose.paint_(_times(skin, 0.3, 0.16, 0.14), 0.75 * nose.cover(hole, 0.008))
-    nose.paint_((1, 0.97, 0.92), 0.24 * nose.glow((-0.3 * away * 0.05, 0.155), (0.02, 0.024)))
+        nose.fill_(_times(skin, 0.3, 0.16, 0.14), 0.75 * nose.cover(hole, 0.008))
+    nose.fill_((1, 0.97, 0.92), 0.24 * nose.glow((-0.3 * away * 0.05, 0.155), (0.02, 0.024)))
 
 
 def _eye_(face: Canvas, character: Character, side: int) -> None:
     x, y = side * EYE[0] * character.face_width, EYE[1]
     eye = face.near((x, y), 0.17)
     skin, hair = character.skin, character.hair
-    eye.paint_(_times(skin, 0.5, 0.32, 0.3), 0.42 * eye.glow((x - side * 0.02, y - 0.025), (0.1, 0.05)))
+    eye.fill_(_times(skin, 0.5, 0.32, 0.3), 0.42 * eye.glow((x - side * 0.02, y - 0.025), (0.1, 0.05)))
     white = eye.lens((x, y), 0.088, 0.044, 0.032)
     alpha = eye.cover(white)
-    eye.paint_((0.94, 0.92, 0.91), alpha)
+    eye.fill_((0.94, 0.92, 0.91), alpha)
     iris = eye.circle((x, y - 0.004), 0.04)
-    eye.paint_(_times(character.eyes, 0.5, 0.5, 0.5), alpha * eye.cover(iris))
-    eye.paint_(_times(character.eyes, 1.1, 1.1, 1.1), alpha * 0.9 * eye.cover(iris + 0.011, 0.012))
-    eye.paint_((0.03, 0.02, 0.02), alpha * eye.cover(iris + 0.021))
+    eye.fill_(_times(character.eyes, 0.5, 0.5, 0.5), alpha * eye.cover(iris))
+    eye.fill_(_times(character.eyes, 1.1, 1.1, 1.1), alpha * 0.9 * eye.cover(iris + 0.011, 0.012))
+    eye.fill_((0.03, 0.02, 0.02), alpha * eye.cover(iris + 0.021))
     # The upper lid shades the eyeball.
-    eye.paint_((0.2, 0.12, 0.1), alpha * 0.45 * np.clip((y - 0.012 - eye.y) / 0.035, 0, 1))
+    eye.fill_((0.2, 0.12, 0.1), alpha * 0.45 * np.clip((y - 0.012 - eye.y) / 0.035, 0, 1))
     glint = (x + 0.014 * (1 if character.light > 0 else -1), y - 0.017)
-    eye.paint_((1, 1, 1), 0.95 * eye.cover(eye.circle(glint, 0.01)))
+    eye.fill_((1, 1, 1), 0.95 * eye.cover(eye.circle(glint, 0.01)))
     lash = eye.arc((x, y + 0.002), 0.096, 0.049, 0.026, slant=-side * 0.006)
-    eye.paint_(_times(hair, 0.2, 0.17, 0.16), 0.9 * eye.cover(lash))
-    eye.paint_(_times(skin, 0.45, 0.28, 0.25), 0.4 * eye.cover(eye.arc((x, y - 0.022), 0.09, 0.045, 0.012), 0.012))
-    eye.paint_(_times(skin, 0.45, 0.28, 0.25), 0.3 * eye.cover(eye.arc((x, y + 0.004), 0.08, -0.03, 0.012), 0.01))
+    eye.fill_(_times(hair, 0.2, 0.17, 0.16), 0.9 * eye.cover(lash))
+    eye.fill_(_times(skin, 0.45, 0.28, 0.25), 0.4 * eye.cover(eye.arc((x, y - 0.022), 0.09, 0.045, 0.012), 0.012))
+    eye.fill_(_times(skin, 0.45, 0.28, 0.25), 0.3 * eye.cover(eye.arc((x, y + 0.004), 0.08, -0.03, 0.012), 0.01))
     brow = eye.arc((x + side * 0.008, y - 0.095), 0.105, 0.032, 0.04, slant=-side * 0.012)
-    eye.paint_(_times(hair, 0.45, 0.4, 0.38), 0.85 * eye.cover(brow, 0.014))
+    eye.fill_(_times(hair, 0.45, 0.4, 0.38), 0.85 * eye.cover(brow, 0.014))
 
 
 def _mouth_(face: Canvas, character: Character) -> None:
@@ -155,21 +155,21 @@ def _mouth_(face: Canvas, character: Character) -> None:
     half = {"neutral": 0.105, "smile": 0.135, "open": 0.12}[character.mouth]
     bend = {"neutral": 0.004, "smile": 0.034, "open": 0.018}[character.mouth]
     gape = {"neutral": 0.0, "smile": 0.0, "open": 0.048}[character.mouth]
-    mouth.paint_(_times(skin, 0.5, 0.33, 0.3), 0.32 * mouth.glow((x, y + 0.075 + gape), (0.08, 0.02)))
+    mouth.fill_(_times(skin, 0.5, 0.33, 0.3), 0.32 * mouth.glow((x, y + 0.075 + gape), (0.08, 0.02)))
     lower = mouth.lens((x, y), half * 0.92, 0.0, 0.042 + gape, bend)
     upper = mouth.lens((x, y), half, 0.032, 0.004, bend)
-    mouth.paint_(lip, 0.85 * mouth.cover(lower, 0.012))
-    mouth.paint_(_times(lip, 0.8, 0.72, 0.75), 0.85 * mouth.cover(upper, 0.01))
+    mouth.fill_(lip, 0.85 * mouth.cover(lower, 0.012))
+    mouth.fill_(_times(lip, 0.8, 0.72, 0.75), 0.85 * mouth.cover(upper, 0.01))
     if gape:
         inside = mouth.lens((x, y), half * 0.84, 0.0, gape, bend)
-        mouth.paint_((0.25, 0.05, 0.06), mouth.cover(inside))
+        mouth.fill_((0.25, 0.05, 0.06), mouth.cover(inside))
         teeth = np.maximum(inside, mouth.y - (y + bend + 0.016))
-        mouth.paint_((0.95, 0.93, 0.9), 0.95 * mouth.cover(teeth))
+        mouth.fill_((0.95, 0.93, 0.9), 0.95 * mouth.cover(teeth))
     else:
         seam = mouth.arc((x, y), half, -bend, 0.012)
-        mouth.paint_(_times(skin, 0.36, 0.16, 0.16), 0.8 * mouth.cover(seam, 0.004))
+        mouth.fill_(_times(skin, 0.36, 0.16, 0.16), 0.8 * mouth.cover(seam, 0.004))
     shine = 0.22 * mouth.glow((x + 0.02 * character.light, y + bend + gape + 0.022), (0.035, 0.009))
-    mouth.paint_((1, 0.95, 0.93), shine)
+    mouth.fill_((1, 0.95, 0.93), shine)
 
 
 def _glasses_(face: Canvas, character: Character) -> None:
@@ -179,9 +179,9 @@ def _glasses_(face: Canvas, character: Character) -> None:
         lens = face.near((x, y), 0.2)
         edge = lens.box((x, y), (0.125, 0.1), 0.075)
         glare = lens.cover(np.abs(lens.x - x + lens.y - y + 0.05) - 0.025, 0.02) * lens.cover(edge)
-        lens.paint_((1, 1, 1), 0.07 * lens.cover(edge) + 0.14 * glare)
-        lens.paint_(_times(character.skin, 0.4, 0.25, 0.22), 0.3 * lens.cover(np.abs(edge - 0.008) - 0.008, 0.02))
-        lens.paint_(frame, lens.cover(np.abs(edge) - 0.0095))
-        lens.paint_(frame, lens.cover(lens.stroke((x + side * 0.125, y - 0.03), (side * 0.42, y - 0.045), 0.018)))
+        lens.fill_((1, 1, 1), 0.07 * lens.cover(edge) + 0.14 * glare)
+        lens.fill_(_times(character.skin, 0.4, 0.25, 0.22), 0.3 * lens.cover(np.abs(edge - 0.008) - 0.008, 0.02))
+        lens.fill_(frame, lens.cover(np.abs(edge) - 0.0095))
+        lens.fill_(frame, lens.cover(lens.stroke((x + side * 0.125, y - 0.03), (side * 0.42, y - 0.045), 0.018)))
     bridge = face.near((0, EYE[1]), 0.08)
-    bridge.paint_(frame, bridge.cover(bridge.arc((0, EYE[1] + 0.01), 0.05, 0.025, 0.022)))
+    bridge.fill_(frame, bridge.cover(bridge.arc((0, EYE[1] + 0.01), 0.05, 0.025, 0.022)))

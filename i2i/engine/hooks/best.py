@@ -9,9 +9,9 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from i2i.core.kinds import METRIC
 from i2i.errors import TrainingError
 from i2i.nn.functional.precision import finest
-from i2i.core.kinds import METRIC
 
 
 class Best:
@@ -32,7 +32,7 @@ class Best:
         self._sum: Tensor | float | None = None
         self._count = 0
 
-    def check(self, dataset: object, guided: bool = False) -> None:
+    def check(self, dataset: object, requires_condition: bool = False) -> None:
         """Whether the figure can be had at all.
 
         Args:
@@ -41,7 +41,7 @@ class Best:
         Raises:
             TrainingError: a metric without a data set that knows the truth.
         """
-        if self.by_metric and guided:
+        if self.by_metric and requires_condition:
             raise TrainingError(
                 f"train.keep_best: {self.name} compares translations with the truth, and this translator has as many "
                 f"as there are styles; name a logged term instead, such as generator/content"

@@ -97,7 +97,7 @@ class Console:
         if not run.is_main:
             return
         if run.skipped:
-            say(f"{len(run.skipped)} pictures could not be read and were skipped; log.jsonl names them")
+            say(f"{len(run.skipped)} images could not be read and were skipped; log.jsonl names them")
         if run.interrupted:
             say(f"stopped at step {run.step}, saved; go on with: i2i train --resume {run.folder}")
         elif self.newest is not None and self.newest.exists():

@@ -10,27 +10,27 @@ from typing import Any
 
 from torch import Tensor
 
-from i2i.errors import I2IError
 from i2i.core.hookspecs import hookimpl
-from i2i.engine.run import Run
 from i2i.engine.hooks.symptoms import LOGITS, apart, is_stuck, spread, starved, undecided
+from i2i.engine.run import Run
+from i2i.errors import I2IError
 
 log = logging.getLogger("i2i")
 
 WINDOW = 100
 """Steps whose terms are averaged."""
 PATIENCE = 3
-"""Windows or looks at pictures in a row, before something is said."""
+"""Windows or looks at images in a row, before something is said."""
 WON = 0.02
 """Share of an undecided discriminator's loss below which it has won."""
 COLLAPSED = 0.1
-"""Spread of the translations, as a share of the inputs' and the targets', below which they are one picture."""
+"""Spread of the translations, as a share of the inputs' and the targets', below which they are one image."""
 COPIED = 0.05
 """Distance of a translation from its input, as a share of that between the domains, below which it is a copy."""
 
 
-class Doctor:
-    """Watches loss terms and, every `train.sample_every` steps, translations of the preview pictures."""
+class Diagnostics:
+    """Watches loss terms and, every `train.sample_every` steps, translations of the preview images."""
 
     def __init__(self) -> None:
         self.sums: dict[str, Tensor | float] = {}
@@ -38,7 +38,7 @@ class Doctor:
         self.means: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=PATIENCE))
         self.seen: dict[str, int] = defaultdict(int)
         self.now: set[str] = set()
-        self.pictures: Mapping[str, Tensor] = {}
+        self.images: Mapping[str, Tensor] = {}
         self.levels: dict[str, float] = {}
         self.began, self.waited = 0.0, 0.0
 
@@ -47,14 +47,14 @@ class Doctor:
         if not run.is_main:
             return
         if run.recipe.train.sample_every:
-            self.pictures = run.dataset.preview(max(4, run.recipe.train.sample_count))
+            self.images = run.dataset.preview(max(4, run.recipe.train.sample_count))
         for name, calls in run.translator.calls.items():
             for call in calls:
                 level = undecided(run.translator.losses[name])
                 if level is not None and set(call.inputs.values()) == set(LOGITS):
                     self.levels[f"{call.phase}/{name}"] = level * call.weight
         self.began, self.waited = time.perf_counter(), run.waited
-        run.memory.keep("doctor", self)
+        run.hook_state.keep("diagnostics", self)
 
     @hookimpl
     def step_finished(self, run: Run, terms: Mapping[str, Tensor]) -> None:
@@ -70,7 +70,7 @@ class Doctor:
             self._look_at_terms(run)
         every = run.recipe.train.sample_every
         if every and run.step % every == 0:
-            self._look_at_pictures(run)
+            self._check_images(run)
 
     @hookimpl
     def training_finished(self, run: Run) -> None:
@@ -107,9 +107,9 @@ class Doctor:
         for name, means in self.means.items():
             if len(means) < PATIENCE:
                 continue
-            judged = run.translator.summed.get(name, 1)
+            count = run.translator.summed.get(name, 1)
             level = self.levels.get(name)
-            won = level is not None and max(means) < WON * level * judged
+            won = level is not None and max(means) < WON * level * count
             self._note(
                 run,
                 won,
@@ -123,24 +123,24 @@ class Doctor:
                 f"gradients, or its weight too small beside the others?",
             )
 
-    def _look_at_pictures(self, run: Run) -> None:
+    def _check_images(self, run: Run) -> None:
         for target in run.translator.targets:
-            for source in [domain for domain in self.pictures if domain != target]:
-                image = self.pictures[source]
+            for source in [domain for domain in self.images if domain != target]:
+                image = self.images[source]
                 try:
                     made = run.translated(image, target)
                 except (I2IError, TypeError):
                     continue  # the method needs to be told more than the image and the domain
                 if made.shape == image.shape and len(made) > 1:
-                    self._judge(run, f"{source} to {target}", image, made, self.pictures.get(target, image))
+                    self._discriminate(run, f"{source} to {target}", image, made, self.images.get(target, image))
 
-    def _judge(self, run: Run, way: str, image: Tensor, made: Tensor, real: Tensor) -> None:
+    def _discriminate(self, run: Run, way: str, image: Tensor, made: Tensor, real: Tensor) -> None:
         least = min(spread(image), spread(real))
         self._after_patience(
             run,
             f"collapse {way}",
             spread(made) < COLLAPSED * least,
-            f"{way}: the translations are nearly one picture. Raise the weight that ties them to their input (cycle, "
+            f"{way}: the translations are nearly one image. Raise the weight that ties them to their input (cycle, "
             f"identity, patches), lower the adversarial weight or the learning rate, and look for a layer without gain",
         )
         self._after_patience(

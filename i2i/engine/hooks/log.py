@@ -45,7 +45,7 @@ class JSONLines:
             self._write(event="rolled back", step=run.step - 1, rollbacks=run.rollbacks)
         self.last = run.step
         for finding in run.findings[self.told :]:
-            self._write(event="doctor", step=run.step, finding=finding)
+            self._write(event="diagnostics", step=run.step, finding=finding)
         self.told = len(run.findings)
         if self.file is None or (run.step % run.recipe.train.log_every and run.step != run.steps):
             return
@@ -58,14 +58,14 @@ class JSONLines:
             event="step",
             step=run.step,
             terms=values,
-            rates=run.stepper.rates(),
+            rates=run.stepper.learning_rates(),
             steps_per_second=round(pace, 3),
             wait=round(wait, 3),
         )
 
     @hookimpl
     def checkpoint_saved(self, run: Run, folder: Path) -> None:
-        best = {"best": run.best.state(), "figures": run.figures} if run.best else {}
+        best = {"best": run.best.state(), "metrics": run.metrics} if run.best else {}
         self._write(event="checkpoint", step=run.step, folder=str(folder.relative_to(run.folder)), **best)
         if self.file is not None:
             os.fsync(self.file.fileno())  # a log without gaps up to the checkpoint, whatever happens to the machine
@@ -73,7 +73,7 @@ class JSONLines:
     @hookimpl
     def training_finished(self, run: Run) -> None:
         event = "stopped" if run.interrupted else "finished"
-        self._write(event=event, step=run.step, skipped=run.skipped, figures=run.figures, findings=run.findings)
+        self._write(event=event, step=run.step, skipped=run.skipped, metrics=run.metrics, findings=run.findings)
         if self.file is not None:
             self.file.close()
             self.file = None
@@ -130,6 +130,6 @@ def _forget_after(path: Path, step: int) -> int:
         for line, entry in _entries(path):
             if entry["step"] <= step:
                 file.write(line if line.endswith("\n") else line + "\n")
-                words += entry["event"] == "doctor"
+                words += entry["event"] == "diagnostics"
     os.replace(beside, path)  # killed now, it would lose the log of all steps before
     return words

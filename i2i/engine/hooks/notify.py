@@ -6,8 +6,8 @@ import logging
 from collections import Counter
 from typing import Any
 
-from i2i.errors import I2IError
 from i2i.core.plugins import Plugins
+from i2i.errors import I2IError
 
 LIMIT = 3
 log = logging.getLogger("i2i")

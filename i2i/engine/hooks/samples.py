@@ -1,4 +1,4 @@
-"""Sample grids: what the translator makes of a few fixed pictures, as one PNG with captions."""
+"""Sample grids: what the translator makes of a few fixed images, as one PNG with captions."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from einops import rearrange
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from i2i.data.writing import write_image
 from i2i.core.hookspecs import hookimpl
-from i2i.nn.layers.extractors import told
+from i2i.data.writing import write_image
 from i2i.engine.run import Run
+from i2i.nn.layers.extractors import told
 
 GAP = 4
 

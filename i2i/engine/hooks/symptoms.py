@@ -12,7 +12,7 @@ LOGITS = ("real_logits", "fake_logits")
 STARVED = 0.1
 """Share of the time in which steps wait for data, above which that is worth a word."""
 SHORT = 10.0
-"""Seconds of waiting that nobody minds, such as for the first pictures."""
+"""Seconds of waiting that nobody minds, such as for the first images."""
 
 
 def undecided(loss: nn.Module) -> float | None:

@@ -8,9 +8,9 @@ from typing import Any
 from accelerate.tracking import LOGGER_TYPE_TO_CLASS
 from torch import Tensor
 
-from i2i.errors import OptionError
 from i2i.core.hookspecs import hookimpl
 from i2i.engine.run import Run
+from i2i.errors import OptionError
 
 
 class Trackers:
@@ -38,7 +38,7 @@ class Trackers:
     def step_finished(self, run: Run, terms: Mapping[str, Tensor]) -> None:
         if self.trackers and (run.step % run.recipe.train.log_every == 0 or run.step == run.steps):
             values = {name: float(value) for name, value in terms.items()}
-            values |= {f"learning_rate/{phase}": rate for phase, rate in run.stepper.rates().items()}
+            values |= {f"learning_rate/{phase}": rate for phase, rate in run.stepper.learning_rates().items()}
             for tracker in self.trackers:
                 tracker.log(values, step=run.step)
 
@@ -52,7 +52,7 @@ class Trackers:
     @hookimpl
     def training_finished(self, run: Run) -> None:
         for tracker in self.trackers:
-            tracker.finish()
+            tracker.device_transform()
         self.trackers = []
 
 

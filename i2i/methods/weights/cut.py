@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from i2i.core.contracts import Imported
-from i2i.nn.discriminators.patch import Patch
 from i2i.errors import CheckpointError, OptionError
-from i2i.nn.foreign import few, load
-from i2i.nn.generators.resnet import Resnet
 from i2i.methods.weights import cut_names
 from i2i.methods.weights.cut_names import State
+from i2i.nn.discriminators.patch import Patch
+from i2i.nn.foreign import few, load
+from i2i.nn.generators.resnet import Resnet
 from i2i.nn.layers.projection import PatchHeads
 from i2i.nn.layers.stages import named_taps
 

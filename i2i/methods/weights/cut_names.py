@@ -10,8 +10,8 @@ from typing import Any, NoReturn, cast
 import torch
 from torch import Tensor, nn
 
-from i2i.nn.discriminators.patch import Patch
 from i2i.errors import CheckpointError
+from i2i.nn.discriminators.patch import Patch
 from i2i.nn.foreign import few
 from i2i.nn.functional.blur import DOUBLING, HALVING, blur_kernel
 from i2i.nn.generators.resnet import Resnet
@@ -135,9 +135,9 @@ def _generator(module: Resnet) -> Names:
             names.add(f"{official}.conv_block.1", f"encoder.{stage.name}.first.conv")
             names.add(f"{official}.conv_block.{second}", f"encoder.{stage.name}.second.conv")
         elif stage.name.endswith(".conv"):
-            part = "painter" if stage.name.startswith("up.") else "encoder"
+            part = "image_decoder" if stage.name.startswith("up.") else "encoder"
             names.add(official, f"{part}.{stage.name}")
-    names.add(f"model.{len(stages) + 1}", "painter.head")  # after a layer that pads
+    names.add(f"model.{len(stages) + 1}", "image_decoder.head")  # after a layer that pads
     return names
 
 

@@ -56,12 +56,12 @@ def cyclegan_pytorch(path: Path) -> Imported:
                 f"expected twins"
             )
     settings = networks["G_A"].settings("translator.generator")
-    judge = networks.get("D_A") or networks.get("D_B")
-    if judge is not None:
-        settings |= judge.settings("translator.discriminators.local")
+    discriminator = networks.get("D_A") or networks.get("D_B")
+    if discriminator is not None:
+        settings |= discriminator.settings("translator.discriminators.local")
     missing = [name for name in PREFIXES if name not in networks]
     summary = f"CycleGAN, generators {official.described(networks['G_A'])}"
-    summary += f", discriminators {official.described(judge)}" if judge is not None else ""
+    summary += f", discriminators {official.described(discriminator)}" if discriminator is not None else ""
     summary += f"; {' and '.join(missing)} not there, begin anew" if missing else ""
     return Imported(
         "cyclegan",

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from i2i.core.contracts import Imported
-from i2i.errors import CheckpointError
-from i2i.nn.foreign import few, load
-from i2i.methods.weights.munit_names import DISCRIMINATORS, GENERATORS, State, convert, counts, names_of
 from i2i.core.kinds import DISCRIMINATOR, GENERATOR
+from i2i.errors import CheckpointError
+from i2i.methods.weights.munit_names import DISCRIMINATORS, GENERATORS, State, convert, counts, names_of
+from i2i.nn.foreign import few, load
 
 UNUSED = re.compile(r".*\.norm\.(running_mean|running_var|num_batches_tracked)")
 """Statistics that the official norms carry but never read; files of torch 0.3 have more of them."""

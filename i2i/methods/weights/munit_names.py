@@ -67,10 +67,10 @@ def names_of(found: Counts, kind: str, method: str) -> dict[str, str]:
             layers[f"dec.model.0.model.{index}.model.{half}.conv"] = f"decoder.{index}.{name}.conv"
     norms: dict[str, str] = {}
     for index in range(down):
-        layers[f"dec.model.{2 + 2 * index}.conv"] = f"painter.up.{index}.conv"
-        norms[f"dec.model.{2 + 2 * index}.norm.gamma"] = f"painter.up.{index}.norm.weight"
-        norms[f"dec.model.{2 + 2 * index}.norm.beta"] = f"painter.up.{index}.norm.bias"
-    layers[f"dec.model.{2 * down + 1}.conv"] = "painter.head"
+        layers[f"dec.model.{2 + 2 * index}.conv"] = f"image_decoder.up.{index}.conv"
+        norms[f"dec.model.{2 + 2 * index}.norm.gamma"] = f"image_decoder.up.{index}.norm.weight"
+        norms[f"dec.model.{2 + 2 * index}.norm.beta"] = f"image_decoder.up.{index}.norm.bias"
+    layers[f"dec.model.{2 * down + 1}.conv"] = "image_decoder.head"
     if method == "munit":
         layers |= {f"mlp.model.{index}.fc": f"mlp.layers.{index}" for index in range(3)}
     return _with_parts(layers) | norms

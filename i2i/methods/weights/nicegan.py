@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from i2i.core.contracts import Imported
+from i2i.core.kinds import DECODER, DISCRIMINATOR
 from i2i.errors import CheckpointError
-from i2i.nn.foreign import few, load
 from i2i.methods.weights.networks import State, count, features_and_pixels, networks_in
 from i2i.methods.weights.nicegan_names import table
-from i2i.core.kinds import DECODER, DISCRIMINATOR
+from i2i.nn.foreign import few, load
 
 PREFIXES = {
     "gen2B": "generators.b.",  # generators are named after the domain that they paint,

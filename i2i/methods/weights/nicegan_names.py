@@ -21,14 +21,16 @@ def _generator_names(blocks: int) -> dict[str, str]:
             names[f"UpBlock1_{i + 1}.norm{official}.rho"] = f"decoder.{i}.{half}.norm.rho"
     for i in range(2):
         first = 1 + 8 * i
-        names[f"UpBlock2.{first}.weight"] = f"painter.up.{i}.conv.weight"
-        norms[f"UpBlock2.{first + 1}"] = f"painter.up.{i}.norm"
-        names |= {f"UpBlock2.{first + 3}.{part}": f"painter.up.{i}.shuffle.conv.{part}" for part in ("weight", "bias")}
-        norms[f"UpBlock2.{first + 5}"] = f"painter.up.{i}.shuffle.norm"
+        names[f"UpBlock2.{first}.weight"] = f"image_decoder.up.{i}.conv.weight"
+        norms[f"UpBlock2.{first + 1}"] = f"image_decoder.up.{i}.norm"
+        names |= {
+            f"UpBlock2.{first + 3}.{part}": f"image_decoder.up.{i}.shuffle.conv.{part}" for part in ("weight", "bias")
+        }
+        norms[f"UpBlock2.{first + 5}"] = f"image_decoder.up.{i}.shuffle.norm"
     names |= {
         f"{official}.{part}": f"{ours}.{part}" for official, ours in norms.items() for part in ("rho", "gamma", "beta")
     }
-    return {**names, "UpBlock2.17.weight": "painter.head.weight"}
+    return {**names, "UpBlock2.17.weight": "image_decoder.head.weight"}
 
 
 def _discriminator_names(common: int) -> dict[str, str]:

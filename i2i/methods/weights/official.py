@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from i2i.core.kinds import DISCRIMINATOR, GENERATOR, NORM
 from i2i.errors import CheckpointError
-from i2i.nn.foreign import few, load
 from i2i.methods.weights import official_layers
 from i2i.methods.weights.official_layers import Layers, Options, State
-from i2i.core.kinds import DISCRIMINATOR, GENERATOR, NORM
+from i2i.nn.foreign import few, load
 
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 

@@ -44,13 +44,13 @@ def discriminator(state: State) -> tuple[Options, Layers]:
         CheckpointError: it judges neither patches nor pixels.
     """
     if "net.0.weight" in state:
-        return {"type": "pixel", **_judged(state["net.0.weight"]), **_norm(state, "net.3")}, layers_of(
+        return {"type": "pixel", **_discriminated(state["net.0.weight"]), **_norm(state, "net.3")}, layers_of(
             {"type": "pixel"}
         )
     if "model.0.weight" not in state:
         raise CheckpointError(f"expected a discriminator's model.0.weight or net.0.weight, found {few(state)}")
     layers = sum(re.fullmatch(r"model\.\d+\.weight", name) is not None and w.ndim == 4 for name, w in state.items())
-    options = {"type": "patch", "layers": layers, **_judged(state["model.0.weight"]), **_norm(state, "model.3")}
+    options = {"type": "patch", "layers": layers, **_discriminated(state["model.0.weight"]), **_norm(state, "model.3")}
     return options, layers_of(options)
 
 
@@ -108,13 +108,13 @@ def _resnet(state: State) -> tuple[Options, Layers]:
 
 def _resnet_layers(blocks: int, dropout: bool) -> Layers:
     stages = {1: "encoder.stem", 4: "encoder.down.0", 7: "encoder.down.1"}
-    stages |= {10 + blocks + 3 * i: f"painter.up.{i}" for i in range(2)}
+    stages |= {10 + blocks + 3 * i: f"image_decoder.up.{i}" for i in range(2)}
     layers = {f"model.{index + part}": f"{ours}.{name}" for index, ours in stages.items() for part, name in _PARTS}
     for i in range(blocks):
         for index, half in ((1, "first"), (6 if dropout else 5, "second")):
             for part, name in _PARTS:
                 layers[f"model.{10 + i}.conv_block.{index + part}"] = f"encoder.blocks.{i}.{half}.{name}"
-    return {**layers, f"model.{17 + blocks}": "painter.head"}
+    return {**layers, f"model.{17 + blocks}": "image_decoder.head"}
 
 
 def _patch_layers(layers: int) -> Layers:
@@ -124,7 +124,7 @@ def _patch_layers(layers: int) -> Layers:
     return names
 
 
-def _judged(first: Tensor) -> Options:
+def _discriminated(first: Tensor) -> Options:
     return {"channels": first.shape[0], "in_channels": first.shape[1]}
 
 

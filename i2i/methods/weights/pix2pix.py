@@ -39,19 +39,21 @@ def pix2pix_pytorch(path: Path) -> Imported:
         name: official.read(file, "generator" if name == "G" else "discriminator") for name, file in files.items()
     }
     settings = {key: value for name, found in networks.items() for key, value in found.settings(_TABLES[name]).items()}
-    judge = networks.get("D")
-    if judge is not None:
+    discriminator = networks.get("D")
+    if discriminator is not None:
         # The discriminator sees input and output on top of each other, or the output alone.
         channels = networks["G"].options.get("out_channels", _COLOURS)
-        settings["translator.conditional"] = judge.options["in_channels"] > channels
-    seen = f"discriminator {official.described(judge)}" if judge else "no discriminator, which begins anew"
+        settings["translator.conditional"] = discriminator.options["in_channels"] > channels
+    seen = (
+        f"discriminator {official.described(discriminator)}" if discriminator else "no discriminator, which begins anew"
+    )
     return Imported(
         "pix2pix",
         settings,
         {PREFIXES[name] + key: tensor for name, found in networks.items() for key, tensor in found.state.items()},
         f"pix2pix, generator {official.described(networks['G'])}, {seen}; no optimizer state"
         f"{official.dropped_note(networks)}",
-        untrained=() if judge else ("discriminators",),
+        untrained=() if discriminator else ("discriminators",),
     )
 
 

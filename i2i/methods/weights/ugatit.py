@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from i2i.core.contracts import Imported
-from i2i.errors import CheckpointError
-from i2i.nn.foreign import few, load
-from i2i.methods.weights.networks import State, count, features_and_pixels, networks_in
 from i2i.core.kinds import ATTENTION, DISCRIMINATOR, GENERATOR
+from i2i.errors import CheckpointError
+from i2i.methods.weights.networks import State, count, features_and_pixels, networks_in
+from i2i.nn.foreign import few, load
 
 PREFIXES = {
     "genA2B": "generators.b.",  # generators are named after the domain that they paint,
@@ -95,10 +95,10 @@ def _generator_names(blocks: int) -> dict[str, str]:
             names[f"UpBlock1_{i + 1}.conv{official}.weight"] = f"decoder.{i}.{half}.conv.weight"
             names[f"UpBlock1_{i + 1}.norm{official}.rho"] = f"decoder.{i}.{half}.norm.rho"
     for i in range(2):
-        names[f"UpBlock2.{2 + 5 * i}.weight"] = f"painter.up.{i}.conv.weight"
+        names[f"UpBlock2.{2 + 5 * i}.weight"] = f"image_decoder.up.{i}.conv.weight"
         for name in ("rho", "gamma", "beta"):
-            names[f"UpBlock2.{3 + 5 * i}.{name}"] = f"painter.up.{i}.norm.{name}"
-    return {**names, "UpBlock2.11.weight": "painter.head.weight"}
+            names[f"UpBlock2.{3 + 5 * i}.{name}"] = f"image_decoder.up.{i}.norm.{name}"
+    return {**names, "UpBlock2.11.weight": "image_decoder.head.weight"}
 
 
 def _discriminator_names(blocks: int) -> dict[str, str]:

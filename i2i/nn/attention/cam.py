@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from i2i.core.contracts import Attended
+from i2i.core.contracts import AttentionOutput
 from i2i.errors import OptionError
-from i2i.nn.functional import optimizations as shortcuts
+from i2i.nn.functional.optimizations import optimizations_enabled
 from i2i.nn.functional.pooling import Pool, pooled
 from i2i.nn.layers.conv2d import Conv2d
 from i2i.nn.layers.spectral import SpectralLinear
@@ -50,14 +50,14 @@ class CAM(nn.Module):
         self.mix = Conv2d(len(pools) * num_features, num_features, 1)
         self.activation: Callable[[Tensor], Tensor] = activation if activation is not None else nn.ReLU()
 
-    def forward(self, x: Tensor) -> Attended:
+    def forward(self, x: Tensor) -> AttentionOutput:
         logits = torch.cat([classify(pooled(x, cast(Pool, pool))) for pool, classify in self.classifiers.items()], 1)
-        if shortcuts.are_taken():
+        if optimizations_enabled():
             mixed = F.conv2d(x, self._mixing_weight(), self.mix.bias)
         else:
             mixed = self.mix(torch.cat([x * weight for weight in self._weights()], 1))
         features: Tensor = self.activation(mixed)
-        return Attended(features, logits, features.sum(1, keepdim=True))
+        return AttentionOutput(features, logits, features.sum(1, keepdim=True))
 
     def _mixing_weight(self) -> Tensor:
         """Weight [C, C, 1, 1] of one convolution that does what weighting, concatenating and mixing do.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from i2i.core.contracts import Attended
+from i2i.core.contracts import AttentionOutput
 from i2i.nn.functional.pooling import pooled
 from i2i.nn.layers.conv2d import Conv2d
 from i2i.nn.layers.spectral import SpectralLinear
@@ -47,10 +47,10 @@ class ResidualCAM(nn.Module):
         self.scale = nn.Parameter(torch.zeros(1))
         self.activation: Callable[[Tensor], Tensor] = activation if activation is not None else nn.LeakyReLU(0.2)
 
-    def forward(self, x: Tensor) -> Attended:
+    def forward(self, x: Tensor) -> AttentionOutput:
         logits = self.classifier(torch.cat([pooled(x, "average"), pooled(x, "max")], 1))
         # Weighting and mixing are both linear, so one convolution with the product of their weights does both.
         weight = self.mix.weight * self.classifier.weight.view(1, -1, 1, 1)
         by_average, by_max = weight.chunk(2, 1)
         features: Tensor = self.activation(x + self.scale * F.conv2d(x, by_average + by_max, self.mix.bias))
-        return Attended(features, logits, features.sum(1, keepdim=True))
+        return AttentionOutput(features, logits, features.sum(1, keepdim=True))

@@ -8,11 +8,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from i2i.core.bounds import Depth, Positive
-from i2i.core.contracts import Activation, Attended, Attention, Judgement
-from i2i.nn.discriminators.patch import smallest_image
-from i2i.errors import OptionError, ShapeError
+from i2i.core.contracts import Activation, Attention, AttentionOutput, DiscriminatorOutput
 from i2i.core.factory import Factory
 from i2i.core.kinds import ACTIVATION, ATTENTION
+from i2i.errors import OptionError, ShapeError
+from i2i.nn.discriminators.patch import smallest_image
 from i2i.nn.layers.convolution import ConvBlock, Padding
 from i2i.nn.layers.initialization import Initialization, initialize
 from i2i.nn.layers.spectral import SpectralConv2d
@@ -121,7 +121,7 @@ class EncoderPatch(nn.Module):
                 f"{layers} layers need images of at least {smallest_image(layers)} px, got {image_size} px; {fix}",
             )
 
-    def encode(self, image: Tensor) -> Attended:
+    def encode(self, image: Tensor) -> AttentionOutput:
         """The code of an image, and what the attention has seen."""
         if image.ndim != 4 or image.shape[1] != 3 or any(n % self.multiple or n < 8 for n in image.shape[2:]):
             raise ShapeError(
@@ -131,9 +131,9 @@ class EncoderPatch(nn.Module):
         x = image
         for block in self.encoder:
             x = block(x)
-        return Attended(x) if self.attention is None else self.attention(x)
+        return AttentionOutput(x) if self.attention is None else self.attention(x)
 
-    def forward(self, image: Tensor) -> Judgement:
+    def forward(self, image: Tensor) -> DiscriminatorOutput:
         code, cam, heatmap = self.encode(image)
         if min(image.shape[2:]) < self.smallest_image:
             raise ShapeError(
@@ -142,8 +142,8 @@ class EncoderPatch(nn.Module):
         x = code
         for block in self.common:
             x = block(x)
-        logits = {name: _judged(x, head) for name, head in self.heads.items()}
-        return Judgement(logits if cam is None else {**logits, "cam": cam}, heatmap, code)
+        logits = {name: _discriminated(x, head) for name, head in self.heads.items()}
+        return DiscriminatorOutput(logits if cam is None else {**logits, "cam": cam}, heatmap, code)
 
 
 def _common_halvings(layers: int, deeper: int) -> int:
@@ -153,7 +153,7 @@ def _common_halvings(layers: int, deeper: int) -> int:
     return layers - fewest
 
 
-def _judged(x: Tensor, head: Any) -> Tensor:
+def _discriminated(x: Tensor, head: Any) -> Tensor:
     for block in head["blocks"]:
         x = block(x)
     logits: Tensor = head["final"](x)

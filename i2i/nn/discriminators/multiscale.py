@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from i2i.core.bounds import Positive
-from i2i.core.contracts import Activation, Judgement, Norm
-from i2i.errors import OptionError, ShapeError
+from i2i.core.contracts import Activation, DiscriminatorOutput, Norm
 from i2i.core.factory import Factory
 from i2i.core.kinds import ACTIVATION
+from i2i.errors import OptionError, ShapeError
 from i2i.nn.layers.convolution import ConvBlock, Padding
 from i2i.nn.layers.initialization import Initialization, initialize
 from i2i.nn.layers.spectral import SpectralConv2d
@@ -113,7 +113,7 @@ class Multiscale(nn.Module):
             f"{image_size} px; {' or '.join(fits) or 'fewer of both'} would fit",
         )
 
-    def forward(self, image: Tensor) -> Judgement:
+    def forward(self, image: Tensor) -> DiscriminatorOutput:
         if image.ndim != 4 or image.shape[1] != 3 or min(image.shape[2:]) < self.smallest_image:
             raise ShapeError(
                 f"multiscale discriminator: expected images [B, 3, H, W] with sides of at least "
@@ -124,7 +124,7 @@ class Multiscale(nn.Module):
             if index:
                 image = F.avg_pool2d(image, 3, stride=2, padding=1, count_include_pad=False)
             logits[f"scale_{index}"] = scale(image)
-        return Judgement(logits)
+        return DiscriminatorOutput(logits)
 
 
 def smallest_image(layers: int, scales: int) -> int:

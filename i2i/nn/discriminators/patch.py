@@ -7,10 +7,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from i2i.core.bounds import Depth, Positive
-from i2i.core.contracts import Activation, Attention, Judgement, Norm
-from i2i.errors import OptionError, ShapeError
+from i2i.core.contracts import Activation, Attention, DiscriminatorOutput, Norm
 from i2i.core.factory import Factory
 from i2i.core.kinds import ACTIVATION, NORM
+from i2i.errors import OptionError, ShapeError
 from i2i.nn.layers.convolution import ConvBlock, Down, Padding
 from i2i.nn.layers.initialization import Initialization, initialize
 from i2i.nn.layers.spectral import SpectralConv2d
@@ -114,7 +114,7 @@ class Patch(nn.Module):
             "layers", f"{layers} layers need images of at least {smallest_image(layers)} px, got {image_size} px; {fix}"
         )
 
-    def forward(self, image: Tensor) -> Judgement:
+    def forward(self, image: Tensor) -> DiscriminatorOutput:
         if image.ndim != 4 or image.shape[1] != self.in_channels or min(image.shape[2:]) < self.smallest_image:
             raise ShapeError(
                 f"patch discriminator: expected images [B, {self.in_channels}, H, W] with sides of at least "
@@ -124,10 +124,10 @@ class Patch(nn.Module):
         for block in self.blocks:
             x = block(x)
         if self.attention is None:
-            return Judgement({"patch": self.final(x)})
+            return DiscriminatorOutput({"patch": self.final(x)})
         x, logits, heatmap = self.attention(x)
         heads: dict[str, Any] = {"patch": self.final(x)}
-        return Judgement(heads if logits is None else {**heads, "cam": logits}, heatmap)
+        return DiscriminatorOutput(heads if logits is None else {**heads, "cam": logits}, heatmap)
 
 
 def smallest_image(layers: int) -> int:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from i2i.core.bounds import Positive
-from i2i.core.contracts import Activation, Judgement, Norm
-from i2i.errors import ShapeError
+from i2i.core.contracts import Activation, DiscriminatorOutput, Norm
 from i2i.core.factory import Factory
 from i2i.core.kinds import ACTIVATION, NORM
+from i2i.errors import ShapeError
 from i2i.nn.layers.conv2d import Conv2d
 from i2i.nn.layers.convolution import ConvBlock
 from i2i.nn.layers.initialization import Initialization, initialize
@@ -49,7 +49,7 @@ class Pixel(nn.Module):
         self.final = Conv2d(2 * channels, 1, 1, bias=bias)
         initialize(self, init)
 
-    def forward(self, image: Tensor) -> Judgement:
+    def forward(self, image: Tensor) -> DiscriminatorOutput:
         if image.ndim != 4 or image.shape[1] != self.in_channels:
             raise ShapeError(
                 f"pixel discriminator: expected images [B, {self.in_channels}, H, W], got {list(image.shape)}"
@@ -57,4 +57,4 @@ class Pixel(nn.Module):
         x = image
         for block in self.blocks:
             x = block(x)
-        return Judgement({"patch": self.final(x)})
+        return DiscriminatorOutput({"patch": self.final(x)})

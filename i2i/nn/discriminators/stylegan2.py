@@ -7,7 +7,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from i2i.core.bounds import Count, Positive
-from i2i.core.contracts import Judgement
+from i2i.core.contracts import DiscriminatorOutput
 from i2i.errors import OptionError, ShapeError
 from i2i.nn.layers.equalized import EqualizedLinear
 from i2i.nn.layers.minibatch import MinibatchDeviation
@@ -58,7 +58,7 @@ class StyleGAN2(nn.Module):
                 "image_size", f"expected a power of 2, at least {SMALLEST}, got {image_size}; try {below}"
             )
 
-    def forward(self, image: Tensor) -> Judgement:
+    def forward(self, image: Tensor) -> DiscriminatorOutput:
         """One logit for each image, [B, 1, 1, 1], as the head `patch`: it is a patch as large as the image."""
         if image.shape[1:] != (3, self.image_size, self.image_size):
             size = self.image_size
@@ -66,4 +66,4 @@ class StyleGAN2(nn.Module):
         x = self.blocks(self.from_image(image))
         x = self.conv(x if self.deviation is None else self.deviation(x))
         x = self.final(self.activation(self.linear(x.flatten(1))))
-        return Judgement({"patch": x[:, :, None, None]})
+        return DiscriminatorOutput({"patch": x[:, :, None, None]})

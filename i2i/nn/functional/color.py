@@ -1,11 +1,11 @@
-"""Keeping a picture's colours while its style changes."""
+"""Keeping an image's colours while its style changes."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from i2i.nn.functional.precision import widen
+from i2i.nn.functional.precision import upcast
 
 LUMA = (0.299, 0.587, 0.114)
 """Shares of red, green and blue in the luminance, ITU-R BT.601."""
@@ -13,7 +13,7 @@ LUMA = (0.299, 0.587, 0.114)
 
 def luminance(image: Tensor) -> Tensor:
     """Y [B, 1, H, W] of RGB images [B, 3, H, W], in the same range."""
-    return (widen(image) * torch.tensor(LUMA, device=image.device).view(3, 1, 1)).sum(1, keepdim=True)
+    return (upcast(image) * torch.tensor(LUMA, device=image.device).view(3, 1, 1)).sum(1, keepdim=True)
 
 
 def with_colors_of(image: Tensor, content: Tensor) -> Tensor:
@@ -35,7 +35,7 @@ def recolored(image: Tensor, reference: Tensor, eps: float = 1e-5) -> Tensor:
     Args:
         image: [B, 3, H, W], or one image for all references.
         reference: [B, 3, h, w].
-        eps: added to the diagonals, for pictures of one colour.
+        eps: added to the diagonals, for images of one colour.
 
     Returns:
         [B, 3, H, W], which may leave the images' range.
@@ -52,7 +52,7 @@ def recolored(image: Tensor, reference: Tensor, eps: float = 1e-5) -> Tensor:
 
 def _moments(image: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
     """Centred pixels [B, 3, N], their mean [B, 3, 1], and their covariance [B, 3, 3]."""
-    pixels = widen(image).flatten(2)
+    pixels = upcast(image).flatten(2)
     mean = pixels.mean(2, keepdim=True)
     centred = pixels - mean
     covariance = centred @ centred.transpose(1, 2) / max(1, pixels.shape[2] - 1)

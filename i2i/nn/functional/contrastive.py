@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from i2i.nn.functional.precision import widen, without_autocast
+from i2i.nn.functional.precision import upcast, without_autocast
 
 MASKED = -10.0
 """Similarity that stands for a patch's own key among its negatives: far below any cosine, yet finite."""
@@ -34,7 +34,7 @@ def patch_nce(queries: Tensor, keys: Tensor, temperature: float = 0.07) -> Tenso
         tensor(5.5452)
     """
     with without_autocast(queries):  # divided by a temperature, half precision would leave two digits
-        similarity = widen(queries) @ widen(keys).mT
+        similarity = upcast(queries) @ upcast(keys).mT
         positive = similarity.diagonal(dim1=1, dim2=2)
         own = torch.eye(queries.shape[1], dtype=torch.bool, device=queries.device)
         negatives = similarity.masked_fill(own, MASKED)

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn import functional as F
 
-from i2i.nn.functional import optimizations as shortcuts
+from i2i.nn.functional.optimizations import optimizations_enabled
 from i2i.nn.functional.winograd import winograd
 
 # Where the ways below win was measured on CPUs with AVX-512, `benchmarks/convolutions.py`.
@@ -52,11 +52,11 @@ def convolve(
         for side, extra, kernel in zip(x.shape[2:], padding, weight.shape[2:], strict=True)
     ]
     # Accelerators' own libraries choose among more ways than these.
-    if shortcuts.are_taken() and x.device.type == "cpu":
+    if optimizations_enabled() and x.device.type == "cpu":
         few = len(x) * sides[0] * sides[1] <= FEW_POSITIONS
         alone = not torch.is_autocast_enabled(x.device.type)
         single = alone and x.dtype in (torch.float32, torch.float64)
-        # Small tiles round little enough for a picture, though not for the sums that a gradient is made of.
+        # Small tiles round little enough for an image, though not for the sums that a gradient is made of.
         half = alone and x.dtype == torch.bfloat16 and not torch.is_grad_enabled()
         if few and single and weight.numel() >= HEAVY_WEIGHT:
             return _by_product(x, weight, bias, stride, padding, sides)

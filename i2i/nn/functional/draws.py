@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 
-def brought(drawn: Tensor, like: Tensor) -> Tensor:
+def to_like(drawn: Tensor, like: Tensor) -> Tensor:
     """`drawn` on the device of `like`, and in its type too, if it holds no whole numbers.
 
     A GPU copies from page-locked memory between its other work, and nobody waits for it.

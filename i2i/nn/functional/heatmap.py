@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from i2i.nn.functional.precision import widen
+from i2i.nn.functional.precision import upcast
 
 
 @torch.no_grad()
@@ -58,7 +58,7 @@ def jet() -> Tensor:
 
 def _levels(heatmap: Tensor) -> Tensor:
     """Each map stretched to 0..255 and truncated to integers."""
-    x = widen(heatmap).nan_to_num()
+    x = upcast(heatmap).nan_to_num()
     x = x - x.amin((1, 2, 3), keepdim=True)
     most = x.amax((1, 2, 3), keepdim=True)
     return (255 * (x / torch.where(most > 0, most, torch.ones_like(most)))).int()

@@ -16,10 +16,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from i2i.errors import ShapeError
-from i2i.nn.functional import optimizations as shortcuts
 from i2i.nn.functional.moments import affine, taken_as_it_is, with_moments
-from i2i.nn.functional.precision import widen, without_autocast
-from i2i.nn.functional.whole_image import whole_picture
+from i2i.nn.functional.optimizations import optimizations_enabled
+from i2i.nn.functional.precision import upcast, without_autocast
+from i2i.nn.functional.whole_image import whole_image
 
 EpsOn = Literal["var", "std"]
 """Where eps is added: to the variance inside the root, or to the standard deviation outside."""
@@ -143,14 +143,14 @@ def layer_instance_norm(
     _check_pixels(x, "layer_instance_norm")
     wide, mean, variance = _moments(x)
     of_layer, layer_mean = _layer_moments(mean, variance)
-    share = widen(rho).view(1, -1, 1, 1)
+    share = upcast(rho).view(1, -1, 1, 1)
     by_instance = share * _inverse(variance, _pixels(x), eps, unbiased, "var")
     by_layer = (1 - share) * _inverse(of_layer, x.shape[1:].numel(), eps, unbiased, "var")
     return _scaled(x, wide, by_instance + by_layer, -mean * by_instance - layer_mean * by_layer, gamma, beta)
 
 
 def _in_one_kernel(eps_on: EpsOn) -> bool:
-    return eps_on == "var" and shortcuts.are_taken() and whole_picture() is None
+    return eps_on == "var" and optimizations_enabled() and whole_image() is None
 
 
 def _group_norm(
@@ -169,10 +169,10 @@ def _group_norm(
     if unbiased:
         share = (count - 1) / count
         eps *= share
-        gamma = x.new_full((channels,), share**0.5, dtype=widen(x).dtype) if gamma is None else gamma * share**0.5
+        gamma = x.new_full((channels,), share**0.5, dtype=upcast(x).dtype) if gamma is None else gamma * share**0.5
     # A sample's own scale and shift: samples are then told apart as channels of one.
     apart = any(value is not None and value.ndim == 2 for value in (gamma, beta))
-    wide = x if x.device.type == "cpu" else widen(x)  # other devices' kernels want one type for all
+    wide = x if x.device.type == "cpu" else upcast(x)  # other devices' kernels want one type for all
     if apart:
         wide = wide.reshape(1, samples * channels, *x.shape[2:])
         groups *= samples
@@ -189,7 +189,7 @@ def _scaled(x: Tensor, wide: Tensor, scale: Tensor, shift: Tensor, gamma: Tensor
     if beta is not None:
         shift = _checked("beta", beta, x)[..., None, None] + shift
     scale, shift = (value.expand(*x.shape[:2], 1, 1) for value in (scale, shift))
-    return (affine(wide, scale, shift) if shortcuts.are_taken() else wide * scale + shift).to(x.dtype)
+    return (affine(wide, scale, shift) if optimizations_enabled() else wide * scale + shift).to(x.dtype)
 
 
 def _checked(name: str, value: Tensor, x: Tensor) -> Tensor:
@@ -198,7 +198,7 @@ def _checked(name: str, value: Tensor, x: Tensor) -> Tensor:
             f"expected {name} [{x.shape[1]}] or [{x.shape[0]}, {x.shape[1]}] for features {list(x.shape)}, "
             f"got {list(value.shape)}"
         )
-    return widen(value)
+    return upcast(value)
 
 
 def _pixels(x: Tensor) -> int:
@@ -212,12 +212,12 @@ def _check_pixels(x: Tensor, who: str) -> None:
 
 def _moments(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The features, in single precision where that matters, and mean and biased variance [B, C, 1, 1] of each map."""
-    whole = whole_picture()
-    wide = x if whole is None and shortcuts.are_taken() and taken_as_it_is(x) else widen(x)
+    whole = whole_image()
+    wide = x if whole is None and optimizations_enabled() and taken_as_it_is(x) else upcast(x)
     if whole is not None:
         found = whole.numbers(wide)
         return wide, found.mean, found.variance
-    if shortcuts.are_taken():
+    if optimizations_enabled():
         return with_moments(wide)
     variance, mean = torch.var_mean(wide, (2, 3), correction=0, keepdim=True)
     return wide, mean, variance

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 _taken = True
 
 
-def are_taken() -> bool:
-    """Whether shortcuts are taken, which they are unless `plainly` says otherwise."""
+def optimizations_enabled() -> bool:
+    """Whether shortcuts are taken, which they are unless `disable_optimizations` says otherwise."""
     return _taken
 
 
 @contextmanager
-def plainly(wanted: bool = True) -> Iterator[None]:
+def disable_optimizations(wanted: bool = True) -> Iterator[None]:
     """Everything as the method's text has it, for as long as the context lasts: to compare with, and to find faults.
 
     Args:

@@ -6,20 +6,20 @@ from typing import Literal
 
 from torch import Tensor
 
-from i2i.nn.functional.whole_image import whole_picture
+from i2i.nn.functional.whole_image import whole_image
 
 Pool = Literal["average", "max"]
 
 
 def pooled(x: Tensor, pool: Pool) -> Tensor:
-    """Features [B, C, H, W] over their pixels, or those of the whole picture where they are a window of it: [B, C].
+    """Features [B, C, H, W] over their pixels, or those of the whole image where they are a window of it: [B, C].
 
     Example:
         >>> import torch
         >>> pooled(torch.tensor([[[[1.0, 3.0]]]]), "average"), pooled(torch.tensor([[[[1.0, 3.0]]]]), "max")
         (tensor([[2.]]), tensor([[3.]]))
     """
-    whole = whole_picture()
+    whole = whole_image()
     if whole is not None:
         found = whole.numbers(x)
         return (found.mean if pool == "average" else found.largest).flatten(1).to(x.dtype)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 
-def widen(x: Tensor) -> Tensor:
+def upcast(x: Tensor) -> Tensor:
     """Half precision as float32; float32 and float64 as they are.
 
     Example:

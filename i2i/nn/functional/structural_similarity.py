@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from i2i.nn.functional.precision import widen
+from i2i.nn.functional.precision import upcast
 
 _LUMINANCE, _CONTRAST = 0.01**2, 0.03**2
 
@@ -35,7 +35,7 @@ def structural_similarity(image: Tensor, target: Tensor, window: int = 11, sigma
         >>> float(structural_similarity(x, x).mean())
         1.0
     """
-    x, y = (widen(image) + 1) / 2, (widen(target) + 1) / 2
+    x, y = (upcast(image) + 1) / 2, (upcast(target) + 1) / 2
     place = torch.arange(window, dtype=x.dtype, device=x.device) - (window - 1) / 2
     bell = torch.exp(-place.square() / (2 * sigma**2))
     bell = bell / bell.sum()

@@ -1,4 +1,4 @@
-"""What a picture's features say of its style: Gram matrices, and means and deviations."""
+"""What an image's features say of its style: Gram matrices, and means and deviations."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from torch import Tensor
 
 from i2i.errors import ShapeError
 from i2i.nn.functional.normalization import instance_norm
-from i2i.nn.functional.precision import widen
+from i2i.nn.functional.precision import upcast
 
 
 def gram(features: Tensor) -> Tensor:
@@ -26,7 +26,7 @@ def gram(features: Tensor) -> Tensor:
         tensor([[[5., 2.],
                  [2., 1.]]])
     """
-    flat = widen(features).flatten(2)
+    flat = upcast(features).flatten(2)
     return flat @ flat.transpose(1, 2) / (flat.shape[1] * flat.shape[2])
 
 
@@ -48,7 +48,7 @@ def mean_std(features: Tensor, eps: float = 1e-5) -> tuple[Tensor, Tensor]:
         >>> mean_std(torch.tensor([[[[1.0, 3.0]]]]), eps=0.0)
         (tensor([[2.]]), tensor([[1.4142]]))
     """
-    flat = widen(features).flatten(2)
+    flat = upcast(features).flatten(2)
     if flat.shape[2] < 2:
         raise ShapeError(
             f"mean_std: expected maps of more than one pixel, got {list(features.shape)}; give a larger image"
@@ -87,6 +87,6 @@ def total_variation(image: Tensor, power: int = 2) -> Tensor:
         >>> total_variation(torch.tensor([[[[0.0, 2.0], [0.0, 2.0]]]]))
         tensor(4.)
     """
-    wide = widen(image)
+    wide = upcast(image)
     down, right = wide[..., 1:, :] - wide[..., :-1, :], wide[..., 1:] - wide[..., :-1]
     return down.abs().pow(power).mean() + right.abs().pow(power).mean()

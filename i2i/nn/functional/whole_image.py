@@ -1,4 +1,4 @@
-"""Numbers over all pixels of a picture that is only looked at window by window: what norms and poolings need of it."""
+"""Numbers over all pixels of an image that is only looked at window by window: what norms and poolings need of it."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class NotKnownYet(Exception):  # noqa: N818  # it ends a look, and nothing is wr
     """A forward needs a number that is not known yet; what this window adds to it is noted."""
 
 
-class WholePicture:
-    """What is known of a picture, place by place: the calls of one forward are numbered, as in every window they agree.
+class WholeImage:
+    """What is known of an image, place by place: the calls of one forward are numbered, as in every window they agree.
 
     A norm asks for moments, a pooling for the mean or the maximum. The first place that nothing is known of ends the
     look with `NotKnownYet`; when all windows have been looked at, `learn` makes it known.
@@ -64,12 +64,12 @@ class WholePicture:
             _current = before
 
     def learn(self) -> None:
-        """Puts together what the windows have shown of one place; their cores should cover the picture."""
+        """Puts together what the windows have shown of one place; their cores should cover the image."""
         self._known.append(_together(self._parts))
         self._parts = []
 
     def numbers(self, x: Tensor) -> Numbers:
-        """Mean, biased variance and maximum [B, C, 1, 1] of the whole picture's features, of which `x` is a window.
+        """Mean, biased variance and maximum [B, C, 1, 1] of the whole image's features, of which `x` is a window.
 
         Raises:
             NotKnownYet: not all windows have been here.
@@ -81,11 +81,11 @@ class WholePicture:
         raise NotKnownYet
 
 
-_current: WholePicture | None = None
+_current: WholeImage | None = None
 
 
-def whole_picture() -> WholePicture | None:
-    """The picture of which the forward at work sees a window; None where it sees everything."""
+def whole_image() -> WholeImage | None:
+    """The image of which the forward at work sees a window; None where it sees everything."""
     return _current
 
 

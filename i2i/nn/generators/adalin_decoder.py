@@ -7,12 +7,12 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from i2i.core.bounds import Count, Positive
-from i2i.core.contracts import Activation, AdaptiveNorm, Norm, Translation
-from i2i.errors import ShapeError
+from i2i.core.contracts import Activation, AdaptiveNorm, GeneratorOutput, Norm
 from i2i.core.factory import Factory
-from i2i.nn.generators.blocks import MULTIPLE, AdaptiveResidualBlock, Painter, check_image_size
-from i2i.nn.generators.resnet_adalin import Modulation, needed_size
 from i2i.core.kinds import ACTIVATION, ADAPTIVE_NORM, NORM
+from i2i.errors import ShapeError
+from i2i.nn.generators.blocks import MULTIPLE, AdaptiveResidualBlock, ImageDecoder, check_image_size
+from i2i.nn.generators.resnet_adalin import Modulation, needed_size
 from i2i.nn.layers.convolution import ConvBlock, Upsample
 from i2i.nn.layers.initialization import Initialization, initialize
 
@@ -63,7 +63,7 @@ class AdaLINDecoder(nn.Module):
         self.stem = ConvBlock(num_features, width, 3, padding=1, norm=norm, activation=activation)
         self.modulation = Modulation(width, width * pixels, activation)
         self.decoder = nn.ModuleList(AdaptiveResidualBlock(width, decoder_norm, activation) for _ in range(blocks))
-        self.painter = Painter(channels, norm, activation, bias=False, upsample=upsample)
+        self.image_decoder = ImageDecoder(channels, norm, activation, bias=False, upsample=upsample)
         initialize(self, init)
 
     @classmethod
@@ -71,13 +71,13 @@ class AdaLINDecoder(nn.Module):
         """Refuses an image side that is no multiple of 4."""
         check_image_size(image_size)
 
-    def forward(self, features: Tensor) -> Translation:
+    def forward(self, features: Tensor) -> GeneratorOutput:
         self._check(features)
         x: Tensor = self.stem(features)
         gamma, beta = self.modulation(x)
         for block in self.decoder:
             x = block(x, gamma, beta)
-        return Translation(self.painter(x))
+        return GeneratorOutput(self.image_decoder(x))
 
     def _check(self, features: Tensor) -> None:
         if features.ndim != 4 or features.shape[1] != self.num_features:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from i2i.core.contracts import Activation, AdaptiveNorm, Norm
-from i2i.errors import OptionError, ShapeError
 from i2i.core.factory import Factory
+from i2i.errors import OptionError, ShapeError
 from i2i.nn.layers.conv2d import Conv2d
 from i2i.nn.layers.convolution import ConvBlock, Down, Padding, UpBlock, Upsample
 from i2i.nn.layers.stages import Stage, padded_image
@@ -171,7 +171,7 @@ class Encoder(nn.Module):
         return [padded_image(3), *self.stem.stages("stem"), *halvings, *residual]
 
 
-class Painter(nn.Module):
+class ImageDecoder(nn.Module):
     """Features [B, 4·channels, H/4, W/4] to an image [B, 3, H, W] in [-1, 1].
 
     Args:

@@ -9,10 +9,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from i2i.core.bounds import Positive
-from i2i.core.contracts import Activation, AdaptiveNorm, Norm, Translation
+from i2i.core.contracts import Activation, AdaptiveNorm, GeneratorOutput, Norm
 from i2i.core.factory import Factory
-from i2i.nn.generators.blocks import AdaptiveResidualBlock, Encoder, Painter, check_image, check_image_size
 from i2i.core.kinds import ACTIVATION, ADAPTIVE_NORM, NORM
+from i2i.nn.generators.blocks import AdaptiveResidualBlock, Encoder, ImageDecoder, check_image, check_image_size
 from i2i.nn.layers.conv2d import Conv2d
 from i2i.nn.layers.convolution import ConvBlock
 from i2i.nn.layers.initialization import Initialization, initialize
@@ -121,7 +121,9 @@ class ContentStyle(nn.Module):
         self.decoder = nn.ModuleList(
             AdaptiveResidualBlock(width, decoder_norm, activation, bias=True) for _ in range(blocks)
         )
-        self.painter = Painter(channels, upsample_norm, activation, True, "nearest", downsamplings, up_kernel=5)
+        self.image_decoder = ImageDecoder(
+            channels, upsample_norm, activation, True, "nearest", downsamplings, up_kernel=5
+        )
         initialize(self, init, norms=False)
 
     @classmethod
@@ -146,12 +148,12 @@ class ContentStyle(nn.Module):
         affine = self.mlp(style)
         for index, block in enumerate(self.decoder):
             content = block(content, *affine[2 * index], *affine[2 * index + 1])
-        image: Tensor = self.painter(content)
+        image: Tensor = self.image_decoder(content)
         return image
 
-    def forward(self, image: Tensor) -> Translation:
+    def forward(self, image: Tensor) -> GeneratorOutput:
         """The image painted again in this generator's domain, in its own style."""
-        return Translation(self.decode(self.encode_content(image), self.encode_style(image)))
+        return GeneratorOutput(self.decode(self.encode_content(image), self.encode_style(image)))
 
 
 def _smallest(downsamplings: int, style_downsamplings: int) -> int:

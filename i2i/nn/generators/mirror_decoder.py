@@ -8,10 +8,10 @@ from typing import cast
 from torch import Tensor, nn
 
 from i2i.core.bounds import Positive
-from i2i.core.contracts import Activation, Translation
-from i2i.errors import OptionError
+from i2i.core.contracts import Activation, GeneratorOutput
 from i2i.core.factory import Factory
 from i2i.core.kinds import ACTIVATION
+from i2i.errors import OptionError
 from i2i.nn.layers.conv2d import Conv2d
 from i2i.nn.layers.initialization import Initialization, initialize
 
@@ -56,8 +56,8 @@ class MirrorDecoder(nn.Module):
         if not convolutions:
             raise OptionError("convolutions", "expected how many there are at each size, such as [1, 4, 2, 2], got []")
 
-    def forward(self, features: Tensor) -> Translation:
-        return Translation(self.layers(features))
+    def forward(self, features: Tensor) -> GeneratorOutput:
+        return GeneratorOutput(self.layers(features))
 
 
 def _widths(num_features: int, channels: int, convolutions: tuple[int, ...]) -> Iterator[tuple[int, int, bool]]:

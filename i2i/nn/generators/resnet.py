@@ -9,13 +9,13 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from i2i.core.bounds import Count, Positive
-from i2i.core.contracts import Activation, Attention, Norm, Translation
+from i2i.core.contracts import Activation, Attention, GeneratorOutput, Norm
 from i2i.core.factory import Factory
-from i2i.nn.generators.blocks import MULTIPLE, Encoder, Painter, check_image, check_image_size
 from i2i.core.kinds import ACTIVATION, NORM
+from i2i.nn.generators.blocks import MULTIPLE, Encoder, ImageDecoder, check_image, check_image_size
 from i2i.nn.layers.convolution import Down, Padding, Upsample
 from i2i.nn.layers.initialization import Initialization, initialize
-from i2i.nn.layers.stages import Features, Stage, Tap, overheard, tapped, tapped_channels
+from i2i.nn.layers.stages import Features, Stage, Tap, capture_features, tapped, tapped_channels
 
 
 class Resnet(nn.Module):
@@ -57,7 +57,7 @@ class Resnet(nn.Module):
         self.channels, self.dropout = channels, dropout
         self.encoder = Encoder(channels, blocks, norm, activation, bias, down_padding, dropout, down)
         self.attention = attention(4 * channels, activation=activation()) if attention is not None else None
-        self.painter = Painter(channels, norm, activation, bias, upsample)
+        self.image_decoder = ImageDecoder(channels, norm, activation, bias, upsample)
         initialize(self, init)
 
     @classmethod
@@ -65,21 +65,23 @@ class Resnet(nn.Module):
         """Refuses an image side that is no multiple of 4."""
         check_image_size(image_size)
 
-    def forward(self, image: Tensor) -> Translation:
+    def forward(self, image: Tensor) -> GeneratorOutput:
         check_image(image)
         x: Tensor = self.encoder(image)
         if self.attention is None:
-            return Translation(self.painter(x))
+            return GeneratorOutput(self.image_decoder(x))
         attended = self.attention(x)
-        return Translation(self.painter(attended.features), attended.logits, attended.heatmap)
+        return GeneratorOutput(self.image_decoder(attended.features), attended.logits, attended.heatmap)
 
     def features(self, image: Tensor, taps: Sequence[Tap]) -> tuple[Tensor, ...]:
         check_image(image)
         return tapped(self.stages(), image, taps)
 
-    def overheard(self, image: Tensor, taps: Sequence[Tap]) -> AbstractContextManager[Callable[[], Features | None]]:
+    def capture_features(
+        self, image: Tensor, taps: Sequence[Tap]
+    ) -> AbstractContextManager[Callable[[], Features | None]]:
         """Features of the call that is made in this context, given after it."""
-        return overheard(self.stages(), image, taps)
+        return capture_features(self.stages(), image, taps)
 
     def tapped_channels(self, taps: Sequence[Tap]) -> tuple[int, ...]:
         return tapped_channels(self.stages(), taps)
@@ -87,7 +89,7 @@ class Resnet(nn.Module):
     def stages(self) -> list[Stage]:
         """The layers by name, which `taps` may name."""
         attention = [] if self.attention is None else [Stage("attention", self._attended, 4 * self.channels)]
-        return [*self.encoder.stages(), *attention, *self.painter.stages()]
+        return [*self.encoder.stages(), *attention, *self.image_decoder.stages()]
 
     def _attended(self, x: Tensor) -> Tensor:
         assert self.attention is not None

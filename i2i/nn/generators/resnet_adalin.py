@@ -9,23 +9,23 @@ from typing import ClassVar, cast
 from torch import Tensor, nn
 
 from i2i.core.bounds import Count, Positive
-from i2i.core.contracts import Activation, AdaptiveNorm, Attention, Norm, Translation
-from i2i.errors import OptionError
+from i2i.core.contracts import Activation, AdaptiveNorm, Attention, GeneratorOutput, Norm
 from i2i.core.factory import Factory
+from i2i.core.kinds import ACTIVATION, ADAPTIVE_NORM, ATTENTION, NORM
+from i2i.errors import OptionError
 from i2i.nn.functional.pooling import pooled
 from i2i.nn.generators.blocks import (
     MULTIPLE,
     AdaptiveResidualBlock,
     Encoder,
-    Painter,
+    ImageDecoder,
     ResidualBlock,
     check_image,
     check_image_size,
 )
-from i2i.core.kinds import ACTIVATION, ADAPTIVE_NORM, ATTENTION, NORM
 from i2i.nn.layers.convolution import Upsample
 from i2i.nn.layers.initialization import Initialization, initialize
-from i2i.nn.layers.stages import Features, Tap, overheard, tapped, tapped_channels
+from i2i.nn.layers.stages import Features, Tap, capture_features, tapped, tapped_channels
 
 
 class Modulation(nn.Module):
@@ -109,7 +109,7 @@ class ResnetAdaLIN(nn.Module):
             self.decoder = nn.ModuleList(
                 ResidualBlock(width, plain_norm, activation, bias=False) for _ in range(blocks)
             )
-        self.painter = Painter(channels, upsample_norm, activation, bias=False, upsample=upsample)
+        self.image_decoder = ImageDecoder(channels, upsample_norm, activation, bias=False, upsample=upsample)
         initialize(self, init)
 
     @classmethod
@@ -117,7 +117,7 @@ class ResnetAdaLIN(nn.Module):
         """Refuses an image side that is no multiple of 4."""
         check_image_size(image_size)
 
-    def forward(self, image: Tensor) -> Translation:
+    def forward(self, image: Tensor) -> GeneratorOutput:
         check_image(image, self.fixed_size)
         x: Tensor = self.encoder(image)
         logits = heatmap = None
@@ -126,15 +126,17 @@ class ResnetAdaLIN(nn.Module):
         shared = () if self.modulation is None else self.modulation(x)
         for block in self.decoder:
             x = block(x, *shared)
-        return Translation(self.painter(x), logits, heatmap)
+        return GeneratorOutput(self.image_decoder(x), logits, heatmap)
 
     def features(self, image: Tensor, taps: Sequence[Tap]) -> tuple[Tensor, ...]:
         check_image(image, self.fixed_size)
         return tapped(self.encoder.stages(), image, taps)
 
-    def overheard(self, image: Tensor, taps: Sequence[Tap]) -> AbstractContextManager[Callable[[], Features | None]]:
+    def capture_features(
+        self, image: Tensor, taps: Sequence[Tap]
+    ) -> AbstractContextManager[Callable[[], Features | None]]:
         """Features of the call that is made in this context, given after it."""
-        return overheard(self.encoder.stages(), image, taps)
+        return capture_features(self.encoder.stages(), image, taps)
 
     def tapped_channels(self, taps: Sequence[Tap]) -> tuple[int, ...]:
         return tapped_channels(self.encoder.stages(), taps)

@@ -8,10 +8,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from i2i.core.bounds import Count, Positive
-from i2i.core.contracts import Activation, Norm, Translation
+from i2i.core.contracts import Activation, GeneratorOutput, Norm
 from i2i.core.factory import Factory
-from i2i.nn.generators.blocks import Encoder, Painter, ResidualBlock, check_image, check_image_size
 from i2i.core.kinds import ACTIVATION, NORM
+from i2i.nn.generators.blocks import Encoder, ImageDecoder, ResidualBlock, check_image, check_image_size
 from i2i.nn.layers.initialization import Initialization, initialize
 
 
@@ -52,7 +52,9 @@ class SharedLatent(nn.Module):
             channels, blocks, norm, activation, True, "reflect", downsamplings=downsamplings, down_kernel=4
         )
         self.decoder = nn.ModuleList(ResidualBlock(width, norm, activation, bias=True) for _ in range(blocks))
-        self.painter = Painter(channels, upsample_norm, activation, True, "nearest", downsamplings, up_kernel=5)
+        self.image_decoder = ImageDecoder(
+            channels, upsample_norm, activation, True, "nearest", downsamplings, up_kernel=5
+        )
         initialize(self, init, norms=False)
 
     @classmethod
@@ -70,9 +72,9 @@ class SharedLatent(nn.Module):
         """Images [B, 3, H, W] of latents [B, C, h, w], of whichever domain they came from."""
         for block in self.decoder:
             latent = block(latent)
-        image: Tensor = self.painter(latent)
+        image: Tensor = self.image_decoder(latent)
         return image
 
-    def forward(self, image: Tensor) -> Translation:
+    def forward(self, image: Tensor) -> GeneratorOutput:
         """The image painted again in this generator's domain."""
-        return Translation(self.decode(self.encode(image)))
+        return GeneratorOutput(self.decode(self.encode(image)))

@@ -10,10 +10,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from i2i.core.bounds import Count, Positive
-from i2i.core.contracts import Translation
+from i2i.core.contracts import GeneratorOutput
 from i2i.nn.generators.blocks import check_image, check_image_size
 from i2i.nn.layers.equalized import EqualizedConv2d
-from i2i.nn.layers.stages import IMAGE, Features, Stage, Tap, overheard, tapped, tapped_channels
+from i2i.nn.layers.stages import IMAGE, Features, Stage, Tap, capture_features, tapped, tapped_channels
 from i2i.nn.layers.stylegan2 import StyleConv, StyleResidual
 
 SMALLEST = 8
@@ -23,7 +23,7 @@ class StyleGAN2Resnet(nn.Module):
     """Halving blocks of StyleGAN2's discriminator, residual blocks, doubling blocks of its generator without styles.
 
     A 1x1 convolution leads from the image to the features, another one back, without an activation as StyleGAN2's
-    "to RGB": values a little outside [-1, 1] are cut off when a picture is written.
+    "to RGB": values a little outside [-1, 1] are cut off when an image is written.
 
     Args:
         channels: at the image's size; doubled by each halving.
@@ -64,20 +64,22 @@ class StyleGAN2Resnet(nn.Module):
         """Refuses an image side that cannot be halved so often."""
         check_image_size(image_size, 2**halvings, max(SMALLEST, 2**halvings))
 
-    def forward(self, image: Tensor) -> Translation:
+    def forward(self, image: Tensor) -> GeneratorOutput:
         check_image(image, multiple=self.multiple)
         x = image
         for stage in self.stages():
             x = stage.layer(x)
-        return Translation(self.to_image(x))
+        return GeneratorOutput(self.to_image(x))
 
     def features(self, image: Tensor, taps: Sequence[Tap]) -> tuple[Tensor, ...]:
         check_image(image, multiple=self.multiple)
         return tapped(self.stages(), image, taps)
 
-    def overheard(self, image: Tensor, taps: Sequence[Tap]) -> AbstractContextManager[Callable[[], Features | None]]:
+    def capture_features(
+        self, image: Tensor, taps: Sequence[Tap]
+    ) -> AbstractContextManager[Callable[[], Features | None]]:
         """Features of the call that is made in this context, given after it."""
-        return overheard(self.stages(), image, taps)
+        return capture_features(self.stages(), image, taps)
 
     def tapped_channels(self, taps: Sequence[Tap]) -> tuple[int, ...]:
         return tapped_channels(self.stages(), taps)

@@ -8,11 +8,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from i2i.core.bounds import Count, Positive
-from i2i.core.contracts import Activation, Norm, Translation
-from i2i.errors import OptionError
+from i2i.core.contracts import Activation, GeneratorOutput, Norm
 from i2i.core.factory import Factory
-from i2i.nn.generators.blocks import MULTIPLE, ResidualBlock, check_image, check_image_size
 from i2i.core.kinds import ACTIVATION, NORM
+from i2i.errors import OptionError
+from i2i.nn.generators.blocks import MULTIPLE, ResidualBlock, check_image, check_image_size
 from i2i.nn.layers.convolution import ConvBlock, UpBlock
 from i2i.nn.layers.initialization import Initialization, initialize
 
@@ -70,12 +70,12 @@ class TransformerNet(nn.Module):
         if kernel % 2 == 0:
             raise OptionError("kernel", f"expected an odd number, got {kernel}")
 
-    def forward(self, image: Tensor) -> Translation:
+    def forward(self, image: Tensor) -> GeneratorOutput:
         check_image(image)
         x: Tensor = self.stem(image)
         for block in (*self.down, *self.blocks, *self.up):
             x = block(x)
         x = self.head(x)
         if self.output == "linear":
-            return Translation(x)
-        return Translation(x.tanh() if self.output == "tanh" else 2 * x.sigmoid() - 1)
+            return GeneratorOutput(x)
+        return GeneratorOutput(x.tanh() if self.output == "tanh" else 2 * x.sigmoid() - 1)

@@ -9,10 +9,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from i2i.core.bounds import Positive
-from i2i.core.contracts import Activation, Attention, Norm, Translation
-from i2i.errors import OptionError, ShapeError
+from i2i.core.contracts import Activation, Attention, GeneratorOutput, Norm
 from i2i.core.factory import Factory
 from i2i.core.kinds import ACTIVATION, NORM
+from i2i.errors import OptionError, ShapeError
 from i2i.nn.layers.conv2d import Conv2d
 from i2i.nn.layers.dropout import Dropout
 from i2i.nn.layers.initialization import Initialization, initialize
@@ -162,7 +162,7 @@ class Unet(nn.Module):
                 f"at most {most} work here",
             )
 
-    def forward(self, image: Tensor) -> Translation:
+    def forward(self, image: Tensor) -> GeneratorOutput:
         if image.ndim != 4 or image.shape[1] != self.in_channels or any(s % self.multiple for s in image.shape[2:]):
             raise ShapeError(
                 f"U-Net: expected images [B, {self.in_channels}, H, W] with sides that are multiples of "
@@ -179,4 +179,4 @@ class Unet(nn.Module):
         x = self.up[-1](features.pop())
         for up in reversed(self.up[:-1]):
             x = up(torch.cat([features.pop(), x], dim=1))
-        return Translation(torch.tanh(x), logits, heatmap)
+        return GeneratorOutput(torch.tanh(x), logits, heatmap)

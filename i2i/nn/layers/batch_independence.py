@@ -7,12 +7,16 @@ from torch import nn
 _DEPENDENT = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
 
 
-def depends_on_batch(network: nn.Module) -> bool:
-    """Whether a sample's result depends on what else is in the batch, or on draws in the order of the calls.
+def is_batch_independent(network: nn.Module) -> bool:
+    """Return whether each sample's result depends on that sample alone.
 
-    So do batch norm and dropout in training; any other layer that does says so by an attribute `mixes_images`.
+    Batch norm and dropout break this in training mode: the first mixes the statistics of a batch, the second draws in
+    the order of the calls. Any other layer that breaks it declares so by an attribute `mixes_samples = True`.
+
+    Args:
+        network: the module to look at, with all of its submodules.
     """
-    return any(
-        getattr(module, "mixes_images", False) or (isinstance(module, _DEPENDENT) and module.training)
+    return not any(
+        getattr(module, "mixes_samples", False) or (isinstance(module, _DEPENDENT) and module.training)
         for module in network.modules()
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from i2i.nn.layers.frozen import Unsaved
+from i2i.nn.layers.frozen import Frozen
 
 
 def extractors(module: nn.Module) -> dict[str, str]:
@@ -14,7 +14,7 @@ def extractors(module: nn.Module) -> dict[str, str]:
     """
     found = {}
     for name, inner in module.named_modules():
-        held = inner.module if isinstance(inner, Unsaved) else inner
+        held = inner.module if isinstance(inner, Frozen) else inner
         source = getattr(held, "source", None)
         extracts = isinstance(getattr(held, "num_features", None), tuple) and hasattr(held, "load_weights_")
         if extracts and isinstance(source, str):
@@ -23,6 +23,6 @@ def extractors(module: nn.Module) -> dict[str, str]:
 
 
 def told(found: dict[str, str]) -> dict[str, str]:
-    """What is written into a picture: each network once."""
+    """What is written into an image: each network once."""
     sources = "; ".join(dict.fromkeys(found.values()))
     return {"feature extractor": sources} if sources else {}

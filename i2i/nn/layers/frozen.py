@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 
-class Unsaved(nn.Module):
+class Frozen(nn.Module):
     """Holds a module outside its owner's parameters and state dict; it still moves with its owner.
 
     A loss holds its feature extractor so: a checkpoint that carried it would carry tens of megabytes that never change.
@@ -35,7 +35,7 @@ class Unsaved(nn.Module):
         if load_weights_ is not None:
             load_weights_()
 
-    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Unsaved:
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Frozen:
         self.module._apply(fn, recurse)  # type: ignore[no-untyped-call]
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return self

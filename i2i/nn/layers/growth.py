@@ -87,7 +87,7 @@ class Growth:
         return Level(number, stage.size, alpha, since, stage.batch)
 
     @property
-    def milestones(self) -> tuple[int, ...]:
+    def structure_changes(self) -> tuple[int, ...]:
         """Steps from which on other networks work than before: where fades begin and where they end."""
         ends = (start + stage.fade for start, stage in zip(self.starts, self.stages, strict=True))
         return tuple(sorted({*self.starts, *ends}))

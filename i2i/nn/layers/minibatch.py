@@ -25,7 +25,7 @@ class MinibatchDeviation(nn.Module):
     Source: Karras et al., ICLR 2018, arXiv:1710.10196, section 3; groups of 4: StyleGAN2, CVPR 2020, arXiv:1912.04958.
     """
 
-    mixes_images: ClassVar[bool] = True
+    mixes_samples: ClassVar[bool] = True
 
     def __init__(self, group: Positive = 4) -> None:
         super().__init__()

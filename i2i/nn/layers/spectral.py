@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from i2i.nn.functional import optimizations as shortcuts
+from i2i.nn.functional.optimizations import optimizations_enabled
 from i2i.nn.functional.spectral import power_iteration, spectral_norm, spectral_normalize
 from i2i.nn.layers.conv2d import Conv2d
 
@@ -42,7 +42,7 @@ class Spectral(nn.Module):
 
     def _scales_output(self, x: Tensor, weight: Tensor) -> bool:
         """Whether the output is divided, as it must be when its parts have norms of their own, and not the weight."""
-        return self.chunks > 1 or (weight.numel() > x.numel() and shortcuts.are_taken())
+        return self.chunks > 1 or (weight.numel() > x.numel() and optimizations_enabled())
 
     def _share(self, weight: Tensor, batch: int) -> Tensor:
         """One over each sample's spectral norm, [B]: one step for each part of the batch, in their order."""

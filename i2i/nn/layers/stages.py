@@ -10,7 +10,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from i2i.errors import OptionError
-from i2i.nn.layers.batch_independence import depends_on_batch
+from i2i.nn.layers.batch_independence import is_batch_independent
 
 Tap = int | str
 """A layer's name, or its number."""
@@ -82,7 +82,9 @@ def tapped(stages: Sequence[Stage], x: Tensor, taps: Sequence[Tap]) -> Features:
 
 
 @contextmanager
-def overheard(stages: Sequence[Stage], image: Tensor, taps: Sequence[Tap]) -> Iterator[Callable[[], Features | None]]:
+def capture_features(
+    stages: Sequence[Stage], image: Tensor, taps: Sequence[Tap]
+) -> Iterator[Callable[[], Features | None]]:
     """Listens to a network that is at work on an image, so that its features need not be computed once more.
 
     Yields:
@@ -95,12 +97,12 @@ def overheard(stages: Sequence[Stage], image: Tensor, taps: Sequence[Tap]) -> It
     wanted = named_taps(stages, taps)
     found: dict[str, Tensor] = {}
 
-    def heard() -> Features | None:
+    def captured() -> Features | None:
         return tuple(found[name] for name in wanted) if found.keys() == set(wanted) else None
 
     last = max((index for index, stage in enumerate(stages) if stage.name in wanted), default=-1)
     way = [stage.layer for stage in stages[: last + 1]]
-    alone = all(isinstance(layer, nn.Module) and not depends_on_batch(layer) for layer in way)
+    alone = all(isinstance(layer, nn.Module) and is_batch_independent(layer) for layer in way)
     hooks = []
     for stage in stages:
         if stage.name not in wanted or not alone:
@@ -110,7 +112,7 @@ def overheard(stages: Sequence[Stage], image: Tensor, taps: Sequence[Tap]) -> It
         elif isinstance(stage.layer, nn.Module):
             hooks.append(stage.layer.register_forward_hook(partial(_note, found, stage.name)))
     try:
-        yield heard
+        yield captured
     finally:
         for hook in hooks:
             hook.remove()

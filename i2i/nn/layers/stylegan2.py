@@ -28,7 +28,7 @@ class Noise(nn.Module):
         self.weight = nn.Parameter(torch.zeros(1))
 
     @property
-    def mixes_images(self) -> bool:
+    def mixes_samples(self) -> bool:
         """While training: what is drawn depends on the order of the calls."""
         return self.training
 

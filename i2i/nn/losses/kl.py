@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from i2i.nn.functional.precision import widen
+from i2i.nn.functional.precision import upcast
 
 
 class KL(nn.Module):
@@ -21,4 +21,4 @@ class KL(nn.Module):
     """
 
     def forward(self, latent: Tensor) -> Tensor:
-        return widen(latent).square().mean()
+        return upcast(latent).square().mean()

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from i2i.nn.functional import adversarial
-from i2i.nn.functional.draws import brought
-from i2i.nn.functional.precision import widen, without_autocast
+from i2i.nn.functional.draws import to_like
+from i2i.nn.functional.precision import upcast, without_autocast
 
 Judge = Callable[[Tensor], dict[str, Tensor]]
 """A discriminator as a function of the image [B, 3, H, W]: logits by head."""
@@ -34,9 +34,9 @@ class R1(nn.Module):
         super().__init__()
         self.gamma = gamma
 
-    def discriminator(self, real: Tensor, judge: Judge) -> Tensor:
+    def discriminator(self, real: Tensor, discriminate: Judge) -> Tensor:
         with without_autocast(real):  # second derivatives overflow and vanish in half precision
-            gradients = _gradients(real, judge)
+            gradients = _gradients(real, discriminate)
             squares = [gradient.square().sum((1, 2, 3)).mean() for gradient in gradients]
             return self.gamma / 2 * torch.stack(squares).sum()
 
@@ -61,7 +61,7 @@ class WGANGP(nn.Module):
         super().__init__()
         self.penalty = penalty
 
-    def discriminator(self, real: Tensor, shown: Tensor, judge: Judge, draw: int) -> Tensor:
+    def discriminator(self, real: Tensor, fake_for_discriminator: Tensor, discriminate: Judge, draw: int) -> Tensor:
         """The critic's loss.
 
         Args:
@@ -71,10 +71,15 @@ class WGANGP(nn.Module):
         """
         with without_autocast(real):
             share = torch.rand(real.shape[0], 1, 1, 1, generator=torch.Generator().manual_seed(draw))
-            share = brought(share, widen(real))
-            judged = zip(judge(widen(real)).values(), judge(widen(shown)).values(), strict=True)
-            terms = [adversarial.critic(of_shown) - adversarial.critic(of_real) for of_real, of_shown in judged]
-            gradients = _gradients(share * real + (1 - share) * shown, judge)
+            share = to_like(share, upcast(real))
+            real_for_discriminator = zip(
+                discriminate(upcast(real)).values(), discriminate(upcast(fake_for_discriminator)).values(), strict=True
+            )
+            terms = [
+                adversarial.critic(of_shown) - adversarial.critic(of_real)
+                for of_real, of_shown in real_for_discriminator
+            ]
+            gradients = _gradients(share * real + (1 - share) * fake_for_discriminator, discriminate)
             excess = [torch.linalg.vector_norm(gradient, dim=(1, 2, 3)) - 1 for gradient in gradients]
             terms += [self.penalty * distance.square().mean() for distance in excess]
             return torch.stack(terms).sum()
@@ -107,7 +112,7 @@ class DRAGAN(nn.Module):
         super().__init__()
         self.penalty, self.noise, self.spread = penalty, noise, spread
 
-    def discriminator(self, real: Tensor, judge: Judge, draw: int) -> Tensor:
+    def discriminator(self, real: Tensor, discriminate: Judge, draw: int) -> Tensor:
         """The penalty.
 
         Args:
@@ -115,16 +120,16 @@ class DRAGAN(nn.Module):
             draw: seed of the noise, so that a step is the same step again.
         """
         with without_autocast(real):
-            wide = widen(real)
+            wide = upcast(real)
             variance = wide.var(correction=0)
             spread = variance if self.spread == "variance" else variance.sqrt()
-            drawn = brought(torch.rand(real.shape, generator=torch.Generator().manual_seed(draw)), wide)
-            gradients = _gradients(wide + self.noise * spread * (2 * drawn - 1), judge)
+            drawn = to_like(torch.rand(real.shape, generator=torch.Generator().manual_seed(draw)), wide)
+            gradients = _gradients(wide + self.noise * spread * (2 * drawn - 1), discriminate)
             excess = [torch.linalg.vector_norm(gradient, dim=(1, 2, 3)) - 1 for gradient in gradients]
             return self.penalty * torch.stack([distance.square().mean() for distance in excess]).sum()
 
 
-def _gradients(image: Tensor, judge: Judge) -> list[Tensor]:
+def _gradients(image: Tensor, discriminate: Judge) -> list[Tensor]:
     """Each head's gradient [B, 3, H, W] with regard to the image, which can be derived again."""
-    image = widen(image.detach()).requires_grad_()
-    return [torch.autograd.grad(logits.sum(), image, create_graph=True)[0] for logits in judge(image).values()]
+    image = upcast(image.detach()).requires_grad_()
+    return [torch.autograd.grad(logits.sum(), image, create_graph=True)[0] for logits in discriminate(image).values()]

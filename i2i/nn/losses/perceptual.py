@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from i2i.core.contracts import FeatureExtractor, Norm
-from i2i.errors import OptionError
 from i2i.core.factory import Factory
-from i2i.nn.functional.precision import widen
-from i2i.nn.functional.style import gram, mean_std, total_variation
 from i2i.core.kinds import FEATURE_EXTRACTOR
-from i2i.nn.layers.frozen import Unsaved
+from i2i.errors import OptionError
+from i2i.nn.functional.precision import upcast
+from i2i.nn.functional.style import gram, mean_std, total_variation
+from i2i.nn.layers.frozen import Frozen
 
 Taps = tuple[str, ...]
 Weights = tuple[float, ...]
@@ -34,7 +34,7 @@ class Tapped(nn.Module):
         self.check(taps, weights)
         extractor = features(taps)
         self.num_features = extractor.num_features
-        self.features = Unsaved(cast(nn.Module, extractor))
+        self.features = Frozen(cast(nn.Module, extractor))
         self.weights = weights or (1.0,) * len(taps)
 
     @classmethod
@@ -48,7 +48,7 @@ class Tapped(nn.Module):
     def seen(self, prediction: Tensor, target: Tensor) -> Iterator[tuple[float, Tensor, Tensor]]:
         """Weight and both images' features for each tap."""
         pairs = zip(self.weights, self.features(prediction), self.features(target), strict=True)
-        return ((weight, widen(made), widen(wanted)) for weight, made, wanted in pairs)
+        return ((weight, upcast(made), upcast(wanted)) for weight, made, wanted in pairs)
 
 
 class Perceptual(Tapped):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from i2i.nn.functional.precision import widen
+from i2i.nn.functional.precision import upcast
 from i2i.nn.functional.structural_similarity import structural_similarity
 
 
@@ -18,7 +18,7 @@ class L1(nn.Module):
     """
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
-        return (widen(prediction) - target).abs().mean()
+        return (upcast(prediction) - target).abs().mean()
 
 
 class L2(nn.Module):
@@ -31,7 +31,7 @@ class L2(nn.Module):
     """
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
-        return (widen(prediction) - target).square().mean()
+        return (upcast(prediction) - target).square().mean()
 
 
 class SSIM(nn.Module):

@@ -42,15 +42,15 @@ class EdgeGAN(nn.Module):
     ) -> None:
         super().__init__()
         self.smooth = smooth
-        self._judged = OBJECTIVES[objective]
-        self._painted = OBJECTIVES[generator_objective or objective]
+        self._discriminated = OBJECTIVES[objective]
+        self._generated = OBJECTIVES[generator_objective or objective]
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor, smooth_logits: Tensor) -> Tensor:
-        fakes = self._judged(fake_logits, False) + self.smooth * self._judged(smooth_logits, False)
-        return self._judged(real_logits, True) + fakes
+        fakes = self._discriminated(fake_logits, False) + self.smooth * self._discriminated(smooth_logits, False)
+        return self._discriminated(real_logits, True) + fakes
 
     def generator(self, fake_logits: Tensor) -> Tensor:
-        return self._painted(fake_logits, True)
+        return self._generated(fake_logits, True)
 
 
 class AnimeGAN(nn.Module):

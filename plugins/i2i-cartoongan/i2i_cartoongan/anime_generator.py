@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from i2i.core.bounds import Depth, Positive
-from i2i.core.contracts import Activation, Norm, Translation
-from i2i.errors import OptionError, ShapeError
+from i2i.core.contracts import Activation, GeneratorOutput, Norm
 from i2i.core.factory import Factory
 from i2i.core.kinds import ACTIVATION, NORM
+from i2i.errors import OptionError, ShapeError
 from i2i.nn.layers.initialization import Initialization, initialize
 from i2i_cartoongan.channels import ChannelOrder, reordered
 
@@ -74,7 +74,7 @@ class AnimeGenerator(nn.Module):
         if image_size < SMALLEST:
             raise OptionError("image_size", f"expected at least {SMALLEST}, got {image_size}")
 
-    def forward(self, image: Tensor) -> Translation:
+    def forward(self, image: Tensor) -> GeneratorOutput:
         if image.ndim != 4 or image.shape[1] != 3 or min(image.shape[2:]) < SMALLEST:
             raise ShapeError(
                 f"generator: expected images [B, 3, H, W] with sides of at least {SMALLEST}, got {list(image.shape)}"
@@ -82,7 +82,7 @@ class AnimeGenerator(nn.Module):
         half = self.to_half(reordered(image, self.channel_order))
         x = self._resized(self.body(self.to_quarter(half)), half)
         x = self._resized(self.at_half(x), image)
-        return Translation(reordered(torch.tanh(self.head(self.at_full(x))), self.channel_order))
+        return GeneratorOutput(reordered(torch.tanh(self.head(self.at_full(x))), self.channel_order))
 
     def _resized(self, x: Tensor, like: Tensor) -> Tensor:
         return F.interpolate(x, like.shape[2:], mode="bilinear", align_corners=self.align_corners)

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from i2i.core.bounds import Depth, Positive
-from i2i.core.contracts import Activation, Norm, Translation
+from i2i.core.contracts import Activation, GeneratorOutput, Norm
 from i2i.core.factory import Factory
-from i2i.nn.generators.blocks import MULTIPLE, ResidualBlock, check_image, check_image_size
 from i2i.core.kinds import ACTIVATION, NORM
+from i2i.nn.generators.blocks import MULTIPLE, ResidualBlock, check_image, check_image_size
 from i2i.nn.layers.convolution import ConvBlock
 from i2i.nn.layers.initialization import Initialization, initialize
 from i2i.nn.layers.stages import Stage, Tap, padded_image, tapped, tapped_channels
@@ -67,12 +67,12 @@ class CartoonGenerator(nn.Module):
         """Refuses an image side that is no multiple of 4."""
         check_image_size(image_size)
 
-    def forward(self, image: Tensor) -> Translation:
+    def forward(self, image: Tensor) -> GeneratorOutput:
         check_image(image)
         x: Tensor = self.stem(reordered(image, self.channel_order))
         for layer in (*self.down, *self.blocks, *self.up):
             x = layer(x)
-        return Translation(reordered(torch.tanh(self.head(x)), self.channel_order))
+        return GeneratorOutput(reordered(torch.tanh(self.head(x)), self.channel_order))
 
     def features(self, image: Tensor, taps: Sequence[Tap]) -> tuple[Tensor, ...]:
         """Features after layers, for methods that compare them (CUT)."""

@@ -1,4 +1,4 @@
-"""AnimeGAN's colours: grey pictures of cartoons, and a loss that keeps a photo's own colours."""
+"""AnimeGAN's colours: grey images of cartoons, and a loss that keeps a photo's own colours."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from i2i.nn.functional.color import LUMA, luminance
-from i2i.nn.functional.precision import widen
+from i2i.nn.functional.precision import upcast
 
 YUV = (LUMA, (-0.14713, -0.28886, 0.436), (0.615, -0.51499, -0.10001))
 """Luminance and two colour differences of red, green and blue: ITU-R BT.601."""
@@ -41,7 +41,7 @@ class Color(nn.Module):
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """The loss of images [B, 3, H, W] in [-1, 1]."""
-        made, wanted = yuv(widen(prediction)), yuv(widen(target))
+        made, wanted = yuv(upcast(prediction)), yuv(upcast(target))
         luminance = F.l1_loss(made[:, 0], wanted[:, 0])
         u, v = (F.huber_loss(made[:, i], wanted[:, i], delta=self.delta) for i in (1, 2))
         return luminance + u + v

@@ -16,7 +16,7 @@ STREAMS = ("a", "b", "smooth")
 
 
 class SmoothFolders(Folders):
-    """`folders` with a third stream, `smooth`: each sample's picture of b, its edges smoothed.
+    """`folders` with a third stream, `smooth`: each sample's image of b, its edges smoothed.
 
     It is made from the very sample, after crop and flip, at the size that the networks see; so it needs no files of its
     own, follows every augmentation, and depends on the sample's number alone.
@@ -27,10 +27,10 @@ class SmoothFolders(Folders):
     def __getitem__(self, number: int) -> dict[str, object]:
         return with_smooth(super().__getitem__(number))
 
-    def finish(self, batch: dict[str, Tensor], seeds: Tensor) -> dict[str, Tensor]:
+    def device_transform(self, batch: dict[str, Tensor], seeds: Tensor) -> dict[str, Tensor]:
         """Augments a batch, and smooths the edges of what came of it."""
-        made = super().finish(batch, seeds)
-        smooth = torch.stack([smooth_edges(picture) for picture in made["b"].cpu()])
+        made = super().device_transform(batch, seeds)
+        smooth = torch.stack([smooth_edges(image) for image in made["b"].cpu()])
         return made | {"smooth": smooth.to(made["b"].device)}
 
 
@@ -53,5 +53,5 @@ class SmoothShapes(Shapes):
 
 
 def with_smooth(sample: dict[str, Any]) -> dict[str, Any]:
-    """A sample and, as `smooth`, its picture of b with smoothed edges."""
+    """A sample and, as `smooth`, its image of b with smoothed edges."""
     return sample | {"smooth": smooth_edges(sample["b"])}

@@ -1,4 +1,4 @@
-"""Edges of pictures, and pictures whose edges are smoothed away."""
+"""Edges of images, and images whose edges are smoothed away."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def edges(image: Tensor, low: float = LOW, high: float = HIGH) -> Tensor:
 
     Strong pixels have a gradient (Sobel, not normalized, its Euclidean norm) above `high`; weak ones, above `low`,
     count where they are connected to a strong one. kornia finds both; which are connected is found here from the
-    strong ones outwards, for kornia looks at the whole picture again for each pixel of the longest chain.
+    strong ones outwards, for kornia looks at the whole image again for each pixel of the longest chain.
 
     Args:
         image: [3, H, W] in [-1, 1].

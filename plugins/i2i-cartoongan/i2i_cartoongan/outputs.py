@@ -37,16 +37,16 @@ class CartoonOutputs(OneSidedOutputs):
     def smooth_logits(self) -> dict[str, Tensor]:
         """Logits of `smooth`."""
         _ = self.fake_logits
-        return self._judge(self.smooth)
+        return self._discriminate(self.smooth)
 
     @per_phase
     def grey_logits(self) -> dict[str, Tensor]:
         """Logits of `grey`."""
         _ = self.fake_logits
-        return self._judge(self.grey)
+        return self._discriminate(self.grey)
 
     @per_phase
     def grey_smooth_logits(self) -> dict[str, Tensor]:
         """Logits of `smooth` without colour."""
         _ = self.grey_logits
-        return self._judge({"b": grey(self.smooth["b"])})
+        return self._discriminate({"b": grey(self.smooth["b"])})

@@ -7,10 +7,10 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from i2i.core.bounds import Positive
-from i2i.core.contracts import Activation, Judgement, Norm
-from i2i.errors import OptionError, ShapeError
+from i2i.core.contracts import Activation, DiscriminatorOutput, Norm
 from i2i.core.factory import Factory
 from i2i.core.kinds import ACTIVATION, NORM
+from i2i.errors import OptionError, ShapeError
 from i2i.nn.layers.convolution import ConvBlock, Padding
 from i2i.nn.layers.initialization import Initialization, initialize
 from i2i.nn.layers.spectral import SpectralConv2d
@@ -73,7 +73,7 @@ class Shallow(nn.Module):
                 "halvings", f"{halvings} halvings need images of at least {smallest} px, got {image_size} px"
             )
 
-    def forward(self, image: Tensor) -> Judgement:
+    def forward(self, image: Tensor) -> DiscriminatorOutput:
         if image.ndim != 4 or image.shape[1] != 3 or min(image.shape[2:]) < self.smallest_image:
             raise ShapeError(
                 f"shallow discriminator: expected images [B, 3, H, W] with sides of at least {self.smallest_image}, "
@@ -82,7 +82,7 @@ class Shallow(nn.Module):
         x = image
         for block in self.blocks:
             x = block(x)
-        return Judgement({"patch": self.final(x)})
+        return DiscriminatorOutput({"patch": self.final(x)})
 
 
 def smallest_image(halvings: int, pad_last: bool) -> int:

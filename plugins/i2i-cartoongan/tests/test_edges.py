@@ -12,12 +12,12 @@ from kornia.filters import canny
 from PIL import Image
 from torch.nn import functional as F
 
+from i2i.core.kinds import AUGMENTATION
 from i2i.data.folders import Folders
 from i2i.data.images import to_image
 from i2i.data.loader import make_loader
 from i2i.demo.portraits import Portraits
 from i2i.demo.shapes import Shapes
-from i2i.core.kinds import AUGMENTATION
 
 KERNEL = torch.tensor([1.0, 4, 6, 4, 1]) / 16
 
@@ -45,7 +45,7 @@ def test_only_pixels_near_edges_change_and_they_are_blurred() -> None:
     assert (smooth - image)[:, near].abs().max() > 0.3
 
 
-def test_a_flat_picture_stays_as_it_is() -> None:
+def test_a_flat_image_stays_as_it_is() -> None:
     image = torch.full((3, 24, 24), 0.3)
     assert torch.equal(smooth_edges(image), image)
 
@@ -84,18 +84,18 @@ def test_what_the_device_augments_is_smoothed_after_it(tmp_path: Path) -> None:
         for place in ("workers", "device")
     )
     left = {name: torch.stack([value]) for name, value in late[3].items() if isinstance(value, torch.Tensor)}
-    found = late.finish(left, left.pop("seeds"))
+    found = late.device_transform(left, left.pop("seeds"))
     assert all(torch.equal(found[stream][0], here[3][stream]) for stream in late.streams)
 
 
 @pytest.mark.parametrize("side", [(9, 9), (17, 40)])
-def test_pictures_of_any_size(side: tuple[int, int]) -> None:
+def test_images_of_any_size(side: tuple[int, int]) -> None:
     image = torch.rand(3, *side) * 2 - 1
     assert smooth_edges(image).shape == image.shape
     assert smooth_edges(image).abs().max() <= 1
 
 
-def test_a_picture_of_pixels_without_neighbours_is_read(tmp_path: Path) -> None:
+def test_a_image_of_pixels_without_neighbours_is_read(tmp_path: Path) -> None:
     Image.new("RGB", (40, 30), (255, 0, 0)).save(tmp_path / "flat.png")
     sample = SmoothFolders(a=tmp_path, b=tmp_path, size=32)[0]
     assert torch.equal(sample["smooth"], sample["b"])

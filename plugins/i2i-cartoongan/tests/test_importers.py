@@ -16,10 +16,10 @@ from torch import Tensor
 
 import i2i
 from i2i.core.contracts import Imported
-from i2i.errors import CheckpointError
-from i2i.methods.weights.run import write_run
 from i2i.core.kinds import IMPORTER
 from i2i.core.plugins import default_registry
+from i2i.engine.importing import write_run
+from i2i.errors import CheckpointError
 
 State = dict[str, Tensor]
 Read = Callable[[Path], Imported]

@@ -17,8 +17,8 @@ from i2i_cartoongan.shallow import Shallow, smallest_image
 from safetensors import safe_open
 from torch import Tensor, nn
 
-from i2i.errors import OptionError, ShapeError
 from i2i.core.kinds import NORM
+from i2i.errors import OptionError, ShapeError
 
 CASES = [
     ("cartoongan", "gen_0", CARTOONGAN, 8),

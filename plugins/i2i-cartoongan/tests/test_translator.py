@@ -11,16 +11,16 @@ import torch
 from i2i_cartoongan.color import grey
 from torch import Tensor
 
-from i2i.errors import I2IError
 from i2i.core.kinds import FEATURE_EXTRACTOR
-from i2i.recipe.recipe import Recipe
-from i2i.recipe.source import RecipeError
 from i2i.engine import checkpoint
 from i2i.engine.optimizer_state import split_optimizer
 from i2i.engine.stepper import Stepper
 from i2i.engine.trainer import train
-from i2i.methods.assembly import build, rehearse
+from i2i.errors import I2IError
+from i2i.methods.assembly import build, dry_run
 from i2i.methods.outputs import Batch
+from i2i.recipe.recipe import Recipe
+from i2i.recipe.source import RecipeError
 
 FEATURES = {"type": "timm", "model": "dla46x_c", "weights": "untrained"}
 STYLE = {"losses.style.taps": ["level1.0"], "losses.style.features": FEATURES}
@@ -48,7 +48,7 @@ def test_recipes_take_two_steps_of_each_kind(name: str, tiny: dict[str, Any]) ->
     shape = {"channels": 4, "blocks": 1}
     smaller = {"translator.generator": {"type": "animegan2", **shape}} if name == "animegan2" else {}
     one = recipe(name, tiny, **smaller)
-    rehearse(one)
+    dry_run(one)
     stepper, before = Stepper(one), {}
     for step in range(4):
         before = state(stepper)
@@ -80,7 +80,9 @@ def test_the_initialization_asks_no_discriminator_and_no_adversarial_term(tiny: 
 def test_the_content_loss_is_the_same_in_both_phases(tiny: dict[str, Any]) -> None:
     stepper = Stepper(recipe("cartoongan", tiny))
     batch = Batch(images())
-    first, second = (stepper.translator.details(batch, phase)["content"] for phase in ("initialization", "generator"))
+    first, second = (
+        stepper.translator.loss_values(batch, phase)["content"] for phase in ("initialization", "generator")
+    )
     torch.testing.assert_close(first["b"], second["b"])
 
 

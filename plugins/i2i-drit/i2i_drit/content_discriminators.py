@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 import i2i
 from i2i.core.bounds import Positive
-from i2i.errors import ShapeError
 from i2i.core.kinds import ACTIVATION
+from i2i.errors import ShapeError
 from i2i.nn.layers.convolution import ConvBlock
 from i2i.nn.layers.initialization import Initialization, initialize
 from i2i_drit.content_encoder import HALVINGS
@@ -64,12 +64,12 @@ class ContentDiscriminator(nn.Module):
                 f"content_pooled takes smaller ones, from {2 ** (POOLED_LAYERS + HALVINGS)} px on",
             )
 
-    def forward(self, content: Tensor) -> i2i.Judgement:
+    def forward(self, content: Tensor) -> i2i.DiscriminatorOutput:
         _check_content(content, self.num_features, self.smallest)
         x = content
         for block in self.blocks:
             x = block(x)
-        return i2i.Judgement({"content": self.final(self.last(x))})
+        return i2i.DiscriminatorOutput({"content": self.final(self.last(x))})
 
 
 class PooledContentDiscriminator(nn.Module):
@@ -115,12 +115,12 @@ class PooledContentDiscriminator(nn.Module):
                 f"{layers} layers need images of at least {2 ** (layers + HALVINGS)} px, got {image_size} px; {fits}",
             )
 
-    def forward(self, content: Tensor) -> i2i.Judgement:
+    def forward(self, content: Tensor) -> i2i.DiscriminatorOutput:
         _check_content(content, self.num_features, self.smallest)
         x = content
         for block in self.blocks:
             x = block(x)
-        return i2i.Judgement({"content": self.final(x.mean((2, 3), keepdim=True))})
+        return i2i.DiscriminatorOutput({"content": self.final(x.mean((2, 3), keepdim=True))})
 
 
 def _check_content(content: Tensor, num_features: int, smallest: int) -> None:

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 import i2i
 from i2i.core.bounds import Count, Positive
-from i2i.nn.generators.blocks import ResidualBlock, check_image, check_image_size
 from i2i.core.kinds import ACTIVATION, NORM
+from i2i.nn.generators.blocks import ResidualBlock, check_image, check_image_size
 from i2i.nn.layers.initialization import Initialization, initialize
 from i2i_drit.attribute_encoders import SMALLEST, Attribute, GaussianAttributeEncoder, PlainAttributeEncoder
 from i2i_drit.content_encoder import HALVINGS, ContentEncoder
@@ -75,10 +75,10 @@ class DisentanglingGenerator(nn.Module):
         image: Tensor = self.decoders[domain](self.decoders["shared"](content), attribute)
         return image
 
-    def forward(self, image: Tensor, domain: str = "a") -> i2i.Translation:
+    def forward(self, image: Tensor, domain: str = "a") -> i2i.GeneratorOutput:
         """A domain's images painted again, of their own content and attribute."""
         attribute = self.encode_attribute(image, domain)
-        return i2i.Translation(self.decode(self.encode_content(image, domain), attribute.mean, domain))
+        return i2i.GeneratorOutput(self.decode(self.encode_content(image, domain), attribute.mean, domain))
 
 
 class ConcatGenerator(DisentanglingGenerator):

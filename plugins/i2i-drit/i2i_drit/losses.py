@@ -9,7 +9,7 @@ from annotated_types import Gt
 from torch import Tensor, nn
 
 from i2i.nn.functional.adversarial import binary_cross_entropy
-from i2i.nn.functional.precision import widen
+from i2i.nn.functional.precision import upcast
 
 
 class ContentAdversary(nn.Module):
@@ -52,7 +52,7 @@ class GaussianKL(nn.Module):
         Args:
             attribute_mean, attribute_log_variance: [B, A].
         """
-        mean, log_variance = widen(attribute_mean), widen(attribute_log_variance)
+        mean, log_variance = upcast(attribute_mean), upcast(attribute_log_variance)
         return (mean.square() + log_variance.exp() - log_variance - 1).sum(1).mean() / 2
 
 
@@ -84,6 +84,6 @@ class ModeSeeking(nn.Module):
             random_fake, second_fake: [B, 3, H, W], one content in two attributes.
             random_attribute, second_attribute: [B, A].
         """
-        images = (widen(random_fake) - second_fake).abs().mean()
-        attributes = (widen(random_attribute) - second_attribute).abs().mean()
+        images = (upcast(random_fake) - second_fake).abs().mean()
+        attributes = (upcast(random_attribute) - second_attribute).abs().mean()
         return 1 / (images / attributes + self.eps)

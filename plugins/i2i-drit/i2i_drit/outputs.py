@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from i2i.nn.functional.draws import brought
 from i2i.core.randomness import seed_of
 from i2i.methods.cyclic import other
 from i2i.methods.outputs import GANOutputs, detached, per_phase
+from i2i.nn.functional.draws import to_like
 from i2i_drit.attribute_encoders import Attribute
 
 if TYPE_CHECKING:
@@ -76,12 +76,12 @@ class DisentangledOutputs(GANOutputs):
     @cached_property
     def fake(self) -> dict[str, Tensor]:
         """The other domain's content in this image's attribute: the first half of the cross-cycle."""
-        return {d: self.nets.paint(self.noisy_content[other(d)], self.attribute[d], d) for d in RANDOM}
+        return {d: self.nets.generate(self.noisy_content[other(d)], self.attribute[d], d) for d in RANDOM}
 
     @cached_property
     def reconstruction(self) -> dict[str, Tensor]:
         """Images of their own content and attribute."""
-        return {d: self.nets.paint(self.noisy_content[d], self.attribute[d], d) for d in RANDOM}
+        return {d: self.nets.generate(self.noisy_content[d], self.attribute[d], d) for d in RANDOM}
 
     @cached_property
     def cycle(self) -> dict[str, Tensor]:
@@ -90,7 +90,7 @@ class DisentangledOutputs(GANOutputs):
         for domain, image in self.fake.items():
             contents[other(domain)] = self._noisy("cycle_noise", domain, self.nets.content_of(image, domain))
             attributes[domain] = self._sampled("cycle_attribute", domain, self.nets.attributes_of(image, domain))
-        return {domain: self.nets.paint(contents[domain], attributes[domain], domain) for domain in RANDOM}
+        return {domain: self.nets.generate(contents[domain], attributes[domain], domain) for domain in RANDOM}
 
     @cached_property
     def random_attribute(self) -> dict[str, Tensor]:
@@ -105,12 +105,12 @@ class DisentangledOutputs(GANOutputs):
     @per_phase
     def random_fake(self) -> dict[str, Tensor]:
         """The other domain's content in a random attribute."""
-        return self._painted_in(self.random_attribute)
+        return self._generated_in(self.random_attribute)
 
     @per_phase
     def second_fake(self) -> dict[str, Tensor]:
         """The same contents in the second attribute."""
-        return self._painted_in(self.second_attribute)
+        return self._generated_in(self.second_attribute)
 
     @per_phase
     def attribute_reconstruction(self) -> dict[str, Tensor]:
@@ -118,18 +118,18 @@ class DisentangledOutputs(GANOutputs):
         return {RANDOM[d]: self.nets.attributes_of(self.random_fake[RANDOM[d]], d).mean for d in RANDOM}
 
     @per_phase
-    def shown(self) -> dict[str, Tensor]:
+    def fake_for_discriminator(self) -> dict[str, Tensor]:
         """Both sorts of fakes as discriminators are trained on them."""
-        shown: dict[str, Tensor] = detached({**self.fake, **self.random_fake})
-        return shown
+        fake_for_discriminator: dict[str, Tensor] = detached({**self.fake, **self.random_fake})
+        return fake_for_discriminator
 
     @per_phase
     def fake_logits(self) -> dict[str, Tensor]:
         """Logits, by `domain/discriminator/head`, of the phase's fakes: encoded ones, random ones, or both."""
         if self.updates("discriminators"):
             _ = self.real_logits  # first, as everywhere: the order of calls is part of a method with spectral norm
-            return self._judge(self.shown)
-        return self._judge(self.fake if self.updates("generator.attribute_encoders") else self.random_fake)
+            return self._discriminate(self.fake_for_discriminator)
+        return self._discriminate(self.fake if self.updates("generator.attribute_encoders") else self.random_fake)
 
     @property
     def content_logits_a(self) -> dict[str, Tensor]:
@@ -148,11 +148,11 @@ class DisentangledOutputs(GANOutputs):
         contents = detached(self.noisy_content) if self.updates("content_discriminator") else self.noisy_content
         return {domain: self.nets.content_discriminator(content).logits for domain, content in contents.items()}
 
-    def _painted_in(self, attributes: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def _generated_in(self, attributes: Mapping[str, Tensor]) -> dict[str, Tensor]:
         contents = self.noisy_content  # made out here: a later phase of the step needs their graph
         # Nobody follows the graph of the discriminators' random fakes, since the last phase makes its own.
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.updates("generator.decoders")):
-            return {RANDOM[d]: self.nets.paint(contents[other(d)], attributes[RANDOM[d]], d) for d in RANDOM}
+            return {RANDOM[d]: self.nets.generate(contents[other(d)], attributes[RANDOM[d]], d) for d in RANDOM}
 
     def _random_attributes(self, name: str) -> dict[str, Tensor]:
         size = self.nets.style_channels
@@ -171,8 +171,8 @@ class DisentangledOutputs(GANOutputs):
         return mean + (log_variance / 2).exp() * self._drawn(name, domain, mean.shape, mean)
 
     def _drawn(self, name: str, key: str, shape: Sequence[int], like: Tensor) -> Tensor:
-        drawn = self.nets.gaussian(f"{name}/{key}", shape, seed_of(self.batch.seed, name, key))
-        return brought(drawn, like)
+        drawn = self.nets.randn(f"{name}/{key}", shape, seed_of(self.batch.seed, name, key))
+        return to_like(drawn, like)
 
     @staticmethod
     def _half(image: Tensor) -> int:

@@ -22,7 +22,7 @@ class Disentangled(Styled):
     """Encoders that tell what two domains share, the content, from what is each one's own, the attribute.
 
     To translate is to decode an image's content with the other domain's decoder and one of its attributes: a random
-    one, or that of a reference picture.
+    one, or that of a reference image.
 
     A batch is cut in two. The images of its first half are encoded; their contents are swapped and swapped back
     (cross-cycle), and painted in random attributes. Those of its second half are what the latter are compared with. A
@@ -45,9 +45,9 @@ class Disentangled(Styled):
         "generator": ("generator.content_encoder", "generator.attribute_encoders", "generator.decoders"),
         "random": ("generator.content_encoder", "generator.decoders"),
     }
-    makers: ClassVar[tuple[str, ...]] = phases["generator"]
+    generator_modules: ClassVar[tuple[str, ...]] = phases["generator"]
     shares: ClassVar[Mapping[str, str]] = {"random": "generator"}
-    plays_as: ClassVar[Mapping[str, str]] = {"random": "generator"}
+    phase_alias: ClassVar[Mapping[str, str]] = {"random": "generator"}
 
     def __init__(
         self,
@@ -90,7 +90,9 @@ class Disentangled(Styled):
 
     @property
     def fixed_size(self) -> int | None:
-        size: int | None = getattr(self.generator, "fixed_size", None)  # its makers are parts, which know no sizes
+        size: int | None = getattr(
+            self.generator, "fixed_size", None
+        )  # its generator_modules are parts, which know no sizes
         return size
 
     @property
@@ -109,6 +111,6 @@ class Disentangled(Styled):
     def style_of(self, image: Tensor, domain: str) -> Tensor:
         return self.attributes_of(image, domain).mean
 
-    def paint(self, content: Tensor, style: Tensor, domain: str) -> Tensor:
+    def generate(self, content: Tensor, style: Tensor, domain: str) -> Tensor:
         image: Tensor = self.generator.decode(content, style, domain)
         return image

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 import i2i
 from i2i.errors import OptionError, ShapeError
-from i2i.recipe.recipe import Recipe
 from i2i.methods.assembly import count_parameters
+from i2i.recipe.recipe import Recipe
 
 SMALL = {"channels": 4, "blocks": 1, "decoder_blocks": 1}
 
@@ -44,9 +44,9 @@ def test_shapes(kind: type[DisentanglingGenerator], size: tuple[int, int]) -> No
     attribute = generator.encode_attribute(image, "b")
     assert attribute.mean.shape == (2, 3)
     assert (attribute.log_variance is None) == (kind is ShapeGenerator)
-    painted = generator.decode(content, attribute.mean, "b")
-    assert painted.shape == image.shape
-    assert painted.abs().max() <= 1
+    generated = generator.decode(content, attribute.mean, "b")
+    assert generated.shape == image.shape
+    assert generated.abs().max() <= 1
     again = generator(image, "a").image
     assert torch.equal(again, generator.decode(content, generator.encode_attribute(image, "a").mean, "a"))
 
@@ -134,21 +134,21 @@ def test_discriminators_have_no_norms() -> None:
     recipe = Recipe.read("drit")
     judges: list[nn.Module] = [recipe.translator.options["discriminators"]["multiscale"](image_size=216)]
     judges.append(ContentDiscriminator(channels=8, num_features=8))
-    for judge in judges:
-        layers = [module for module in judge.modules() if not list(module.children())]
+    for discriminator in judges:
+        layers = [module for module in discriminator.modules() if not list(module.children())]
         assert all(isinstance(layer, nn.Conv2d | nn.LeakyReLU) for layer in layers)
 
 
 @pytest.mark.parametrize(("side", "map_side"), [(53, 1), (54, 1), (56, 1), (64, 2)])
 def test_the_content_discriminator_takes_contents_of_212_px_and_more(side: int, map_side: int) -> None:
-    judge = ContentDiscriminator(channels=4, num_features=2)
+    discriminator = ContentDiscriminator(channels=4, num_features=2)
     content = torch.randn(1, 2, side, side, requires_grad=True)
-    logits = judge(content).logits["content"]
+    logits = discriminator(content).logits["content"]
     assert logits.shape == (1, 1, map_side, map_side)
     logits.square().sum().backward()
-    assert all(p.grad is not None for p in judge.parameters())
+    assert all(p.grad is not None for p in discriminator.parameters())
     with pytest.raises(ShapeError, match=r"sides of at least 53, got \[1, 2, 52, 52\]"):
-        judge(torch.zeros(1, 2, 52, 52))
+        discriminator(torch.zeros(1, 2, 52, 52))
 
 
 def test_smaller_images_are_refused_with_the_number() -> None:
@@ -162,11 +162,11 @@ def test_smaller_images_are_refused_with_the_number() -> None:
 
 @pytest.mark.parametrize("size", [8, 16, 17, 54])
 def test_the_pooled_one_takes_small_contents(size: int) -> None:
-    judge = PooledContentDiscriminator(channels=4, num_features=2)
+    discriminator = PooledContentDiscriminator(channels=4, num_features=2)
     content: Tensor = torch.randn(3, 2, size, size)
-    logits = judge(content).logits["content"]
+    logits = discriminator(content).logits["content"]
     assert logits.shape == (3, 1, 1, 1)
     logits.square().sum().backward()
-    assert all(p.grad is not None for p in judge.parameters())
+    assert all(p.grad is not None for p in discriminator.parameters())
     with pytest.raises(ShapeError, match="sides of at least 8"):
-        judge(torch.zeros(1, 2, 7, 8))
+        discriminator(torch.zeros(1, 2, 7, 8))

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from i2i.recipe.recipe import Recipe
 from i2i.methods.assembly import build
 from i2i.methods.outputs import Batch
+from i2i.recipe.recipe import Recipe
 
 Tiny = Callable[..., Recipe]
 Images = Callable[..., dict[str, Tensor]]
@@ -23,8 +23,8 @@ def test_a_batch_is_one_pair_encoded_and_one_to_compare_with(tiny: Tiny, images:
     made: Any = translator._enter(Batch(batch), "discriminator")
     assert torch.equal(made.real["a"], batch["a"][:2])
     assert torch.equal(made.real["b_random"], batch["b"][3:])
-    judged = {key.split("/")[0]: len(logits) for key, logits in made.fake_logits.items()}
-    assert judged == {"a": 2, "b": 2, "a_random": 2, "b_random": 2}
+    count = {key.split("/")[0]: len(logits) for key, logits in made.fake_logits.items()}
+    assert count == {"a": 2, "b": 2, "a_random": 2, "b_random": 2}
     assert made.real_logits.keys() == made.fake_logits.keys()
     alone: Any = translator._enter(Batch(images(1)), "discriminator")
     assert torch.equal(alone.real["a"], alone.real["a_random"])

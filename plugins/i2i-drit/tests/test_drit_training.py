@@ -11,14 +11,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from i2i.recipe.recipe import Recipe
 from i2i.engine import checkpoint
 from i2i.engine.optimizer_state import split_optimizer
 from i2i.engine.run import Run
 from i2i.engine.stepper import Stepper
 from i2i.engine.trainer import train
-from i2i.methods.assembly import build, rehearse
+from i2i.methods.assembly import build, dry_run
 from i2i.methods.outputs import Batch
+from i2i.recipe.recipe import Recipe
 
 Tiny = Callable[..., Recipe]
 Images = Callable[..., dict[str, Tensor]]
@@ -27,7 +27,7 @@ RECIPES = ["drit", "drit_shape", "dritpp", "drit_small"]
 
 @pytest.mark.parametrize("name", ["dritpp", "drit_shape"])
 def test_full_recipes_hold_their_shape(name: str) -> None:
-    rehearse(Recipe.read(name))
+    dry_run(Recipe.read(name))
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_recipe_and_its_mixes_train_everything(tiny: Tiny, images: Images, nam
         assert all(torch.isfinite(value) for value in terms.values())
     unmoved = [key for key, value in stepper.translator.named_parameters() if torch.equal(value, before[key])]
     assert [key for key in unmoved if not key.endswith("bias")] == []
-    with stepper.painting() as translator, torch.no_grad():
+    with stepper.eval_mode() as translator, torch.no_grad():
         rows = translator.preview(images())
     assert set(rows) == {"input", "reconstruction", "style 1", "style 2", "style 3", "reference"}
     assert all(row.shape == (2, 3, 32, 32) for column in rows.values() for row in column.values())

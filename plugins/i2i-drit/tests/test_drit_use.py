@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 import i2i
-from i2i.use.loaded import Loaded, to_image
 from i2i.core.plugins import default_plugins
-from i2i.recipe.recipe import Recipe
-from i2i.recipe.source import RecipeError
 from i2i.engine.run import Run
 from i2i.engine.stepper import Stepper
 from i2i.methods.assembly import build
+from i2i.recipe.recipe import Recipe
+from i2i.recipe.source import RecipeError
+from i2i.use.loaded import Loaded, to_image
 
 Tiny = Callable[..., Recipe]
 Images = Callable[..., dict[str, Tensor]]
@@ -110,7 +110,7 @@ def test_styles_on_the_command_line(
     to_image(images()["b"][0]).save(reference)
     assert run(tmp_path / "run", source, "--style", 2, "--output", out) == 0
     assert sorted(path.name for path in out.iterdir()) == ["in.1.png", "in.2.png"]
-    assert run(tmp_path / "run", source, "--style", reference, "--output", tmp_path / "guided") == 0
-    made = {path.read_bytes() for path in (*out.iterdir(), tmp_path / "guided/in.png")}
+    assert run(tmp_path / "run", source, "--style", reference, "--output", tmp_path / "requires_condition") == 0
+    made = {path.read_bytes() for path in (*out.iterdir(), tmp_path / "requires_condition/in.png")}
     assert len(made) == 3
     assert i2i.load(tmp_path / "run").recipe.translator.name == "disentangled"

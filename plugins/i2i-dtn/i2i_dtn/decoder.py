@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 import i2i
 from i2i.core.bounds import Positive
-from i2i.errors import ShapeError
 from i2i.core.kinds import NORM
+from i2i.errors import ShapeError
 from i2i_dtn.sizes import check_size, halvings
 
 
@@ -59,8 +59,8 @@ class DTNDecoder(nn.Module):
         if kernel_size not in (3, 4):
             raise i2i.OptionError("kernel_size", f"expected 3 or 4, got {kernel_size}")
 
-    def forward(self, features: Tensor) -> i2i.Translation:
+    def forward(self, features: Tensor) -> i2i.GeneratorOutput:
         """The image [B, 3, size, size] in [-1, 1] of a code [B, num_features, 1, 1]."""
         if features.shape[1:] != (self.num_features, 1, 1):
             raise ShapeError(f"dtn decoder: expected a code [B, {self.num_features}, 1, 1], got {list(features.shape)}")
-        return i2i.Translation(self.layers(features))
+        return i2i.GeneratorOutput(self.layers(features))

@@ -28,7 +28,7 @@ class Digit:
 
     Args:
         label: 0 to 9.
-        center: x to the right and y downwards, from the picture's middle; lengths are shares of half its side.
+        center: x to the right and y downwards, from the image's middle; lengths are shares of half its side.
         scale: of the font's units.
         slant: how far its top leans to the right, per unit of height.
         noise: seed of what belongs to one look alone: colours, width, a hand's unsteadiness.
@@ -48,7 +48,7 @@ class Digits:
     domain b, so none is ever seen in both. The stream never repeats.
 
     Args:
-        size: the pictures' side in pixels.
+        size: the images' side in pixels.
         count: samples that are called an epoch.
         seed: another seed is another world.
     """
@@ -117,10 +117,10 @@ class Digits:
         return Digit(label, (x, y), scale, slant, int(draws.integers(2**63)))
 
     def _drawn(self, look: Look, numbers: Sequence[int]) -> Tensor:
-        pictures = torch.empty(len(numbers), 3, self.size, self.size)
-        for picture, number in zip(pictures, numbers, strict=True):
-            picture.copy_(torch.from_numpy(draw(self.digit(number), look, self.size)))
-        return pictures.mul_(2).sub_(1)
+        images = torch.empty(len(numbers), 3, self.size, self.size)
+        for image, number in zip(images, numbers, strict=True):
+            image.copy_(torch.from_numpy(draw(self.digit(number), look, self.size)))
+        return images.mul_(2).sub_(1)
 
 
 def draw(digit: Digit, look: Look, size: int) -> Plane:

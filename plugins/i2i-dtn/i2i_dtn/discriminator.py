@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 import i2i
 from i2i.core.bounds import Positive
-from i2i.errors import ShapeError
 from i2i.core.kinds import NORM
+from i2i.errors import ShapeError
 from i2i_dtn.sizes import check_size, halvings
 
 
@@ -48,9 +48,9 @@ class DTNDiscriminator(nn.Module):
         """Refuses an image side that halvings do not bring to 4."""
         check_size(image_size)
 
-    def forward(self, image: Tensor) -> i2i.Judgement:
+    def forward(self, image: Tensor) -> i2i.DiscriminatorOutput:
         """Logits [B, classes, 1, 1] as the head `image`."""
         if image.shape[1:] != (3, self.image_size, self.image_size):
             size = self.image_size
             raise ShapeError(f"dtn discriminator: expected images [B, 3, {size}, {size}], got {list(image.shape)}")
-        return i2i.Judgement({"image": self.layers(image)})
+        return i2i.DiscriminatorOutput({"image": self.layers(image)})

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 import i2i
 from i2i.core.bounds import Positive
-from i2i.errors import ShapeError
 from i2i.core.kinds import NORM
+from i2i.errors import ShapeError
 from i2i.nn.layers.convolution import ConvBlock
 from i2i_dtn.sizes import check_size, halvings
 
@@ -59,19 +59,19 @@ class LabelEncoder(nn.Module):
         """Refuses an image side that halvings do not bring to 4."""
         check_size(image_size)
 
-    def encode(self, image: Tensor) -> i2i.Attended:
+    def encode(self, image: Tensor) -> i2i.AttentionOutput:
         """f(x), [B, features, 1, 1] in [-1, 1]."""
         if image.shape[1:] != (3, self.image_size, self.image_size):
             size = self.image_size
             raise ShapeError(f"label encoder: expected images [B, 3, {size}, {size}], got {list(image.shape)}")
         if self.training and len(image) == 1:
             raise ShapeError("label encoder: expected at least 2 images to learn from, got 1; raise train.batch_size")
-        return i2i.Attended(self.blocks(image))
+        return i2i.AttentionOutput(self.blocks(image))
 
-    def forward(self, image: Tensor) -> i2i.Judgement:
+    def forward(self, image: Tensor) -> i2i.DiscriminatorOutput:
         """The labels' logits [B, classes] as the head `label`, and f(x) as the code."""
         code = self.encode(image).features
-        return i2i.Judgement({"label": self.classifier(code).flatten(1)}, code=code)
+        return i2i.DiscriminatorOutput({"label": self.classifier(code).flatten(1)}, code=code)
 
 
 class GivenFeatures(nn.Module):
@@ -88,10 +88,10 @@ class GivenFeatures(nn.Module):
         self.extractor = extractor.eval().requires_grad_(False)
         self.num_features: int = extractor.num_features[0]
 
-    def encode(self, image: Tensor) -> i2i.Attended:
+    def encode(self, image: Tensor) -> i2i.AttentionOutput:
         """f(x), [B, C, 1, 1]."""
         (features,) = self.extractor(image)
-        return i2i.Attended(torch.mean(features, (2, 3), keepdim=True))
+        return i2i.AttentionOutput(torch.mean(features, (2, 3), keepdim=True))
 
     def train(self, mode: bool = True) -> GivenFeatures:
         """Stays in evaluation mode, whatever is asked."""

@@ -20,7 +20,7 @@ WORLD = 1_000_003
 
 
 class TransferFigures(NamedTuple):
-    """What is found over all pictures.
+    """What is found over all images.
 
     Args:
         label: share whose digit, as a reader of written digits reads it, is the source's.
@@ -35,8 +35,8 @@ class Reader:
     """A classifier of domain b's digits, trained on digits of its own.
 
     Args:
-        size: the pictures' side in pixels.
-        steps: of training, with 32 pictures each. Noise is laid over them, for a reader should look at the digit, and
+        size: the images' side in pixels.
+        steps: of training, with 32 images each. Noise is laid over them, for a reader should look at the digit, and
             not at the faint grain that any network leaves.
     """
 
@@ -57,7 +57,7 @@ class Reader:
 
     @torch.no_grad()
     def read(self, image: Tensor) -> Tensor:
-        """The digits that pictures [n, 3, size, size] in [-1, 1] show, [n]."""
+        """The digits that images [n, 3, size, size] in [-1, 1] show, [n]."""
         return self.network(image).logits["label"].argmax(1)
 
     def measure(self, made: Tensor, labels: Tensor) -> TransferFigures:
@@ -72,7 +72,7 @@ class Reader:
 
 
 def looks_written(image: Tensor) -> Tensor:
-    """Whether pictures [n, 3, H, W] in [-1, 1] are white on black, [n].
+    """Whether images [n, 3, H, W] in [-1, 1] are white on black, [n].
 
     The paper (the median pixel) is nearly black, the ink (the brightest twentieth) bright, and its colour grey.
     """

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from i2i.errors import ShapeError
 from i2i.nn.functional.adversarial import binary_cross_entropy
-from i2i.nn.functional.precision import widen
+from i2i.nn.functional.precision import upcast
 
 SOURCE, TARGET, REAL = range(3)
 """Classes of the ternary discriminator: painted from the source, painted from the target, the target itself."""
@@ -25,7 +25,7 @@ class _Adversarial(nn.Module):
         """The discriminator on real images."""
         raise NotImplementedError
 
-    def painted(self, logits: Tensor, source: int) -> Tensor:
+    def generated(self, logits: Tensor, source: int) -> Tensor:
         """The discriminator on painted images."""
         raise NotImplementedError
 
@@ -34,20 +34,20 @@ class _Adversarial(nn.Module):
         return self.real(logits)
 
     def source_discriminator(self, fake_logits: Tensor) -> Tensor:
-        return self.painted(fake_logits, SOURCE)
+        return self.generated(fake_logits, SOURCE)
 
     def source_generator(self, fake_logits: Tensor) -> Tensor:
         return self.deceives(fake_logits)
 
     def target_discriminator(self, real_logits: Tensor, reproduced_logits: Tensor) -> Tensor:
-        return self.real(real_logits) + self.painted(reproduced_logits, TARGET)
+        return self.real(real_logits) + self.generated(reproduced_logits, TARGET)
 
     def target_generator(self, reproduced_logits: Tensor) -> Tensor:
         return self.deceives(reproduced_logits)
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor, reproduced_logits: Tensor) -> Tensor:
-        judged = self.real(real_logits) + self.painted(fake_logits, SOURCE)
-        return judged + self.painted(reproduced_logits, TARGET)
+        output = self.real(real_logits) + self.generated(fake_logits, SOURCE)
+        return output + self.generated(reproduced_logits, TARGET)
 
     def generator(self, fake_logits: Tensor, reproduced_logits: Tensor) -> Tensor:
         return self.deceives(fake_logits) + self.deceives(reproduced_logits)
@@ -66,7 +66,7 @@ class Binary(_Adversarial):
     def real(self, logits: Tensor) -> Tensor:
         return binary_cross_entropy(_of(logits, 1, "dtn_binary"), target=True)
 
-    def painted(self, logits: Tensor, source: int) -> Tensor:
+    def generated(self, logits: Tensor, source: int) -> Tensor:
         return binary_cross_entropy(_of(logits, 1, "dtn_binary"), target=False)
 
 
@@ -82,7 +82,7 @@ class Ternary(_Adversarial):
     def real(self, logits: Tensor) -> Tensor:
         return _cross_entropy(logits, REAL)
 
-    def painted(self, logits: Tensor, source: int) -> Tensor:
+    def generated(self, logits: Tensor, source: int) -> Tensor:
         return _cross_entropy(logits, source)
 
 
@@ -95,14 +95,14 @@ class TotalVariation(nn.Module):
     """
 
     def forward(self, fake: Tensor) -> Tensor:
-        fake = widen(fake)
+        fake = upcast(fake)
         across = (fake[..., :-1, 1:] - fake[..., :-1, :-1]).square()
         down = (fake[..., 1:, :-1] - fake[..., :-1, :-1]).square()
         return (across + down + 1e-12).sqrt().mean()  # the root of 0 has no gradient
 
 
 def _cross_entropy(logits: Tensor, label: int) -> Tensor:
-    logits = widen(_of(logits, 3, "dtn_ternary"))
+    logits = upcast(_of(logits, 3, "dtn_ternary"))
     classes = torch.full((len(logits), *logits.shape[2:]), label, device=logits.device)
     return F.cross_entropy(logits, classes)
 

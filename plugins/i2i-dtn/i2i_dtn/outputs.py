@@ -37,12 +37,12 @@ class TransferOutputs(i2i.GANOutputs):
     @cached_property
     def fake(self) -> dict[str, Tensor]:
         """Translations: G of a's images."""
-        return {"b": self.nets.paint(self.source_code["b"])}
+        return {"b": self.nets.generate(self.source_code["b"])}
 
     @cached_property
     def reproduced(self) -> dict[str, Tensor]:
         """G of b's images, which should leave them as they are."""
-        return {"b": self.nets.paint(self.target_code["b"])}
+        return {"b": self.nets.generate(self.target_code["b"])}
 
     @property
     def fake_code(self) -> dict[str, Tensor]:
@@ -50,24 +50,24 @@ class TransferOutputs(i2i.GANOutputs):
         return {"b": self.nets.code(self.fake["b"])}
 
     @property
-    def judge(self) -> dict[str, Callable[[Tensor], dict[str, Tensor]]]:
+    def discriminate(self) -> dict[str, Callable[[Tensor], dict[str, Tensor]]]:
         """The discriminators as functions, for losses that look at their gradients."""
-        return {"b": lambda image: self._judge({"b": image})}
+        return {"b": lambda image: self._discriminate({"b": image})}
 
     @i2i.per_phase
     def real_logits(self) -> dict[str, Tensor]:
         """Logits of b's images, by `b/discriminator/head`."""
-        return self._judge({"b": self.real["b"]})
+        return self._discriminate({"b": self.real["b"]})
 
     @i2i.per_phase
     def fake_logits(self) -> dict[str, Tensor]:
         """Logits of the translations; their graph is left away where discriminators train."""
-        return self._judge(detached(self.fake) if self.updates("discriminators") else self.fake)
+        return self._discriminate(detached(self.fake) if self.updates("discriminators") else self.fake)
 
     @i2i.per_phase
     def reproduced_logits(self) -> dict[str, Tensor]:
         """Logits of the reproductions; their graph is left away where discriminators train."""
-        return self._judge(detached(self.reproduced) if self.updates("discriminators") else self.reproduced)
+        return self._discriminate(detached(self.reproduced) if self.updates("discriminators") else self.reproduced)
 
 
 class LabelledOutputs(TransferOutputs):

@@ -28,7 +28,7 @@ class DomainTransfer(i2i.Translator):
         updates: how often each phase runs in a step, by phase; for those that are not named, the class's own number.
     """
 
-    makers = ("generator",)
+    generator_modules = ("generator",)
     ratios: ClassVar[Mapping[str, int]]
     """How often each phase runs in a step once f is fixed, in this order."""
 
@@ -68,23 +68,23 @@ class DomainTransfer(i2i.Translator):
         code: Tensor = self.features.encode(image).features
         return code
 
-    def paint(self, code: Tensor) -> Tensor:
+    def generate(self, code: Tensor) -> Tensor:
         """g of a code: [B, 3, H, W] in [-1, 1]."""
         image: Tensor = self.generator(code).image
         return image
 
-    def translate(self, image: Tensor, to: str) -> i2i.Translation:
+    def translate(self, image: Tensor, to: str) -> i2i.GeneratorOutput:
         """G(x) = g(f(x)); b's images too, which should come back as they were."""
         if to != "b":
             raise i2i.I2IError(f"this translator paints domain b alone, got {to!r}; train it with a and b exchanged")
-        return i2i.Translation(self.paint(self.code(image)))
+        return i2i.GeneratorOutput(self.generate(self.code(image)))
 
     def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
         """Input, translation of a, reproduction of b."""
         made = {domain: self.translate(image, "b").image for domain, image in images.items()}
         return {"input": dict(images), "translation": {"a": made["a"]}, "reproduction": {"b": made["b"]}}
 
-    def blank(self, stream: str, size: int) -> Tensor:
+    def example_input(self, stream: str, size: int) -> Tensor:
         """Two samples: batch norm cannot learn f from a single one."""
         return torch.zeros(2, dtype=torch.long) if stream == "labels" else torch.empty(2, 3, size, size)
 
@@ -138,7 +138,7 @@ class LabelledTransfer(DomainTransfer):
         return self
 
     @property
-    def milestones(self) -> tuple[int, ...]:
+    def structure_changes(self) -> tuple[int, ...]:
         return (0, self.feature_steps)
 
     def label_logits(self, image: Tensor) -> Tensor:

@@ -29,14 +29,14 @@ def log_share(x: Tensor, number: int) -> np.ndarray:
 def test_binary() -> None:
     real, fake, reproduced = logits(1)
     loss = Binary()
-    painted = -log_sigmoid(-fake).mean(), -log_sigmoid(-reproduced).mean()
+    generated = -log_sigmoid(-fake).mean(), -log_sigmoid(-reproduced).mean()
     deceives = -log_sigmoid(fake).mean(), -log_sigmoid(reproduced).mean()
     truth = -log_sigmoid(real).mean()
-    assert loss.source_discriminator(fake).item() == pytest.approx(painted[0])
-    assert loss.target_discriminator(real, reproduced).item() == pytest.approx(truth + painted[1])
+    assert loss.source_discriminator(fake).item() == pytest.approx(generated[0])
+    assert loss.target_discriminator(real, reproduced).item() == pytest.approx(truth + generated[1])
     assert loss.source_generator(fake).item() == pytest.approx(deceives[0])
     assert loss.target_generator(reproduced).item() == pytest.approx(deceives[1])
-    assert loss.discriminator(real, fake, reproduced).item() == pytest.approx(truth + sum(painted))
+    assert loss.discriminator(real, fake, reproduced).item() == pytest.approx(truth + sum(generated))
     assert loss.generator(fake, reproduced).item() == pytest.approx(sum(deceives))
 
 

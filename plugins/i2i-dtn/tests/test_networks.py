@@ -30,23 +30,23 @@ def test_networks_have_the_layers_of_the_facts() -> None:
 @pytest.mark.parametrize("kernel_size", [3, 4])
 def test_shapes(size: int, kernel_size: int) -> None:
     image = torch.randn(2, 3, size, size)
-    judged = LabelEncoder(4, 6, 5, image_size=size)(image)
-    assert judged.logits["label"].shape == (2, 5)
-    assert judged.code.shape == (2, 6, 1, 1)
-    assert judged.code.abs().max() <= 1
-    made = DTNDecoder(6, 16, kernel_size=kernel_size, image_size=size)(judged.code).image
+    output = LabelEncoder(4, 6, 5, image_size=size)(image)
+    assert output.logits["label"].shape == (2, 5)
+    assert output.code.shape == (2, 6, 1, 1)
+    assert output.code.abs().max() <= 1
+    made = DTNDecoder(6, 16, kernel_size=kernel_size, image_size=size)(output.code).image
     assert made.shape == image.shape
     assert DTNDiscriminator(4, 3, image_size=size)(made).logits["image"].shape == (2, 3, 1, 1)
 
 
 def test_a_gradient_reaches_every_parameter() -> None:
-    encoder, decoder, judge = LabelEncoder(4, 6), DTNDecoder(6, 16), DTNDiscriminator(4)
+    encoder, decoder, discriminator = LabelEncoder(4, 6), DTNDecoder(6, 16), DTNDiscriminator(4)
     image = torch.randn(4, 3, 32, 32)
-    judged = encoder(image)
+    output = encoder(image)
     (
-        judge(decoder(judged.code).image).logits["image"].square().sum() + judged.logits["label"].square().sum()
+        discriminator(decoder(output.code).image).logits["image"].square().sum() + output.logits["label"].square().sum()
     ).backward()
-    for network in (encoder, decoder, judge):
+    for network in (encoder, decoder, discriminator):
         assert all(parameter.grad.abs().sum() > 0 for parameter in network.parameters())
 
 

@@ -17,13 +17,13 @@ from torch import Tensor
 
 import i2i
 from i2i.core.hookspecs import hookimpl
-from i2i.recipe.source import RecipeError
 from i2i.engine import checkpoint
 from i2i.engine.optimizer_state import split_optimizer
 from i2i.engine.run import Run
 from i2i.engine.trainer import train
-from i2i.methods.assembly import build, rehearse
+from i2i.methods.assembly import build, dry_run
 from i2i.methods.outputs import Batch
+from i2i.recipe.source import RecipeError
 
 RECIPES = ["dtn", "dtn_small", "dtn_ternary"]
 GIVEN = {
@@ -52,7 +52,7 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 @pytest.mark.parametrize("name", RECIPES)
 def test_recipes_check_and_take_two_steps_in_each_half(name: str, tiny: dict[str, Any]) -> None:
     recipe = i2i.Recipe.read(name, tiny)
-    rehearse(recipe)
+    dry_run(recipe)
     stepper = i2i.Stepper(recipe)
     terms = [stepper.step(batch()) for _ in range(4)]
     assert [set(found) == {"features/labels"} for found in terms] == [True, True, False, False]
@@ -71,7 +71,7 @@ def test_each_half_trains_its_own_and_a_fixed_f_moves_in_nothing(tiny: dict[str,
     assert not any(torch.equal(begin["features"][name], value) for name, value in learnt.items())  # statistics, too
     assert same(begin["generator"], state(stepper, "generator"))
     assert same(begin["discriminators"], state(stepper, "discriminators"))
-    with stepper.painting():  # comes back to training mode, f excepted
+    with stepper.eval_mode():  # comes back to training mode, f excepted
         pass
     for _ in range(2):
         stepper.step(batch())
@@ -187,7 +187,7 @@ def test_a_trained_run_translates_to_b_alone(tiny: dict[str, Any], tmp_path: Pat
 
 def test_any_feature_extractor_may_be_f() -> None:
     recipe = i2i.Recipe.read("dtn_given", GIVEN)
-    rehearse(recipe)
+    dry_run(recipe)
     stepper = i2i.Stepper(recipe)
     before = state(stepper, "features")
     images = {domain: value for domain, value in batch().items() if domain != "labels"}
@@ -213,7 +213,7 @@ MIXES: dict[str, dict[str, Any]] = {
 def test_mixes_take_a_step(mix: str, tiny: dict[str, Any]) -> None:
     one_class = {"translator.discriminators.image.classes": 1, "translator.feature_steps": 0}
     recipe = i2i.Recipe.read("dtn_ternary", tiny | one_class | MIXES[mix])
-    rehearse(recipe)
+    dry_run(recipe)
     assert all(math.isfinite(value) for value in i2i.Stepper(recipe).step(batch()).values())
 
 
@@ -223,9 +223,9 @@ def test_what_cannot_work_is_refused_with_the_recipe(tiny: dict[str, Any]) -> No
     ):
         i2i.Recipe.read("dtn", tiny | {"data.type": "shapes"})
     with pytest.raises(RecipeError, match="set the discriminator's classes = 3"):
-        rehearse(i2i.Recipe.read("dtn_ternary", tiny | {"translator.discriminators.image.classes": 1}))
+        dry_run(i2i.Recipe.read("dtn_ternary", tiny | {"translator.discriminators.image.classes": 1}))
     with pytest.raises(RecipeError, match="power of 2"):
         i2i.Recipe.read("dtn", tiny | {"data.size": 48})
     plain = {key: value for key, value in tiny.items() if not key.startswith("translator.features")}
     with pytest.raises(RecipeError, match="such as label_encoder, got 'patch'"):
-        rehearse(i2i.Recipe.read("dtn", plain | {"translator.features": {"type": "patch"}}))
+        dry_run(i2i.Recipe.read("dtn", plain | {"translator.features": {"type": "patch"}}))

@@ -1,4 +1,4 @@
-"""`i2i search`: which pictures of one domain are nearest to pictures of the other."""
+"""`i2i search`: which images of one domain are nearest to images of the other."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from i2i_twingan.search import Embedded, Neighbour
 
 SHOWN = 16
-"""Queries in the picture grid; the CSV has all of them."""
+"""Queries in the image grid; the CSV has all of them."""
 ALIKE = 0.999
-"""Mean cosine of different pictures from which on a latent has collapsed: what it knew went through the skips."""
+"""Mean cosine of different images from which on a latent has collapsed: what it knew went through the skips."""
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("queries", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="QUERY...")
-@click.option("--among", required=True, type=click.Path(path_type=Path), help="Folder of pictures to search in.")
-@click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, help="Pictures for each query.")
+@click.option("--among", required=True, type=click.Path(path_type=Path), help="Folder of images to search in.")
+@click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, help="Images for each query.")
 @click.option("--domain", default="a", show_default=True, help="Domain of the queries.")
-@click.option("--among-domain", help="Domain of the folder's pictures; the other one by default.")
+@click.option("--among-domain", help="Domain of the folder's images; the other one by default.")
 @click.option("--output", type=click.Path(path_type=Path, file_okay=False), default=Path("found"), show_default=True)
 @click.option("--batch-size", type=click.IntRange(min=1), default=16, show_default=True)
 @click.option("--device", help="Such as cpu, cuda:1 or mps; the machine's accelerator by default.")
@@ -46,13 +46,13 @@ def search(
     batch_size: int,
     device: str | None,
 ) -> None:
-    """Find pictures like QUERY in a folder of the other domain, with RUN, a run folder or one of its checkpoints.
+    """Find images like QUERY in a folder of the other domain, with RUN, a run folder or one of its checkpoints.
 
     \b
       i2i search runs/twingan selfie.jpg --among photos/anime
       i2i search runs/twingan photos/anime --domain b --among photos/selfie --top 3 --output found
 
-    QUERY is a picture or a folder. Both are encoded with the norms of their domains; near is a large cosine between the
+    QUERY is an image or a folder. Both are encoded with the norms of their domains; near is a large cosine between the
     latents. Writes neighbours.csv and neighbours.png to --output. Works with every translator whose latent both domains
     share, UNIT's too.
     """
@@ -62,7 +62,7 @@ def search(
     from i2i.data.images import find_images
     from i2i.use.loaded import load
 
-    asked = _pictures(queries)
+    asked = _images(queries)
     files = find_images(among)
     loaded = load(run, usable(device))
     other = among_domain or next((name for name in loaded.translator.domains if name != domain), domain)
@@ -75,36 +75,36 @@ def search(
         return track(paths, what, len(paths), console=terminal, disable=not terminal.is_terminal)
 
     wanted = embed(loaded, shown(asked, "queries"), domain, batch_size, skipped)
-    known = embed(loaded, shown(files, "pictures"), other, batch_size, skipped)
+    known = embed(loaded, shown(files, "images"), other, batch_size, skipped)
     rows, chosen = neighbours(wanted, known, top)
     _write(output, rows, _grid(wanted, known, chosen))
     for line in skipped:
         click.echo(f"skipped {line}", err=True)
     if alike(known.vectors) > ALIKE:
-        click.echo(f"warning: {run}'s latents hardly differ from picture to picture, so near means little", err=True)
+        click.echo(f"warning: {run}'s latents hardly differ from image to image, so near means little", err=True)
     for line in _table(rows):
         click.echo(line)
     click.echo(f"{len(wanted.paths)} searched among {len(known.paths)}: {output}/neighbours.csv, neighbours.png")
 
 
-def _pictures(inputs: Iterable[Path]) -> list[Path]:
+def _images(inputs: Iterable[Path]) -> list[Path]:
     from i2i.data.images import find_images
 
     found: list[Path] = []
     for path in inputs:
         if not path.exists():
-            raise I2IError(f"{path} does not exist; give pictures or folders of pictures")
+            raise I2IError(f"{path} does not exist; give images or folders of images")
         found += find_images(path) if path.is_dir() else [path]
     return found
 
 
 def _table(rows: Sequence[Neighbour]) -> list[str]:
-    """Query, rank, cosine and picture in columns; a query's name stands in its first line alone."""
+    """Query, rank, cosine and image in columns; a query's name stands in its first line alone."""
     names = [row.query.name if row.rank == 1 else "" for row in rows]
     wide = max((len(name) for name in [*names, "query"]), default=0)
-    lines = [f"{'query':{wide}}  rank   cosine  picture"]
+    lines = [f"{'query':{wide}}  rank   cosine  image"]
     for name, row in zip(names, rows, strict=True):
-        lines.append(f"{name:{wide}}  {row.rank:4}  {row.cosine:7.4f}  {row.picture}")
+        lines.append(f"{name:{wide}}  {row.rank:4}  {row.cosine:7.4f}  {row.image}")
     return lines
 
 
@@ -123,14 +123,14 @@ def _grid(queries: Embedded, among: Embedded, chosen: Sequence[Sequence[int]]) -
     return grid(rows)
 
 
-def _write(folder: Path, rows: Sequence[Neighbour], picture: Image) -> None:
+def _write(folder: Path, rows: Sequence[Neighbour], image: Image) -> None:
     """Both files, each whole or not at all."""
     text = io.StringIO(newline="")
     table = csv.writer(text)
-    table.writerow(["query", "rank", "picture", "cosine"])
-    table.writerows([row.query, row.rank, row.picture, f"{row.cosine:.6f}"] for row in rows)
+    table.writerow(["query", "rank", "image", "cosine"])
+    table.writerows([row.query, row.rank, row.image, f"{row.cosine:.6f}"] for row in rows)
     encoded = io.BytesIO()
-    picture.save(encoded, "PNG")
+    image.save(encoded, "PNG")
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in (("neighbours.csv", text.getvalue().encode()), ("neighbours.png", encoded.getvalue())):
         beside = folder / f".{name}.part"

@@ -7,7 +7,7 @@ from typing import Annotated
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from i2i import Judgement
+from i2i import DiscriminatorOutput
 from i2i.errors import ShapeError
 from i2i.nn.functional.fading import blend, halve
 from i2i.nn.layers.initialization import Initialization, initialize
@@ -64,10 +64,10 @@ class PGGAN(Sized, nn.Module):
         last = w[LATENT]
         self.deviation = MinibatchDeviation(WHOLE_BATCH)
         self.base = nn.Sequential(conv(last + 1, last, 3, 1), conv(last, last, LATENT, 0))
-        self.judge = (SpectralLinear if spectral_norm else nn.Linear)(last, 1)
+        self.discriminator = (SpectralLinear if spectral_norm else nn.Linear)(last, 1)
         initialize(self, init)
 
-    def forward(self, image: Tensor) -> Judgement:
+    def forward(self, image: Tensor) -> DiscriminatorOutput:
         size = self.size
         if image.shape[-2:] != (size, size):
             raise ShapeError(f"pggan: expected images of {size} x {size} px at this step, got {list(image.shape)}")
@@ -78,4 +78,4 @@ class PGGAN(Sized, nn.Module):
                 x = blend(self.from_rgb[str(size // 2)](halve(image)), x, self.alpha)
             size //= 2
         x = self.base(self.deviation(x))
-        return Judgement({"image": self.judge(x.flatten(1))})
+        return DiscriminatorOutput({"image": self.discriminator(x.flatten(1))})

@@ -9,9 +9,9 @@ import torch
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from i2i import Factory, Norm, Translation
-from i2i.nn.functional.fading import blend, double, halve
+from i2i import Factory, GeneratorOutput, Norm
 from i2i.core.kinds import NORM
+from i2i.nn.functional.fading import blend, double, halve
 from i2i.nn.layers.initialization import Initialization, initialize
 from i2i_twingan.blocks import DomainConv, DomainConvs, width
 from i2i_twingan.sizes import LATENT, Sized, doublings
@@ -69,20 +69,20 @@ class TwinUnet(Sized, nn.Module):
         self.size, self.alpha = image_size, 1.0
         self.skips = image_size if skips is None else skips
         sizes = doublings(LATENT, image_size)
-        painted = doublings(first_size, image_size)
+        generated = doublings(first_size, image_size)
         w = {size: width(size, channels, max_channels) for size in sizes}
 
         def convs(*channels: int) -> DomainConvs:
             pairs = itertools.pairwise(channels)
             return DomainConvs(DomainConv(before, after, 3, norm, pixel_norm) for before, after in pairs)
 
-        self.from_rgb = nn.ModuleDict({str(s): DomainConv(3, w[s], 1, norm, pixel_norm=False) for s in painted})
+        self.from_rgb = nn.ModuleDict({str(s): DomainConv(3, w[s], 1, norm, pixel_norm=False) for s in generated})
         self.down = nn.ModuleDict({str(s): convs(w[s], w[s], w[s // 2]) for s in sizes[1:]})
         self.base = convs(w[LATENT], w[LATENT], w[LATENT])
         self.up = nn.ModuleDict(
             {str(s): convs(w[s // 2] * (2 if s <= self.skips else 1), w[s], w[s]) for s in sizes[1:]}
         )
-        self.to_rgb = nn.ModuleDict({str(s): DomainConv(w[s], 3, 1, rgb_norm, active=False) for s in painted})
+        self.to_rgb = nn.ModuleDict({str(s): DomainConv(w[s], 3, 1, rgb_norm, active=False) for s in generated})
         initialize(self, init, norms=False)
 
     def encode(self, image: Tensor, domain: str) -> Code:
@@ -111,5 +111,5 @@ class TwinUnet(Sized, nn.Module):
             image = blend(double(self.to_rgb[str(self.size // 2)](before, domain)), image, self.alpha)
         return image
 
-    def forward(self, image: Tensor, source: str = "a", to: str = "b") -> Translation:
-        return Translation(self.decode(self.encode(image, source), to))
+    def forward(self, image: Tensor, source: str = "a", to: str = "b") -> GeneratorOutput:
+        return GeneratorOutput(self.decode(self.encode(image, source), to))

@@ -6,7 +6,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from i2i.nn.functional.precision import widen
+from i2i.nn.functional.precision import upcast
 
 
 class PixelNorm(nn.Module):
@@ -28,7 +28,7 @@ class PixelNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        wide = widen(x)
+        wide = upcast(x)
         return (wide * torch.rsqrt(wide.square().mean(1, keepdim=True) + self.eps)).to(x.dtype)
 
 
@@ -36,7 +36,7 @@ class Affine(nn.Module):
     r"""A scale and a shift per channel, :math:`y = \gamma x + \beta`, and no statistics.
 
     What batch renormalization is once its statistics are constants; for the last layer of a network whose other norms
-    look at one picture alone, since an instance norm there would give all pictures the same mean colour.
+    look at one image alone, since an instance norm there would give all images the same mean colour.
 
     Args:
         num_features: channels C of the features [B, C, H, W].

@@ -58,6 +58,6 @@ class TwinOutputs(i2i.GANOutputs):
         if self.nets.level.size < self.nets.judged_from:
             return None
         if not self.updates("discriminators"):
-            return self._judge(self.reconstruction)
+            return self._discriminate(self.reconstruction)
         _ = self.fake_logits  # spectral norm moves with each forward: real, fake, reconstruction
-        return self._judge(detached(self.reconstruction))
+        return self._discriminate(detached(self.reconstruction))

@@ -9,7 +9,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from i2i import OptionError
-from i2i.nn.functional.precision import widen
+from i2i.nn.functional.precision import upcast
 
 
 class BatchRenorm(nn.Module):
@@ -80,12 +80,12 @@ class BatchRenorm(nn.Module):
         self.stretch = bisect_left(self.boundaries, step)
 
     @property
-    def mixes_images(self) -> bool:
+    def mixes_samples(self) -> bool:
         """Whether a sample's result depends on the rest of its batch."""
         return self.training
 
     def forward(self, x: Tensor) -> Tensor:
-        wide = widen(x)
+        wide = upcast(x)
         mean, deviation = self.mean.to(wide.dtype), self.deviation.to(wide.dtype)
         if not self.training:
             scale = self.weight / deviation

@@ -1,4 +1,4 @@
-"""Search across domains: pictures as unit vectors of the shared latent, and the nearest of them."""
+"""Search across domains: images as unit vectors of the shared latent, and the nearest of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from i2i.data.transforms import eval_transform
 
 
 class Embedded(NamedTuple):
-    """Pictures with their embeddings.
+    """Images with their embeddings.
 
     Args:
         paths: of those that could be read.
@@ -54,14 +54,14 @@ def encode(loaded: Loaded, images: Tensor, domain: str) -> Tensor:
 def embed(
     loaded: Loaded, paths: Iterable[Path], domain: str, batch_size: int = 16, skipped: list[str] | None = None
 ) -> Embedded:
-    """Reads and encodes pictures: squares of the recipe's size, without flip or crop at random.
+    """Reads and encodes images: squares of the recipe's size, without flip or crop at random.
 
     Args:
         paths: all of one domain.
-        skipped: gets a sentence for each picture that cannot be read; without it, one raises.
+        skipped: gets a sentence for each image that cannot be read; without it, one raises.
 
     Raises:
-        I2IError: no picture could be read.
+        I2IError: no image could be read.
     """
     found: list[Embedded] = []
     readable = _read(loaded, paths, skipped)
@@ -69,7 +69,7 @@ def embed(
         images = torch.stack([image for _, image in batch])
         found.append(Embedded(tuple(path for path, _ in batch), encode(loaded, images, domain), images))
     if not found:
-        raise I2IError("none of the pictures could be read" + (f": {skipped[0]}" if skipped else ""))
+        raise I2IError("none of the images could be read" + (f": {skipped[0]}" if skipped else ""))
     names = tuple(path for part in found for path in part.paths)
     return Embedded(names, torch.cat([part.vectors for part in found]), torch.cat([part.images for part in found]))
 
@@ -118,16 +118,16 @@ def _read(loaded: Loaded, paths: Iterable[Path], skipped: list[str] | None) -> I
 
 
 class Neighbour(NamedTuple):
-    """One found picture: for which query, in which place, and how near."""
+    """One found image: for which query, in which place, and how near."""
 
     query: Path
     rank: int
-    picture: Path
+    image: Path
     cosine: float
 
 
 def neighbours(queries: Embedded, among: Embedded, top: int) -> tuple[list[Neighbour], Sequence[Sequence[int]]]:
-    """The `top` nearest pictures of each query, leaving out the query itself; and their indices in `among`."""
+    """The `top` nearest images of each query, leaving out the query itself; and their indices in `among`."""
     cosines, indices = nearest(queries.vectors, among.vectors, len(among.paths))
     files = [path.resolve() for path in among.paths]
     rows, chosen = [], []

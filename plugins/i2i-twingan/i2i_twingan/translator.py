@@ -9,12 +9,12 @@ from annotated_types import Ge
 from torch import Tensor, nn
 
 import i2i
-from i2i import Discriminator, Factory, Generator, I2IError, OptionError, Translation
-from i2i.nn.functional.fading import double, shrunk
-from i2i.nn.layers.growth import Growth, GrowthStage
+from i2i import Discriminator, Factory, Generator, GeneratorOutput, I2IError, OptionError
 from i2i.methods.cyclic import other
 from i2i.methods.networks import network
 from i2i.methods.two_domains import check_discriminators, check_generator
+from i2i.nn.functional.fading import double, shrunk
+from i2i.nn.layers.growth import Growth, GrowthStage
 from i2i_twingan.outputs import TwinOutputs
 
 
@@ -36,7 +36,7 @@ class Twin(i2i.Translator):
 
     Outputs = TwinOutputs
     phases: Mapping[str, tuple[str, ...]] = {"discriminator": ("discriminators",), "generator": ("generator",)}
-    makers: ClassVar[tuple[str, ...]] = ("generator",)
+    generator_modules: ClassVar[tuple[str, ...]] = ("generator",)
 
     def __init__(
         self,
@@ -91,12 +91,12 @@ class Twin(i2i.Translator):
                 grow(self.level.size, self.level.alpha)
         super().at_step_(self.level.since)
 
-    def forgets(self, step: int) -> Iterable[str]:
+    def reset_optimizers(self, step: int) -> Iterable[str]:
         return self.phases if self.fresh_optimizers and step in self.growth.starts[1:] else ()
 
     @property
-    def milestones(self) -> tuple[int, ...]:
-        return self.growth.milestones
+    def structure_changes(self) -> tuple[int, ...]:
+        return self.growth.structure_changes
 
     @property
     def fixed_size(self) -> int | None:
@@ -116,9 +116,9 @@ class Twin(i2i.Translator):
         latent: Tensor = self.generator.encode(self._checked(image), domain).latent
         return latent
 
-    def translate(self, image: Tensor, to: str) -> Translation:
+    def translate(self, image: Tensor, to: str) -> GeneratorOutput:
         code = self.generator.encode(self._checked(image), other(to))
-        return Translation(self._shown(self.generator.decode(code, to)))
+        return GeneratorOutput(self._shown(self.generator.decode(code, to)))
 
     def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
         """Input, reconstruction and translation."""

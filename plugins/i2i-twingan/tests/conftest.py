@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from i2i.core import plugins
-from i2i.recipe.recipe import Recipe
 from i2i.methods.translator import Translator
+from i2i.recipe.recipe import Recipe
 
 # Two threads on a shared machine wait for each other far longer than they compute; children inherit this too.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

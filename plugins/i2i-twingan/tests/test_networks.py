@@ -13,9 +13,9 @@ pytest.importorskip("i2i_twingan", reason="the plugin i2i-twingan is not install
 from i2i_twingan.discriminator import PGGAN
 from i2i_twingan.generator import TwinUnet
 
+from i2i.core.kinds import NORM
 from i2i.errors import OptionError, ShapeError
 from i2i.nn.functional.fading import double, shrunk
-from i2i.core.kinds import NORM
 
 IN = NORM("in", affine=True)
 
@@ -30,22 +30,22 @@ def critic(**options: object) -> PGGAN:
     return PGGAN(32, 8, image_size=16, init="kaiming", **options).double()  # type: ignore[arg-type]
 
 
-def picture(size: int, batch: int = 3) -> Tensor:
+def random_image(size: int, batch: int = 3) -> Tensor:
     return torch.rand(batch, 3, size, size, generator=torch.Generator().manual_seed(size), dtype=torch.float64)
 
 
 @pytest.mark.parametrize("size", [4, 8, 16])
 @pytest.mark.parametrize("alpha", [0.0, 0.4, 1.0])
 def test_shapes(size: int, alpha: float) -> None:
-    network, judge = unet(), critic()
+    network, discriminator = unet(), critic()
     alpha = 1.0 if size == 4 else alpha
-    for module in (network, judge):
+    for module in (network, discriminator):
         module.grow_(size, alpha)
-    code = network.encode(picture(size), "a")
+    code = network.encode(random_image(size), "a")
     assert code.latent.shape == (3, 8, 4, 4)
     assert sorted(code.skips) == [side for side in (8, 16) if side <= size]
     assert network.decode(code, "b").shape == (3, 3, size, size)
-    assert judge(picture(size)).logits["image"].shape == (3, 1)
+    assert discriminator(random_image(size)).logits["image"].shape == (3, 1)
 
 
 def test_the_reports_latent_has_4096_numbers() -> None:
@@ -72,16 +72,16 @@ def compared(
 @pytest.mark.parametrize("size", [8, 16])
 def test_a_fade_begins_where_the_smaller_network_ended(size: int) -> None:
     """Bit for bit: what comes out, what the discriminator says, and the latent."""
-    network, judge = unet(), critic()
-    for module in (network, judge):
+    network, discriminator = unet(), critic()
+    for module in (network, discriminator):
         module.eval()
 
     def seen(module: TwinUnet | PGGAN) -> Tensor:
-        return shrunk(picture(16), module.size, module.alpha)
+        return shrunk(random_image(16), module.size, module.alpha)
 
     levels = ((size // 2, 1.0), (size, 0.0))
     compared(network, *levels, lambda: network.decode(network.encode(seen(network), "a"), "b"))
-    compared(judge, *levels, lambda: judge(seen(judge)).logits["image"])
+    compared(discriminator, *levels, lambda: discriminator(seen(discriminator)).logits["image"])
     network.grow_(size // 2, 1.0)
     small = network.encode(seen(network), "a").latent
     network.grow_(size, 0.0)
@@ -89,17 +89,17 @@ def test_a_fade_begins_where_the_smaller_network_ended(size: int) -> None:
 
 
 def test_a_fade_ends_where_the_next_stage_begins() -> None:
-    network, judge = unet(), critic()
+    network, discriminator = unet(), critic()
     end = 1 - 1e-9
 
     def made(module: TwinUnet | PGGAN, alpha: float) -> Tensor:
         module.grow_(16, alpha)
-        image = shrunk(picture(16), 16, alpha)
+        image = shrunk(random_image(16), 16, alpha)
         if isinstance(module, PGGAN):
             return module(image).logits["image"]
         return module.decode(module.encode(image, "a"), "b")
 
-    for module in (network, judge):
+    for module in (network, discriminator):
         torch.testing.assert_close(made(module, end), made(module, 1.0), rtol=1e-6, atol=1e-7)
         assert not torch.allclose(made(module, 0.5), made(module, 1.0), rtol=1e-3, atol=1e-4)
 
@@ -107,7 +107,7 @@ def test_a_fade_ends_where_the_next_stage_begins() -> None:
 def test_skips_are_mixed_while_they_fade_in() -> None:
     network = unet()
     network.grow_(16, 1.0)
-    image = shrunk(picture(16), 16)
+    image = shrunk(random_image(16), 16)
     new = network.encode(image, "a").skips[16]
     old = double(network.from_rgb["8"](torch.nn.functional.avg_pool2d(image, 2), "a"))
     network.grow_(16, 0.3)
@@ -126,8 +126,8 @@ def test_every_parameter_is_used_at_some_stage_and_by_its_own_domain_alone() -> 
     for domain in "ab":
         for level in ((8, 1.0), (16, 0.5), (16, 1.0)):
             network.grow_(*level)
-            made = network.decode(network.encode(picture(level[0]), domain), domain)
-            by[domain] |= names_with_gradient(network, (made * picture(level[0])).sum())
+            made = network.decode(network.encode(random_image(level[0]), domain), domain)
+            by[domain] |= names_with_gradient(network, (made * random_image(level[0])).sum())
     every = {name for name, _ in network.named_parameters()}
     assert by["a"] | by["b"] == every
     # every convolution serves both domains, every norm one of them
@@ -142,7 +142,7 @@ def test_every_parameter_is_used_at_some_stage_and_by_its_own_domain_alone() -> 
 def test_a_size_that_is_not_reached_gets_no_gradient() -> None:
     network = unet()
     network.grow_(8, 1.0)
-    found = names_with_gradient(network, network.decode(network.encode(picture(8), "a"), "a").sum())
+    found = names_with_gradient(network, network.decode(network.encode(random_image(8), "a"), "a").sum())
     assert not any(name.split(".")[1] == "16" for name in found)
     assert all(p.grad is None for name, p in network.named_parameters() if name.split(".")[1] == "16")
 
@@ -158,16 +158,18 @@ def test_only_norms_belong_to_a_domain() -> None:
 
 @pytest.mark.parametrize("spectral_norm", [False, True])
 def test_every_parameter_of_the_discriminator_is_used(spectral_norm: bool) -> None:
-    judge = critic(spectral_norm=spectral_norm)
+    discriminator = critic(spectral_norm=spectral_norm)
     found: set[str] = set()
     for level in ((4, 1.0), (8, 1.0), (16, 0.5)):
-        judge.grow_(*level)
-        found |= names_with_gradient(judge, judge(picture(level[0])).logits["image"].square().sum())
-    assert found == {name for name, _ in judge.named_parameters()}
+        discriminator.grow_(*level)
+        found |= names_with_gradient(
+            discriminator, discriminator(random_image(level[0])).logits["image"].square().sum()
+        )
+    assert found == {name for name, _ in discriminator.named_parameters()}
 
 
 def test_the_whole_batch_is_one_group() -> None:
-    x = picture(4, batch=6)
+    x = random_image(4, batch=6)
     expected = sum(
         float((x[:, c, i, j].var(correction=0) + 1e-8) ** 0.5) for c in range(3) for i in range(4) for j in range(4)
     )
@@ -177,10 +179,10 @@ def test_the_whole_batch_is_one_group() -> None:
 
 
 def test_images_of_another_size_are_refused() -> None:
-    judge = critic()
-    judge.grow_(8, 1.0)
+    discriminator = critic()
+    discriminator.grow_(8, 1.0)
     with pytest.raises(ShapeError, match=r"pggan: expected images of 8 x 8 px at this step, got \[3, 3, 16, 16\]"):
-        judge(picture(16))
+        discriminator(random_image(16))
 
 
 @pytest.mark.parametrize("network", [TwinUnet, PGGAN])
@@ -191,13 +193,13 @@ def test_sizes_that_do_not_double_are_refused(network: type[TwinUnet | PGGAN]) -
 
 def test_fewer_skips() -> None:
     network = unet(skips=8)
-    assert sorted(network.encode(picture(16), "a").skips) == [8]
+    assert sorted(network.encode(random_image(16), "a").skips) == [8]
     assert network.up["16"][0].conv.weight.shape[1] == 8
-    assert network.decode(network.encode(picture(16), "a"), "b").shape == (3, 3, 16, 16)
+    assert network.decode(network.encode(random_image(16), "a"), "b").shape == (3, 3, 16, 16)
 
 
 def test_pixels_have_unit_mean_square_after_every_activation_but_the_first() -> None:
     network = unet()
-    code = network.encode(picture(16), "a")
+    code = network.encode(random_image(16), "a")
     for features in (code.skips[16], code.skips[8]):
         torch.testing.assert_close(features.square().mean(1), torch.ones_like(features[:, 0]), rtol=1e-3, atol=1e-3)

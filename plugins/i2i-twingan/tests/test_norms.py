@@ -12,8 +12,8 @@ from i2i_twingan.blocks import DomainNorm, width
 from i2i_twingan.norms import Affine, PixelNorm
 from i2i_twingan.renorm import BatchRenorm
 
-from i2i.errors import OptionError
 from i2i.core.kinds import NORM
+from i2i.errors import OptionError
 from i2i.nn.norms.instance import InstanceNorm
 
 
@@ -98,7 +98,7 @@ def test_renorm_formula(step: int) -> None:
     x = batch(9)
     expected = (x[:, 1] - running_mean[1]) / running_deviation[1] * norm.weight[1] + norm.bias[1]
     torch.testing.assert_close(norm(x)[:, 1], expected)
-    torch.testing.assert_close(norm(x[:1]), norm(x)[:1])  # at inference no picture sees another
+    torch.testing.assert_close(norm(x[:1]), norm(x)[:1])  # at inference no image sees another
 
 
 def test_no_gradient_flows_through_the_corrections() -> None:

@@ -11,11 +11,11 @@ import torch
 pytest.importorskip("i2i_twingan", reason="the plugin i2i-twingan is not installed")
 
 import i2i
-from i2i.recipe.recipe import Recipe
 from i2i.engine import checkpoint
 from i2i.engine.optimizer_state import split_optimizer
 from i2i.engine.run import Run
 from i2i.engine.trainer import train
+from i2i.recipe.recipe import Recipe
 
 RENORM = {"translator.generator.norm": "renorm", "translator.generator.rgb_norm": "renorm"}
 
@@ -52,7 +52,7 @@ def test_a_loaded_run_is_in_the_stage_of_its_weights(
     loaded: Any = i2i.load(tmp_path / "run", device="cpu")
     assert (loaded.translator.level.size, loaded.translator.level.alpha) == (size, alpha)
     image = torch.rand(1, 3, 16, 16) * 2 - 1
-    with torch.no_grad(), run.stepper.painting() as translator:
+    with torch.no_grad(), run.stepper.eval_mode() as translator:
         assert torch.equal(loaded.translate(image, "b"), translator.translate(image, "b").image)
 
 

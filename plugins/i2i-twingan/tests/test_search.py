@@ -17,12 +17,12 @@ from i2i_twingan.search import alike, embed, encode, nearest, neighbours
 
 import i2i
 from i2i.data.images import to_image
-from i2i.errors import I2IError
-from i2i.use.loaded import Loaded
-from i2i.recipe.recipe import Recipe
 from i2i.engine.run import Run
 from i2i.engine.stepper import Stepper
+from i2i.errors import I2IError
 from i2i.methods.assembly import build
+from i2i.recipe.recipe import Recipe
+from i2i.use.loaded import Loaded
 
 COUNT = 8
 
@@ -88,10 +88,10 @@ def test_it_finds_the_pair(tiny: dict[str, Any], pairs: dict[str, Path], tmp_pat
     files = {domain: sorted(folder.iterdir()) for domain, folder in pairs.items()}
     queries = embed(loaded, files["a"], "a", batch_size=3)
     rows, chosen = neighbours(queries, embed(loaded, files["b"], "b"), 1)
-    assert [row.picture.name for row in rows] == [row.query.name for row in rows]
+    assert [row.image.name for row in rows] == [row.query.name for row in rows]
     assert chosen == [[number] for number in range(COUNT)]
-    same, _ = neighbours(queries, queries, 1)  # a picture is not its own neighbour
-    assert all(row.picture != row.query for row in same)
+    same, _ = neighbours(queries, queries, 1)  # an image is not its own neighbour
+    assert all(row.image != row.query for row in same)
 
 
 def run_command(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
@@ -108,18 +108,18 @@ def test_the_command(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     run = a_run(tiny, tmp_path / "run")
-    (pairs["b"] / "broken.png").write_bytes(b"no picture")
+    (pairs["b"] / "broken.png").write_bytes(b"no image")
     out = tmp_path / "out"
     assert run_command(monkeypatch, run, pairs["a"], "--among", pairs["b"], "--top", 2, "--output", out) == 0
     told = capsys.readouterr()
     assert "skipped cannot read" in told.err
     assert "hardly differ" not in told.err
     assert f"8 searched among 8: {out}/neighbours.csv" in told.out
-    assert told.out.splitlines()[0].split() == ["query", "rank", "cosine", "picture"]
+    assert told.out.splitlines()[0].split() == ["query", "rank", "cosine", "image"]
     with (out / "neighbours.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 2 * COUNT
-    assert all(Path(row["picture"]).name == Path(row["query"]).name for row in rows if row["rank"] == "1")
+    assert all(Path(row["image"]).name == Path(row["query"]).name for row in rows if row["rank"] == "1")
     assert all(float(one["cosine"]) >= float(two["cosine"]) for one, two in zip(rows[::2], rows[1::2], strict=True))
     with Image.open(out / "neighbours.png") as grid:
         assert grid.width > COUNT * 16
@@ -127,7 +127,7 @@ def test_the_command(
     for path in pairs["b"].iterdir():  # nothing to tell them by
         path.write_bytes((pairs["a"] / "00.png").read_bytes())
     assert run_command(monkeypatch, run, pairs["a"], "--among", pairs["b"], "--output", out) == 0
-    assert f"warning: {run}'s latents hardly differ from picture to picture" in capsys.readouterr().err
+    assert f"warning: {run}'s latents hardly differ from image to image" in capsys.readouterr().err
     back = (run, pairs["b"] / "03.png", "--domain", "b", "--among", pairs["a"], "--output", out)
     assert run_command(monkeypatch, *back) == 0
     assert "1 searched among 8" in capsys.readouterr().out
@@ -142,7 +142,7 @@ def test_mistakes_are_told(
 ) -> None:
     run = a_run(tiny, tmp_path / "run")
     for arguments, message in (
-        ((run, "gone.png", "--among", pairs["b"]), "gone.png does not exist; give pictures or folders of pictures"),
+        ((run, "gone.png", "--among", pairs["b"]), "gone.png does not exist; give images or folders of images"),
         ((run, pairs["a"], "--among", tmp_path / "c"), f"folder {tmp_path / 'c'} does not exist"),
         ((run, pairs["a"], "--among", pairs["b"], "--domain", "c"), "knows no domain 'c'; domains: a, b"),
         ((tmp_path / "none", pairs["a"], "--among", pairs["b"]), "does not exist; give a run folder or one of its"),

@@ -11,12 +11,12 @@ from torch.nn import functional as F
 
 pytest.importorskip("i2i_twingan", reason="the plugin i2i-twingan is not installed")
 
-from i2i.errors import I2IError
-from i2i.recipe.recipe import Recipe
-from i2i.recipe.source import RecipeError
 from i2i.engine.stepper import Stepper
+from i2i.errors import I2IError
 from i2i.methods import assembly
 from i2i.methods.outputs import Batch
+from i2i.recipe.recipe import Recipe
+from i2i.recipe.source import RecipeError
 
 Images = dict[str, Tensor]
 
@@ -75,18 +75,18 @@ def test_real_images_and_fakes_are_never_one_batch(translator: Any, images: Imag
     assert seen == [2] * 6  # real, fake and the penalty's, of each domain
 
 
-def test_pictures_do_not_see_each_other_in_translation(tiny: dict[str, Any]) -> None:
+def test_images_do_not_see_each_other_in_translation(tiny: dict[str, Any]) -> None:
     norm = {"translator.generator.norm": "renorm", "translator.generator.rgb_norm": "renorm"}
     translator: Any = assembly.build(Recipe.read("twingan_small", tiny | norm))
-    assert translator.one_by_one
-    assert not translator.eval().one_by_one
+    assert translator.batch_dependent
+    assert not translator.eval().batch_dependent
 
 
 def test_reconstructions_are_judged_from_a_size_on(translator: Any, images: Images) -> None:
-    for step, judged in ((3, False), (4, True), (11, True)):
+    for step, output in ((3, False), (4, True), (11, True)):
         translator.at_step_(step)
-        assert ("reconstruction_gan" in translator(Batch(images), "generator")) is judged
-        assert ("reconstruction_gan" in translator(Batch(images), "discriminator")) is judged
+        assert ("reconstruction_gan" in translator(Batch(images), "generator")) is output
+        assert ("reconstruction_gan" in translator(Batch(images), "discriminator")) is output
 
 
 def test_phases_take_turns(tiny: dict[str, Any], images: Images) -> None:
@@ -154,12 +154,12 @@ def with_patches(tiny: dict[str, Any], layers: int) -> dict[str, Any]:
 
 def test_the_rehearsal_tries_every_stage(tiny: dict[str, Any]) -> None:
     translator: Any = assembly.build(Recipe.read("twingan_small", tiny))
-    assert translator.milestones == (0, 4, 8)
-    assembly.rehearse(Recipe.read("twingan_small", tiny))
+    assert translator.structure_changes == (0, 4, 8)
+    assembly.dry_run(Recipe.read("twingan_small", tiny))
     stages = [{"size": 4, "stable": 4}, {"size": 8, "fade": 4, "stable": 4}, {"size": 16, "fade": 4, "stable": 4}]
     patch = with_patches(tiny, 3) | {"translator.stages": stages}  # needs 6 px: too much for the first stage alone
     with pytest.raises(RecipeError, match=r"losses.gan: patch discriminator: expected images .* sides of at least 6"):
-        assembly.rehearse(Recipe.read("twingan_small", patch))
+        assembly.dry_run(Recipe.read("twingan_small", patch))
 
 
 def test_other_discriminators_and_losses(tiny: dict[str, Any], images: Images) -> None:

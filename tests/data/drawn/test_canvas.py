@@ -43,17 +43,17 @@ def test_a_frame_moves_turns_and_scales() -> None:
 @pytest.mark.parametrize("center", [(0.0, 0.0), (0.9, -0.9), (-1.0, 0.5), (3.0, 3.0)])
 def test_a_window_holds_all_of_its_disc(center: tuple[float, float]) -> None:
     whole, part = Canvas.blank(48).frame((0, 0), 0.3, 1.2), Canvas.blank(48).frame((0, 0), 0.3, 1.2)
-    whole.paint_((1, 0.5, 0.25), whole.cover(whole.circle(center, 0.2)))
+    whole.fill_((1, 0.5, 0.25), whole.cover(whole.circle(center, 0.2)))
     window = part.near(center, 0.2)
-    window.paint_((1, 0.5, 0.25), window.cover(window.circle(center, 0.2)))
+    window.fill_((1, 0.5, 0.25), window.cover(window.circle(center, 0.2)))
     np.testing.assert_allclose(part.image, whole.image, atol=1e-6)
     assert window.x.size < whole.x.size
 
 
 def test_paint_mixes_by_opacity() -> None:
     canvas = Canvas.blank(4)
-    canvas.paint_((1.0, 0.0, 0.5), 1.0)
-    canvas.paint_((0.0, 1.0, 0.5), 0.25)
+    canvas.fill_((1.0, 0.0, 0.5), 1.0)
+    canvas.fill_((0.0, 1.0, 0.5), 0.25)
     np.testing.assert_allclose(canvas.image[:, 0, 0], [0.75, 0.25, 0.5])
 
 

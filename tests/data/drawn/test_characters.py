@@ -1,4 +1,4 @@
-"""A character is decided by its seed, and both pictures of it agree on what they share."""
+"""A character is decided by its seed, and both images of it agree on what they share."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from i2i.demo.drawn.photo import photo
 MANNERS = pytest.mark.parametrize("manner", [photo, anime])
 
 
-def spot(picture: NDArray[np.float32], character: Character, x: float, y: float, radius: float) -> Plane:
+def spot(image: NDArray[np.float32], character: Character, x: float, y: float, radius: float) -> Plane:
     """The mean colour of a disc in the head's frame: [3]."""
-    head = Canvas.blank(len(picture)).frame(character.center, character.tilt, character.scale)
-    return picture[head.circle((x, y), radius) < 0].mean(0)
+    head = Canvas.blank(len(image)).frame(character.center, character.tilt, character.scale)
+    return image[head.circle((x, y), radius) < 0].mean(0)
 
 
 def test_seed_decides_and_shows_variety() -> None:
@@ -46,15 +46,15 @@ def test_seed_decides_and_shows_variety() -> None:
 @pytest.mark.parametrize("size", [16, 32, 50, 64, 128])
 def test_shape_and_range(manner, size: int) -> None:
     for number in range(4):
-        picture = manner(Character.drawn_from(number), size)
-        assert picture.shape == (size, size, 3)
-        assert picture.dtype == np.float32
-        assert 0 <= picture.min() < 0.25
-        assert 0.6 < picture.max() <= 1
+        image = manner(Character.drawn_from(number), size)
+        assert image.shape == (size, size, 3)
+        assert image.dtype == np.float32
+        assert 0 <= image.min() < 0.25
+        assert 0.6 < image.max() <= 1
 
 
 @MANNERS
-def test_a_larger_picture_shows_the_same(manner) -> None:
+def test_a_larger_image_shows_the_same(manner) -> None:
     for number in range(12):
         person = Character.drawn_from([1, number])
         small, large = manner(person, 64), manner(person, 128)
@@ -104,8 +104,8 @@ def test_the_manners_differ_in_shape_and_share_the_pose() -> None:
         scale=1.0,
     )
 
-    def blue(picture: NDArray[np.float32]) -> NDArray[np.bool_]:
-        return (picture[..., 2] > picture[..., 0] + 0.1)[40:80, 30:98]
+    def blue(image: NDArray[np.float32]) -> NDArray[np.bool_]:
+        return (image[..., 2] > image[..., 0] + 0.1)[40:80, 30:98]
 
     shown, drawn = blue(photo(person, 128)), blue(anime(person, 128))
     # Drawn eyes are far larger and lie lower.
@@ -114,17 +114,17 @@ def test_the_manners_differ_in_shape_and_share_the_pose() -> None:
     # Whoever moves in one manner moves as much in the other.
     moved = replace(person, center=(0.25, 0.0))
     for manner in (photo, anime):
-        picture, other = manner(person, 64), manner(moved, 64)
-        aligned = np.abs(np.roll(picture, 8, 1) - other)[8:44, 24:56].mean()
-        assert aligned < 0.25 * np.abs(picture - other)[8:44, 24:56].mean()
+        image, other = manner(person, 64), manner(moved, 64)
+        aligned = np.abs(np.roll(image, 8, 1) - other)[8:44, 24:56].mean()
+        assert aligned < 0.25 * np.abs(image - other)[8:44, 24:56].mean()
 
 
 @pytest.mark.parametrize("style", get_args(Style))
 def test_every_style_draws_its_hair(style: Style) -> None:
     person = replace(Character.drawn_from(4), style=style, hair=(0.1, 0.6, 0.2), beard=False, shirt=(0.8, 0.2, 0.2))
     for manner in (photo, anime):
-        picture = manner(replace(person, hue=0.8), 64)
-        red, green, blue = picture.transpose(2, 0, 1)
+        image = manner(replace(person, hue=0.8), 64)
+        red, green, blue = image.transpose(2, 0, 1)
         assert 0.04 < np.mean((green > 1.25 * red) & (green > 1.25 * blue)) < 0.6
 
 

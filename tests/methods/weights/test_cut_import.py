@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 
+from i2i.engine.importing import write_run
 from i2i.errors import CheckpointError
 from i2i.methods.weights.cut import PREFIXES, cut_pytorch, export
-from i2i.methods.weights.run import write_run
 from i2i.use.loaded import load
 
 

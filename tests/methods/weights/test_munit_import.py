@@ -12,10 +12,10 @@ from torch import Tensor
 
 import i2i
 from i2i.core.contracts import Imported
+from i2i.engine.importing import write_run
 from i2i.errors import CheckpointError
 from i2i.methods.weights.munit import munit_pytorch, unit_pytorch
 from i2i.methods.weights.munit_names import export
-from i2i.methods.weights.run import write_run
 
 IMPORTERS: dict[str, Callable[[Path], Imported]] = {"munit": munit_pytorch, "unit": unit_pytorch}
 

@@ -11,13 +11,13 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from i2i.errors import CheckpointError
-from i2i.methods.weights.nicegan import PREFIXES, PROFILE, convert, export, nicegan_pytorch, without_profile
-from i2i.methods.weights.run import write_run
-from i2i.use.loaded import load
 from i2i.core.kinds import IMPORTER
-from i2i.recipe.recipe import Recipe
+from i2i.engine.importing import write_run
+from i2i.errors import CheckpointError
 from i2i.methods.assembly import build
+from i2i.methods.weights.nicegan import PREFIXES, PROFILE, convert, export, nicegan_pytorch, without_profile
+from i2i.recipe.recipe import Recipe
+from i2i.use.loaded import load
 
 Networks = dict[str, dict[str, Tensor]]
 EXPECTED = "expected NICE-GAN's networks gen2B, gen2A, disA, disB"

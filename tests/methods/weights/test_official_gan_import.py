@@ -16,15 +16,15 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from i2i.use import loaded as inference
 from i2i.cli import main
 from i2i.core.contracts import Imported
+from i2i.core.kinds import IMPORTER
+from i2i.engine.importing import write_run
 from i2i.errors import CheckpointError, I2IError
 from i2i.methods.weights import cyclegan, official, pix2pix
 from i2i.methods.weights.cyclegan import cyclegan_pytorch
 from i2i.methods.weights.pix2pix import pix2pix_pytorch
-from i2i.methods.weights.run import write_run
-from i2i.core.kinds import IMPORTER
+from i2i.use import loaded as inference
 
 State = dict[str, Tensor]
 
@@ -90,7 +90,7 @@ def test_unet_alone_translates_as_the_official_one(golden: Path, tmp_path: Path)
     # Training mode: statistics of this batch. Tensors are translated as they come, files one by one.
     assert error(loaded.translate(figures["input"]), figures["out64"]) < 1e-5
     assert error(loaded.translate(figures["input"].double()), figures["out64"]) < 1e-10
-    assert loaded.translator.one_by_one
+    assert loaded.translator.batch_dependent
     with pytest.raises(I2IError, match="this translator paints only the domain b"):
         loaded.translate(figures["input"], to="a")
 
@@ -165,11 +165,11 @@ def test_refusals(golden: Path, tmp_path: Path) -> None:
 
     refused(cyclegan_pytorch, saved({"genA2B": {}}), "expected the plain state dict of one network, found genA2B")
     refused(cyclegan_pytorch, saved([1]), "expected the plain state dict of one network, found a list")
-    judge = torch.load(file_of(golden, "cyclegan", "D_A"), weights_only=True)
+    discriminate = torch.load(file_of(golden, "cyclegan", "D_A"), weights_only=True)
     found = "model.0.bias, model.0.weight, model.11.bias, model.11.weight and 6 more"
     refused(
         cyclegan_pytorch,
-        saved(judge),
+        saved(discriminate),
         f"expected a U-Net's model.model.0.weight or a ResNet's model.1.weight, found {found}",
     )
     state = torch.load(file_of(golden, "cyclegan", "G_A"), weights_only=True)

@@ -13,11 +13,11 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from i2i.nn.discriminators.patch import Patch
-from i2i.errors import CheckpointError
-from i2i.nn.generators.resnet_adalin import ResnetAdaLIN
-from i2i.methods.weights.ugatit import PREFIXES, convert, export, ugatit_pytorch
 from i2i.core.kinds import ATTENTION, IMPORTER
+from i2i.errors import CheckpointError
+from i2i.methods.weights.ugatit import PREFIXES, convert, export, ugatit_pytorch
+from i2i.nn.discriminators.patch import Patch
+from i2i.nn.generators.resnet_adalin import ResnetAdaLIN
 
 Networks = dict[str, dict[str, Tensor]]
 EXPECTED = "expected U-GAT-IT's networks genA2B, genB2A, disGA, disGB, disLA, disLB"

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from i2i.core.contracts import Imported
+from i2i.engine.importing import write_run
 from i2i.errors import CheckpointError
-from i2i.methods.weights.run import write_run
-from i2i.recipe.recipe import Recipe
 from i2i.methods.assembly import build, shapes_of
+from i2i.recipe.recipe import Recipe
 
 SMALL = {
     "translator.generator.channels": 4,

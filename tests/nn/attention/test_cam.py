@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from i2i.nn.attention.cam import CAM
 from i2i.errors import OptionError
+from i2i.nn.attention.cam import CAM
 
 
-def plainly(cam: CAM, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def disable_optimizations(cam: CAM, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     pooled = {"average": F.adaptive_avg_pool2d(x, 1), "max": F.adaptive_max_pool2d(x, 1)}
     logits, weighted = [], []
     for name, classifier in cam.classifiers.items():
@@ -28,12 +28,13 @@ def plainly(cam: CAM, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def test_definition(pools: tuple[str, ...], spectral_norm: bool) -> None:
     x = torch.randn(2, 6, 5, 4, dtype=torch.float64)
     cam = CAM(6, pools, nn.LeakyReLU(0.2), spectral_norm).double().eval()  # type: ignore[arg-type]
-    results, expected = cam(x), plainly(cam, x)
+    results, expected = cam(x), disable_optimizations(cam, x)
     for got, wanted in zip(results, expected, strict=True):
         torch.testing.assert_close(got, wanted)
     cotangents = [torch.randn_like(wanted) for wanted in expected]
     gradients = [
-        torch.autograd.grad(made, list(cam.parameters()), cotangents) for made in (tuple(cam(x)), plainly(cam, x))
+        torch.autograd.grad(made, list(cam.parameters()), cotangents)
+        for made in (tuple(cam(x)), disable_optimizations(cam, x))
     ]
     for got, wanted in zip(*gradients, strict=True):
         torch.testing.assert_close(got, wanted)

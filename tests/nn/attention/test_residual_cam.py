@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from i2i.nn.attention.residual_cam import ResidualCAM
 from i2i.core.kinds import ATTENTION
+from i2i.nn.attention.residual_cam import ResidualCAM
 
 
 def test_starts_as_the_activation_alone() -> None:

@@ -12,10 +12,10 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from i2i.core.contracts import Judgement
-from i2i.nn.discriminators.encoder_patch import EncoderPatch
+from i2i.core.contracts import DiscriminatorOutput
 from i2i.errors import OptionError, ShapeError
 from i2i.methods.weights.nicegan import convert
+from i2i.nn.discriminators.encoder_patch import EncoderPatch
 
 
 def figures_of(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -37,10 +37,14 @@ def error(got: Tensor | None, expected: Tensor) -> float:
     return float((got.detach().double() - expected).norm()) / (norm if norm > 1e-9 else 1.0)
 
 
-def outputs_of(judged: Judgement) -> dict[str, Tensor]:
-    assert judged.heatmap is not None
-    assert judged.code is not None
-    return {**{f"{k}_logit": v for k, v in judged.logits.items()}, "heatmap": judged.heatmap, "z": judged.code}
+def outputs_of(output: DiscriminatorOutput) -> dict[str, Tensor]:
+    assert output.heatmap is not None
+    assert output.code is not None
+    return {
+        **{f"{k}_logit": v for k, v in output.logits.items()},
+        "heatmap": output.heatmap,
+        "z": output.code,
+    }
 
 
 @pytest.mark.parametrize("name", ["dis_n7", "dis_n6"])
@@ -87,11 +91,11 @@ def test_smallest_image_by_brute_force(layers: int, deeper: int) -> None:
     model = EncoderPatch(1, layers, deeper).eval()
     smallest = model.smallest_image
     assert smallest == 3 * 2 ** (layers - 2)
-    judged = model(torch.zeros(1, 3, smallest, smallest))
-    assert judged.logits.keys() == {"local", "cam"} | ({"global"} if deeper else set())
-    assert all(logits.numel() for logits in judged.logits.values())
-    assert judged.code is not None
-    assert judged.code.shape == (1, 2, smallest // 4, smallest // 4)
+    output = model(torch.zeros(1, 3, smallest, smallest))
+    assert output.logits.keys() == {"local", "cam"} | ({"global"} if deeper else set())
+    assert all(logits.numel() for logits in output.logits.values())
+    assert output.code is not None
+    assert output.code.shape == (1, 2, smallest // 4, smallest // 4)
     EncoderPatch.check(smallest, layers, deeper)
     model.smallest_image = 0  # let the convolutions speak
     with pytest.raises(RuntimeError):
@@ -132,7 +136,7 @@ def test_wrong_images() -> None:
 
 
 def test_without_attention_and_spectral_norm() -> None:
-    judged = EncoderPatch(2, 5, 1, spectral_norm=False, attention=None)(torch.randn(2, 3, 32, 32))
-    assert judged.logits.keys() == {"local", "global"}
-    assert judged.heatmap is None
-    sum((logits * torch.randn_like(logits)).sum() for logits in judged.logits.values()).backward()
+    output = EncoderPatch(2, 5, 1, spectral_norm=False, attention=None)(torch.randn(2, 3, 32, 32))
+    assert output.logits.keys() == {"local", "global"}
+    assert output.heatmap is None
+    sum((logits * torch.randn_like(logits)).sum() for logits in output.logits.values()).backward()

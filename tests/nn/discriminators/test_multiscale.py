@@ -10,10 +10,10 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from i2i.nn.discriminators.multiscale import Multiscale, smallest_image
+from i2i.core.kinds import NORM
 from i2i.errors import OptionError, ShapeError
 from i2i.methods.weights.munit_names import convert, counts, names_of
-from i2i.core.kinds import NORM
+from i2i.nn.discriminators.multiscale import Multiscale, smallest_image
 from i2i.nn.losses.adversarial import BCEGAN, LSGAN
 
 
@@ -82,8 +82,8 @@ def test_the_official_logits_losses_and_gradients(golden: Path, method: str, nam
         for key, logits in model(figures["real"].to(dtype)).logits.items():
             assert error(logits, figures[f"out64/{key.removeprefix('scale_')}"]) < tolerance, key
     real, fake = (figures[key].double().requires_grad_() for key in ("real", "fake"))
-    judged = zip(model(real).logits.values(), model(fake).logits.values(), strict=True)
-    total = torch.stack([loss.discriminator(of_real, of_fake) for of_real, of_fake in judged]).sum()
+    output = zip(model(real).logits.values(), model(fake).logits.values(), strict=True)
+    total = torch.stack([loss.discriminator(of_real, of_fake) for of_real, of_fake in output]).sum()
     assert error(total, figures["dis_loss64"]) < 1e-10
     total.backward()
     assert error(real.grad, figures["grad64_dis/real"]) < 1e-10

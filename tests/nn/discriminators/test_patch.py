@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from i2i.nn.discriminators.patch import Patch, most_layers, smallest_image
-from i2i.errors import OptionError, ShapeError
 from i2i.core.kinds import ATTENTION, NORM
+from i2i.errors import OptionError, ShapeError
+from i2i.nn.discriminators.patch import Patch, most_layers, smallest_image
 from i2i.nn.layers.convolution import Padding
 
 
@@ -74,10 +74,10 @@ OPTIONS = list(product([None, NORM("in"), NORM("bn")], [False, True], ["zeros", 
 @pytest.mark.parametrize(("norm", "spectral_norm", "padding", "attention"), OPTIONS)
 def test_shapes_gradients_and_state(norm, spectral_norm, padding, attention, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     model = Patch(4, 4, 6, norm, spectral_norm, padding, attention=attention)
-    judged = model(torch.randn(2, 6, 24, 20))
-    assert judged.logits["patch"].shape == (2, 1, 4, 3)
-    assert set(judged.logits) == ({"patch"} if attention is None else {"patch", "cam"})
-    sum((logits * torch.randn_like(logits)).sum() for logits in judged.logits.values()).backward()
+    output = model(torch.randn(2, 6, 24, 20))
+    assert output.logits["patch"].shape == (2, 1, 4, 3)
+    assert set(output.logits) == ({"patch"} if attention is None else {"patch", "cam"})
+    sum((logits * torch.randn_like(logits)).sum() for logits in output.logits.values()).backward()
     assert all(parameter.grad is not None and parameter.grad.any() for parameter in model.parameters())
     torch.save(model.state_dict(), tmp_path / "patch.pt")
     again = Patch(4, 4, 6, norm, spectral_norm, padding, attention=attention)

@@ -10,10 +10,10 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from i2i.core.contracts import Judgement
-from i2i.nn.discriminators.patch import Patch
-from i2i.methods.weights.ugatit import convert
+from i2i.core.contracts import DiscriminatorOutput
 from i2i.core.kinds import ATTENTION
+from i2i.methods.weights.ugatit import convert
+from i2i.nn.discriminators.patch import Patch
 
 
 def figures_of(path: Path) -> tuple[dict[str, Tensor], dict[str, int]]:
@@ -32,9 +32,13 @@ def error(got: Tensor | None, expected: Tensor) -> float:
     return float((got.detach().double() - expected).norm()) / (norm if norm > 1e-9 else 1.0)
 
 
-def outputs_of(judged: Judgement) -> dict[str, Tensor]:
-    assert judged.heatmap is not None
-    return {"logit": judged.logits["patch"], "cam_logit": judged.logits["cam"], "heatmap": judged.heatmap}
+def outputs_of(output: DiscriminatorOutput) -> dict[str, Tensor]:
+    assert output.heatmap is not None
+    return {
+        "logit": output.logits["patch"],
+        "cam_logit": output.logits["cam"],
+        "heatmap": output.heatmap,
+    }
 
 
 @pytest.mark.parametrize("name", ["dis_local", "dis_global"])

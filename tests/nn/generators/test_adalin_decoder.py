@@ -12,11 +12,11 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from i2i.core.kinds import ADAPTIVE_NORM, DECODER, NORM
 from i2i.errors import OptionError, ShapeError
+from i2i.methods.weights.nicegan import convert
 from i2i.nn.generators.adalin_decoder import AdaLINDecoder
 from i2i.nn.generators.resnet_adalin import ResnetAdaLIN
-from i2i.methods.weights.nicegan import convert
-from i2i.core.kinds import ADAPTIVE_NORM, DECODER, NORM
 
 
 def figures_of(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -10,9 +10,9 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
+from i2i.methods.weights import cut_names
 from i2i.nn.discriminators.patch import Patch
 from i2i.nn.generators.resnet import Resnet
-from i2i.methods.weights import cut_names
 from i2i.nn.layers.projection import PatchHeads
 
 Figures = dict[str, Tensor]
@@ -63,11 +63,11 @@ def test_generator(golden: Path, name: str) -> None:
     for dtype, tolerance in ((torch.float32, 1e-5), (torch.float64, 1e-10)):
         load(model, figures, dtype)
         image = figures["input"].clone().to(dtype).requires_grad_()
-        painted, features = model(image).image, model.features(image, layers)
-        assert error(painted, figures["out64"]) < tolerance
+        generated, features = model(image).image, model.features(image, layers)
+        assert error(generated, figures["out64"]) < tolerance
         for layer, feature in zip(layers, features, strict=True):
             assert error(feature, figures[f"feat64/{layer}"]) < tolerance, layer
-    scalar = (painted * figures["cot"]).sum()
+    scalar = (generated * figures["cot"]).sum()
     for layer, feature in zip(layers, features, strict=True):
         scalar = scalar + (feature * figures[f"cot_feat/{layer}"]).sum()
     scalar.backward()

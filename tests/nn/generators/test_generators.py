@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from i2i.errors import OptionError, ShapeError
 from i2i.core.factory import Factory
+from i2i.core.kinds import ADAPTIVE_NORM, ATTENTION, NORM
+from i2i.errors import OptionError, ShapeError
 from i2i.nn.generators.resnet import Resnet
 from i2i.nn.generators.resnet_adalin import ResnetAdaLIN
-from i2i.core.kinds import ADAPTIVE_NORM, ATTENTION, NORM
 from i2i.nn.layers.initialization import initialize
 
 BUILDS: dict[str, Any] = {

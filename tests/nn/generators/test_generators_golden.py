@@ -10,9 +10,9 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
+from i2i.methods.weights.ugatit import convert
 from i2i.nn.generators.resnet import Resnet
 from i2i.nn.generators.resnet_adalin import ResnetAdaLIN
-from i2i.methods.weights.ugatit import convert
 
 
 def figures_of(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
@@ -78,8 +78,8 @@ def test_cyclegan(golden: Path, name: str) -> None:
     for i in range(blocks):
         layers[f"model.{10 + i}.conv_block.1"] = f"encoder.blocks.{i}.first.conv"
         layers[f"model.{10 + i}.conv_block.{second}"] = f"encoder.blocks.{i}.second.conv"
-    layers |= {f"model.{10 + blocks + 3 * i}": f"painter.up.{i}.conv" for i in range(2)}
-    layers[f"model.{17 + blocks}"] = "painter.head"
+    layers |= {f"model.{10 + blocks + 3 * i}": f"image_decoder.up.{i}.conv" for i in range(2)}
+    layers[f"model.{17 + blocks}"] = "image_decoder.head"
 
     def to_ours(state: dict[str, Tensor]) -> dict[str, Tensor]:
         return {f"{layers[name.rpartition('.')[0]]}.{name.rpartition('.')[2]}": value for name, value in state.items()}

@@ -10,9 +10,9 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
+from i2i.methods.weights.munit_names import convert, counts, names_of
 from i2i.nn.generators.content_style import ContentStyle
 from i2i.nn.generators.shared_latent import SharedLatent
-from i2i.methods.weights.munit_names import convert, counts, names_of
 from i2i.nn.norms.layer import LayerNorm
 
 

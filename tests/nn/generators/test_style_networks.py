@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import nn
 
+from i2i.core.kinds import NORM
 from i2i.errors import OptionError
+from i2i.methods.networks import network
 from i2i.nn.generators.mirror_decoder import MirrorDecoder
 from i2i.nn.generators.transformer_net import TransformerNet
-from i2i.core.kinds import NORM
 from i2i.nn.layers.conditioned import conditioned, using
-from i2i.methods.networks import network
 
 
 def parameters(module: nn.Module) -> int:

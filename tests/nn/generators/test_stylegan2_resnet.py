@@ -13,17 +13,17 @@ import pytest
 import torch
 from PIL import Image
 
-from i2i.data.loader import make_loader
-from i2i.nn.discriminators.stylegan2 import StyleGAN2
-from i2i.errors import OptionError, ShapeError
-from i2i.nn.generators.stylegan2_resnet import StyleGAN2Resnet
 from i2i.core.hookspecs import hookimpl
-from i2i.recipe.recipe import Recipe
+from i2i.data.loader import make_loader
 from i2i.engine import checkpoint
 from i2i.engine.run import Run
 from i2i.engine.stepper import Stepper
 from i2i.engine.trainer import train
-from i2i.methods.assembly import rehearse
+from i2i.errors import OptionError, ShapeError
+from i2i.methods.assembly import dry_run
+from i2i.nn.discriminators.stylegan2 import StyleGAN2
+from i2i.nn.generators.stylegan2_resnet import StyleGAN2Resnet
+from i2i.recipe.recipe import Recipe
 
 NARROW: dict[str, Any] = {
     "translator.generator.channels": 4,
@@ -38,7 +38,7 @@ NARROW: dict[str, Any] = {
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> dict[str, str]:
+def images(tmp_path: Path) -> dict[str, str]:
     made = {}
     for domain, seed in (("a", 0), ("b", 1)):
         colours = np.random.default_rng(seed).integers(0, 255, (40, 48, 3), dtype=np.uint8)
@@ -82,27 +82,27 @@ def test_translating_is_the_same_each_time() -> None:
 @pytest.mark.parametrize("size", [8, 16, 64])
 @pytest.mark.parametrize("group", [0, 4])
 def test_the_discriminator_gives_one_logit(size: int, group: int) -> None:
-    judge = StyleGAN2(channels=4, max_channels=8, group=group, image_size=size)
-    logits = judge(torch.randn(4, 3, size, size)).logits["patch"]
+    discriminator = StyleGAN2(channels=4, max_channels=8, group=group, image_size=size)
+    logits = discriminator(torch.randn(4, 3, size, size)).logits["patch"]
     assert logits.shape == (4, 1, 1, 1)
     logits.square().sum().backward()
-    assert all(parameter.grad.abs().sum() > 0 for parameter in judge.parameters())
+    assert all(parameter.grad.abs().sum() > 0 for parameter in discriminator.parameters())
     with pytest.raises(ShapeError, match=rf"expected images \[B, 3, {size}, {size}\], got \[1, 3, 32, 32\]"):
-        judge(torch.randn(1, 3, 32, 32))
+        discriminator(torch.randn(1, 3, 32, 32))
 
 
 def test_official_widths() -> None:
     """Of 64 px and ngf 10, ndf 8: an eighth, or ten 64ths, of StyleGAN2's 512, doubled up to 512."""
-    judge, generator = StyleGAN2(image_size=64), StyleGAN2Resnet()
-    assert [block.second.out_channels for block in judge.blocks] == [128, 256, 512, 512]
+    discriminator, generator = StyleGAN2(image_size=64), StyleGAN2Resnet()
+    assert [block.second.out_channels for block in discriminator.blocks] == [128, 256, 512, 512]
     assert [generator.from_image.out_channels, generator.down[0].second.out_channels] == [80, 160]
-    assert judge.linear.weight.shape == (512, 512 * 16)
+    assert discriminator.linear.weight.shape == (512, 512 * 16)
 
 
 def test_the_discriminator_sees_collapsed_variety() -> None:
-    judge = StyleGAN2(channels=4, group=4, image_size=8)
+    discriminator = StyleGAN2(channels=4, group=4, image_size=8)
     image = torch.randn(1, 3, 8, 8)
-    alone, crowd = judge(image), judge(torch.cat([image, torch.randn(3, 3, 8, 8)]))
+    alone, crowd = discriminator(image), discriminator(torch.cat([image, torch.randn(3, 3, 8, 8)]))
     assert not torch.allclose(alone.logits["patch"][0], crowd.logits["patch"][0])
 
 
@@ -114,9 +114,9 @@ def test_sides_that_do_not_fit_are_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["sincut", "sincut_small"])
-def test_recipes_take_steps_and_r1_rests_between(name: str, pictures: dict[str, str]) -> None:
-    recipe = Recipe.read(name, {**NARROW, **pictures, "losses.r1.every": 2})
-    rehearse(recipe)
+def test_recipes_take_steps_and_r1_rests_between(name: str, images: dict[str, str]) -> None:
+    recipe = Recipe.read(name, {**NARROW, **images, "losses.r1.every": 2})
+    dry_run(recipe)
     stepper = Stepper(recipe)
     batches = iter(make_loader(recipe.data(), batch_size=4))
     before = {key: value.clone() for key, value in stepper.translator.state_dict().items()}
@@ -138,11 +138,9 @@ class StopAfter:
             os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_a_resumed_run_draws_the_same_noise_and_rests_in_the_same_steps(
-    pictures: dict[str, str], tmp_path: Path
-) -> None:
+def test_a_resumed_run_draws_the_same_noise_and_rests_in_the_same_steps(images: dict[str, str], tmp_path: Path) -> None:
     quiet = {"train.workers": 0, "train.sample_every": 0, "train.steps": 3, "losses.r1.every": 2}
-    recipe = Recipe.read("sincut_small", {**NARROW, **pictures, **quiet})
+    recipe = Recipe.read("sincut_small", {**NARROW, **images, **quiet})
     whole = train(recipe, tmp_path / "whole")
     train(recipe, tmp_path / "run", extras=[StopAfter(1)])
     resumed = train(recipe, tmp_path / "run", checkpoint.find(tmp_path / "run"))
@@ -152,9 +150,9 @@ def test_a_resumed_run_draws_the_same_noise_and_rests_in_the_same_steps(
         assert torch.equal(value, resumed.translator.state_dict()[name]), name
 
 
-def test_recipes_check_as_they_are(pictures: dict[str, str]) -> None:
-    recipe = Recipe.read("sincut", pictures)
-    rehearse(recipe)
+def test_recipes_check_as_they_are(images: dict[str, str]) -> None:
+    recipe = Recipe.read("sincut", images)
+    dry_run(recipe)
     assert recipe.losses["r1"].calls[0].every == 16
     assert recipe.losses["gan"].calls[0].every == 1
     assert recipe.losses["r1"].resolved()["every"] == 16

@@ -11,12 +11,12 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from i2i.core.kinds import ATTENTION, NORM
+from i2i.errors import OptionError, ShapeError
+from i2i.methods.weights import official
 from i2i.nn.discriminators.patch import Patch
 from i2i.nn.discriminators.pixel import Pixel
-from i2i.errors import OptionError, ShapeError
 from i2i.nn.generators.unet import Unet
-from i2i.methods.weights import official
-from i2i.core.kinds import ATTENTION, NORM
 
 
 def figures_of(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -121,12 +121,12 @@ def test_batch_statistics_at_inference() -> None:
     model = Unet(4, 5, dropout=0.0).eval()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     image = torch.rand(1, 3, 32, 64) * 2 - 1
-    painted = model(image).image
+    generated = model(image).image
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
-    assert torch.equal(painted, model.train()(image).image)
+    assert torch.equal(generated, model.train()(image).image)
     moved = Unet(4, 5, norm=NORM("bn"), dropout=0.0).eval()
     moved.load_state_dict(before)
-    assert not torch.allclose(painted, moved(image).image)
+    assert not torch.allclose(generated, moved(image).image)
 
 
 def test_dropout_stays_on_where_it_should() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from i2i.nn.layers.extractors import extractors, told
-from i2i.nn.layers.frozen import Unsaved
+from i2i.nn.layers.frozen import Frozen
 
 
 class Strange(nn.Module):
@@ -23,8 +23,8 @@ class Holder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.encoder = Strange("one network")
-        self.loss = nn.ModuleDict({"style": nn.Sequential(Unsaved(Strange("other network")))})
-        self.again = Unsaved(Strange("one network"))
+        self.loss = nn.ModuleDict({"style": nn.Sequential(Frozen(Strange("other network")))})
+        self.again = Frozen(Strange("one network"))
         self.norm = nn.BatchNorm2d(3)  # has num_features, but extracts nothing
         self.source = "a"  # as the paired translator has it
 

@@ -6,8 +6,8 @@ import itertools
 
 import pytest
 
-from i2i.errors import OptionError
 from i2i.core.factory import is_plain, plain
+from i2i.errors import OptionError
 from i2i.nn.layers.growth import Growth, GrowthStage, Level
 from i2i.recipe.values import MismatchError, fit
 
@@ -23,7 +23,7 @@ def test_each_step_has_its_level() -> None:
     assert growth.at(20) == Level(2, 16, 0.0, 0)
     assert growth.at(10**9) == Level(2, 16, 1.0, 10**9 - 20)
     assert growth.starts == (0, 10, 20)
-    assert growth.milestones == (0, 10, 14, 20, 22)
+    assert growth.structure_changes == (0, 10, 14, 20, 22)
     assert growth.steps == 27
 
 

@@ -44,11 +44,11 @@ def test_equals_the_legacy_hook(kind: str) -> None:
 def test_eval_takes_no_power_iteration(kind: str) -> None:
     ours, _, x = pair(kind)
     before = ours.get_buffer("u").clone()
-    judged = ours.eval()(x)
+    output = ours.eval()(x)
     assert torch.equal(ours.get_buffer("u"), before)
     ours.train()(x)
     assert not torch.equal(ours.get_buffer("u"), before)
-    judged.sum().backward()  # buffers moved since; the graph of the eval forward must not notice
+    output.sum().backward()  # buffers moved since; the graph of the eval forward must not notice
     assert ours.get_parameter("weight").grad is not None
 
 

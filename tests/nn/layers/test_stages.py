@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from i2i.core.kinds import ATTENTION
 from i2i.errors import OptionError
 from i2i.nn.generators.resnet import Resnet
 from i2i.nn.generators.resnet_adalin import ResnetAdaLIN
 from i2i.nn.generators.stylegan2_resnet import StyleGAN2Resnet
-from i2i.core.kinds import ATTENTION
 from i2i.nn.layers.stages import named_taps
 
 TAPS = ("image", "down.0.conv", "down.1.conv", "blocks.0", "blocks.1")
@@ -37,10 +37,10 @@ def test_features_are_heard_while_the_network_works(
     model: Resnet | ResnetAdaLIN | StyleGAN2Resnet, taps: tuple[str, ...]
 ) -> None:
     image = torch.randn(2, 3, 16, 20)
-    with model.overheard(image, taps) as heard:
-        assert heard() is None
+    with model.capture_features(image, taps) as captured:
+        assert captured() is None
         made = model(image)
-    features = heard()
+    features = captured()
     assert features is not None
     assert all(torch.equal(one, other) for one, other in zip(features, model.features(image, taps), strict=True))
     assert made.image.shape == image.shape
@@ -49,15 +49,15 @@ def test_features_are_heard_while_the_network_works(
 
 def test_what_cannot_be_heard_is_not_made_up() -> None:
     model, image = Resnet(4, 1, attention=ATTENTION("cam")), torch.randn(1, 3, 16, 16)
-    with model.overheard(image, ("image", "attention")) as heard:  # the attention gives more than features
+    with model.capture_features(image, ("image", "attention")) as captured:  # the attention gives more than features
         model(image)
-    assert heard() is None
+    assert captured() is None
     mixing = Resnet(4, 2, dropout=0.5)
     for taps, alone in ((("down.1.conv",), True), (("down.1.conv", "blocks.0"), False)):
-        with mixing.overheard(image, taps) as heard:
+        with mixing.capture_features(image, taps) as captured:
             mixing(image)
-        assert (heard() is not None) == alone
-    with pytest.raises(OptionError, match="no layer 'nose'"), model.overheard(image, ("nose",)):
+        assert (captured() is not None) == alone
+    with pytest.raises(OptionError, match="no layer 'nose'"), model.capture_features(image, ("nose",)):
         pass
 
 

@@ -10,11 +10,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from i2i.nn.functional.blur import DOUBLING, blur, blur_kernel
+from i2i.nn.layers.batch_independence import is_batch_independent
 from i2i.nn.layers.equalized import EqualizedConv2d, EqualizedLinear
 from i2i.nn.layers.minibatch import MinibatchDeviation
 from i2i.nn.layers.scaled import ScaledLeakyReLU
 from i2i.nn.layers.stylegan2 import Noise, StyleConv, StyleResidual
-from i2i.nn.layers.batch_independence import depends_on_batch
 
 
 def test_equalized_layers_are_scaled_by_he() -> None:
@@ -128,10 +128,10 @@ def test_minibatch_deviation_is_the_mean_deviation_of_each_group(batch: int, gro
 
 
 def test_what_depends_on_the_batch_says_so() -> None:
-    assert depends_on_batch(MinibatchDeviation().eval())
-    assert depends_on_batch(Noise())
-    assert not depends_on_batch(Noise().eval())
-    assert not depends_on_batch(StyleResidual(2, 2))
+    assert not is_batch_independent(MinibatchDeviation().eval())
+    assert not is_batch_independent(Noise())
+    assert is_batch_independent(Noise().eval())
+    assert is_batch_independent(StyleResidual(2, 2))
 
 
 @pytest.mark.parametrize(("widths", "down"), [((4, 4), False), ((4, 6), False), ((4, 6), True)])

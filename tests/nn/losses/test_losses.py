@@ -9,15 +9,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from i2i.nn.discriminators.patch import Patch
 from i2i.core.kinds import ATTENTION, LOSS
+from i2i.nn.discriminators.patch import Patch
 from i2i.nn.losses.adversarial import BCEGAN, LSGAN, Hinge
 from i2i.nn.losses.cam import CAMLoss
 from i2i.nn.losses.penalized import DRAGAN, R1, WGANGP
 from i2i.nn.losses.reconstruction import L1, L2
 
 
-def judge(image: Tensor) -> dict[str, Tensor]:
+def discriminate(image: Tensor) -> dict[str, Tensor]:
     """A quadratic and a linear head with known gradients: x·w and 3 per pixel."""
     weight = torch.arange(1.0, 1 + image[0].numel(), dtype=image.dtype).view(image[0].shape) / 10
     return {"patch": image.square() * weight / 2, "cam": 3 * image.sum((2, 3))}
@@ -73,16 +73,20 @@ def test_reconstruction() -> None:
 def test_r1() -> None:
     real = torch.randn(2, 3, 4, 4)
     expected = sum(gradient.square().flatten(1).sum(1).mean() for gradient in expected_gradients(real))
-    torch.testing.assert_close(R1(gamma=4.0).discriminator(real, judge), 2 * expected)
+    torch.testing.assert_close(R1(gamma=4.0).discriminator(real, discriminate), 2 * expected)
 
 
 def test_wgan_gp() -> None:
-    real, shown = torch.randn(2, 5, 3, 4, 4).unbind()
+    real, fake_for_discriminator = torch.randn(2, 5, 3, 4, 4).unbind()
     share = torch.rand(5, 1, 1, 1, generator=torch.Generator().manual_seed(7))
-    critics = sum(judge(shown)[head].mean() - judge(real)[head].mean() for head in ("patch", "cam"))
-    gradients = expected_gradients(share * real + (1 - share) * shown)
+    critics = sum(
+        discriminate(fake_for_discriminator)[head].mean() - discriminate(real)[head].mean() for head in ("patch", "cam")
+    )
+    gradients = expected_gradients(share * real + (1 - share) * fake_for_discriminator)
     penalty = sum((gradient.flatten(1).norm(dim=1) - 1).square().mean() for gradient in gradients)
-    torch.testing.assert_close(WGANGP(penalty=3.0).discriminator(real, shown, judge, 7), critics + 3 * penalty)
+    torch.testing.assert_close(
+        WGANGP(penalty=3.0).discriminator(real, fake_for_discriminator, discriminate, 7), critics + 3 * penalty
+    )
     torch.testing.assert_close(WGANGP().generator(real), -real.mean())
 
 
@@ -93,7 +97,7 @@ def test_dragan(spread: Literal["deviation", "variance"]) -> None:
     scale = (real - real.mean()).square().mean() ** (1 if spread == "variance" else 0.5)
     gradients = expected_gradients(real + 0.3 * scale * noise)
     penalty = sum((gradient.flatten(1).norm(dim=1) - 1).square().mean() for gradient in gradients)
-    found = DRAGAN(penalty=0.25, noise=0.3, spread=spread).discriminator(real, judge, 7)
+    found = DRAGAN(penalty=0.25, noise=0.3, spread=spread).discriminator(real, discriminate, 7)
     torch.testing.assert_close(found, 0.25 * penalty)
 
 
@@ -107,10 +111,12 @@ def test_dragan_of_a_finite_difference() -> None:
 
 
 def test_wgan_gp_is_drawn_from_its_seed_alone() -> None:
-    real, shown = torch.randn(2, 5, 3, 4, 4).unbind()
+    real, fake_for_discriminator = torch.randn(2, 5, 3, 4, 4).unbind()
     torch.manual_seed(1)
     before = torch.get_rng_state()
-    first, again, other = (WGANGP().discriminator(real, shown, judge, draw) for draw in (7, 7, 8))
+    first, again, other = (
+        WGANGP().discriminator(real, fake_for_discriminator, discriminate, draw) for draw in (7, 7, 8)
+    )
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
@@ -119,10 +125,10 @@ def test_wgan_gp_is_drawn_from_its_seed_alone() -> None:
 @pytest.mark.parametrize("autocast", [False, True])
 def test_penalties_train_a_discriminator(autocast: bool) -> None:
     model = Patch(4, 3, padding="reflect", spectral_norm=True, attention=ATTENTION("cam"), init="default")
-    real, shown = torch.randn(2, 2, 3, 16, 16).unbind()
+    real, fake_for_discriminator = torch.randn(2, 2, 3, 16, 16).unbind()
     for penalized in (
         lambda: R1().discriminator(real, lambda image: model(image).logits),
-        lambda: WGANGP().discriminator(real, shown, lambda image: model(image).logits, 0),
+        lambda: WGANGP().discriminator(real, fake_for_discriminator, lambda image: model(image).logits, 0),
         lambda: DRAGAN().discriminator(real, lambda image: model(image).logits, 0),
     ):
         model.zero_grad()

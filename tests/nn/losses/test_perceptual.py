@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from i2i.core.kinds import FEATURE_EXTRACTOR, NORM
 from i2i.errors import OptionError
 from i2i.nn.features.timm_features import TimmFeatures
-from i2i.core.kinds import FEATURE_EXTRACTOR, NORM
 from i2i.nn.layers.extractors import extractors
 from i2i.nn.losses.perceptual import Gram, MeanStd, Perceptual, TotalVariation
 
@@ -80,7 +80,7 @@ def test_gradients_reach_the_image_alone_and_nothing_is_saved(loss: Any) -> None
     assert extractors(made) == {"features": "test_efficientnet, untrained"}
 
 
-def test_style_pictures_may_have_another_size() -> None:
+def test_style_images_may_have_another_size() -> None:
     small = torch.nn.functional.interpolate(image(1), 48)
     for loss in (Gram, MeanStd):
         assert loss(TAPS, features=UNTRAINED)(image(0), small).isfinite()

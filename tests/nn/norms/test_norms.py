@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from i2i.errors import OptionError
 from i2i.core.kinds import ADAPTIVE_NORM, NORM
+from i2i.errors import OptionError
 from i2i.nn.norms.batch import BatchNorm
 from i2i.nn.norms.group import GroupNorm
 from i2i.nn.norms.instance import AdaptiveInstanceNorm, InstanceNorm

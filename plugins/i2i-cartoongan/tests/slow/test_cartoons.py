@@ -1,4 +1,4 @@
-"""The small recipe learns to draw: its pictures are taken for drawings, and still show their photos' edges.
+"""The small recipe learns to draw: its images are taken for drawings, and still show their photos' edges.
 
     python -m pytest -m slow plugins/i2i-cartoongan/tests/slow -s
 
@@ -18,14 +18,14 @@ from torch.nn import functional as F
 
 from i2i.data.loader import make_loader
 from i2i.demo.portraits import Portraits
-from i2i.recipe.recipe import Recipe
 from i2i.engine.stepper import Stepper
+from i2i.recipe.recipe import Recipe
 
 COUNT = 64
 
 
 def edge_correlation(made: Tensor, source: Tensor) -> float:
-    """Mean over pictures [n, 3, H, W] of the correlation of their gradients' lengths, of brightness."""
+    """Mean over images [n, 3, H, W] of the correlation of their gradients' lengths, of brightness."""
     first, second = (sobel(image.double().mean(1, keepdim=True)).flatten(1) for image in (made, source))
     first, second = (one - one.mean(1, keepdim=True) for one in (first, second))
     return float(F.cosine_similarity(first, second).mean())
@@ -51,7 +51,7 @@ def domain_classifier(data: Portraits, steps: int = 150) -> nn.Module:
 
 
 def domain_accuracy(model: nn.Module, made: Tensor) -> float:
-    """Share of pictures [n, 3, H, W] that are taken for drawings."""
+    """Share of images [n, 3, H, W] that are taken for drawings."""
     return float((model(made) > 0).double().mean())
 
 
@@ -61,10 +61,10 @@ def test_photos_become_drawings_of_the_same_people(capsys: pytest.CaptureFixture
     torch.set_num_threads(1)
     recipe = Recipe.read("cartoongan_small")
     data = SmoothPortraits(recipe.image_size, seed=recipe.train.seed)
-    truth, judge = data.pairs(COUNT), domain_classifier(data)
+    truth, discriminate = data.pairs(COUNT), domain_classifier(data)
     # The measures themselves: a copy fails the one, a good drawing of somebody else the other.
-    assert domain_accuracy(judge, truth["a"]) <= 0.05
-    assert domain_accuracy(judge, truth["b"]) >= 0.95
+    assert domain_accuracy(discriminate, truth["a"]) <= 0.05
+    assert domain_accuracy(discriminate, truth["b"]) >= 0.95
     assert edge_correlation(truth["b"], truth["a"]) >= 0.6
     assert edge_correlation(truth["b"].roll(1, 0), truth["a"]) <= 0.3
     stepper = Stepper(recipe)
@@ -73,9 +73,9 @@ def test_photos_become_drawings_of_the_same_people(capsys: pytest.CaptureFixture
     for step in range(1, recipe.train.steps + 1):
         stepper.step(next(batches))
         if step % 100 == 0:
-            with torch.no_grad(), stepper.painting() as translator:
+            with torch.no_grad(), stepper.eval_mode() as translator:
                 made = translator.translate(truth["a"], "b").image
-            rows.append((domain_accuracy(judge, made), edge_correlation(made, truth["a"])))
+            rows.append((domain_accuracy(discriminate, made), edge_correlation(made, truth["a"])))
             distance = float((made - truth["b"]).abs().mean()) / 2
             with capsys.disabled():
                 domain, edges = rows[-1]

@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 
 import i2i
-from i2i.demo.shapes import Shapes
-from i2i.demo.measures import measure, object_mask
 from i2i.core.hookspecs import hookimpl
-from i2i.use.loaded import Loaded
 from i2i.core.plugins import default_plugins
-from i2i.recipe.recipe import Recipe
+from i2i.demo.measures import measure, object_mask
+from i2i.demo.shapes import Shapes
 from i2i.engine.run import Run
 from i2i.engine.trainer import train
 from i2i.methods.outputs import Batch
+from i2i.recipe.recipe import Recipe
+from i2i.use.loaded import Loaded
 
 HELD_OUT = 64
 LOOKS = 250
@@ -38,9 +38,9 @@ def figures(loaded: Loaded) -> dict[str, float]:
     found["variety"] = float(torch.stack(pairs).mean())
     references = truth["b"].roll(1, 0)  # another object's colour, so that nothing can be copied from the place
     wanted = colours(references)
-    guided = colours(loaded.translate(truth["a"], "b", style=references))
-    found["colour error"] = float((guided - wanted).abs().mean())
-    found["colour error, shuffled"] = float((guided - wanted.roll(7, 0)).abs().mean())
+    requires_condition = colours(loaded.translate(truth["a"], "b", style=references))
+    found["colour error"] = float((requires_condition - wanted).abs().mean())
+    found["colour error, shuffled"] = float((requires_condition - wanted.roll(7, 0)).abs().mean())
     translator: Any = loaded.translator
     outputs = translator.Outputs(translator, Batch(truth))
     outputs.enter("generator")
@@ -76,7 +76,7 @@ class Looks:
     @hookimpl
     def step_finished(self, run: Run) -> None:
         if run.step % LOOKS == 0 or run.step == run.steps:
-            with run.stepper.painting() as translator:
+            with run.stepper.eval_mode() as translator:
                 self.found.append(figures(Loaded(run.recipe, translator, run.step)))
             print(run.step, {name: round(value, 3) for name, value in self.found[-1].items()}, flush=True)
 

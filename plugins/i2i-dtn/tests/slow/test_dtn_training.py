@@ -40,7 +40,7 @@ def test_a_translation_keeps_its_label(capsys: pytest.CaptureFixture[str]) -> No
         for step in range(1, recipe.train.steps + 1):
             stepper.step(next(batches))
             if step % 150 == 0:
-                with stepper.painting() as translator, torch.no_grad():
+                with stepper.eval_mode() as translator, torch.no_grad():
                     read = translator.label_logits(truth["a"]).argmax(1)
                     made = translator.translate(truth["a"], "b").image
                 found = reader.measure(made, labels)

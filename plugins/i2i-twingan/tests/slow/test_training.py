@@ -19,11 +19,11 @@ pytest.importorskip("i2i_twingan", reason="the plugin i2i-twingan is not install
 from i2i_twingan.search import encode, nearest
 
 from i2i.data.loader import make_loader
-from i2i.demo.shapes import Shapes
 from i2i.demo.measures import ShapeFigures, measure
-from i2i.use.loaded import Loaded
-from i2i.recipe.recipe import Recipe
+from i2i.demo.shapes import Shapes
 from i2i.engine.stepper import Stepper
+from i2i.recipe.recipe import Recipe
+from i2i.use.loaded import Loaded
 
 COUNT = 64
 EVERY = 250
@@ -33,7 +33,7 @@ class Figures(NamedTuple):
     """Both directions, and how often the nearest of 64 in the latent is the right one.
 
     Args:
-        pair: a's picture finds b's of the same object among all of b, and the other way round: the worse share.
+        pair: a's image finds b's of the same object among all of b, and the other way round: the worse share.
         own: a translation finds its own source among all sources: the worse share of both directions.
         l1: reconstruction, in [-1, 1].
     """
@@ -52,8 +52,8 @@ def hits(one: Tensor, other: Tensor) -> float:
 @torch.no_grad()
 def figures(stepper: Stepper, dataset: Shapes) -> Figures:
     truth = dataset.pairs(COUNT)
-    with stepper.painting() as painted:
-        translator: Any = painted
+    with stepper.eval_mode() as generated:
+        translator: Any = generated
         loaded = Loaded(stepper.recipe, translator, stepper.step_number)
         made = {"b": translator.translate(truth["a"], "b").image, "a": translator.translate(truth["b"], "a").image}
         known = {domain: encode(loaded, truth[domain], domain) for domain in "ab"}

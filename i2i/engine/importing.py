@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from i2i.core.contracts import Imported
-from i2i.errors import CheckpointError
-from i2i.recipe.recipe import Recipe, to_setting
 from i2i.engine import checkpoint
+from i2i.errors import CheckpointError
 from i2i.methods.assembly import build, shapes_of
+from i2i.recipe.recipe import Recipe, to_setting
 
 
 def write_run(imported: Imported, folder: Path, settings: Iterable[str] = ()) -> Path:
