@@ -2,9 +2,9 @@
 
     OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 python benchmarks/step.py
 
-The plain step is `train.reference = true`: the same mathematics in as many operations as the methods' texts have. Steps of
-both kinds take turns, so that a busy machine slows both; the ratio is the median over the pairs. Memory is the peak of
-a process of its own for each kind, less what it had before anything was built.
+The reference step is `train.reference = true`: the same mathematics without optimizations. Steps of both kinds take
+turns, so that a busy machine slows both; the ratio is the median over the pairs. Memory is the peak of a separate
+process for each kind, less what it had before anything was built.
 """
 
 from __future__ import annotations

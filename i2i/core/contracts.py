@@ -19,8 +19,8 @@ class Stream:
     """Specification of one named stream of a data set.
 
     Args:
-        role: `image` (floats in `range`), `mask` (floats in `range`, follows its image), `label` (integer class numbers,
-            one per sample or one per pixel) or `raw` (anything else, handed through unchanged).
+        role: `image` (floats in `range`), `mask` (floats in `range`, follows its image), `label` (integer class
+            numbers, one per sample or one per pixel) or `raw` (anything else, handed through unchanged).
         channels: number of channels C of each sample [C, H, W]; for a `label` stream the number of classes.
         size: height and width (H, W) in pixels; None where sizes vary or where samples have no height and width.
         range: smallest and largest value of an image or mask.

@@ -79,7 +79,7 @@ def make_loader(
     workers: int = 0,
     pin_memory: bool = False,
 ) -> data.DataLoader[dict[str, Any]]:
-    """A loader over `InfiniteBatchSampler` and `collate`; take one iterator and keep it, for each begins at `first_sample` again.
+    """Return a loader over `InfiniteBatchSampler` and `collate`; each of its iterators starts at `first_sample`.
 
     Args:
         workers: processes that read ahead, each with a single torch thread; 0 reads in this one.

@@ -106,7 +106,7 @@ class Checkpoint:
             raise CheckpointError(f"{self.folder / RECIPE} cannot be read: {error}") from error
 
     def weights(self, averaged: bool = False) -> dict[str, Tensor]:
-        """The translator's weights; with `averaged`, those of the generator_modules from the moving average where there is one."""
+        """Return the translator's weights; with `averaged`, the generators' moving averages where they exist."""
         found = self.tensors(WEIGHTS)
         if not found:
             raise CheckpointError(f"{self.folder} holds no {WEIGHTS}; use another checkpoint")

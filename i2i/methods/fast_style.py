@@ -101,11 +101,11 @@ class FastStyle(Translator):
 
     def check_data(self, dataset: object) -> None:
         """As many styles as rows."""
-        fake_for_discriminator = getattr(dataset, "styles", self.styles)
-        if fake_for_discriminator != self.styles:
+        styles = getattr(dataset, "styles", self.styles)
+        if styles != self.styles:
             raise DataError(
-                f"the data shows {fake_for_discriminator} styles, and the generator's norms have rows for {self.styles}; set "
-                f"translator.generator.norm.styles = {fake_for_discriminator}, or give as many style images"
+                f"the data set has {styles} styles, and the generator's norms have rows for {self.styles}; "
+                f"set translator.generator.norm.styles = {styles}, or give as many style images"
             )
 
     def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:

@@ -134,7 +134,7 @@ class GANOutputs(Outputs):
 
     @per_phase
     def fake_logits(self) -> dict[str, Tensor]:
-        """Logits of the fakes: of `fake_for_discriminator` where discriminators train, else of the fakes with their graph."""
+        """Logits of `fake_for_discriminator` where discriminators train, else of the fakes with their graph."""
         return self._both_logits[1] if self.updates("discriminators") else self._discriminate(self.fake)
 
     @per_phase

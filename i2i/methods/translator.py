@@ -62,7 +62,7 @@ class Translator(nn.Module):
         return any(output.startswith(beginnings) for call in calls for output in call.inputs.values())
 
     def active(self, step: int) -> list[str]:
-        """Phases of a step, in order; one may be there several times, and generator_modules then make anew each time."""
+        """Return the phases of a step, in order; a phase may occur several times, each with new fakes."""
         return [phase for phase in self.phases if step % self.every.get(phase, 1) == 0]
 
     def forward(self, batch: Batch, phase: str) -> dict[str, Tensor]:
@@ -132,7 +132,7 @@ class Translator(nn.Module):
 
     @property
     def fixed_size(self) -> int | None:
-        """Side of the only images that the networks can take, or None where any size will do: as the generator_modules say."""
+        """The only side that `generator_modules` accept, or None if any size will do."""
         sizes = (getattr(maker, "fixed_size", None) for maker in self.networks(self.generator_modules))
         return next((size for size in sizes if size is not None), None)
 

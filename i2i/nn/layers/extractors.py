@@ -10,7 +10,8 @@ from i2i.nn.layers.frozen import Frozen
 def extractors(module: nn.Module) -> dict[str, str]:
     """Feature extractors inside a module, those held by losses too: their `source` by the name of the submodule.
 
-    A network is one if it does what `i2i.core.contracts.FeatureExtractor` says: `num_features`, `source`, `load_weights_`.
+    A network is one if it has the members of `i2i.core.contracts.FeatureExtractor`: `num_features`, `source` and
+    `load_weights_`.
     """
     found = {}
     for name, inner in module.named_modules():
