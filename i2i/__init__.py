@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from i2i.methods.translator import Translator
     from i2i.recipe.recipe import Recipe
     from i2i.use.loaded import Loaded, load
-    from i2i.use.stylization import stylize
 
 
 # These import torch, which takes seconds, so they are imported when first asked for.
@@ -61,7 +60,6 @@ _LAZY = {
     "Translator": "i2i.methods.translator",
     "load": "i2i.use.loaded",
     "per_phase": "i2i.methods.outputs",
-    "stylize": "i2i.use.stylization",
     "train": "i2i.engine.trainer",
 }
 
@@ -107,7 +105,6 @@ __all__ = [
     "hookimpl",
     "load",
     "per_phase",
-    "stylize",
     "train",
 ]
 

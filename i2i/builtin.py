@@ -19,7 +19,6 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
         "ln": "i2i.nn.norms.layer:LayerNorm",
         "gn": "i2i.nn.norms.group:GroupNorm",
         "iln": "i2i.nn.norms.mixed:InstanceLayerNorm",
-        "cin": "i2i.nn.norms.conditional:ConditionalInstanceNorm",
     },
     kinds.ADAPTIVE_NORM: {
         "adain": "i2i.nn.norms.instance:AdaptiveInstanceNorm",
@@ -42,7 +41,6 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
         "resnet_adalin": "i2i.nn.generators.resnet_adalin:ResnetAdaLIN",
         "stylegan2_resnet": "i2i.nn.generators.stylegan2_resnet:StyleGAN2Resnet",
         "unet": "i2i.nn.generators.unet:Unet",
-        "transformer_net": "i2i.nn.generators.transformer_net:TransformerNet",
     },
     kinds.DISCRIMINATOR: {
         "multiscale": "i2i.nn.discriminators.multiscale:Multiscale",
@@ -53,7 +51,6 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
     },
     kinds.DECODER: {
         "adalin_decoder": "i2i.nn.generators.adalin_decoder:AdaLINDecoder",
-        "mirror_decoder": "i2i.nn.generators.mirror_decoder:MirrorDecoder",
     },
     kinds.FEATURE_EXTRACTOR: {
         "timm": "i2i.nn.features.timm_features:TimmFeatures",
@@ -73,8 +70,6 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
         "kl": "i2i.nn.losses.kl:KL",
         "perceptual": "i2i.nn.losses.perceptual:Perceptual",
         "gram": "i2i.nn.losses.perceptual:Gram",
-        "mean_std": "i2i.nn.losses.perceptual:MeanStd",
-        "tv": "i2i.nn.losses.perceptual:TotalVariation",
     },
     kinds.TRANSLATOR: {
         "cyclic": "i2i.methods.cyclic:Cyclic",
@@ -83,8 +78,6 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
         "style": "i2i.methods.style:Style",
         "reused_encoder": "i2i.methods.reused_encoder:ReusedEncoder",
         "paired": "i2i.methods.paired:Paired",
-        "adain_style": "i2i.methods.adain_style:AdaINStyle",
-        "fast_style": "i2i.methods.fast_style:FastStyle",
     },
     kinds.OPTIMIZER: {
         "adam": "torch.optim:Adam",
@@ -110,8 +103,6 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
         "shapes": "i2i.demo.shapes:Shapes",
         "portrait_pairs": "i2i.demo.portraits:PortraitPairs",
         "paired": "i2i.data.paired:Paired",
-        "styles": "i2i.data.styles:Styles",
-        "textures": "i2i.demo.textures:Textures",
     },
     kinds.METRIC: {
         "l1": "i2i.evaluation.pairwise:L1Distance",
@@ -149,12 +140,11 @@ def recipe_folders() -> Path:
 def register_commands(cli: click.Group) -> None:
     """The commands of `i2i`."""
     # Commands are needed on the command line only.
-    from i2i.cli import components, importing, plan, recipes, stylize, train, translate
+    from i2i.cli import components, importing, plan, recipes, train, translate
 
     for command in (
         train.train,
         translate.translate,
-        stylize.stylize,
         recipes.check,
         plan.plan,
         recipes.recipes,

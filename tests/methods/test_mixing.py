@@ -28,7 +28,6 @@ GENERATORS: dict[str, tuple[str, dict[str, Any]]] = {
     "resnet_adalin": ("cyclegan", {"channels": 4, "blocks": 1, "light": True}),
     "stylegan2_resnet": ("cyclegan", {"channels": 4, "blocks": 1}),
     "unet": ("cyclegan", {"channels": 4, "levels": 4}),
-    "transformer_net": ("cyclegan", {"channels": 4, "blocks": 1}),
     "shared_latent": ("unit", LATENT),
     "content_style": ("munit", {**LATENT, "mlp_channels": 8}),
 }

@@ -49,7 +49,7 @@ def test_the_lists_that_messages_end_with(said: Said) -> None:
     other = "With type = 'epoch_decay' or 'linear_decay' there is one."
     assert line == f"mine.toml:4: schedule.start: schedule 'constant' has no option 'start'. {other} It has none"
     line, _ = said("extends = 'cyclegan_small'\n[data]\na = 'photos'\nb = 'paintings'\n")
-    other = "With type = 'folders', 'paired', 'single_image' or 'styles' there is one."
+    other = "With type = 'folders', 'paired' or 'single_image' there is one."
     assert line.startswith(f"mine.toml:3: data.a: dataset 'shapes' has no option 'a'. {other} Options: size, ")
     (line,) = said("extends = 'quickstart'\n[losses.cycle.inputs]\nprediction = 'cycel'\n")
     assert line.startswith(

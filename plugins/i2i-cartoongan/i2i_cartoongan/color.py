@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import torch
+from kornia.color import rgb_to_grayscale
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from i2i.nn.functional.color import LUMA, luminance
 from i2i.nn.functional.precision import upcast
 
-YUV = (LUMA, (-0.14713, -0.28886, 0.436), (0.615, -0.51499, -0.10001))
+YUV = ((0.299, 0.587, 0.114), (-0.14713, -0.28886, 0.436), (0.615, -0.51499, -0.10001))
 """Luminance and two colour differences of red, green and blue: ITU-R BT.601."""
 
 
@@ -21,7 +21,7 @@ def yuv(image: Tensor) -> Tensor:
 
 def grey(image: Tensor) -> Tensor:
     """The luminance of an image [B, 3, H, W] in [-1, 1] as an image of the same shape and range."""
-    return luminance(image).to(image.dtype).expand_as(image)
+    return rgb_to_grayscale(upcast(image)).to(image.dtype).expand_as(image)
 
 
 class Color(nn.Module):

@@ -19,8 +19,7 @@ from i2i.methods.blending import Blend, either
 from i2i.methods.networks import network
 from i2i.methods.outputs import Outputs
 from i2i.methods.translator import Translator
-from i2i.nn.functional.color import recolored
-from i2i.nn.functional.style import adain
+from i2i_style.functional import adain, match_color
 
 PROBE = 64
 """Side of an empty image that tells how much smaller the features are."""
@@ -126,7 +125,7 @@ class AdaINStyle(Translator):
         mixed = torch.zeros_like(content)
         for given, share in either(style, None, blend):
             reference = self._image(given, len(image)).to(image)
-            reference = recolored(reference, image) if keep_colors else reference
+            reference = match_color(reference, image) if keep_colors else reference
             mixed = mixed + share * adain(content, self.encode(reference))
         return GeneratorOutput(self.decode(alpha * mixed + (1 - alpha) * content).clamp(-1, 1))
 

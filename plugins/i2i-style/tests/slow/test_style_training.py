@@ -1,6 +1,6 @@
 """The small style recipes, trained: is the style another one's, and is the content still there? Minutes each.
 
-    python -m pytest -m slow tests/slow/test_style_training.py -s
+    python -m pytest -m slow plugins/i2i-style/tests/slow/test_style_training.py -s
 
 One thread; each test prints its figures after every 200 steps. Two sides: `style` and `colour` say how near the style
 is, `edges` how much of the content is left. Copying the content has 1, the colour's own distance, and 1.
@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 import torch
+from i2i_style.textures import Textures
 from torch import Tensor
 
 from i2i.data.loader import make_loader
-from i2i.demo.textures import Textures
 from i2i.engine.stepper import Stepper
-from i2i.nn.functional.style import gram
+from i2i.nn.functional.gram import gram
 from i2i.recipe.recipe import Recipe
 
 COUNT = 32

@@ -17,9 +17,9 @@ from i2i.data.images import read_image, to_image, to_tensor
 from i2i.data.modes import to_rgb, upright
 from i2i.data.transforms import resize_short_side
 from i2i.errors import I2IError
-from i2i.nn.functional.color import with_colors_of
-from i2i.nn.functional.style import gram, total_variation
+from i2i.nn.functional.gram import gram
 from i2i.use.loaded import default_device
+from i2i_style.functional import total_variation, transfer_luminance
 
 Picture = Image.Image | Path | str | Tensor
 CONTENT_TAPS = ("blocks.3.0.bn1",)
@@ -121,7 +121,7 @@ class Stylization:
     def image(self) -> Tensor:
         """The image after the last whole step: [3, H, W] in [-1, 1]."""
         made = self._finished.clamp(-1, 1)
-        return (with_colors_of(made, self.content).clamp(-1, 1) if self.keep_colors else made)[0].cpu()
+        return (transfer_luminance(made, self.content).clamp(-1, 1) if self.keep_colors else made)[0].cpu()
 
     def terms(self, image: Tensor) -> dict[str, Tensor]:
         """The weighted terms of the loss for an image [1, 3, H, W]: `content`, `style` and `tv`."""

@@ -6,14 +6,14 @@ from itertools import pairwise
 
 import pytest
 import torch
+from i2i_style.mirror_decoder import MirrorDecoder
+from i2i_style.norms import conditioned, using
+from i2i_style.transformer_net import TransformerNet
 from torch import nn
 
 from i2i.core.kinds import NORM
 from i2i.errors import OptionError
 from i2i.methods.networks import network
-from i2i.nn.generators.mirror_decoder import MirrorDecoder
-from i2i.nn.generators.transformer_net import TransformerNet
-from i2i.nn.layers.conditioned import conditioned, using
 
 
 def parameters(module: nn.Module) -> int:

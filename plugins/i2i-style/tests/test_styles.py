@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from i2i_style.styles import Styles
 from PIL import Image
 
-from i2i.data.styles import Styles
 from i2i.errors import DataError
 
 COLOURS = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]

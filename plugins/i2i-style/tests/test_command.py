@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from i2i_style.stylization import Stylization
+from i2i_style.textures import Textures
 from PIL import Image
 
 from i2i.cli import run
 from i2i.data.images import to_image
-from i2i.demo.textures import Textures
-from i2i.use.stylization import Stylization
 
 LOOK = ["--model", "test_efficientnet", "--weights", "untrained", "--content-taps", "blocks.1.0.bn1"]
 LOOK += ["--style-taps", "bn1, blocks.1.0.bn1", "--size", "32", "--device", "cpu"]

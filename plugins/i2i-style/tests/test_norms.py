@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from i2i_style.norms import ConditionalInstanceNorm, using
 
 from i2i.errors import ShapeError
-from i2i.nn.layers.conditioned import using
-from i2i.nn.norms.conditional import ConditionalInstanceNorm
 from i2i.nn.norms.instance import InstanceNorm
 
 

@@ -1,13 +1,13 @@
-"""Gram matrices, means and deviations, AdaIN and total variation, against independent statements of the formulas."""
+"""Feature statistics, AdaIN, total variation and colours, against independent statements of the formulas."""
 
 from __future__ import annotations
 
 import pytest
 import torch
+from i2i_style.functional import adain, match_color, mean_std, total_variation, transfer_luminance
 from torch import Tensor
 
 from i2i.errors import ShapeError
-from i2i.nn.functional.style import adain, gram, mean_std, total_variation
 
 
 def features(batch: int = 2, channels: int = 3, height: int = 5, width: int = 4, seed: int = 0) -> Tensor:
@@ -15,16 +15,10 @@ def features(batch: int = 2, channels: int = 3, height: int = 5, width: int = 4,
     return torch.randn(batch, channels, height, width, generator=draws, dtype=torch.float64) * 2 + 1
 
 
-def test_gram_is_the_sum_over_pixels_of_products_of_channels() -> None:
-    x = features()
-    torch.testing.assert_close(gram(x), torch.einsum("bihw,bjhw->bij", x, x) / (3 * 5 * 4))
-
-
-def test_gram_and_statistics_do_not_know_where_pixels_are() -> None:
+def test_statistics_do_not_know_where_pixels_are() -> None:
     x = features()
     order = torch.randperm(20, generator=torch.Generator().manual_seed(1))
     shuffled = x.flatten(2)[:, :, order].reshape(x.shape)
-    torch.testing.assert_close(gram(shuffled), gram(x))
     for one, other in zip(mean_std(shuffled), mean_std(x), strict=True):
         torch.testing.assert_close(one, other)
 
@@ -64,3 +58,42 @@ def test_total_variation_counts_each_pair_of_neighbours_once(power: int) -> None
     right = [abs(float(x[0, 0, i, j + 1] - x[0, 0, i, j])) ** power for i in range(5) for j in range(3)]
     expected = sum(down) / len(down) + sum(right) / len(right)
     assert float(total_variation(x, power)) == pytest.approx(expected)
+
+
+YUV = torch.tensor([[0.299, 0.587, 0.114], [-0.14713, -0.28886, 0.436], [0.615, -0.51499, -0.10001]])
+
+
+def image(seed: int, count: int = 2, scale: float = 0.5) -> Tensor:
+    return torch.randn(count, 3, 8, 6, generator=torch.Generator().manual_seed(seed)) * scale
+
+
+def test_only_the_luminance_changes() -> None:
+    generated, content = image(0), image(1)
+    made = transfer_luminance(generated, content)
+
+    def yuv(x: Tensor) -> Tensor:
+        return torch.einsum("ij,bjhw->bihw", YUV, x)
+
+    torch.testing.assert_close(yuv(made)[:, 0], yuv(generated)[:, 0], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(yuv(made)[:, 1:], yuv(content)[:, 1:], rtol=1e-4, atol=1e-4)
+
+
+def covariance(x: Tensor) -> Tensor:
+    return torch.stack([torch.cov(one.flatten(1)) for one in x])
+
+
+def test_mean_and_covariance_are_carried_over() -> None:
+    mix = torch.tensor([[1.0, 0.5, 0.2], [0.0, 0.7, 0.3], [0.1, 0.0, 0.4]])
+    style, content = image(0, 1), torch.einsum("ij,bjhw->bihw", mix, image(1)) + 0.2
+    made = match_color(style, content)
+    assert made.shape == (2, 3, 8, 6)
+    torch.testing.assert_close(made.mean((2, 3)), content.mean((2, 3)))
+    torch.testing.assert_close(covariance(made), covariance(content), rtol=1e-3, atol=1e-4)
+
+
+def test_own_colours_change_nothing_and_flat_ones_are_no_trouble() -> None:
+    style = image(0)
+    torch.testing.assert_close(match_color(style, style), style, rtol=1e-4, atol=1e-4)
+    flat = torch.full((1, 3, 4, 4), 0.3)
+    assert match_color(flat, style).isfinite().all()
+    torch.testing.assert_close(match_color(style[:1], flat).mean((2, 3)), flat.mean((2, 3)))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import timm
 import torch
+from i2i_style.functional import match_color, mean_std
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -18,8 +19,6 @@ from i2i.engine.trainer import train
 from i2i.errors import I2IError, TrainingError
 from i2i.methods.assembly import build, dry_run
 from i2i.methods.outputs import Batch
-from i2i.nn.functional.color import recolored
-from i2i.nn.functional.style import mean_std
 from i2i.recipe.recipe import Recipe
 from i2i.recipe.source import RecipeError
 from i2i.use.loaded import Loaded
@@ -117,7 +116,7 @@ def test_colours_can_be_kept(loaded: Loaded) -> None:
     content, style = images()["a"], images(1, seed=3)["b"] * 0.2
     kept = loaded.translate(content, style=style, keep_colors=True)
     assert not torch.equal(kept, loaded.translate(content, style=style))
-    torch.testing.assert_close(kept, loaded.translate(content, style=recolored(style, content)))
+    torch.testing.assert_close(kept, loaded.translate(content, style=match_color(style, content)))
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-
-from i2i.demo.textures import Textures
+from i2i_style.textures import Textures
 
 
 def test_a_sample_is_a_function_of_its_number_and_the_seed() -> None:

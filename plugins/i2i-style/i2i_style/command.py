@@ -81,7 +81,7 @@ def stylize(
     from i2i.core.kinds import FEATURE_EXTRACTOR
     from i2i.data.images import to_image
     from i2i.data.writing import write_image
-    from i2i.use.stylization import CONTENT_TAPS, STYLE_TAPS, Stylization
+    from i2i_style.stylization import CONTENT_TAPS, STYLE_TAPS, Stylization
 
     known = weights if weights in ("package", "untrained") else Path(weights)
     work = Stylization(

@@ -16,7 +16,7 @@ from i2i.methods.blending import Blend, either
 from i2i.methods.networks import network
 from i2i.methods.outputs import Outputs
 from i2i.methods.translator import Translator
-from i2i.nn.layers.conditioned import conditioned, using
+from i2i_style.norms import conditioned, using
 
 
 class FastStyleOutputs(Outputs):
@@ -101,11 +101,11 @@ class FastStyle(Translator):
 
     def check_data(self, dataset: object) -> None:
         """As many styles as rows."""
-        styles = getattr(dataset, "styles", self.styles)
-        if styles != self.styles:
+        count = getattr(dataset, "styles", self.styles)
+        if count != self.styles:
             raise DataError(
-                f"the data set has {styles} styles, and the generator's norms have rows for {self.styles}; "
-                f"set translator.generator.norm.styles = {styles}, or give as many style images"
+                f"the data shows {count} styles, and the generator's norms have rows for {self.styles}; set "
+                f"translator.generator.norm.styles = {count}, or give as many style images"
             )
 
     def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
