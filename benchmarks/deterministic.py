@@ -25,8 +25,8 @@ ROWS = {
         {
             "data.size": 64,
             "data.type": "shapes",
-            "translator.discriminators.global.layers": 6,
-            **{f"translator.{part}.channels": 16 for part in ("generator", "discriminators.global")},
+            "translator.discriminators.global_.layers": 6,
+            **{f"translator.{part}.channels": 16 for part in ("generator", "discriminators.global_")},
             "translator.discriminators.local.channels": 16,
         },
     ),

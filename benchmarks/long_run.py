@@ -25,8 +25,8 @@ from i2i.engine.run import Run
 SETTINGS = {
     "translator.generator.channels": 4,
     "translator.generator.blocks": 1,
-    "translator.discriminators.global.channels": 4,
-    "translator.discriminators.global.layers": 5,
+    "translator.discriminators.global_.channels": 4,
+    "translator.discriminators.global_.layers": 5,
     "translator.discriminators.local.channels": 4,
     "data.size": 32,
     "data.count": 64,

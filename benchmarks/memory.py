@@ -28,7 +28,7 @@ SHAPES = {"data.type": "shapes"}
 THIN = {
     **SHAPES,
     "data.size": 128,
-    **{f"translator.{n}.channels": 32 for n in ("generator", "discriminators.global", "discriminators.local")},
+    **{f"translator.{n}.channels": 32 for n in ("generator", "discriminators.global_", "discriminators.local")},
 }
 ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "U-GAT-IT light, 128 px, 32 channels": ("ugatit_light", THIN),

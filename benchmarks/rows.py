@@ -14,7 +14,7 @@ from i2i.recipe.recipe import Recipe
 
 
 def ugatit(channels: int) -> dict[str, Any]:
-    names = ("generator", "discriminators.global", "discriminators.local")
+    names = ("generator", "discriminators.global_", "discriminators.local")
     return {f"translator.{name}.channels": channels for name in names}
 
 

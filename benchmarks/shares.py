@@ -19,7 +19,7 @@ from torch.profiler import ProfilerActivity, profile
 from i2i.engine.counting import Counter
 
 PARTS = {
-    "convolutions and matrix products": ("conv", "aten::mm", "aten::bmm", "aten::addmm", "aten::baddbmm", "winograd"),
+    "convolutions and matrix products": ("conv", "aten::mm", "aten::bmm", "aten::addmm", "aten::baddbmm"),
     "norms": ("group_norm", "batch_norm", "moments", "affine", "aten::linalg_vector_norm"),
     "spectral norm": ("aten::mv", "aten::addmv", "aten::dot", "_norms"),
     "optimizers": ("adam", "zero_grad", "optimizer"),

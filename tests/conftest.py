@@ -34,8 +34,8 @@ def _no_plugins() -> Iterator[None]:
 TINY = {
     "translator.generator.channels": 4,
     "translator.generator.blocks": 1,
-    "translator.discriminators.global.channels": 4,
-    "translator.discriminators.global.layers": 5,
+    "translator.discriminators.global_.channels": 4,
+    "translator.discriminators.global_.layers": 5,
     "translator.discriminators.local.channels": 4,
     "data.size": 32,
     "data.type": "portraits",

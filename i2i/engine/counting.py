@@ -12,10 +12,9 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import flop_registry, register_flop_formula
+from torch.utils.flop_counter import flop_registry
 
 from i2i.engine.heap import Heap
-from i2i.nn.functional.winograd import AXES
 
 
 @dataclass(frozen=True)
@@ -161,15 +160,3 @@ def _frozen(value: Any) -> Any:
     if isinstance(value, Tensor):
         return Like(tuple(value.shape), value.stride(), value.dtype)
     return tuple(map(_frozen, value)) if isinstance(value, (list, tuple)) else value
-
-
-@register_flop_formula(torch.ops.i2i.winograd)
-def _products(x: Any, weight: Any, size: int, **_: Any) -> int:
-    """Of Winograd's matrix products; shapes in the place of tensors."""
-    tiles = x[0] * (x[2] - 2) * (x[3] - 2) // size**2
-    return int(2 * tiles * AXES[size].tile ** 2 * weight[0] * weight[1])
-
-
-@register_flop_formula(torch.ops.i2i.winograd_backward)
-def _products_backward(gradient: Any, x: Any, weight: Any, size: int, needed: list[bool], **_: Any) -> int:
-    return sum(needed) * _products(x, weight, size)

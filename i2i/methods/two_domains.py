@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from keyword import iskeyword
 from typing import ClassVar
 
 from torch import nn
@@ -44,9 +45,17 @@ class TwoDomains(Translator):
 
 
 def check_discriminators(discriminators: dict[str, Factory[Discriminator]]) -> None:
-    """Refuses a translator without anybody to judge."""
+    """Refuse a translator without discriminators, and names that torch.fx cannot write as attributes.
+
+    Raises:
+        OptionError: there is no discriminator, or one is named like a keyword of Python.
+    """
     if not discriminators:
         raise OptionError("discriminators", "expected at least one discriminator, got none")
+    for name in filter(iskeyword, discriminators):
+        raise OptionError(
+            "discriminators", f"{name!r} is a keyword of Python, which torch.export cannot take; try {name + '_'!r}"
+        )
 
 
 def check_generator(generator: Factory[Generator], methods: tuple[str, ...], such_as: str) -> None:

@@ -8,7 +8,6 @@ from torch.nn import functional as F
 
 from i2i.engine.counting import Counter, Like
 from i2i.methods.assembly import fake_tensors
-from i2i.nn.functional.winograd import winograd
 
 
 def test_bytes_are_counted_from_the_first_tensor_of_a_storage_to_its_last() -> None:
@@ -86,14 +85,3 @@ def test_asking_for_a_device_moves_nothing() -> None:
         assert str(one.device) == "cpu"
     assert counter.moved == 0
     assert not counter.work
-
-
-@pytest.mark.parametrize("size", [2, 4])
-def test_winograds_products_are_counted(size: int) -> None:
-    x, weight = torch.ones(3, 2, 10, 18, requires_grad=True), torch.ones(5, 2, 3, 3, requires_grad=True)
-    with Counter() as counter:
-        made = winograd(x, weight, size)
-        direct = 2 * made.numel() * 2 * 9
-        assert counter.flops / direct == pytest.approx((size + 2) ** 2 / (9 * size**2))
-        made.sum().backward()
-    assert counter.flops / direct == pytest.approx(3 * (size + 2) ** 2 / (9 * size**2))

@@ -53,7 +53,7 @@ ILL: dict[str, tuple[dict[str, Any], str]] = {
             **{f"optimizers.{phase}.lr": 1e-30 for phase in ("generator", "discriminator")},
             "data.count": 1,
             "train.batch_size": 1,
-            "translator.discriminators.global.spectral_norm": False,
+            "translator.discriminators.global_.spectral_norm": False,
             "translator.discriminators.local.spectral_norm": False,
             "train.steps": 12,
         },

@@ -22,8 +22,8 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
         "quickstart",
         {
             **PLAIN_GAN,
-            "translator.discriminators.global.channels": 4,
-            "translator.discriminators.global.layers": 5,
+            "translator.discriminators.global_.channels": 4,
+            "translator.discriminators.global_.layers": 5,
             "train.ema": "none",
         },
     ),

@@ -42,7 +42,7 @@ def distance(one: dict[str, Tensor], other: dict[str, Tensor], start: dict[str, 
 def test_micro_batches_equal_one_batch(tiny: dict[str, object], order: tuple[str, ...]) -> None:
     # spectral norm moves with every forward, so it is the one thing that accumulation changes
     settings = {"translator.order": list(order)} | {
-        f"translator.discriminators.{name}.spectral_norm": False for name in ("global", "local")
+        f"translator.discriminators.{name}.spectral_norm": False for name in ("global_", "local")
     }
     whole, parts = stepper_of(tiny, **settings), stepper_of(tiny, **settings)
     start = weights(whole)

@@ -25,7 +25,7 @@ def recipe_of(config: dict[str, object], weights: dict[str, Tensor], precision: 
             "translator.generator.channels": config["ch"],
             "translator.generator.blocks": config["n_res"],
             "translator.generator.light": config["light"],
-            "translator.discriminators.global.channels": channels,
+            "translator.discriminators.global_.channels": channels,
             "translator.discriminators.local.channels": channels,
             "data.size": config["img_size"],
             "optimizers.generator.lr": config["lr"],

@@ -23,7 +23,7 @@ REGISTRY = Plugins({}).registry
 WHOLE = [read(RECIPES / f"{name}.toml").values for name in ("ugatit", "cyclegan", "quickstart")]
 
 KNOWN = [
-    *("cam", "in", "none", "l1", "adam", "portraits", "real", "global", "size", "steps", "extends", "type"),
+    *("cam", "in", "none", "l1", "adam", "portraits", "real", "global_", "size", "steps", "extends", "type"),
     *("weight", "inputs", "generator", "discriminator", "", "a.b", "keys", "\0", "x" * 500),
 ]
 NAMED = ["torch.nn." + name for name in ("L1Loss", "Module", "Sequential", "Parameter", "ModuleList")]

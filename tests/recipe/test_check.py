@@ -185,8 +185,8 @@ def test_one_mistake_gives_one_message(said: Said, key: str, value: str, message
 
 
 def test_a_discriminator_too_deep_for_its_images_is_told_what_would_do(said: Said) -> None:
-    assert said("extends = 'quickstart'\n\n[translator.discriminators.global]\nlayers = 7\n", "data.size=64") == [
-        "mine.toml:4: translator.discriminators.global.layers: 7 layers need images of at least 96 px, got 64 px; "
+    assert said("extends = 'quickstart'\n\n[translator.discriminators.global_]\nlayers = 7\n", "data.size=64") == [
+        "mine.toml:4: translator.discriminators.global_.layers: 7 layers need images of at least 96 px, got 64 px; "
         "at most 6 layers work at 64 px"
     ]
 
@@ -261,7 +261,7 @@ def test_none_switches_components_off(write: Callable[..., Path]) -> None:
         extends = "ugatit"
         losses.cam = "none"
         translator.generator.attention = "none"
-        translator.discriminators.global = "none"
+        translator.discriminators.global_ = "none"
         translator.discriminators.local.attention = "none"
     """
     recipe = Recipe.read(write(text))
@@ -277,6 +277,14 @@ def test_what_is_not_optional_cannot_be_switched_off(said: Said) -> None:
     )
     (line,) = said("extends = 'cyclegan'\ntranslator.discriminators.local = 'none'\n")
     assert line == "mine.toml:2: translator.discriminators: expected at least one discriminator, got none"
+
+
+def test_names_that_torch_cannot_export(said: Said) -> None:
+    (line,) = said("extends = 'cyclegan_small'\n\n[translator.discriminators.lambda]\ntype = 'patch'\n")
+    assert line == (
+        "mine.toml:3: translator.discriminators: 'lambda' is a keyword of Python, which torch.export cannot take; "
+        "try 'lambda_'"
+    )
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def test_mistakes_are_seen(validator: Any, recipe: str) -> None:
     [
         "",
         "losses = { cam = 'none', own = 'torch.nn.L1Loss', ssim = { type = 'kornia.losses.SSIMLoss', eps = 3 } }",
-        "translator = { generator = { attention = 'none' }, discriminators = { global = 'none' } }",
+        "translator = { generator = { attention = 'none' }, discriminators = { global_ = 'none' } }",
         "optimizers = { generator = { type = 'torch.optim.NAdam' } }",
         "train = { ema = 'none', clip_grad_norm = 1 }",
         "losses = { gan = { weight = 0 } }",

@@ -37,11 +37,11 @@ def _discriminator_names(common: int) -> dict[str, str]:
     blocks = {"model.1": "encoder.0", "model.4": "encoder.1"}
     blocks |= {f"Dis0_0.{1 + 3 * i}": f"common.{i}" for i in range(common)}
     blocks |= {"Dis0_1.1": "heads.local.blocks.0"}
-    blocks |= {"Dis1_0.1": "heads.global.blocks.0", "Dis1_0.4": "heads.global.blocks.1"}
-    blocks |= {"Dis1_1.1": "heads.global.blocks.2"}
+    blocks |= {"Dis1_0.1": "heads.global_.blocks.0", "Dis1_0.4": "heads.global_.blocks.1"}
+    blocks |= {"Dis1_1.1": "heads.global_.blocks.2"}
     names = {f"{official}.bias": f"{ours}.conv.bias" for official, ours in blocks.items()}
     layers = {official: f"{ours}.conv" for official, ours in blocks.items()}
-    layers |= {"fc": "attention.classifier", "conv0": "heads.local.final", "conv1": "heads.global.final"}
+    layers |= {"fc": "attention.classifier", "conv0": "heads.local.final", "conv1": "heads.global_.final"}
     names |= {f"{at}.{part}": f"{ours}.{mine}" for at, ours in layers.items() for part, mine in SPECTRAL.items()}
     names |= {f"conv1x1.{part}": f"attention.mix.{part}" for part in ("weight", "bias")}
     return {**names, "lamda": "attention.scale"}

@@ -20,8 +20,8 @@ from i2i.nn.foreign import few, load
 PREFIXES = {
     "genA2B": "generators.b.",  # generators are named after the domain that they paint,
     "genB2A": "generators.a.",
-    "disGA": "discriminators.a.global.",  # discriminators after the one that they judge
-    "disGB": "discriminators.b.global.",
+    "disGA": "discriminators.a.global_.",  # discriminators after the one that they judge
+    "disGB": "discriminators.b.global_.",
     "disLA": "discriminators.a.local.",
     "disLB": "discriminators.b.local.",
 }
@@ -149,7 +149,7 @@ def _settings(networks: Mapping[str, State]) -> dict[str, Any]:
         "translator.generator.blocks": sum(ours.endswith("first.norm.rho") for ours in generator.values()),
         "translator.generator.light": pixels == 1,
     }
-    for head, network in (("global", "disGA"), ("local", "disLA")):
+    for head, network in (("global_", "disGA"), ("local", "disLA")):
         convolutions = [name for name in _names(network, networks[network]).values() if name.endswith("conv.u")]
         settings[f"translator.discriminators.{head}.channels"] = networks[network]["model.1.bias"].numel()
         settings[f"translator.discriminators.{head}.layers"] = len(convolutions) + 1
@@ -176,10 +176,12 @@ def _check_shapes(networks: Mapping[str, State], settings: Mapping[str, Any]) ->
                 attention=ATTENTION("cam"),
                 final_bias=False,
             )()
-            for head in ("global", "local")
+            for head in ("global_", "local")
         }
     for network, state in networks.items():
-        model = generator if network.startswith("gen") else patches["global" if network.startswith("disG") else "local"]
+        model = (
+            generator if network.startswith("gen") else patches["global_" if network.startswith("disG") else "local"]
+        )
         assert isinstance(model, nn.Module)
         expected = model.state_dict()
         for official, ours in _names(network, state).items():
@@ -203,7 +205,7 @@ def _summary(settings: Mapping[str, Any]) -> str:
     )
     kind = "light" if settings["translator.generator.light"] else "full"
     patches = " and ".join(
-        f"{head} with {settings[f'translator.discriminators.{head}.layers']} layers" for head in ("global", "local")
+        f"{head} with {settings[f'translator.discriminators.{head}.layers']} layers" for head in ("global_", "local")
     )
     return (
         f"U-GAT-IT, {kind} generators of {settings['translator.generator.channels']} channels and "

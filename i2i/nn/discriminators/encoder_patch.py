@@ -97,7 +97,7 @@ class EncoderPatch(nn.Module):
         width = self.num_features * 2**common
         self.heads = nn.ModuleDict({"local": head(width, 0)})
         if deeper:
-            self.heads["global"] = head(width, deeper)
+            self.heads["global_"] = head(width, deeper)  # torch.fx cannot write the attribute `global`, a keyword
         initialize(self, init)
 
     @classmethod
@@ -142,7 +142,7 @@ class EncoderPatch(nn.Module):
         x = code
         for block in self.common:
             x = block(x)
-        logits = {name: _discriminated(x, head) for name, head in self.heads.items()}
+        logits = {name.rstrip("_"): _discriminated(x, head) for name, head in self.heads.items()}
         return DiscriminatorOutput(logits if cam is None else {**logits, "cam": cam}, heatmap, code)
 
 

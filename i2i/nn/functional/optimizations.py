@@ -1,29 +1,32 @@
-"""Whether work is done in fewer operations than a method's text says, with the same result; and how to do without."""
+"""The switch between optimized operations and the reference path, which computes a method as its text has it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
-_taken = True
+# A context variable, as another thread may translate while this one compares with the reference path. torch.compile
+# guards its value, so a compiled network follows the switch; it does not do so for `threading.local`.
+_enabled = ContextVar("optimizations_enabled", default=True)
 
 
 def optimizations_enabled() -> bool:
-    """Whether shortcuts are taken, which they are unless `disable_optimizations` says otherwise."""
-    return _taken
+    """Return whether optimized operations are used, which is the default in every thread."""
+    return _enabled.get()
 
 
 @contextmanager
-def disable_optimizations(wanted: bool = True) -> Iterator[None]:
-    """Everything as the method's text has it, for as long as the context lasts: to compare with, and to find faults.
+def disable_optimizations(disable: bool = True) -> Iterator[None]:
+    """Use the reference path inside the context: to compare results with it, to export, and to find errors.
+
+    The switch belongs to the current thread (or asyncio task); contexts may be nested.
 
     Args:
-        wanted: False changes nothing.
+        disable: False changes nothing, so that an option can be passed on.
     """
-    global _taken  # one process computes one way; torch.compile sees a plain value, not a context variable
-    before = _taken
-    _taken = before and not wanted
+    token = _enabled.set(_enabled.get() and not disable)
     try:
         yield
     finally:
-        _taken = before
+        _enabled.reset(token)

@@ -53,8 +53,8 @@ def test_official_checkpoint(golden: Path, name: str) -> None:
         "translator.generator.channels": channels,
         "translator.generator.blocks": 4,
         "translator.generator.light": light,
-        "translator.discriminators.global.channels": channels,
-        "translator.discriminators.global.layers": 7,
+        "translator.discriminators.global_.channels": channels,
+        "translator.discriminators.global_.layers": 7,
         "translator.discriminators.local.channels": channels,
         "translator.discriminators.local.layers": 5,
         **({} if light else {"data.size": 96}),
@@ -62,7 +62,7 @@ def test_official_checkpoint(golden: Path, name: str) -> None:
     size = "for any image size (which one is not known)" if light else "for 96 px"
     assert read.summary == (
         f"U-GAT-IT, {name} generators of {channels} channels and 4 + 4 blocks {size}; "
-        f"discriminators global with 7 layers and local with 5 layers; no optimizer state"
+        f"discriminators global_ with 7 layers and local with 5 layers; no optimizer state"
     )
     official = torch.load(checkpoint(golden, name), weights_only=True)
     back = export(read.weights)
