@@ -21,7 +21,8 @@ class Stream:
     Args:
         role: `image` (floats in `range`), `mask` (floats in `range`, follows its image), `label` (integer class
             numbers, one per sample or one per pixel) or `raw` (anything else, handed through unchanged).
-        channels: number of channels C of each sample [C, H, W]; for a `label` stream the number of classes.
+        channels: number of channels C of each sample [C, H, W]; for a `label` stream the number of classes, or 0 where
+            only the files say it.
         size: height and width (H, W) in pixels; None where sizes vary or where samples have no height and width.
         range: smallest and largest value of an image or mask.
     """
@@ -176,18 +177,43 @@ class Schedule(Protocol):
 
 
 class Dataset(Protocol):
-    """An endless stream of samples, each a function of its number alone.
+    """An endless sequence of numbered samples, each a function of its number and of the seed alone.
 
-    A sample holds images of the domains a and b; a class that gives more names all of it in `streams`, such as
-    `("a", "b", "labels")`.
+    `i2i.data.base.ImageDataset` is a base class for data sets of images, which declares their streams.
 
-    One with a method `finish(batch, seeds)` leaves work to the device that trains: its samples also hold `seeds`, whole
-    numbers in a tensor, and each batch goes through `device_transform` there, before the step.
+    A sample maps the names in `streams` to tensors that match their specifications. It may also hold `skipped`, a list
+    of one line for each damaged file that was passed over.
+
+    A data set with a method `device_transform(batch, seeds)` leaves work to the device that trains: its samples also
+    hold `seeds`, integers in a tensor, and each batch goes through `device_transform` there, before the step.
     """
 
-    def __len__(self) -> int: ...
-    def __getitem__(self, number: int) -> Mapping[str, Any]: ...
-    def preview(self, count: int) -> Mapping[str, Tensor]: ...
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """Names of the image domains."""
+
+    @property
+    def streams(self) -> Mapping[str, Stream]:
+        """Specification of each stream of a sample, by name; the names of the domains are among them."""
+
+    @classmethod
+    def declare_streams(cls, options: Mapping[str, Any]) -> Mapping[str, Stream]:
+        """The same specifications, from the constructor's options alone.
+
+        The recipe check and a loaded model need them on machines without the data, so no file may be opened.
+
+        Args:
+            options: every option of the constructor by name, defaults included.
+        """
+
+    def __len__(self) -> int:
+        """Samples of one epoch."""
+
+    def __getitem__(self, number: int) -> Mapping[str, Any]:
+        """Sample `number` >= 0; numbers do not end with the epoch."""
+
+    def preview(self, count: int) -> Mapping[str, Tensor]:
+        """At most `count` fixed images of each domain, [n, C, H, W], for sample grids."""
 
 
 class Augmentation(Protocol):

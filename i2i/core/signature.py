@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Optional
@@ -56,6 +56,12 @@ def options(component: Callable[..., Any]) -> dict[str, Option]:
         ) from error
 
 
+def declared_values(component: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Every option of a component by name: what is given, and the defaults of the rest."""
+    defaults = {name: option.default for name, option in options(component).items() if not option.required}
+    return {**defaults, **given}
+
+
 def _option(name: str, annotation: Any, default: Any) -> Option:
     if default is None:  # `size: int = None` is an old way to write `int | None`, and a recipe must be able to say it
         return Option(name, Optional[annotation], None)  # noqa: UP045  # `|` does not take every annotation
@@ -82,5 +88,6 @@ def lacks(component: object, contract: type) -> list[str]:
     """Methods that a contract asks for and a class has not; of a function nothing is known before it is called."""
     if not isinstance(component, type):
         return []
-    asked = [name for name, value in vars(contract).items() if inspect.isfunction(value) and name not in _OF_PROTOCOLS]
+    methods = {name: getattr(value, "__func__", value) for name, value in vars(contract).items()}
+    asked = [name for name, value in methods.items() if inspect.isfunction(value) and name not in _OF_PROTOCOLS]
     return [name for name in asked if not any(name in vars(base) for base in component.__mro__)]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
 from random import Random
-from typing import Annotated, ClassVar, NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from annotated_types import Ge
@@ -17,6 +17,7 @@ from i2i.core.bounds import Count
 from i2i.core.contracts import Augmentation
 from i2i.core.factory import Factory
 from i2i.data.augmentation import Place, all_augmented, augmented
+from i2i.data.base import ImageDataset
 from i2i.data.cache import ImageCache
 from i2i.data.images import UnreadableImage, check_folder, find_images, read_image
 from i2i.data.sampler import epoch_order
@@ -41,7 +42,7 @@ class _Pictures(NamedTuple):
     """Of the first one among the cached; None where images are wanted as they are in their files."""
 
 
-class Folders:
+class Folders(ImageDataset):
     """Two unpaired folders of images, of any layout.
 
     Each domain visits all its images in a new order each epoch; the smaller one begins its next epoch while the
@@ -68,8 +69,6 @@ class Folders:
         DataError: a folder is missing, or holds no image that can be read; names all such folders.
         OptionError: `load_size` is smaller than `size`.
     """
-
-    domains: ClassVar[tuple[str, ...]] = ("a", "b")
 
     def __init__(
         self,

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils import data
 
 from i2i.core.contracts import Dataset
-from i2i.data.checked import CheckedDataset, or_error
+from i2i.data.checked import CheckedDataset, collate_or_error
 from i2i.errors import DataError
 
 
@@ -90,7 +90,7 @@ def make_loader(
         cast(data.Dataset[dict[str, Any]], dataset),
         batch_sampler=InfiniteBatchSampler(batch_size, first_sample, processes, rank),
         num_workers=workers,
-        collate_fn=partial(or_error, collate),
+        collate_fn=partial(collate_or_error, collate),
         pin_memory=pin_memory,
         # Forked workers start at once and share the list of files. Elsewhere (macOS) fork breaks system libraries.
         multiprocessing_context=("fork" if sys.platform == "linux" else "spawn") if workers else None,

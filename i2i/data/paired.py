@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
 from random import Random
-from typing import Annotated, ClassVar, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 from annotated_types import Ge
@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from i2i.core.bounds import Count
+from i2i.data.base import ImageDataset
 from i2i.data.cache import ImageCache
 from i2i.data.images import UnreadableImage, check_folder, find_images, read_image
 from i2i.data.sampler import epoch_order
@@ -37,7 +38,7 @@ class _Pairs(NamedTuple):
     """Whether halves are wanted resized, and kept; not where they are wanted as they are in their files."""
 
 
-class Paired:
+class Paired(ImageDataset):
     """Pairs of images that show the same in two manners; both halves get the same flip and crop.
 
     Each epoch visits all pairs in a new order. What a sample holds depends on the arguments and its number alone.
@@ -62,8 +63,6 @@ class Paired:
         DataError: a folder is missing or holds no pair that can be read, or an image has no partner.
         OptionError: `load_size` is smaller than `size`.
     """
-
-    domains: ClassVar[tuple[str, ...]] = ("a", "b")
 
     def __init__(
         self,

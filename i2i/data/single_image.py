@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 from random import Random
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from annotated_types import Ge
 from PIL import Image
 from torch import Tensor
 
+from i2i.data.base import ImageDataset
 from i2i.data.images import read_image, to_tensor
 from i2i.data.sampler import epoch_order
 from i2i.data.transforms import FILTERS, Resample, eval_transform
@@ -21,7 +22,7 @@ PREVIEW = 4
 """Side of a preview, in patches."""
 
 
-class SingleImage:
+class SingleImage(ImageDataset):
     """Two unpaired domains of one image each, shown as patches of an image that is shrunk at random.
 
     Samples come in groups, each of which shares a zoom and shows different places: a loss that compares patches of a
@@ -41,8 +42,6 @@ class SingleImage:
 
     Source: SinCUT, Park et al., ECCV 2020, arXiv:2007.15651, section 4.4.
     """
-
-    domains: ClassVar[tuple[str, ...]] = ("a", "b")
 
     def __init__(
         self,

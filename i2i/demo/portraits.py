@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from annotated_types import Ge, Le
 from numpy.typing import NDArray
 from torch import Tensor
 
+from i2i.data.base import ImageDataset
 from i2i.data.sampler import epoch_order
 from i2i.demo.drawn.anime import anime
 from i2i.demo.drawn.character import Character
@@ -23,7 +24,7 @@ _PREVIEW = 2**40
 _PAIRS = 2**41
 
 
-class Portraits:
+class Portraits(ImageDataset):
     """Two unpaired domains of one small world, for a first run without any files.
 
     A character's number and the seed decide everything about it. Domain a shows photos of characters with even
@@ -34,8 +35,6 @@ class Portraits:
         count: characters per domain.
         seed: another seed is another world.
     """
-
-    domains: ClassVar[tuple[str, ...]] = ("a", "b")
 
     def __init__(
         self,

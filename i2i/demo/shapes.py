@@ -14,6 +14,7 @@ from annotated_types import Ge
 from numpy.typing import NDArray
 from torch import Tensor
 
+from i2i.data.base import ImageDataset
 from i2i.demo.drawn.canvas import Canvas
 
 Form = Literal["square", "circle"]
@@ -45,7 +46,7 @@ class Thing:
     noise: int
 
 
-class Shapes:
+class Shapes(ImageDataset):
     """Two domains of one object each on a noisy background: same places and areas, other form and colour.
 
     Object number n and the seed decide everything about it. Unpaired, sample n shows object 2n in domain a and object
@@ -60,7 +61,6 @@ class Shapes:
         seed: another seed is another world.
     """
 
-    domains: ClassVar[tuple[str, ...]] = ("a", "b")
     forms: ClassVar[dict[str, Form]] = {"a": "square", "b": "circle"}
 
     def __init__(

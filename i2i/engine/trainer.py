@@ -14,7 +14,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from i2i.core.plugins import Plugins, default_plugins
-from i2i.data.checked import CheckedDataset, checked_preview, finished, sound
+from i2i.data.checked import (
+    CheckedDataset,
+    apply_device_transform,
+    checked_preview,
+    describe_errors,
+    raise_if_error,
+)
 from i2i.data.loader import make_loader, reading
 from i2i.engine import checkpoint
 from i2i.engine.determinism import determinism
@@ -104,12 +110,12 @@ def _loop(run: Run, notify: Notifier, stop: threading.Event) -> None:
     with explain_worker_failure(data), reading(_loader(run)) as batches, DataWatch(data) as watch:
         while run.step < run.steps and not run.interrupted:
             with watch.waiting(run.step + 1):
-                micro = [sound(batch) for batch in islice(batches, options.accumulate)]
+                micro = [raise_if_error(batch) for batch in islice(batches, options.accumulate)]
             run.waited += watch.last
             _note_skipped(run, micro)
             with explain_out_of_memory(run.step + 1), explain_compile_failure():
                 device = run.stepper.accelerator.device
-                terms = run.stepper.step(*(finished(run.dataset, batch, device) for batch in micro))
+                terms = run.stepper.step(*(apply_device_transform(run.dataset, batch, device) for batch in micro))
             run.samples += run.samples_per_step
             if run.best is not None:
                 run.best.add(terms)
@@ -128,10 +134,10 @@ def _loop(run: Run, notify: Notifier, stop: threading.Event) -> None:
 
 def _loader(run: Run) -> DataLoader[dict[str, Any]]:
     options, accelerator = run.recipe.train, run.stepper.accelerator
-    size = run.recipe.image_size
-    blanks = {stream: run.translator.example_input(stream, size)[0] for stream in run.translator.streams}
+    with describe_errors(run.dataset, f"dataset {run.recipe.data.name!r}"):
+        streams = {stream: run.dataset.streams[stream] for stream in run.translator.streams}
     return make_loader(
-        CheckedDataset(run.dataset, run.recipe.data.name, blanks),
+        CheckedDataset(run.dataset, run.recipe.data.name, streams),
         batch_size=options.batch_size,
         first_sample=run.samples,
         processes=accelerator.num_processes,

@@ -8,7 +8,7 @@ from typing import Any
 from i2i.core import kinds
 from i2i.core.factory import Factory
 from i2i.core.registry import Kind, Registry
-from i2i.core.signature import lacks, options
+from i2i.core.signature import declared_values, lacks, options
 from i2i.core.spelling import did_you_mean, nearest
 from i2i.recipe.check import MISSING, SURE, Checker
 from i2i.recipe.source import DEFAULT_TYPES, KeyPath, Source
@@ -159,14 +159,19 @@ class Reader:
         return train
 
     def _check_streams(self, data: Factory[Any] | None, translator: Factory[Any] | None) -> None:
-        """A method may look at more than two domains' images; the data must have it."""
-        if data is None or translator is None:
+        """Reports the streams that the translator needs and the data does not have."""
+        if data is None or translator is None or not hasattr(data.component, "declare_streams"):
+            return  # the missing method is reported already
+        try:
+            streams = data.component.declare_streams(declared_values(data.component, data.options))
+        except Exception as error:  # code of a plugin, which may raise anything
+            message = f"dataset {data.name!r}: declare_streams raises {type(error).__name__}: {error}"
+            self.checker.report(self._path("data"), message)
             return
-        given = getattr(data.component, "streams", ("a", "b"))
         for stream in getattr(translator.component, "streams", ()):
-            if stream not in given:
+            if stream not in streams:
                 message = f"translator {translator.name!r} needs the stream {stream!r}, and dataset {data.name!r} has"
-                self.checker.report(self._path("data"), f"{message} {', '.join(given)}")
+                self.checker.report(self._path("data"), f"{message} {', '.join(streams)}")
 
     def _tables(self, name: str, example: str) -> dict[str, Any] | None:
         value = self._value(name)

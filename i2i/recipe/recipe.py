@@ -10,11 +10,11 @@ from typing import Any
 
 import tomli_w
 
-from i2i.core.contracts import Dataset, Optimizer, Schedule, Translator
+from i2i.core.contracts import Dataset, Optimizer, Schedule, Stream, Translator
 from i2i.core.factory import Factory, plain
 from i2i.core.plugins import default_plugins
 from i2i.core.registry import Registry
-from i2i.core.signature import options
+from i2i.core.signature import declared_values, options
 from i2i.recipe.files import read
 from i2i.recipe.reader import Reader
 from i2i.recipe.source import Source
@@ -78,6 +78,13 @@ class Recipe:
         """Side of the training images in pixels: the data's `size`, set or default."""
         size: int = self.data.options.get("size", options(self.data.component)["size"].default)
         return size
+
+    @property
+    def streams(self) -> Mapping[str, Stream]:
+        """Specification of each stream of the data, by name, from the recipe alone: no file is opened."""
+        component = self.data.component
+        streams: Mapping[str, Stream] = component.declare_streams(declared_values(component, self.data.options))
+        return streams
 
     def resolved(self) -> dict[str, Any]:
         """Every table with every option spelled out, so that a later change of a default changes no old run."""

@@ -12,7 +12,7 @@ from PIL import Image
 
 from i2i.core.kinds import AUGMENTATION
 from i2i.data.augmentation import augmented
-from i2i.data.checked import CheckedDataset, finished, sound
+from i2i.data.checked import CheckedDataset, apply_device_transform, raise_if_error
 from i2i.data.folders import Folders
 from i2i.data.loader import make_loader
 from i2i.engine.trainer import train
@@ -68,17 +68,16 @@ def test_the_device_that_trains_draws_what_workers_would(folders: dict[str, Path
     noise = AUGMENTATION("kornia.augmentation.RandomGaussianNoise", std=0.1, p=0.7)
     here = Folders(**folders, size=16, augment=(JITTER, noise), seed=2)
     late = Folders(**folders, size=16, augment=(JITTER, noise), seed=2, augment_on="device")
-    blanks = dict.fromkeys("ab", torch.zeros(3, 16, 16))
     ready, left = (
-        iter(make_loader(CheckedDataset(data, "folders", blanks), batch_size=3, workers=workers))
+        iter(make_loader(CheckedDataset(data, "folders", data.streams), batch_size=3, workers=workers))
         for data, workers in ((here, 0), (late, 1))
     )
     for _ in range(2):
-        wanted, batch = sound(next(ready)), sound(next(left))
+        wanted, batch = raise_if_error(next(ready)), raise_if_error(next(left))
         assert not torch.equal(batch["a"], wanted["a"])
-        found = finished(late, batch, torch.device("cpu"))
+        found = apply_device_transform(late, batch, torch.device("cpu"))
         assert all(torch.equal(found[domain], wanted[domain]) for domain in "ab")
-        assert finished(here, wanted, torch.device("cpu")) is wanted
+        assert apply_device_transform(here, wanted, torch.device("cpu")) is wanted
 
 
 def test_a_run_is_the_same_wherever_images_are_augmented(
@@ -102,4 +101,6 @@ def test_what_fails_on_the_device_is_said(folders: dict[str, Path]) -> None:
     with pytest.raises(
         DataError, match=r"data\.folders\.Folders\): device_transform: IndexError: index 20 is out of bounds"
     ):
-        finished(data, {"a": torch.zeros(1, 3, 16, 16), "seeds": torch.zeros(1, 2).long()}, torch.device("cpu"))
+        apply_device_transform(
+            data, {"a": torch.zeros(1, 3, 16, 16), "seeds": torch.zeros(1, 2).long()}, torch.device("cpu")
+        )

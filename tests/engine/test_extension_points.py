@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import i2i
-from i2i.core.contracts import GeneratorOutput
+from i2i.core.contracts import GeneratorOutput, Stream
 from i2i.core.plugins import Plugins
 from i2i.demo.shapes import Shapes
 from i2i.engine.checkpoint import find
@@ -31,7 +31,9 @@ LABELLED, GROWING = "labelled", "growing"
 class Labelled(Shapes):
     """Shapes with a number for each sample."""
 
-    streams: ClassVar[tuple[str, ...]] = ("a", "b", "labels")
+    @classmethod
+    def declare_streams(cls, options: Mapping[str, Any]) -> dict[str, Stream]:
+        return super().declare_streams(options) | {"labels": Stream("label", 2)}
 
     def __getitem__(self, number: int) -> dict[str, Any]:
         return {**super().__getitem__(number), "labels": torch.tensor(number % 2)}

@@ -373,7 +373,7 @@ def test_a_translator_and_a_data_set_that_keep_no_contract_are_said(registry: Re
     with pytest.raises(RecipeError) as caught:
         Recipe.check(Source("mine", values, {}), registry)
     assert str(caught.value).splitlines() == [
-        "mine: data: dataset 'sizeless' has no __len__ and no __getitem__ and no preview, which "
+        "mine: data: dataset 'sizeless' has no declare_streams and no __len__ and no __getitem__ and no preview, which "
         "i2i.core.contracts.Dataset asks for",
         "mine: data: dataset 'sizeless' has no option 'size', the side of its images, which networks need to know",
         "mine: translator: translator 'bare' has no Outputs and no phases and no default_phase",

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from i2i.core import kinds
 from i2i.core.plugins import Plugins
 from i2i.core.registry import Registry
+from i2i.data.base import ImageDataset
 from i2i.engine.trainer import train
 from i2i.errors import I2IError
 from i2i.recipe.recipe import Recipe
@@ -30,7 +31,7 @@ class PlainDiscriminator(PlainGenerator):
     pass
 
 
-class NoPreview:
+class NoPreview(ImageDataset):
     def __init__(self, size: int = 32, seed: int = 0) -> None:
         self.size = size
 
@@ -105,7 +106,7 @@ def registry() -> Registry:
             "a discriminator gives i2i.DiscriminatorOutput({'patch': logits}), got a tensor",
         ),
         ("data", NoPreview, "dataset 'NoPreview' has no preview, which i2i.core.contracts.Dataset asks for"),
-        ("data", OtherKeys, "OtherKeys): sample 0: gives A; the translator needs a, b too. What was saved stands"),
+        ("data", OtherKeys, "OtherKeys): sample 0: gives A; the translator needs a, b too. Checkpoints written so far"),
         ("losses.cycle", NoModule, "loss 'NoModule': expected a torch.nn.Module, got NoModule"),
         ("losses.cycle", WholeImage, "losses.cycle: forward gives a tensor [1, 3, 32, 32], expected a tensor of one"),
         ("losses.cycle", Nothing, "losses.cycle: forward gives NoneType, expected a tensor of one number"),

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from i2i.core.contracts import Stream
 from i2i.data.folders import Folders
 from i2i.demo.portraits import Portraits
 from i2i.demo.shapes import Shapes
 from i2i_cartoongan.edges import smooth_edges
 
-STREAMS = ("a", "b", "smooth")
+
+def add_smooth(streams: dict[str, Stream]) -> dict[str, Stream]:
+    """Streams of a data set, and `smooth` with the specification of b."""
+    return streams | {"smooth": streams["b"]}
 
 
 class SmoothFolders(Folders):
@@ -22,7 +27,10 @@ class SmoothFolders(Folders):
     own, follows every augmentation, and depends on the sample's number alone.
     """
 
-    streams: ClassVar[tuple[str, ...]] = STREAMS
+    @classmethod
+    def declare_streams(cls, options: Mapping[str, Any]) -> dict[str, Stream]:
+        """The images, and the smoothed one."""
+        return add_smooth(super().declare_streams(options))
 
     def __getitem__(self, number: int) -> dict[str, object]:
         return with_smooth(super().__getitem__(number))
@@ -37,7 +45,10 @@ class SmoothFolders(Folders):
 class SmoothPortraits(Portraits):
     """`portraits` with a third stream, `smooth`: each sample's drawing, its edges smoothed."""
 
-    streams: ClassVar[tuple[str, ...]] = STREAMS
+    @classmethod
+    def declare_streams(cls, options: Mapping[str, Any]) -> dict[str, Stream]:
+        """The images, and the smoothed one."""
+        return add_smooth(super().declare_streams(options))
 
     def __getitem__(self, number: int) -> dict[str, Tensor]:
         return with_smooth(super().__getitem__(number))
@@ -46,7 +57,10 @@ class SmoothPortraits(Portraits):
 class SmoothShapes(Shapes):
     """`shapes` with a third stream, `smooth`: each sample's object of b, its edges smoothed."""
 
-    streams: ClassVar[tuple[str, ...]] = STREAMS
+    @classmethod
+    def declare_streams(cls, options: Mapping[str, Any]) -> dict[str, Stream]:
+        """The images, and the smoothed one."""
+        return add_smooth(super().declare_streams(options))
 
     def __getitem__(self, number: int) -> dict[str, Tensor]:
         return with_smooth(super().__getitem__(number))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -13,6 +13,8 @@ from annotated_types import Ge
 from numpy.typing import NDArray
 from torch import Tensor
 
+from i2i.core.contracts import Stream
+from i2i.data.base import ImageDataset
 from i2i_dtn.glyphs import PRINTED, WRITTEN, Plane, distance
 
 Look = Literal["a", "b"]
@@ -41,7 +43,7 @@ class Digit:
     noise: int
 
 
-class Digits:
+class Digits(ImageDataset):
     """Two unpaired domains of digits, and the labels of the first one.
 
     Digit number n and the seed decide everything about it. Sample n shows digit 2n in domain a and digit 2n + 1 in
@@ -53,9 +55,6 @@ class Digits:
         seed: another seed is another world.
     """
 
-    domains: ClassVar[tuple[str, ...]] = ("a", "b")
-    streams: ClassVar[tuple[str, ...]] = ("a", "b", "labels")
-
     def __init__(
         self,
         size: Annotated[int, Ge(16)] = 32,
@@ -63,6 +62,11 @@ class Digits:
         seed: Annotated[int, Ge(0)] = 0,
     ) -> None:
         self.size, self.count, self.seed = size, count, seed
+
+    @classmethod
+    def declare_streams(cls, options: Mapping[str, Any]) -> dict[str, Stream]:
+        """The images, and `labels`, the digit in a."""
+        return super().declare_streams(options) | {"labels": Stream("label", 10)}
 
     def __len__(self) -> int:
         """Samples of what counts as an epoch."""

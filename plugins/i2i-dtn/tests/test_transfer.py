@@ -38,7 +38,7 @@ GIVEN = {
 
 def batch(count: int = 3, size: int = 32) -> dict[str, Tensor]:
     samples = [Digits(size)[number] for number in range(count)]
-    return {stream: torch.stack([sample[stream] for sample in samples]) for stream in Digits.streams}
+    return {stream: torch.stack([sample[stream] for sample in samples]) for stream in samples[0]}
 
 
 def state(stepper: i2i.Stepper, part: str) -> dict[str, Tensor]:

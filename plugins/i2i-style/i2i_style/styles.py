@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any
 
 import torch
 from annotated_types import Ge
@@ -11,8 +12,9 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from i2i.core.bounds import Count
-from i2i.core.contracts import Augmentation
+from i2i.core.contracts import Augmentation, Stream
 from i2i.core.factory import Factory
+from i2i.data.base import ImageDataset
 from i2i.data.folders import Folders
 from i2i.data.images import find_images, read_image, to_tensor
 from i2i.data.sampler import epoch_order
@@ -20,7 +22,7 @@ from i2i.data.transforms import FILTERS, Resample
 from i2i.errors import DataError
 
 
-class Styles:
+class Styles(ImageDataset):
     """Contents (a) as `folders` gives them, and style images (b) whole, with their numbers.
 
     Style images are numbered from 0 in the order of their names. Every so many samples as there are show all of them
@@ -38,9 +40,6 @@ class Styles:
     Raises:
         DataError: a folder is missing, holds no image, or a style image cannot be read: their numbers would change.
     """
-
-    domains: ClassVar[tuple[str, ...]] = ("a", "b")
-    streams: ClassVar[tuple[str, ...]] = ("a", "b", "style")
 
     def __init__(
         self,
@@ -61,9 +60,19 @@ class Styles:
             raise DataError("expected contents and styles: give data.a, a folder, and data.b, a folder or one image")
         self.contents = Folders(a, a, None, test_a, None, size, load_size, margin, flip, resample, augment, seed, cache)
         self.files = [b] if b.is_file() else find_images(b)
-        side = style_size or size
-        self.images = torch.stack([_middle(read_image(path), side, resample) for path in self.files])
+        self.size, self.style_size = size, style_size or size
+        self.images = torch.stack([_middle(read_image(path), self.style_size, resample) for path in self.files])
         self.styles, self.seed = len(self.files), seed
+
+    @classmethod
+    def declare_streams(cls, options: Mapping[str, Any]) -> dict[str, Stream]:
+        """Contents and styles, each in its size, and `style`, the number of the style that b shows."""
+        style_size = options["style_size"] or options["size"]
+        return {
+            **super().declare_streams(options),
+            "b": Stream("image", 3, (style_size, style_size)),
+            "style": Stream("label", options.get("styles", 0)),  # their number is known once the folder was read
+        }
 
     def __len__(self) -> int:
         """Contents, which is what an epoch is; the stream of samples itself has no end."""

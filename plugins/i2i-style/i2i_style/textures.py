@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Sequence
-from typing import Annotated, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from annotated_types import Ge
 from torch import Tensor
 
+from i2i.core.contracts import Stream
+from i2i.data.base import ImageDataset
 from i2i.data.sampler import epoch_order
 from i2i.demo.drawn.canvas import Canvas, Plane
 
@@ -21,7 +23,7 @@ GOLDEN = 0.6180339887
 """A step around the circle of hues after which no two of the first few are near each other."""
 
 
-class Textures:
+class Textures(ImageDataset):
     """Scenes (a) and textures (b), for style transfer without any file.
 
     An image's number and the seed decide everything about it. Sample n shows scene n, and texture n, or, with a fixed
@@ -34,9 +36,6 @@ class Textures:
         seed: another seed is another world.
     """
 
-    domains: ClassVar[tuple[str, ...]] = ("a", "b")
-    streams: ClassVar[tuple[str, ...]] = ("a", "b", "style")
-
     def __init__(
         self,
         size: Annotated[int, Ge(16)] = 32,
@@ -45,6 +44,11 @@ class Textures:
         seed: Annotated[int, Ge(0)] = 0,
     ) -> None:
         self.size, self.count, self.styles, self.seed = size, count, styles, seed
+
+    @classmethod
+    def declare_streams(cls, options: Mapping[str, Any]) -> dict[str, Stream]:
+        """The images, and `style`, the number of the style that b shows."""
+        return super().declare_streams(options) | {"style": Stream("label", options["styles"])}
 
     def __len__(self) -> int:
         """Samples of what counts as an epoch."""

@@ -9,8 +9,12 @@ import torch
 from i2i_style.styles import Styles
 from PIL import Image
 
+from i2i.core.contracts import Stream
+from i2i.engine.trainer import train
 from i2i.errors import DataError
+from i2i.recipe.recipe import Recipe
 
+FEATURES = {"type": "timm", "model": "test_efficientnet", "weights": "untrained"}
 COLOURS = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
 
 
@@ -43,6 +47,30 @@ def test_previews_have_one_size(folders: Path) -> None:
     rows = Styles(folders / "a", folders / "b", size=16, style_size=24).preview(4)
     assert rows["a"].shape == (4, 3, 16, 16)
     assert rows["b"].shape == (3, 3, 16, 16)
+
+
+def test_styles_of_another_size_than_the_contents_train(folders: Path, tmp_path: Path) -> None:
+    settings = {
+        "data": {"type": "styles", "a": folders / "a", "b": folders / "b", "size": 32, "style_size": 48},
+        "translator.generator.norm.styles": 3,
+        "translator.generator.channels": 4,
+        "translator.generator.blocks": 1,
+        "losses.style": {"features": FEATURES, "taps": ["bn1", "blocks.1.0.bn1"]},
+        "losses.content": {"features": FEATURES, "taps": ["blocks.1.0.bn1"]},
+        "train.steps": 2,
+        "train.workers": 0,
+        "train.batch_size": 2,
+        "train.threads": 1,
+    }
+    recipe = Recipe.read("fast_style_small", settings)
+    assert {name: stream.size for name, stream in recipe.streams.items()} == {
+        "a": (32, 32),
+        "b": (48, 48),
+        "style": None,
+    }
+    run = train(recipe, tmp_path / "run")
+    assert run.step == 2
+    assert run.dataset.streams == recipe.streams | {"style": Stream("label", 3)}
 
 
 def test_one_image_is_one_style(folders: Path) -> None:
