@@ -9,6 +9,7 @@ from i2i.core.contracts import (
     AdaptiveNorm,
     Attention,
     AttentionOutput,
+    Batch,
     Discriminator,
     DiscriminatorOutput,
     FeatureExtractor,
@@ -16,6 +17,8 @@ from i2i.core.contracts import (
     GeneratorOutput,
     Imported,
     Norm,
+    Phase,
+    Stream,
 )
 from i2i.core.factory import Factory
 from i2i.core.hookspecs import hookimpl
@@ -43,7 +46,7 @@ from i2i.errors import I2IError, OptionError
 if TYPE_CHECKING:
     from i2i.engine.stepper import Stepper
     from i2i.engine.trainer import train
-    from i2i.methods.outputs import Batch, GANOutputs, Outputs, per_phase
+    from i2i.methods.outputs import GANOutputs, Outputs, output
     from i2i.methods.translator import Translator
     from i2i.recipe.recipe import Recipe
     from i2i.use.loaded import Loaded, load
@@ -51,7 +54,6 @@ if TYPE_CHECKING:
 
 # These import torch, which takes seconds, so they are imported when first asked for.
 _LAZY = {
-    "Batch": "i2i.methods.outputs",
     "GANOutputs": "i2i.methods.outputs",
     "Loaded": "i2i.use.loaded",
     "Outputs": "i2i.methods.outputs",
@@ -59,7 +61,7 @@ _LAZY = {
     "Stepper": "i2i.engine.stepper",
     "Translator": "i2i.methods.translator",
     "load": "i2i.use.loaded",
-    "per_phase": "i2i.methods.outputs",
+    "output": "i2i.methods.outputs",
     "train": "i2i.engine.trainer",
 }
 
@@ -98,13 +100,15 @@ __all__ = [
     "Norm",
     "OptionError",
     "Outputs",
+    "Phase",
     "Recipe",
     "Stepper",
+    "Stream",
     "Translator",
     "__version__",
     "hookimpl",
     "load",
-    "per_phase",
+    "output",
     "train",
 ]
 

@@ -111,7 +111,7 @@ def translate(
     done = 0
     images = _prepared(loaded, jobs, wanted, skipped)
     bar = track(images, "translating", len(jobs), console=terminal, disable=not terminal.is_terminal)
-    for batch in _batches(bar, 1 if loaded.translator.batch_dependent else batch_size):
+    for batch in _batches(bar, 1 if loaded.constraints.batch_dependent else batch_size):
         for mark, condition in conditions.items():
             made = loaded.run(_stack(batch), domain, tile=tile, **condition)
             if heatmap and made.heatmap is None:

@@ -33,6 +33,45 @@ class Stream:
     range: tuple[float, float] = (-1.0, 1.0)
 
 
+@dataclass(frozen=True)
+class Phase:
+    """One phase of a training step: one call of the translator, one backward pass, one optimizer step.
+
+    Args:
+        modules: names of the submodules that the phase trains, such as `("discriminators",)`.
+        every: the phase runs in every n-th step only.
+        optimizer: name of another phase whose optimizer is used; that phase must train all of `modules`. None for an
+            optimizer of its own.
+        alias: name of another phase whose loss methods are used by losses that have no method of this phase's name.
+    """
+
+    modules: tuple[str, ...]
+    every: int = 1
+    optimizer: str | None = None
+    alias: str | None = None
+
+
+@dataclass
+class Batch:
+    """The tensors of one micro-batch, and what has been computed from them in the current step.
+
+    Args:
+        streams: tensors by stream name: images [B, C, H, W] in the stream's range, labels [B], masks [B, C, H, W].
+        seed: seed of everything that is drawn for this batch.
+        step: number of steps taken before this one; losses with `every = n` are computed where n divides it.
+        upcoming: phases that follow in this step and use images generated earlier in it, so that their graph is kept.
+            Empty under gradient accumulation, where the graphs of all micro-batches would have to be kept at once. None
+            for all phases that follow in the translator's order.
+        outputs: the outputs computed so far in this step; managed by `Translator.start_phase`.
+    """
+
+    streams: Mapping[str, Tensor]
+    seed: int = 0
+    step: int = 0
+    upcoming: Sequence[str] | None = None
+    outputs: Any = None
+
+
 class AttentionOutput(NamedTuple):
     """What an attention gives.
 

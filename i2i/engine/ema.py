@@ -27,7 +27,7 @@ class EMA:
 
     def weights(self) -> dict[str, Tensor]:
         """The weights that are averaged, as they stand."""
-        prefixes = tuple(f"{name}." for name in self.translator.generator_modules)
+        prefixes = tuple(f"{name}." for name in self.translator.inference_modules)
         return {name: value for name, value in self.translator.state_dict().items() if name.startswith(prefixes)}
 
     @torch.no_grad()

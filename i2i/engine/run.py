@@ -20,6 +20,7 @@ from i2i.engine.optimizer_state import join_optimizer, split_optimizer
 from i2i.engine.pruning import prune
 from i2i.engine.stepper import Stepper
 from i2i.errors import CheckpointError
+from i2i.methods.networks import image_constraints
 from i2i.methods.translator import Translator
 from i2i.nn.layers.extractors import extractors
 from i2i.recipe.recipe import Recipe
@@ -105,7 +106,7 @@ class Run:
         """Translations of images [n, 3, H, W], as `translate` would paint them, on the CPU in float32."""
         weight = next(self.translator.parameters())
         with self.stepper.eval_mode() as translator:
-            together = 1 if translator.batch_dependent else 8
+            together = 1 if image_constraints(translator).batch_dependent else 8
             batches = [translator.translate(batch.to(weight), to).image for batch in torch.split(images, together)]
         return torch.cat(batches).float().cpu()
 
@@ -193,7 +194,7 @@ class Run:
             stepper.ema.load(saved.tensors(checkpoint.AVERAGE) or stepper.ema.weights())
         if stepper.accelerator.scaler is not None and saved.state.get("scaler"):
             stepper.accelerator.scaler.load_state_dict(saved.state["scaler"])
-        self.translator.load_local_state(saved.tensors(self._local_name(stepper.accelerator.process_index)))
+        load_local_state(self.translator, saved.tensors(self._local_name(stepper.accelerator.process_index)))
         stepper.step_number = self.start = saved.step
         self.samples = saved.count("samples", saved.step * self.samples_per_step)
         self.rollbacks = saved.count("rollbacks", 0)
@@ -228,7 +229,7 @@ class Run:
 
     def _local_states(self) -> dict[str, dict[str, Tensor]]:
         """Every process's own state, gathered where the checkpoint is written."""
-        everybody = self._gathered({name: value.cpu() for name, value in self.translator.local_state().items()})
+        everybody = self._gathered({name: value.cpu() for name, value in local_state(self.translator).items()})
         return {self._local_name(rank): state for rank, state in enumerate(everybody)}
 
     def _gathered(self, mine: Any) -> list[Any]:
@@ -241,3 +242,24 @@ class Run:
     @staticmethod
     def _local_name(rank: int) -> str:
         return f"process-{rank}.safetensors"
+
+
+def local_state(translator: Translator) -> dict[str, Tensor]:
+    """Return what belongs to this process alone and must survive a resume, such as image pools.
+
+    Modules provide it by methods `local_state` and `load_local_state`; keys are `module.key`.
+    """
+    return {
+        f"{name}.{key}": value
+        for name, module in translator.named_modules()
+        if hasattr(module, "local_state")
+        for key, value in module.local_state().items()
+    }
+
+
+def load_local_state(translator: Translator, state: Mapping[str, Tensor]) -> None:
+    """Restore what `local_state` returned."""
+    for name, module in translator.named_modules():
+        if hasattr(module, "load_local_state"):
+            prefix = f"{name}."
+            module.load_local_state({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})

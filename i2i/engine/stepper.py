@@ -1,4 +1,4 @@
-"""One step of any recipe: phases outside, micro-batches inside."""
+"""One training step of any recipe: phases in the outer loop, micro-batches in the inner one."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any, cast
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.state import AcceleratorState
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from i2i.core.contracts import Batch
 from i2i.core.randomness import seed_of
 from i2i.engine.ema import EMA
 from i2i.errors import DataError, OptionError
 from i2i.methods.assembly import build
 from i2i.methods.compilation import begin_step, compile_networks
-from i2i.methods.outputs import Batch
 from i2i.methods.recomputing import recompute_blocks
 from i2i.methods.translator import Translator
 from i2i.nn.functional.optimizations import disable_optimizations
@@ -54,7 +54,7 @@ def make_accelerator(precision: str, cpu: bool = False, **more: Any) -> Accelera
 
 
 class Stepper:
-    """A recipe's translator with its optimizers, ready to take steps.
+    """A recipe's translator with its optimizers, ready to take training steps.
 
     Args:
         recipe: what to train.
@@ -82,82 +82,109 @@ class Stepper:
         self.step_number = 0
         self.model = self.accelerator.prepare(self.translator)
         self.optimizers: dict[str, Optimizer] = {
-            phase: self.accelerator.prepare(self._optimizer(phase))
-            for phase in self.translator.phases
-            if phase not in self.translator.shares
+            name: self.accelerator.prepare(self._optimizer(name))
+            for name, phase in self.translator.phases.items()
+            if phase.optimizer is None
         }
-        self._rates = {
+        self._base_rates = {
             phase: [group["lr"] for group in optimizer.param_groups] for phase, optimizer in self.optimizers.items()
         }
         self.ema = EMA(self.translator, recipe.train.ema) if recipe.train.ema else None
 
-    def step(self, *micro: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Trains one step.
+    def step(self, *micro_batches: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Take one training step.
+
+        Each active phase computes its losses on every micro-batch, accumulates their gradients and steps its optimizer.
+        Images are generated once per micro-batch and shared by the phases (see `i2i.output`).
 
         Args:
-            micro: one mapping for each micro-batch, from the translator's streams to tensors: images [B, 3, H, W] in
-                [-1, 1] by domain, and what else the method looks at.
+            micro_batches: for each one a mapping from the translator's streams to tensors, such as images [B, C, H, W].
 
         Returns:
             The weighted loss terms by `phase/name`, means over the micro-batches, detached.
         """
-        begin_step(self.recipe.train.compile)
-        seed, rank = self.recipe.train.seed, self.accelerator.process_index
-        torch.manual_seed(seed_of(seed, "step", self.step_number, rank))  # dropout, noise: the same after a resume
-        self._set_rates()
-        self.translator.at_step_(self.step_number)
-        for phase in self.translator.reset_optimizers(self.step_number):
+        train, step, rank = self.recipe.train, self.step_number, self.accelerator.process_index
+        begin_step(train.compile)
+        # Dropout and noise draw from torch's global generator. Seeding it from the step makes a resumed run exact.
+        torch.manual_seed(seed_of(train.seed, "step", step, rank))
+        factor = self.schedule(step)
+        for phase, optimizer in self.optimizers.items():
+            for group, rate in zip(optimizer.param_groups, self._base_rates[phase], strict=True):
+                group["lr"] = rate * factor
+        self.translator.at_step_(step)
+        for phase in self.translator.reset_optimizers(step):
             self.optimizers[phase].state.clear()
-        phases = self.translator.active(self.step_number)
-        keep_graph = len(micro) == 1 and len(phases) > 1  # a phase that is alone leaves nothing to a later one
+        phases = self.translator.active_phases(step)
         batches = [
-            Batch(
-                self._placed(images),
-                seed_of(seed, "batch", self.step_number, rank, index),
-                keep_graph,
-                step=self.step_number,
-            )
-            for index, images in enumerate(micro)
+            Batch(self._to_device(streams), seed_of(train.seed, "batch", step, rank, index), step)
+            for index, streams in enumerate(micro_batches)
         ]
         terms: dict[str, Tensor] = {}
-        with disable_optimizations(self.recipe.train.reference):
-            for phase in phases:
-                for name, value in self._phase(phase, batches).items():
-                    terms[f"{phase}/{name}"] = value
+        with disable_optimizations(train.reference):
+            for index, phase in enumerate(phases):
+                for batch in batches:
+                    # With several micro-batches, keeping images for a later phase would keep the graphs of all of them.
+                    batch.upcoming = phases[index + 1 :] if len(batches) == 1 else ()
+                terms |= {f"{phase}/{name}": value for name, value in self._run_phase(phase, batches).items()}
         for batch in batches:
-            batch.outputs = None  # outputs know their batch: without this, images would wait for the garbage collector
+            batch.outputs = None  # outputs refer to their batch: the cycle would keep images until garbage collection
         if self.ema is not None:
             self.ema.update()
         self.step_number += 1
         return terms
 
-    def shared(self, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Loss terms as means over all processes, in one exchange; every process must call it.
+    def _run_phase(self, phase: str, batches: list[Batch]) -> dict[str, Tensor]:
+        """Compute losses, gradients and one optimizer step of a phase; return its terms."""
+        optimizer = self.optimizers[self.translator.phases[phase].optimizer or phase]
+        sums: dict[str, Tensor] = {}
+        for index, batch in enumerate(batches):
+            is_last = index == len(batches) - 1
+            # DDP exchanges gradients in the backward pass of the last micro-batch only.
+            with nullcontext() if is_last else self.accelerator.no_sync(self.model):
+                terms = cast("dict[str, Tensor]", self.model(batch, phase))
+                if not terms:
+                    return {}  # all losses of the phase are skipped at this step
+                self.accelerator.backward(sum(terms.values()) / len(batches))
+            for name, value in terms.items():
+                mean = value.detach() / len(batches)
+                sums[name] = sums[name] + mean if name in sums else mean
+        parameters = self.phase_parameters(phase)
+        max_norm = self.recipe.train.clip_in(phase)
+        if max_norm is not None:
+            self.accelerator.unscale_gradients(optimizer)
+            torch.nn.utils.clip_grad_norm_(parameters, max_norm)
+        optimizer.step()
+        optimizer.zero_grad()
+        self._constrain_(phase)
+        return sums
 
-        A term that is no number in one process is none in the mean either.
+    @torch.no_grad()
+    def _constrain_(self, phase: str) -> None:
+        """Put parameters back into their legal range, such as AdaLIN's rho into [0, 1], where modules ask for it."""
+        for name in self.translator.phases[phase].modules:
+            for module in self.translator.get_submodule(name).modules():
+                constrain_ = getattr(module, "constrain_", None)
+                if constrain_ is not None:
+                    constrain_()
+
+    def phase_parameters(self, phase: str) -> list[nn.Parameter]:
+        """Return the parameters that a phase trains."""
+        return [p for name in self.translator.phases[phase].modules for p in self.translator.trainable[name]]
+
+    def mean_over_processes(self, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return loss terms as means over all processes, in one exchange; every process must call it.
+
+        A term that is NaN in one process is NaN in the mean.
         """
         if self.accelerator.num_processes == 1 or not terms:
             return dict(terms)
         means = cast(Tensor, self.accelerator.reduce(torch.stack(list(terms.values())), "mean"))
         return dict(zip(terms, means.unbind(), strict=True))
 
-    def _optimizer(self, phase: str) -> Optimizer:
-        """The phase's optimizer, in one kernel for all of its work where torch has one and the recipe allows it."""
-        factory = self.recipe.optimizers[phase]
-        optimizer = factory(self.translator.trained(phase))
-        if not isinstance(optimizer, Optimizer):
-            what = f"{factory.name!r}: expected a torch.optim.Optimizer, got {type(optimizer).__name__}"
-            raise OptionError(f"optimizers.{phase}", what)
-        for group in optimizer.param_groups:
-            known = all(parameter.device.type in FUSED for parameter in group["params"])
-            if known and "fused" in group and group["fused"] is None and not group.get("foreach"):
-                group["fused"] = not (group.get("differentiable") or self.recipe.train.reference) or None
-        return optimizer
-
     @contextmanager
     def eval_mode(self) -> Iterator[Translator]:
-        """The translator as `translate` will use it: averaged weights if there are any, in evaluation mode."""
-        self.translator.eval()  # spectral norm's vectors rest, dropout is off
+        """Provide the translator as `translate` uses it: in evaluation mode, with averaged weights if there are any."""
+        self.translator.eval()
         try:
             with self.ema.applied() if self.ema is not None else nullcontext():
                 yield self.translator
@@ -165,44 +192,30 @@ class Stepper:
             self.translator.train()
 
     def learning_rates(self) -> dict[str, float]:
-        """The learning rate of each phase that has its own optimizer in the last step."""
+        """Return the learning rates of the last step, by phase with an optimizer of its own."""
         return {phase: optimizer.param_groups[0]["lr"] for phase, optimizer in self.optimizers.items()}
 
-    def _phase(self, phase: str, batches: list[Batch]) -> dict[str, Tensor]:
-        optimizer = self.optimizers[self.translator.shares.get(phase, phase)]
-        sums: dict[str, Tensor] = {}
-        for index, batch in enumerate(batches):
-            last = index == len(batches) - 1
-            with nullcontext() if last else self.accelerator.no_sync(self.model):
-                terms = cast("dict[str, Tensor]", self.model(batch, phase))
-                if not terms:
-                    return {}  # all of its losses rest at this step
-                self.accelerator.backward(sum(terms.values()) / len(batches))
-            for name, value in terms.items():
-                mean = value.detach() / len(batches)
-                sums[name] = sums[name] + mean if name in sums else mean
-        clip = self.recipe.train.clip_in(phase)
-        if clip is not None:
-            self.accelerator.unscale_gradients(optimizer)
-            torch.nn.utils.clip_grad_norm_(self.translator.trained(phase), clip)
-        optimizer.step()
-        optimizer.zero_grad()
-        self.translator.constrain_(phase)
-        return sums
+    def _optimizer(self, phase: str) -> Optimizer:
+        factory = self.recipe.optimizers[phase]
+        optimizer = factory(self.phase_parameters(phase))
+        if not isinstance(optimizer, Optimizer):
+            what = f"{factory.name!r}: expected a torch.optim.Optimizer, got {type(optimizer).__name__}"
+            raise OptionError(f"optimizers.{phase}", what)
+        # torch's fused kernels compute the same update in one launch; the recipe may still choose another variant.
+        for group in optimizer.param_groups:
+            supported = all(parameter.device.type in FUSED for parameter in group["params"])
+            if supported and "fused" in group and group["fused"] is None and not group.get("foreach"):
+                group["fused"] = not (group.get("differentiable") or self.recipe.train.reference) or None
+        return optimizer
 
-    def _placed(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        if missing := [stream for stream in self.translator.streams if stream not in images]:
-            found = f"dataset {self.recipe.data.name!r} gives {', '.join(images) or 'nothing'}"
-            raise DataError(f"{found}; the translator needs {', '.join(missing)} too")
+    def _to_device(self, streams: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        needed = self.translator.streams
+        if missing := [stream for stream in needed if stream not in streams]:
+            available = f"dataset {self.recipe.data.name!r} has {', '.join(streams) or 'no streams'}"
+            raise DataError(f"{available}; the translator also needs {', '.join(missing)}")
         dtype = torch.float64 if self.recipe.train.precision == "fp64" else torch.float32
         device = self.accelerator.device
         return {
-            stream: images[stream].to(device, dtype if images[stream].is_floating_point() else None, non_blocking=True)
-            for stream in self.translator.streams
+            name: streams[name].to(device, dtype if streams[name].is_floating_point() else None, non_blocking=True)
+            for name in needed
         }
-
-    def _set_rates(self) -> None:
-        factor = self.schedule(self.step_number)
-        for phase, optimizer in self.optimizers.items():
-            for group, rate in zip(optimizer.param_groups, self._rates[phase], strict=True):
-                group["lr"] = rate * factor

@@ -120,7 +120,7 @@ def _loop(run: Run, notify: Notifier, stop: threading.Event) -> None:
             if run.best is not None:
                 run.best.add(terms)
             if run.step % options.log_every == 0 or run.step == run.steps:
-                terms = run.stepper.shared(terms)
+                terms = run.stepper.mean_over_processes(terms)
                 check_terms(terms, run.step)
             notify("step_finished", run=run, terms=terms)
             if options.sample_every and (run.step % options.sample_every == 0 or run.step == run.steps):

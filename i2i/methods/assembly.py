@@ -10,10 +10,10 @@ import torch
 from torch import nn
 from torch._subclasses import fake_tensor  # no public name yet; meta tensors have no device, which some losses ask for
 
+from i2i.core.contracts import Batch
 from i2i.core.factory import BuildError
 from i2i.core.randomness import seed_of
 from i2i.errors import I2IError, OptionError
-from i2i.methods.outputs import Batch
 from i2i.methods.translator import Translator
 from i2i.nn.functional.optimizations import disable_optimizations
 from i2i.recipe.recipe import Recipe
@@ -77,8 +77,7 @@ def shapes_of(recipe: Recipe) -> dict[str, tuple[int, ...]]:
 
 def parameters_of(translator: Translator) -> dict[str, int]:
     """Parameters of each trained part."""
-    sizes = {name: translator.get_submodule(name).parameters() for name in translator.submodules()}
-    return {name: sum(parameter.numel() for parameter in part) for name, part in sizes.items()}
+    return {name: sum(parameter.numel() for parameter in part) for name, part in translator.trainable.items()}
 
 
 def dry_run(recipe: Recipe) -> None:
@@ -122,7 +121,7 @@ def _assembled(recipe: Recipe, with_losses: bool = True) -> Translator:
         if isinstance(error.__cause__, INCONCLUSIVE):
             raise error.__cause__ from None
         raise recipe.source.error([_problem(recipe, error)]) from error
-    translator.wire(cast("dict[str, tuple[nn.Module, tuple[Call, ...]]]", losses))
+    translator.set_losses(cast("dict[str, tuple[nn.Module, tuple[Call, ...]]]", losses))
     return translator
 
 
@@ -144,7 +143,9 @@ def _problem(recipe: Recipe, error: BuildError) -> Problem:
 def _faults(translator: Translator, batch: Batch) -> Iterator[tuple[str, str]]:
     """Losses that cannot be computed in a step, each with the reason."""
     for phase in translator.phases:
-        for name, call in translator._calls(phase):
+        for name, call in [
+            (name, call) for name, calls in translator.calls.items() for call in calls if call.phase == phase
+        ]:
             message = _try(translator, batch, phase, name, call)
             if message:
                 yield name, message
@@ -152,7 +153,7 @@ def _faults(translator: Translator, batch: Batch) -> Iterator[tuple[str, str]]:
 
 def _try(translator: Translator, batch: Batch, phase: str, name: str, call: Call) -> str | None:
     try:
-        for value in translator._call(name, call, translator._enter(batch, phase)).values():
+        for value in translator.loss_value(name, call, translator.start_phase(batch, phase)).values():
             if not isinstance(value, torch.Tensor) or value.numel() != 1:
                 found = f"a tensor {list(value.shape)}" if isinstance(value, torch.Tensor) else type(value).__name__
                 return f"{call.method} gives {found}, expected a tensor of one number"

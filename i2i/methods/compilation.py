@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 
 from i2i.errors import I2IError
+from i2i.methods.networks import trained_networks
 from i2i.methods.translator import Translator
 
 Compile = bool | Literal["reduce-overhead", "max-autotune"]
@@ -23,7 +24,7 @@ def compile_networks(translator: Translator, how: Compile) -> None:
     if how is False:
         return
     mode = None if how is True else how
-    for network in translator.networks():
+    for network in trained_networks(translator):
         network.compile(mode=mode)
 
 

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Annotated, ClassVar, Literal, cast
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from i2i.core.contracts import Discriminator, Generator, GeneratorOutput
 from i2i.core.factory import Factory
 from i2i.core.randomness import seed_of
 from i2i.errors import OptionError
-from i2i.methods.outputs import Outputs, detached
+from i2i.methods.outputs import Outputs, TranslationOutputs, detached, output
 from i2i.methods.pool import ImagePool
-from i2i.methods.translation_outputs import TranslationOutputs
 from i2i.methods.two_domains import TwoDomains, check_discriminators
 from i2i.nn.functional.heatmap import draw_heatmap
 from i2i.nn.functional.optimizations import optimizations_enabled
 from i2i.nn.layers.batch_independence import is_batch_independent
 
-Phase = Literal["discriminator", "generator"]
+PhaseName = Literal["discriminator", "generator"]
 
 
 def halves(made: GeneratorOutput) -> tuple[GeneratorOutput, GeneratorOutput]:
@@ -40,21 +38,21 @@ def other(domain: str) -> str:
 class CyclicOutputs(TranslationOutputs):
     """Outputs by the domain that a tensor belongs to: `fake["b"]` is a's image painted as b."""
 
-    nets: Cyclic
+    translator: Cyclic
 
-    @cached_property
+    @output(reuse="step")
     def translation(self) -> dict[str, GeneratorOutput]:
         """Each generator on the other domain's images."""
         if self._together:
             return {domain: both[0] for domain, both in self._both.items()}
-        return {domain: self.nets.generate(self.real[other(domain)], domain) for domain in self.real}
+        return {domain: self.translator.generate(self.real[other(domain)], domain) for domain in self.real}
 
-    @cached_property
+    @output(reuse="step")
     def reproduction(self) -> dict[str, GeneratorOutput]:
         """Each generator on its own domain's images, which it should leave as they are."""
         if self._together:
             return {domain: both[1] for domain, both in self._both.items()}
-        return {domain: self.nets.generate(self.real[domain], domain) for domain in self.real}
+        return {domain: self.translator.generate(self.real[domain], domain) for domain in self.real}
 
     @property
     def _together(self) -> bool:
@@ -63,18 +61,18 @@ class CyclicOutputs(TranslationOutputs):
         Only where both are asked for in the step and their graphs are kept, and no image of a batch sees another.
         """
         alike = len({image.shape for image in self.real.values()}) == 1
-        asked = self.nets.needs_output("identity", "reproduction")
-        return bool(self.graph) and alike and asked and optimizations_enabled() and not self.nets.mixing
+        asked = self.is_needed("identity", "reproduction")
+        return bool(self.graph_modules) and alike and asked and optimizations_enabled() and not self.translator.mixing
 
-    @cached_property
+    @output(reuse="step")
     def _both(self) -> dict[str, tuple[GeneratorOutput, GeneratorOutput]]:
         images = {domain: torch.cat([self.real[other(domain)], self.real[domain]]) for domain in self.real}
-        return {domain: halves(self.nets.generate(image, domain)) for domain, image in images.items()}
+        return {domain: halves(self.translator.generate(image, domain)) for domain, image in images.items()}
 
-    @cached_property
+    @output(reuse="step")
     def cycle(self) -> dict[str, Tensor]:
         """Images translated there and back."""
-        return {domain: self.nets.generate(self.fake[other(domain)], domain).image for domain in self.real}
+        return {domain: self.translator.generate(self.fake[other(domain)], domain).image for domain in self.real}
 
     @property
     def cycle_a(self) -> dict[str, Tensor]:
@@ -96,11 +94,11 @@ class CyclicOutputs(TranslationOutputs):
         """b's images after b's generator."""
         return {"b": self.identity["b"]}
 
-    @cached_property
+    @output(reuse="step")
     def fake_for_discriminator(self) -> dict[str, Tensor]:
         """Fakes for the discriminators: detached, through each domain's image pool."""
         return {
-            domain: self.nets.pools[domain].exchange(image, self.nets.pool_draws(self.batch.seed, domain))
+            domain: self.translator.exchange(image, domain, self.batch.seed)
             for domain, image in detached(self.fake).items()
         }
 
@@ -123,14 +121,14 @@ class Cyclic(TwoDomains):
         self,
         generator: Factory[Generator],
         discriminators: dict[str, Factory[Discriminator]],
-        order: tuple[Phase, ...] = ("discriminator", "generator"),
+        order: tuple[PhaseName, ...] = ("discriminator", "generator"),
         pool: Annotated[int, Field(ge=0)] = 0,
         image_size: int | None = None,
     ) -> None:
         self.check(order, discriminators)
         super().__init__(generator, discriminators, image_size)
         self.phases = {phase: type(self).phases[phase] for phase in order}
-        self.pools = {domain: ImagePool(pool) for domain in self.domains}
+        self.pools = nn.ModuleDict({domain: ImagePool(pool) for domain in self.domains})
 
     @classmethod
     def check(cls, order: tuple[str, ...], discriminators: dict[str, Factory[Discriminator]]) -> None:
@@ -147,6 +145,10 @@ class Cyclic(TwoDomains):
     def mixing(self) -> bool:
         """Whether a generator's images depend on what else is in the batch, or on draws in the order of the calls."""
         return not is_batch_independent(self.generators)
+
+    def exchange(self, image: Tensor, domain: str, seed: int) -> Tensor:
+        """Exchange images with a domain's pool."""
+        return cast(ImagePool, self.pools[domain]).exchange(image, self.pool_draws(seed, domain))
 
     def pool_draws(self, seed: int, domain: str) -> random.Random:
         """Where an image pool's decisions about one batch come from."""
@@ -167,10 +169,3 @@ class Cyclic(TwoDomains):
                     rows.setdefault(f"{caption} heat map", {})[source] = draw_heatmap(made.heatmap, image.shape[-2:])
                 rows.setdefault(caption, {})[source] = made.image
         return rows
-
-    def local_state(self) -> dict[str, Tensor]:
-        return {f"pool.{domain}": torch.stack(pool.images) for domain, pool in self.pools.items() if pool.images}
-
-    def load_local_state(self, state: Mapping[str, Tensor]) -> None:
-        for domain, pool in self.pools.items():
-            pool.images = list(state.get(f"pool.{domain}", torch.empty(0)))

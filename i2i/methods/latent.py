@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor
 
 from i2i.core.contracts import Discriminator, Generator, GeneratorOutput
 from i2i.core.factory import Factory
 from i2i.methods.cyclic import other
-from i2i.methods.outputs import GANOutputs, Outputs, per_phase
+from i2i.methods.outputs import GANOutputs, Outputs, output
 from i2i.methods.two_domains import TwoDomains, check_discriminators, check_generator
 
 
@@ -22,46 +20,43 @@ class LatentOutputs(GANOutputs):
     The generators' phase draws its own noise, so everything that follows from noise is made anew in each phase.
     """
 
-    nets: Latent
+    translator: Latent
 
-    @cached_property
+    @output(reuse="step")
     def latent(self) -> dict[str, Tensor]:
         """The mean of each image's latent."""
-        return {domain: self.nets.encode(image, domain) for domain, image in self.real.items()}
+        return {domain: self.translator.encode(image, domain) for domain, image in self.real.items()}
 
-    @per_phase
+    @output(reuse="phase")
     def sampled(self) -> dict[str, Tensor]:
         """Latents with their noise; reconstruction and translation of an image share it."""
         return {domain: self._noisy("noise", domain, latent) for domain, latent in self.latent.items()}
 
-    @per_phase
+    @output(reuse="phase")
     def reconstruction(self) -> dict[str, Tensor]:
         """Images encoded and decoded in their own domain."""
-        return {domain: self.nets.decode(self.sampled[domain], domain) for domain in self.real}
+        return {domain: self.translator.decode(self.sampled[domain], domain) for domain in self.real}
 
-    @per_phase
+    @output(reuse="phase", graph_for="generators")
     def fake(self) -> dict[str, Tensor]:
-        """Translated images; discriminators are shown others than the generators are judged by."""
-        latents = self.sampled  # made out here: the generators' phase needs the graph of the means
-        # Nobody follows the graph of the discriminators' fakes, since the next phase makes its own.
-        with torch.set_grad_enabled(torch.is_grad_enabled() and self.updates("generators")):
-            return {domain: self.nets.decode(latents[other(domain)], domain) for domain in self.real}
+        """Translated images; each phase generates its own from its own noise."""
+        return {domain: self.translator.decode(self.sampled[other(domain)], domain) for domain in self.real}
 
-    @per_phase
+    @output(reuse="phase")
     def cycle_latent(self) -> dict[str, Tensor]:
         """The mean of the latent of each image's translation."""
-        return {domain: self.nets.encode(self.fake[other(domain)], other(domain)) for domain in self.real}
+        return {domain: self.translator.encode(self.fake[other(domain)], other(domain)) for domain in self.real}
 
-    @per_phase
+    @output(reuse="phase")
     def cycle(self) -> dict[str, Tensor]:
         """Images translated there and back, with new noise on the way back."""
         return {
-            domain: self.nets.decode(self._noisy("cycle_noise", domain, latent), domain)
+            domain: self.translator.decode(self._noisy("cycle_noise", domain, latent), domain)
             for domain, latent in self.cycle_latent.items()
         }
 
     def _noisy(self, name: str, domain: str, latent: Tensor) -> Tensor:
-        return latent + self.randn(name, domain, latent) if self.nets.training else latent
+        return latent + self.randn(name, domain, latent) if self.translator.training else latent
 
 
 class Latent(TwoDomains):

@@ -10,7 +10,7 @@ import torch
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from i2i.core.contracts import Discriminator, Generator, GeneratorOutput, TappedGenerator
+from i2i.core.contracts import Discriminator, Generator, GeneratorOutput, Phase, TappedGenerator
 from i2i.core.factory import Factory
 from i2i.errors import I2IError, OptionError
 from i2i.methods.networks import network
@@ -41,9 +41,9 @@ class OneSided(Translator):
     """
 
     Outputs: ClassVar[type[Outputs]] = OneSidedOutputs
-    phases: Mapping[str, tuple[str, ...]] = {
-        "discriminator": ("discriminators",),
-        "generator": ("generator", "heads"),
+    phases: Mapping[str, Phase] = {
+        "discriminator": Phase(("discriminators",)),
+        "generator": Phase(("generator", "heads")),
     }
     generator_modules: ClassVar[tuple[str, ...]] = ("generator",)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -11,8 +10,7 @@ from torch import Tensor
 
 from i2i.core.contracts import GeneratorOutput
 from i2i.core.randomness import seed_of
-from i2i.methods.outputs import detached, per_phase
-from i2i.methods.translation_outputs import TranslationOutputs
+from i2i.methods.outputs import TranslationOutputs, detached, output
 from i2i.nn.functional.draws import to_like
 
 if TYPE_CHECKING:
@@ -24,17 +22,17 @@ Vectors = tuple[Tensor, ...]
 class OneSidedOutputs(TranslationOutputs):
     """Outputs of domain b, which is the only one that is painted; `real` has both."""
 
-    nets: OneSided
+    translator: OneSided
 
-    @cached_property
+    @output(reuse="step")
     def translation(self) -> dict[str, GeneratorOutput]:
         """The generator on a's images, mirrored where `flip_equivariance` says so."""
         return {"b": _rows(self._generated[0], self._of_a)}
 
-    @cached_property
+    @output(reuse="step")
     def reproduction(self) -> dict[str, GeneratorOutput]:
         """The generator on b's images, which it should leave as they are; nothing without `identity`."""
-        return {"b": _rows(self._generated[0], self._of_b)} if self.nets.identity else {}
+        return {"b": _rows(self._generated[0], self._of_b)} if self.translator.identity else {}
 
     @property
     def fake_patches(self) -> dict[str, Vectors]:
@@ -66,9 +64,9 @@ class OneSidedOutputs(TranslationOutputs):
         """b's images alone are judged."""
         return {"b": self.real["b"]}
 
-    @cached_property
+    @output(reuse="step")
     def _mirrored(self) -> bool:
-        return self.nets.flip_equivariance and self.nets.draw_flip(seed_of(self.batch.seed, "flip"))
+        return self.translator.flip_equivariance and self.translator.draw_flip(seed_of(self.batch.seed, "flip"))
 
     @property
     def _of_a(self) -> slice:
@@ -78,40 +76,44 @@ class OneSidedOutputs(TranslationOutputs):
     def _of_b(self) -> slice:
         return slice(len(self.real["a"]), None)
 
-    @cached_property
+    @output(reuse="step")
     def _generated(self) -> tuple[GeneratorOutput, Vectors | None]:
         """All images painted; and their features, unless those of images the other way round are wanted."""
         # a and b go through the generator together, which only matters where it has batch statistics.
-        images = torch.cat([self.real["a"], self.real["b"]]) if self.nets.identity else self.real["a"]
+        images = torch.cat([self.real["a"], self.real["b"]]) if self.translator.identity else self.real["a"]
         if self._mirrored:
-            return self.nets.generate(images.flip(3)), None
-        return self.nets.generate_with_features(images)
+            return self.translator.generate(images.flip(3)), None
+        return self.translator.generate_with_features(images)
 
-    @per_phase
+    @output(reuse="phase")
     def _fake_pairs(self) -> dict[str, tuple[Vectors, Vectors]]:
         return self._pairs("fake", self.fake, self.real["a"], self._of_a)
 
-    @per_phase
+    @output(reuse="phase")
     def _identity_pairs(self) -> dict[str, tuple[Vectors, Vectors]]:
         return self._pairs("identity", self.identity, self.real["b"], self._of_b)
 
     def _pairs(
         self, term: str, generated: Mapping[str, Tensor], source: Tensor, rows: slice
     ) -> dict[str, tuple[Vectors, Vectors]]:
-        if not self.nets.taps:
+        if not self.translator.taps:
             return {}
         captured = self._generated[1]
-        keys = self.nets.features(source) if captured is None else tuple(feature[rows].detach() for feature in captured)
+        keys = (
+            self.translator.features(source)
+            if captured is None
+            else tuple(feature[rows].detach() for feature in captured)
+        )
         pixels = [feature.shape[2] * feature.shape[3] for feature in keys]
-        drawn = self.nets.draw_places(term, seed_of(self.batch.seed, "places", term), pixels)
+        drawn = self.translator.draw_places(term, seed_of(self.batch.seed, "places", term), pixels)
         places = [to_like(place, source) for place in drawn]
-        detached_keys: Vectors = detached(self.nets.heads(keys, places))
+        detached_keys: Vectors = detached(self.translator.heads(keys, places))
         found = {}
         for domain, image in generated.items():
-            queries = self.nets.features(image)
+            queries = self.translator.features(image)
             # A mirrored translation's features are mirrored back: they must fit the source as it is.
             queries = tuple(feature.flip(3) for feature in queries) if self._mirrored else queries
-            found[domain] = (cast(Vectors, self.nets.heads(queries, places)), detached_keys)
+            found[domain] = (cast(Vectors, self.translator.heads(queries, places)), detached_keys)
         return found
 
 

@@ -1,16 +1,15 @@
-"""The tensors of one batch, made when a loss first asks for them and kept for the whole step."""
+"""Outputs of a batch: named tensors that losses ask for, computed on first use and reused within a step or a phase."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
-from i2i.core.contracts import Discriminator
+from i2i.core.contracts import Batch, Discriminator, GeneratorOutput
 from i2i.core.randomness import seed_of
 from i2i.nn.functional.draws import to_like
 from i2i.nn.functional.optimizations import optimizations_enabled
@@ -20,151 +19,225 @@ from i2i.nn.layers.spectral import in_chunks
 if TYPE_CHECKING:
     from i2i.methods.translator import Translator
 
+T = TypeVar("T")
 
-@dataclass
-class Batch:
-    """The images of one micro-batch, and what has been made of them in this step.
+
+def output(
+    *, reuse: Literal["step", "phase"], graph_for: str | None = None
+) -> Callable[[Callable[[Any], T]], cached_property[T]]:
+    """Declare an output that is computed when a loss first asks for it, and then reused.
+
+    A plain `property` is computed at each access; use it for views of other outputs. Everything that calls a network
+    is declared with one of three modes:
+
+    `reuse="step"`: computed once, seen by all phases of the step. This is for generated images. Their graph reaches the
+    generator modules of the phase that computes them or, where a later phase of the step trains them, of that phase. At
+    the end of a phase that trains generator modules all cached outputs are detached: later phases see values only.
+
+    `reuse="phase"`: computed again in every phase. This is for whatever depends on networks that an earlier phase has
+    updated, such as logits, and for whatever is drawn anew in every phase.
+
+    `reuse="phase", graph_for="generators"`: as above, but with a graph only in phases that train the submodule
+    `graph_for`. This is for images that a discriminator phase generates for itself, whose graph nobody would follow.
+
+    The mode of each output holds for itself alone: an output that is computed for another one without a graph still
+    gets its own, because a later phase may need it.
 
     Args:
-        images: what the translator's `streams` name, above all images [B, 3, H, W] in [-1, 1] by domain.
-        seed: what everything drawn for this batch follows from.
-        keep_graph: whether images that one phase makes keep their graph for a later phase. Under gradient
-            accumulation that would hold the graphs of all micro-batches at once, so there each phase makes its own.
-        step: how many have been taken before; some losses rest in most of them.
+        reuse: how long the value is kept.
+        graph_for: submodule without whose training the output needs no graph.
     """
 
-    images: Mapping[str, Tensor]
-    seed: int = 0
-    keep_graph: bool = True
-    outputs: Outputs | None = None
-    step: int = 0
+    def decorate(function: Callable[[Any], T]) -> cached_property[T]:
+        return _ReusedOutput(function, reuse, graph_for)
+
+    return decorate
 
 
-class per_phase(cached_property[Any]):  # noqa: N801  # used as a decorator, like its parent
-    """An output that is made anew in every phase, such as logits: the networks behind it have moved."""
+class _ReusedOutput(cached_property[T], Generic[T]):
+    def __init__(self, function: Callable[[Any], T], reuse: str, graph_for: str | None) -> None:
+        super().__init__(function)
+        self.reuse, self.graph_for = reuse, graph_for
+
+    def __get__(self, outputs: Any, owner: type | None = None) -> Any:
+        if outputs is None:
+            return self
+        needs_graph = self.graph_for is None or outputs.trains(self.graph_for)
+        with torch.set_grad_enabled(outputs.grad_enabled and needs_graph):
+            value = outputs.__dict__[self.attrname] = self.func(outputs)
+        return value
 
 
 class Outputs:
-    """Named tensors of one batch, by domain; every public property is an output that a loss can ask for by name.
+    """Named tensors of one batch, by domain. Every public property is an output that losses can ask for by name.
 
-    A `cached_property` is made once per step and shared by its phases, a `per_phase` property once in each phase. An
-    output that does not exist at this step, such as one that growing networks only make later, is None: losses that
-    ask for it rest. One that never exists lacks its domains instead, which a rehearsal reports.
+    See `output` for how long a value is kept and which graph it has. An output that does not exist at this step, such
+    as one that growing networks only produce later, is None: losses that ask for it are skipped. An output that never
+    exists lacks its domains instead, which the dry run reports.
 
     Args:
-        nets: the translator, whose submodules make the images.
-        batch: the images and the seed of what is drawn.
+        translator: its submodules compute the outputs.
+        batch: the streams, and the seed of everything drawn.
+        graph_modules: generator modules that the graph of generated images reaches.
     """
 
-    def __init__(self, nets: Translator, batch: Batch) -> None:
-        self.nets, self.batch = nets, batch
+    def __init__(self, translator: Translator, batch: Batch, graph_modules: frozenset[str] = frozenset()) -> None:
+        self.translator, self.batch, self.graph_modules = translator, batch, graph_modules
         self.phase = ""
-        self.graph: frozenset[str] = frozenset()
-        """Submodules that gradients reach through what is made here."""
+        self.grad_enabled = torch.is_grad_enabled()
 
     @property
     def real(self) -> Mapping[str, Tensor]:
-        """The batch's own images, by domain."""
-        return {domain: self.batch.images[domain] for domain in self.nets.domains}
+        """Images of the batch [B, C, H, W], by domain."""
+        return {domain: self.batch.streams[domain] for domain in self.translator.domains}
 
     @property
     def draw(self) -> dict[str, int]:
-        """A seed for whatever a loss draws, another in each phase and domain."""
-        return {domain: seed_of(self.batch.seed, self.phase, domain) for domain in self.nets.domains}
+        """A seed for whatever a loss draws, different in each phase and domain."""
+        return {domain: seed_of(self.batch.seed, self.phase, domain) for domain in self.translator.domains}
 
     def randn(self, name: str, domain: str, like: Tensor, shape: Sequence[int] | None = None) -> Tensor:
-        """Numbers from N(0, 1) for one phase and domain, counted from the batch's seed.
+        """Draw from N(0, 1) for the current phase and a domain, reproducibly from the batch's seed.
 
         Args:
-            name: what for; each name has its own numbers.
-            like: a tensor whose device, type and, if no other is given, shape they get.
+            name: purpose of the numbers; each name has its own.
+            domain: domain they belong to.
+            like: tensor whose device, dtype and, if `shape` is None, shape they get.
+            shape: shape of the result.
         """
         seed = seed_of(self.batch.seed, self.phase, name, domain)
-        drawn = self.nets.randn(f"{self.phase}/{name}/{domain}", shape or like.shape, seed)
+        drawn = self.translator.randn(f"{self.phase}/{name}/{domain}", shape or like.shape, seed)
         return to_like(drawn, like)
 
-    def updates(self, module: str) -> bool:
-        """Whether the phase at work trains a submodule."""
-        return module in self.nets.phases[self.phase]
+    def trains(self, module: str) -> bool:
+        """Return whether the current phase trains a submodule."""
+        return module in self.translator.phases[self.phase].modules
 
-    def enter(self, phase: str) -> None:
-        """Begins a phase: what was made for the last one alone is forgotten."""
-        self.phase = phase
-        for name in [name for name in vars(self) if isinstance(getattr(type(self), name, None), per_phase)]:
-            del vars(self)[name]
+    def is_needed(self, *prefixes: str) -> bool:
+        """Return whether any loss of any phase asks for an output whose name starts with one of the prefixes."""
+        calls = (call for calls in self.translator.calls.values() for call in calls)
+        return any(name.startswith(prefixes) for call in calls for name in call.inputs.values())
+
+    def start_phase(self, phase: str) -> None:
+        """Forget the outputs of the previous phase that are not reused."""
+        self.phase, self.grad_enabled = phase, torch.is_grad_enabled()
+        for name in list(vars(self)):
+            if getattr(getattr(type(self), name, None), "reuse", None) == "phase":
+                del vars(self)[name]
 
     def detach_(self) -> None:
-        """Lets go of the graph: images stay, for those phases that only look at them."""
-        self.graph = frozenset()
+        """Detach all cached outputs: later phases of the step see their values only."""
+        self.graph_modules = frozenset()
         for name, value in vars(self).items():
             if isinstance(getattr(type(self), name, None), cached_property):
                 vars(self)[name] = detached(value)
 
 
 class GANOutputs(Outputs):
-    """Outputs of a translator that has `discriminators`, by domain and name."""
+    """Outputs of a translator with `discriminators`, by domain and discriminator name."""
 
     @property
     def fake(self) -> Mapping[str, Tensor]:
-        """The translator's images, by the domain that they imitate."""
+        """Generated images, by the domain that they imitate."""
         raise NotImplementedError
 
-    @cached_property
+    @output(reuse="step")
     def fake_for_discriminator(self) -> Mapping[str, Tensor]:
-        """The fakes that discriminators are trained on: detached, and through the image pool if there is one."""
-        fake_for_discriminator: Mapping[str, Tensor] = detached(dict(self.fake))
-        return fake_for_discriminator
+        """Fakes that discriminators are trained on: detached, and exchanged with the image pool if there is one."""
+        return cast("Mapping[str, Tensor]", detached(dict(self.fake)))
 
     @property
     def discriminate(self) -> dict[str, Callable[[Tensor], dict[str, Tensor]]]:
-        """The discriminators as functions, for losses that look at their gradients."""
-        return {domain: lambda image, domain=domain: self._discriminate({domain: image}) for domain in self.real}  # type: ignore[misc]
+        """The discriminators as functions of an image, for losses on their gradients."""
+        return {
+            domain: lambda image, domain=domain: self._discriminate({domain: image})  # type: ignore[misc]
+            for domain in self.real_for_discriminator
+        }
 
     @property
     def real_for_discriminator(self) -> Mapping[str, Tensor]:
-        """The real images that discriminators see, by domain."""
+        """Real images that discriminators see, by domain."""
         return self.real
 
-    @per_phase
+    @output(reuse="phase")
     def real_logits(self) -> dict[str, Tensor]:
-        """Logits of the real images, by `domain/discriminator/head`."""
-        return (
-            self._both_logits[0] if self.updates("discriminators") else self._discriminate(self.real_for_discriminator)
-        )
+        """Logits of real images, by `domain/discriminator/head`."""
+        if self.trains("discriminators"):
+            return self._both_logits[0]
+        return self._discriminate(self.real_for_discriminator)
 
-    @per_phase
+    @output(reuse="phase")
     def fake_logits(self) -> dict[str, Tensor]:
-        """Logits of `fake_for_discriminator` where discriminators train, else of the fakes with their graph."""
-        return self._both_logits[1] if self.updates("discriminators") else self._discriminate(self.fake)
+        """Logits of `fake_for_discriminator` where discriminators are trained, otherwise of `fake` with its graph."""
+        return self._both_logits[1] if self.trains("discriminators") else self._discriminate(self.fake)
 
-    @per_phase
+    @output(reuse="phase")
     def _both_logits(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Logits of real images and of fakes, as of two forwards in this order: spectral norm moves with each."""
-        found: tuple[dict[str, Tensor], dict[str, Tensor]] = ({}, {})
+        """Logits of real images and of fakes, as of two forward passes in this order: each advances spectral norm."""
+        both: tuple[dict[str, Tensor], dict[str, Tensor]] = ({}, {})
         for domain, real in self.real_for_discriminator.items():
-            for name, discriminator in self.nets.discriminators_of(domain).items():
+            for name, discriminator in self.translator.discriminators_of(domain).items():
                 logits = discriminate_in_turn(discriminator, real, self.fake_for_discriminator[domain])
-                for of_one, heads in zip(found, logits, strict=True):
-                    of_one.update({f"{domain}/{name}/{head}": value for head, value in heads.items()})
-        return found
+                for target, heads in zip(both, logits, strict=True):
+                    target.update({f"{domain}/{name}/{head}": value for head, value in heads.items()})
+        return both
 
     def _discriminate(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {
             f"{domain}/{name}/{head}": logits
             for domain, image in images.items()
-            for name, discriminator in self.nets.discriminators_of(domain).items()
+            for name, discriminator in self.translator.discriminators_of(domain).items()
             for head, logits in discriminator(image).logits.items()
         }
 
 
-def discriminate_in_turn(discriminator: Discriminator, *images: Tensor) -> list[dict[str, Tensor]]:
-    """Logits of several batches, as of one forward for each in their order; in one forward where that is the same.
+class TranslationOutputs(GANOutputs):
+    """Outputs that follow from a translation and a reproduction, which each method computes in its own way."""
 
-    It is where no layer mixes the images of a batch: a spectral norm then takes a step for each part.
+    @property
+    def translation(self) -> Mapping[str, GeneratorOutput]:
+        """The generator's output for images of the other domain, by the domain that it generates."""
+        raise NotImplementedError
+
+    @property
+    def reproduction(self) -> Mapping[str, GeneratorOutput]:
+        """The generator's output for images of the domain that it generates, which it should leave unchanged."""
+        raise NotImplementedError
+
+    @property
+    def fake(self) -> dict[str, Tensor]:
+        """Translated images."""
+        return {domain: generated.image for domain, generated in self.translation.items()}
+
+    @property
+    def identity(self) -> dict[str, Tensor]:
+        """Images after the generator of their own domain."""
+        return {domain: generated.image for domain, generated in self.reproduction.items()}
+
+    @property
+    def fake_cam(self) -> dict[str, Tensor]:
+        """CAM logits of the generator for images of the other domain; empty for a generator without attention."""
+        return {domain: one.cam for domain, one in self.translation.items() if one.cam is not None}
+
+    @property
+    def identity_cam(self) -> dict[str, Tensor]:
+        """CAM logits of the generator for images of its own domain; empty for a generator without attention."""
+        return {domain: one.cam for domain, one in self.reproduction.items() if one.cam is not None}
+
+
+def discriminate_in_turn(discriminator: Discriminator, *images: Tensor) -> list[dict[str, Tensor]]:
+    """Return the logits of several batches, as of one forward pass for each, in their order.
+
+    Where no layer mixes the samples of a batch, one forward pass computes all of them; spectral norm then advances once
+    for each part.
+
+    Args:
+        discriminator: called on the images.
+        images: batches [B, C, H, W].
     """
     network = cast(nn.Module, discriminator)
-    alike = len({(image.shape, image.dtype) for image in images}) == 1
-    if not alike or not is_batch_independent(network) or not optimizations_enabled():
+    same_shape = len({(image.shape, image.dtype) for image in images}) == 1
+    if not same_shape or not is_batch_independent(network) or not optimizations_enabled():
         return [discriminator(image).logits for image in images]
     with in_chunks(network, len(images)):
         logits = discriminator(torch.cat(images)).logits
@@ -173,7 +246,7 @@ def discriminate_in_turn(discriminator: Discriminator, *images: Tensor) -> list[
 
 
 def detached(value: Any) -> Any:
-    """The same mappings and tuples, with every tensor detached."""
+    """Return the same mappings and tuples with every tensor detached."""
     if isinstance(value, torch.Tensor):
         return value.detach()
     if isinstance(value, Mapping):

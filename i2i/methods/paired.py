@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from typing import ClassVar, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
-from i2i.core.contracts import Discriminator, Generator, GeneratorOutput
+from i2i.core.contracts import Discriminator, Generator, GeneratorOutput, Phase
 from i2i.core.factory import Factory
 from i2i.errors import I2IError, OptionError
-from i2i.methods.cyclic import Phase, other
-from i2i.methods.networks import network
-from i2i.methods.outputs import Outputs, per_phase
-from i2i.methods.translation_outputs import TranslationOutputs
+from i2i.methods.cyclic import PhaseName, other
+from i2i.methods.networks import image_constraints, network
+from i2i.methods.outputs import Outputs, TranslationOutputs, output
 from i2i.methods.translator import Translator
 from i2i.methods.two_domains import check_discriminators
 from i2i.nn.functional.heatmap import draw_heatmap
@@ -24,42 +22,42 @@ from i2i.nn.functional.heatmap import draw_heatmap
 class PairedOutputs(TranslationOutputs):
     """Outputs by domain; all but `real` have the painted domain alone."""
 
-    nets: Paired
+    translator: Paired
 
-    @cached_property
+    @output(reuse="step")
     def translation(self) -> dict[str, GeneratorOutput]:
         """The generator on the input."""
-        return {self.nets.target: self.nets.generate(self.real[self.nets.source])}
+        return {self.translator.target: self.translator.generate(self.real[self.translator.source])}
 
-    @cached_property
+    @output(reuse="step")
     def reproduction(self) -> dict[str, GeneratorOutput]:
         """The generator on the true result, which it should leave as it is; pix2pix has no such loss."""
-        return {self.nets.target: self.nets.generate(self.real[self.nets.target])}
+        return {self.translator.target: self.translator.generate(self.real[self.translator.target])}
 
     @property
     def discriminate(self) -> dict[str, Callable[[Tensor], dict[str, Tensor]]]:
         """The discriminators as functions of the painted image, beside this batch's input."""
-        target = self.nets.target
+        target = self.translator.target
         return {target: lambda image: self._discriminate({target: image})}
 
-    @per_phase
+    @output(reuse="phase")
     def real_logits(self) -> dict[str, Tensor]:
         """Logits of the true pairs, by `domain/discriminator/head`."""
-        if self.updates("discriminators"):
+        if self.trains("discriminators"):
             # Batch norm's running statistics and spectral norm move with each forward: the method's order is fake,
             # real, and fake again when the generator trains.
             _ = self.fake_logits
-        return self._discriminate({self.nets.target: self.real[self.nets.target]})
+        return self._discriminate({self.translator.target: self.real[self.translator.target]})
 
-    @per_phase
+    @output(reuse="phase")
     def fake_logits(self) -> dict[str, Tensor]:
         """Logits of the inputs with their translations: detached where discriminators train."""
-        return self._discriminate(self.fake_for_discriminator if self.updates("discriminators") else self.fake)
+        return self._discriminate(self.fake_for_discriminator if self.trains("discriminators") else self.fake)
 
     def _discriminate(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        if not self.nets.conditional:
+        if not self.translator.conditional:
             return super()._discriminate(images)
-        condition = self.real[self.nets.source]
+        condition = self.real[self.translator.source]
         return super()._discriminate({domain: torch.cat([condition, image], dim=1) for domain, image in images.items()})
 
 
@@ -78,7 +76,7 @@ class Paired(Translator):
     """
 
     Outputs: ClassVar[type[Outputs]] = PairedOutputs
-    phases: Mapping[str, tuple[str, ...]] = {"discriminator": ("discriminators",), "generator": ("generator",)}
+    phases: Mapping[str, Phase] = {"discriminator": Phase(("discriminators",)), "generator": Phase(("generator",))}
     generator_modules: ClassVar[tuple[str, ...]] = ("generator",)
 
     def __init__(
@@ -87,7 +85,7 @@ class Paired(Translator):
         discriminators: dict[str, Factory[Discriminator]],
         source: Literal["a", "b"] = "a",
         conditional: bool = True,
-        order: tuple[Phase, ...] = ("discriminator", "generator"),
+        order: tuple[PhaseName, ...] = ("discriminator", "generator"),
         image_size: int | None = None,
     ) -> None:
         super().__init__()
@@ -125,7 +123,10 @@ class Paired(Translator):
     def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
         """Input, heat map where there is attention, translation, and the truth."""
         image = images[self.source]
-        made = [self.generate(one) for one in (torch.split(image, 1) if self.batch_dependent else [image])]
+        made = [
+            self.generate(one)
+            for one in (torch.split(image, 1) if image_constraints(self).batch_dependent else [image])
+        ]
         rows = {"input": image}
         heatmaps = [part.heatmap for part in made if part.heatmap is not None]
         if heatmaps:

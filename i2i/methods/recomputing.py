@@ -7,6 +7,7 @@ from functools import partial
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from i2i.methods.networks import trained_networks
 from i2i.methods.translator import Translator
 from i2i.nn.layers.spectral import Spectral
 
@@ -22,7 +23,7 @@ def recompute_blocks(translator: Translator) -> int:
 
     Source: Chen et al., Training Deep Nets with Sublinear Memory Cost, arXiv:1604.06174.
     """
-    return sum(_wrap(network) for network in translator.networks())
+    return sum(_wrap(network) for network in trained_networks(translator))
 
 
 def _wrap(module: nn.Module) -> int:

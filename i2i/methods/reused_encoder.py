@@ -7,11 +7,18 @@ from typing import Any, ClassVar, cast
 
 from torch import Tensor, nn
 
-from i2i.core.contracts import Decoder, Discriminator, DiscriminatorOutput, EncodingDiscriminator, GeneratorOutput
+from i2i.core.contracts import (
+    Decoder,
+    Discriminator,
+    DiscriminatorOutput,
+    EncodingDiscriminator,
+    GeneratorOutput,
+    Phase,
+)
 from i2i.core.factory import Factory
 from i2i.errors import OptionError
 from i2i.methods.cyclic import other
-from i2i.methods.outputs import GANOutputs, Outputs, detached, per_phase
+from i2i.methods.outputs import GANOutputs, Outputs, detached, output
 from i2i.methods.translator import Translator
 from i2i.nn.functional.heatmap import draw_heatmap
 
@@ -27,45 +34,45 @@ class ReusedEncoderOutputs(GANOutputs):
     are painted from: spectral norm moves one iteration with each call.
     """
 
-    nets: ReusedEncoder
+    translator: ReusedEncoder
 
-    @per_phase
+    @output(reuse="phase")
     def _real_discriminated(self) -> dict[str, DiscriminatorOutput]:
         """Each discriminator on its own domain's images."""
-        return {domain: self.nets.discriminate(image, domain) for domain, image in self.real.items()}
+        return {domain: self.translator.discriminate(image, domain) for domain, image in self.real.items()}
 
     @property
     def code(self) -> dict[str, Tensor]:
         """What the domain's encoder makes of the real images; without a graph, for generators do not train it."""
         return {domain: detached(output.code) for domain, output in self._real_discriminated.items()}
 
-    @per_phase
+    @output(reuse="phase")
     def fake(self) -> dict[str, Tensor]:
         """Translated images."""
-        return {domain: self.nets.generate(self.code[other(domain)], domain) for domain in self.real}
+        return {domain: self.translator.generate(self.code[other(domain)], domain) for domain in self.real}
 
-    @per_phase
+    @output(reuse="phase")
     def fake_for_discriminator(self) -> dict[str, Tensor]:
         """The fakes without their graph."""
         fake_for_discriminator: dict[str, Tensor] = detached(self.fake)
         return fake_for_discriminator
 
-    @per_phase
+    @output(reuse="phase")
     def _fake_discriminated(self) -> dict[str, DiscriminatorOutput]:
         """Each discriminator on the fakes; their graph is left away where discriminators train."""
-        fakes = self.fake_for_discriminator if self.updates("discriminators") else self.fake
-        return {domain: self.nets.discriminate(image, domain) for domain, image in fakes.items()}
+        fakes = self.fake_for_discriminator if self.trains("discriminators") else self.fake
+        return {domain: self.translator.discriminate(image, domain) for domain, image in fakes.items()}
 
-    @per_phase
+    @output(reuse="phase")
     def reconstruction(self) -> dict[str, Tensor]:
         """Images painted as the domain whose encoder has seen them."""
-        return {domain: self.nets.generate(code, domain) for domain, code in self.code.items()}
+        return {domain: self.translator.generate(code, domain) for domain, code in self.code.items()}
 
-    @per_phase
+    @output(reuse="phase")
     def cycle(self) -> dict[str, Tensor]:
         """Images translated there and back, by the encoder of the domain that they were translated to."""
         output = self._fake_discriminated
-        return {domain: self.nets.generate(_code(output[other(domain)]), domain) for domain in self.real}
+        return {domain: self.translator.generate(_code(output[other(domain)]), domain) for domain in self.real}
 
     @property
     def real_logits(self) -> dict[str, Tensor]:
@@ -90,7 +97,7 @@ class ReusedEncoder(Translator):
     """
 
     Outputs: ClassVar[type[Outputs]] = ReusedEncoderOutputs
-    phases: Mapping[str, tuple[str, ...]] = {"discriminator": ("discriminators",), "generator": ("generators",)}
+    phases: Mapping[str, Phase] = {"discriminator": Phase(("discriminators",)), "generator": Phase(("generators",))}
     generator_modules: ClassVar[tuple[str, ...]] = ()  # no image outlives a phase: the encoders have moved
 
     def __init__(
@@ -145,13 +152,9 @@ class ReusedEncoder(Translator):
         return rows
 
     @property
-    def fixed_size(self) -> int | None:
-        size: int | None = getattr(self.generators["a"], "fixed_size", None)
-        return size
-
-    @property
-    def multiple(self) -> int:
-        return max(int(getattr(net, "multiple", 1)) for net in (self.generators["a"], self.discriminators["a"]))
+    def inference_modules(self) -> tuple[str, ...]:
+        """Encoders belong to the discriminators."""
+        return ("generators", "discriminators")
 
     def _generated(self, image: Tensor, source: str, to: str) -> GeneratorOutput:
         encoder = cast(EncodingDiscriminator, self.discriminators[source])

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor
 
 from i2i.core.contracts import Discriminator, Generator
 from i2i.core.factory import Factory
 from i2i.methods.cyclic import other
-from i2i.methods.outputs import GANOutputs, Outputs, per_phase
+from i2i.methods.outputs import GANOutputs, Outputs, output
 from i2i.methods.styled import Styled
 from i2i.methods.two_domains import TwoDomains, check_discriminators, check_generator
 
@@ -22,54 +20,56 @@ class StyleOutputs(GANOutputs):
     Each phase draws its own styles, so everything that follows from them is made anew in each phase.
     """
 
-    nets: Style
+    translator: Style
 
-    @cached_property
+    @output(reuse="step")
     def content(self) -> dict[str, Tensor]:
         """Contents of the real images, with their graph also where they are a target."""
-        return {domain: self.nets.content_of(image, domain) for domain, image in self.real.items()}
+        return {domain: self.translator.content_of(image, domain) for domain, image in self.real.items()}
 
-    @cached_property
+    @output(reuse="step")
     def style(self) -> dict[str, Tensor]:
         """Style codes of the real images."""
-        return {domain: self.nets.style_of(image, domain) for domain, image in self.real.items()}
+        return {domain: self.translator.style_of(image, domain) for domain, image in self.real.items()}
 
-    @per_phase
+    @output(reuse="phase")
     def random_style(self) -> dict[str, Tensor]:
         """Style codes from N(0, I), in which the fakes of a domain are painted."""
-        size = self.nets.style_channels
+        size = self.translator.style_channels
         return {
             domain: self.randn("style", domain, image, (image.shape[0], size)) for domain, image in self.real.items()
         }
 
-    @cached_property
+    @output(reuse="step")
     def reconstruction(self) -> dict[str, Tensor]:
         """Images painted from their own content and style."""
-        return {domain: self.nets.generate(self.content[domain], self.style[domain], domain) for domain in self.real}
+        return {
+            domain: self.translator.generate(self.content[domain], self.style[domain], domain) for domain in self.real
+        }
 
-    @per_phase
+    @output(reuse="phase", graph_for="generators")
     def fake(self) -> dict[str, Tensor]:
-        """Translated images; discriminators are shown other styles than the generators are judged by."""
-        contents, styles = self.content, self.random_style  # made out here: the generators' phase needs their graph
-        # Nobody follows the graph of the discriminators' fakes, since the next phase makes its own.
-        with torch.set_grad_enabled(torch.is_grad_enabled() and self.updates("generators")):
-            return {domain: self.nets.generate(contents[other(domain)], styles[domain], domain) for domain in self.real}
+        """Translated images; each phase generates its own in its own random styles."""
+        contents, styles = self.content, self.random_style
+        return {
+            domain: self.translator.generate(contents[other(domain)], styles[domain], domain) for domain in self.real
+        }
 
-    @per_phase
+    @output(reuse="phase")
     def content_reconstruction(self) -> dict[str, Tensor]:
         """The content of each image's translation, which should be the image's own `content`."""
-        return {domain: self.nets.content_of(self.fake[other(domain)], other(domain)) for domain in self.real}
+        return {domain: self.translator.content_of(self.fake[other(domain)], other(domain)) for domain in self.real}
 
-    @per_phase
+    @output(reuse="phase")
     def style_reconstruction(self) -> dict[str, Tensor]:
         """The style code of each fake, which should be the `random_style` that it was painted in."""
-        return {domain: self.nets.style_of(image, domain) for domain, image in self.fake.items()}
+        return {domain: self.translator.style_of(image, domain) for domain, image in self.fake.items()}
 
-    @per_phase
+    @output(reuse="phase")
     def cycle(self) -> dict[str, Tensor]:
         """Images translated there and back: the translation's content in the image's own style."""
         return {
-            domain: self.nets.generate(self.content_reconstruction[domain], self.style[domain], domain)
+            domain: self.translator.generate(self.content_reconstruction[domain], self.style[domain], domain)
             for domain in self.real
         }
 

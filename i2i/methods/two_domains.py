@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from torch import nn
 
-from i2i.core.contracts import Discriminator, Generator
+from i2i.core.contracts import Discriminator, Generator, Phase
 from i2i.core.factory import Factory
 from i2i.errors import OptionError
 from i2i.methods.networks import network
@@ -23,7 +23,7 @@ class TwoDomains(Translator):
         discriminators: by name, each built once for each domain.
     """
 
-    phases: Mapping[str, tuple[str, ...]] = {"discriminator": ("discriminators",), "generator": ("generators",)}
+    phases: Mapping[str, Phase] = {"discriminator": Phase(("discriminators",)), "generator": Phase(("generators",))}
     generator_modules: ClassVar[tuple[str, ...]] = ("generators",)
 
     def __init__(

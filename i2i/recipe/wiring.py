@@ -70,15 +70,15 @@ class Wirer:
     """Wires losses to one translator class.
 
     Args:
-        translator: a class with `Outputs`, `phases` and `default_phase`, and perhaps `shares` and `phase_alias`.
+        translator: a class with `Outputs`, `phases` and `default_phase`.
     """
 
     def __init__(self, translator: Any) -> None:
         self.phases: list[str] = list(translator.phases)
         self.default_phase: str = translator.default_phase
-        self.stepping = [phase for phase in self.phases if phase not in getattr(translator, "shares", {})]
+        self.stepping = [name for name, phase in translator.phases.items() if phase.optimizer is None]
         """Phases with an optimizer of their own."""
-        self.phase_alias: Mapping[str, str] = getattr(translator, "phase_alias", {})
+        self.aliases = {name: phase.alias or name for name, phase in translator.phases.items()}
         self.outputs_class = translator.Outputs
 
     @cached_property
@@ -112,7 +112,7 @@ class Wirer:
 
     def _methods(self, component: Any) -> dict[str, str]:
         """By phase, the component's method for it: of the phase's own name, or of that which it plays as."""
-        names = {phase: (phase, self.phase_alias.get(phase, phase)) for phase in self.phases}
+        names = {phase: (phase, self.aliases[phase]) for phase in self.phases}
         found = {
             phase: [one for one in both if callable(getattr(component, one, None))] for phase, both in names.items()
         }

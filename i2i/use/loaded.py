@@ -20,6 +20,7 @@ from i2i.engine import checkpoint
 from i2i.errors import CheckpointError, I2IError
 from i2i.methods.assembly import build
 from i2i.methods.compilation import compile_networks, explain_compile_failure
+from i2i.methods.networks import image_constraints
 from i2i.methods.translator import Translator
 from i2i.nn.layers.extractors import extractors
 from i2i.recipe.recipe import Recipe
@@ -43,6 +44,7 @@ class Loaded:
         self, recipe: Recipe, translator: Translator, step: int, feature_extractors: Mapping[str, str] | None = None
     ) -> None:
         self.recipe, self.translator, self.step = recipe, translator, step
+        self.constraints = image_constraints(translator)
         self.feature_extractors = {**extractors(translator), **(feature_extractors or {})}
 
     @overload
@@ -134,12 +136,12 @@ class Loaded:
     def _generated(self, batch: Tensor, to: str, tile: int | None, given: dict[str, Any]) -> GeneratorOutput:
         if tile is None or max(batch.shape[2:]) <= tile:
             return self.translator.translate(batch, to, **given)
-        if self.translator.batch_dependent or self.translator.fixed_size is not None:
+        if self.constraints.batch_dependent or self.constraints.fixed_size is not None:
             raise I2IError("this translator cannot paint in tiles: its network is bound to whole images of one size")
         if any(isinstance(value, Tensor | list) for value in given.values()):
             raise I2IError("tiles cannot follow a reference image; give a style's number, or leave the tile away")
         image = translate_in_tiles(
-            lambda window: self.translator.translate(window, to, **given).image, batch, tile, self.translator.multiple
+            lambda window: self.translator.translate(window, to, **given).image, batch, tile, self.constraints.multiple
         )
         return GeneratorOutput(image)
 
@@ -171,7 +173,7 @@ class Loaded:
         if size is not None and size != "original" and not (isinstance(size, int) and size >= SMALLEST):
             raise I2IError(f'expected a size of at least {SMALLEST} pixels or "original", got {size!r}')
         resample: Resample = self.recipe.data.options.get("resample", "bilinear")
-        fixed = self.translator.fixed_size
+        fixed = self.constraints.fixed_size
         if fixed is not None:
             if size not in (None, fixed):
                 raise I2IError(
@@ -180,7 +182,7 @@ class Loaded:
                 )
             return eval_transform(image, fixed, resample)
         short = min(image.size) if size == "original" else int(size or self.recipe.image_size)
-        return to_tensor(resize_short_side(image, short, self.translator.multiple, resample))
+        return to_tensor(resize_short_side(image, short, self.constraints.multiple, resample))
 
 
 def load(

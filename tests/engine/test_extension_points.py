@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 import i2i
-from i2i.core.contracts import GeneratorOutput, Stream
+from i2i.core.contracts import GeneratorOutput, Phase, Stream
 from i2i.core.plugins import Plugins
 from i2i.demo.shapes import Shapes
 from i2i.engine.checkpoint import find
@@ -42,22 +42,22 @@ class Labelled(Shapes):
 class GrowingOutputs(Outputs):
     """The plain fake, and a finer one from the second stage on."""
 
-    nets: Growing
+    translator: Growing
 
     @cached_property
     def fake(self) -> dict[str, Tensor]:
         """a after the networks of the stage."""
-        return {"b": self.nets.generate(self.real["a"])}
+        return {"b": self.translator.generate(self.real["a"])}
 
     @property
     def fine(self) -> dict[str, Tensor] | None:
         """The fake once the fine network works, None before."""
-        return self.fake if self.nets.grown else None
+        return self.fake if self.translator.grown else None
 
     @property
     def labels(self) -> dict[str, Tensor]:
         """The stream beside the images."""
-        return {"b": self.batch.images["labels"]}
+        return {"b": self.batch.streams["labels"]}
 
 
 class Growing(Translator):
@@ -68,8 +68,11 @@ class Growing(Translator):
     """
 
     Outputs = GrowingOutputs
-    phases: Mapping[str, tuple[str, ...]] = {"first": ("coarse",), "again": ("coarse", "fine"), "extra": ("coarse",)}
-    shares: ClassVar[Mapping[str, str]] = {"extra": "again"}
+    phases: Mapping[str, Phase] = {
+        "first": Phase(("coarse",)),
+        "again": Phase(("coarse", "fine")),
+        "extra": Phase(("coarse",), optimizer="again"),
+    }
     generator_modules = ("coarse", "fine")
     default_phase = "again"
     streams = ("a", "b", "labels")

@@ -209,7 +209,7 @@ def keep_gradients(stepper: Stepper, phase: str, optimizer: Any, kept: dict[str,
     parameters = {id(parameter): name for name, parameter in stepper.translator.named_parameters()}
 
     def hook(*_: Any) -> None:
-        for parameter in stepper.translator.trained(phase):
+        for parameter in stepper.phase_parameters(phase):
             assert parameter.grad is not None
             kept[parameters[id(parameter)]] = parameter.grad.clone()
 

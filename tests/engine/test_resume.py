@@ -15,7 +15,7 @@ from i2i.core.hookspecs import hookimpl
 from i2i.engine import checkpoint
 from i2i.engine.hooks.log import JSONLines
 from i2i.engine.optimizer_state import split_optimizer
-from i2i.engine.run import Run
+from i2i.engine.run import Run, local_state
 from i2i.engine.trainer import train
 from i2i.errors import CheckpointError
 from i2i.recipe.recipe import Recipe
@@ -38,7 +38,7 @@ def everything(run: Run) -> dict[str, torch.Tensor]:
     found = dict(run.translator.state_dict())
     for phase, optimizer in run.stepper.optimizers.items():
         found |= {f"{phase}/{name}": value for name, value in split_optimizer(optimizer)[0].items()}
-    found |= {f"local/{name}": value for name, value in run.translator.local_state().items()}
+    found |= {f"local/{name}": value for name, value in local_state(run.translator).items()}
     if run.stepper.ema is not None:
         found |= {f"ema/{name}": value for name, value in run.stepper.ema.average.items()}
     return found

@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from i2i.core.contracts import Batch
 from i2i.engine.stepper import Stepper, make_accelerator
 from i2i.errors import OptionError
-from i2i.methods.outputs import Batch, Outputs
+from i2i.methods.outputs import Outputs
 from i2i.recipe.recipe import Recipe
 from i2i.recipe.source import RecipeError
 
@@ -151,7 +152,7 @@ def test_clipping_bounds_the_gradient(tiny: dict[str, object]) -> None:
     before = optimizer.step
 
     def step(*args: object, **more: object) -> object:
-        gradients = [p.grad for p in stepper.translator.trained("generator") if p.grad is not None]
+        gradients = [p.grad for p in stepper.phase_parameters("generator") if p.grad is not None]
         norms.append(float(torch.stack([gradient.norm() for gradient in gradients]).norm()))
         return before(*args, **more)
 
@@ -216,14 +217,14 @@ def test_any_further_loss_is_a_recipe_change(tiny: dict[str, object], settings: 
 def test_nothing_of_a_step_outlives_it(tiny: dict[str, object]) -> None:
     stepper = stepper_of(tiny)
     made: list[weakref.ref[Outputs]] = []
-    enter = stepper.translator._enter
+    enter = stepper.translator.start_phase
 
     def spy(batch: Batch, phase: str) -> Outputs:
         outputs = enter(batch, phase)
         made.append(weakref.ref(outputs))
         return outputs
 
-    stepper.translator._enter = spy  # type: ignore[method-assign]
+    stepper.translator.start_phase = spy  # type: ignore[method-assign]
     gc.disable()  # what goes must go by itself
     try:
         stepper.step(images(1))
@@ -259,15 +260,15 @@ def test_a_phase_that_is_alone_in_its_step_makes_images_without_a_graph(
 ) -> None:
     stepper = stepper_of(tiny)
     graphs = []
-    enter = stepper.translator._enter
+    enter = stepper.translator.start_phase
 
     def spy(batch: Batch, phase: str) -> Outputs:
         made = enter(batch, phase)
-        graphs.append((phase, bool(made.graph)))
+        graphs.append((phase, bool(made.graph_modules)))
         return made
 
-    monkeypatch.setattr(stepper.translator, "_enter", spy)
+    monkeypatch.setattr(stepper.translator, "start_phase", spy)
     stepper.step(images(1))
-    monkeypatch.setattr(stepper.translator, "active", lambda step: ["discriminator"])
+    monkeypatch.setattr(stepper.translator, "active_phases", lambda step: ["discriminator"])
     stepper.step(images(1))
     assert graphs == [("discriminator", True), ("generator", True), ("discriminator", False)]

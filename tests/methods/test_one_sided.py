@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from i2i.core.contracts import Batch
 from i2i.core.kinds import DISCRIMINATOR, GENERATOR
 from i2i.engine.stepper import Stepper
 from i2i.errors import I2IError, OptionError
 from i2i.methods.assembly import build, dry_run
 from i2i.methods.one_sided import OneSided
-from i2i.methods.outputs import Batch
 from i2i.nn.functional.optimizations import disable_optimizations
 from i2i.recipe.recipe import Recipe
 from i2i.recipe.source import RecipeError
@@ -45,7 +45,7 @@ def images(count: int = 2) -> dict[str, Tensor]:
 
 
 def outputs(translator: OneSided, seed: int = 0) -> Any:
-    return translator._enter(Batch(images(), seed), "generator")
+    return translator.start_phase(Batch(images(), seed), "generator")
 
 
 def one_sided(**options: Any) -> OneSided:
@@ -80,7 +80,9 @@ def test_heads_exist_before_anything_is_seen() -> None:
     heads = [name for name, _ in translator.named_parameters() if name.startswith("heads.")]
     assert heads[:2] == ["heads.mlps.0.first.weight", "heads.mlps.0.first.bias"]
     assert len(heads) == 3 * 4
-    trained = {id(parameter) for parameter in translator.trained("generator")}
+    trained = {
+        id(parameter) for name in translator.phases["generator"].modules for parameter in translator.trainable[name]
+    }
     assert trained == {id(p) for name, p in translator.named_parameters() if name.startswith(("generator.", "heads."))}
 
 
@@ -135,7 +137,7 @@ def test_features_of_the_sources_are_not_computed_twice(identity: bool, monkeypa
     def keys(plain: bool) -> list[Tensor]:
         looked.clear()
         with disable_optimizations(plain):
-            made: Any = translator._enter(Batch(batch, 0), "generator")
+            made: Any = translator.start_phase(Batch(batch, 0), "generator")
             found = [*made.source_patches["b"], *(made.target_patches["b"] if identity else ())]
         assert len(looked) == (1 + identity) * (2 if plain else 1)
         return found
@@ -157,8 +159,8 @@ def test_mirrored_batches_are_mirrored_back_for_the_patches() -> None:
 def test_flip_is_the_same_in_all_phases_of_a_step() -> None:
     translator = one_sided(flip_equivariance=True)
     for seed in range(6):
-        batch = Batch(images(), seed, keep_graph=False)
-        drawn = [translator._enter(batch, phase)._mirrored for phase in ("discriminator", "generator")]  # type: ignore[attr-defined]
+        batch = Batch(images(), seed, upcoming=())
+        drawn = [translator.start_phase(batch, phase)._mirrored for phase in ("discriminator", "generator")]  # type: ignore[attr-defined]
         assert drawn[0] == drawn[1]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import ClassVar
 
 import pytest
@@ -11,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from i2i.core import kinds
+from i2i.core.contracts import Phase
 from i2i.core.plugins import Plugins
 from i2i.core.registry import Registry
 from i2i.engine.stepper import Stepper
-from i2i.methods.outputs import Outputs, detached, per_phase
+from i2i.methods.outputs import Outputs, detached, output
 from i2i.methods.translator import Translator
 from i2i.recipe.recipe import Recipe
 from i2i.recipe.source import RecipeError, Source
@@ -23,30 +23,28 @@ from i2i.recipe.source import RecipeError, Source
 class TwiceOutputs(Outputs):
     """What an encoder and a decoder make of a's images."""
 
-    @cached_property
+    @output(reuse="step")
     def fake(self) -> dict[str, Tensor]:
         """Kept through the step."""
-        return {"b": self.nets.get_submodule("decoder")(self.nets.get_submodule("encoder")(self.real["a"]))}
+        return {"b": self.translator.get_submodule("decoder")(self.translator.get_submodule("encoder")(self.real["a"]))}
 
-    @per_phase
+    @output(reuse="phase")
     def logits(self) -> dict[str, Tensor]:
         """Of the fake."""
-        images = detached(self.fake) if self.updates("discriminator") else self.fake
-        return {"b": self.nets.get_submodule("discriminator")(images["b"])}
+        images = detached(self.fake) if self.trains("discriminator") else self.fake
+        return {"b": self.translator.get_submodule("discriminator")(images["b"])}
 
 
 class Twice(Translator):
     """Trains both parts, then the decoder again with the same optimizer."""
 
     Outputs: ClassVar[type[Outputs]] = TwiceOutputs
-    phases: Mapping[str, tuple[str, ...]] = {
-        "discriminator": ("discriminator",),
-        "generator": ("encoder", "decoder"),
-        "again": ("decoder",),
+    phases: Mapping[str, Phase] = {
+        "discriminator": Phase(("discriminator",)),
+        "generator": Phase(("encoder", "decoder")),
+        "again": Phase(("decoder",), optimizer="generator", alias="generator"),
     }
     generator_modules: ClassVar[tuple[str, ...]] = ("encoder", "decoder")
-    shares: ClassVar[Mapping[str, str]] = {"again": "generator"}
-    phase_alias: ClassVar[Mapping[str, str]] = {"again": "generator"}
 
     def __init__(self) -> None:
         super().__init__()

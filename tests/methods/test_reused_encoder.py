@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 import torch
 
+from i2i.core.contracts import Batch
 from i2i.core.kinds import DECODER, DISCRIMINATOR
 from i2i.engine.stepper import Stepper
 from i2i.methods.assembly import build
-from i2i.methods.outputs import Batch
+from i2i.methods.networks import image_constraints
 from i2i.methods.reused_encoder import ReusedEncoder
 from i2i.recipe.recipe import Recipe
 from i2i.recipe.source import RecipeError
@@ -79,7 +80,7 @@ def test_generator_losses_pass_through_the_frozen_encoder() -> None:
     made: Any = model.Outputs(model, Batch(images()))
     for name in ("discriminators", "generators"):
         model.get_submodule(name).requires_grad_(name == "generators")
-    made.enter("generator")
+    made.start_phase("generator")
     made.cycle["a"].sum().backward()
     assert all(parameter.grad is not None for parameter in model.generators["b"].parameters())
     assert all(parameter.grad is None for parameter in model.discriminators.parameters())
@@ -125,9 +126,8 @@ def test_translates_with_the_source_domains_encoder() -> None:
 
 
 def test_sizes() -> None:
-    assert (translator().fixed_size, translator().multiple) == (None, 4)
-    full = build(smallest())
-    assert full.fixed_size == 32
+    assert image_constraints(translator())[:2] == (4, None)
+    assert image_constraints(build(smallest())).fixed_size == 32
 
 
 def test_a_discriminator_that_does_not_encode_is_refused() -> None:

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 import i2i
+from i2i.core.contracts import Batch
 from i2i.engine.run import Run
 from i2i.engine.stepper import Stepper
 from i2i.errors import I2IError
 from i2i.methods.assembly import build, dry_run
-from i2i.methods.outputs import Batch
 from i2i.recipe.recipe import Recipe
 from i2i.recipe.source import RecipeError
 from i2i.use.loaded import Loaded
@@ -102,9 +102,9 @@ def test_accumulated_steps_are_the_same_again(name: str) -> None:
 
 def test_accumulation_reaches_the_encoders_too() -> None:
     """The discriminators' phase makes fakes without a graph; the generators' phase must not inherit its contents."""
-    for keep_graph in (True, False):
+    for upcoming in (("generator",), ()):
         translator = build(tiny("munit_small"))
-        batch = Batch(images(), keep_graph=keep_graph)
+        batch = Batch(images(), upcoming=upcoming)
         for phase in ("discriminator", "generator"):
             terms = translator(batch, phase)
         terms["losses" if "losses" in terms else "content"].backward()
@@ -117,10 +117,10 @@ def test_each_phase_draws_its_own_styles() -> None:
     batch = Batch(images(), seed=5)
     seen: dict[str, dict[str, Tensor]] = {}
     for phase in ("discriminator", "generator"):
-        made: Any = translator._enter(batch, phase)
+        made: Any = translator.start_phase(batch, phase)
         seen[phase] = made.random_style
         assert all(style.shape == (2, 8) for style in seen[phase].values())
-        assert made.content is translator._enter(batch, phase).content  # type: ignore[attr-defined]  # encoded once
+        assert made.content is translator.start_phase(batch, phase).content  # type: ignore[attr-defined]  # encoded once
     codes = [style for styles in seen.values() for style in styles.values()]
     assert all(not torch.equal(one, two) for i, one in enumerate(codes) for two in codes[:i])
 
@@ -128,13 +128,13 @@ def test_each_phase_draws_its_own_styles() -> None:
 def test_noise_is_for_training_alone() -> None:
     translator: Any = build(tiny("unit_small"))
     batch = images()
-    trained = translator._enter(Batch(batch, seed=1), "generator").reconstruction
-    again = translator._enter(Batch(batch, seed=1), "generator").reconstruction
-    other = translator._enter(Batch(batch, seed=2), "generator").reconstruction
+    trained = translator.start_phase(Batch(batch, seed=1), "generator").reconstruction
+    again = translator.start_phase(Batch(batch, seed=1), "generator").reconstruction
+    other = translator.start_phase(Batch(batch, seed=2), "generator").reconstruction
     assert torch.equal(trained["a"], again["a"])
     assert not torch.equal(trained["a"], other["a"])
     translator.eval()
-    quiet = translator._enter(Batch(batch, seed=1), "generator").reconstruction
+    quiet = translator.start_phase(Batch(batch, seed=1), "generator").reconstruction
     assert torch.equal(quiet["a"], translator.generators["a"](batch["a"]).image)
     assert torch.equal(
         translator.translate(batch["a"], "b").image,

@@ -107,7 +107,7 @@ class Diagnostics:
         for name, means in self.means.items():
             if len(means) < PATIENCE:
                 continue
-            count = run.translator.summed.get(name, 1)
+            count = run.translator.term_counts.get(name, 1)
             level = self.levels.get(name)
             won = level is not None and max(means) < WON * level * count
             self._note(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 from torch import Tensor
 
 from i2i.methods.one_sided_outputs import OneSidedOutputs
-from i2i.methods.outputs import per_phase
+from i2i.methods.outputs import output
 from i2i_cartoongan.color import grey
 
 
@@ -26,26 +24,26 @@ class CartoonOutputs(OneSidedOutputs):
     @property
     def smooth(self) -> dict[str, Tensor]:
         """b's cartoons without clear edges."""
-        return {"b": self.batch.images["smooth"]}
+        return {"b": self.batch.streams["smooth"]}
 
-    @cached_property
+    @output(reuse="step")
     def grey(self) -> dict[str, Tensor]:
         """b's cartoons without colour."""
         return {"b": grey(self.real["b"])}
 
-    @per_phase
+    @output(reuse="phase")
     def smooth_logits(self) -> dict[str, Tensor]:
         """Logits of `smooth`."""
         _ = self.fake_logits
         return self._discriminate(self.smooth)
 
-    @per_phase
+    @output(reuse="phase")
     def grey_logits(self) -> dict[str, Tensor]:
         """Logits of `grey`."""
         _ = self.fake_logits
         return self._discriminate(self.grey)
 
-    @per_phase
+    @output(reuse="phase")
     def grey_smooth_logits(self) -> dict[str, Tensor]:
         """Logits of `smooth` without colour."""
         _ = self.grey_logits

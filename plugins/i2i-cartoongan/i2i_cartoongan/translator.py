@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from i2i.core.bounds import Count
-from i2i.core.contracts import Discriminator, Generator
+from i2i.core.contracts import Discriminator, Generator, Phase
 from i2i.core.factory import Factory
 from i2i.methods.one_sided import OneSided
 from i2i.methods.outputs import Outputs
@@ -32,10 +32,10 @@ class Cartoon(OneSided):
     """
 
     Outputs: ClassVar[type[Outputs]] = CartoonOutputs
-    phases: Mapping[str, tuple[str, ...]] = {
-        "initialization": ("generator",),
-        "discriminator": ("discriminators",),
-        "generator": ("generator",),
+    phases: Mapping[str, Phase] = {
+        "initialization": Phase(("generator",)),
+        "discriminator": Phase(("discriminators",)),
+        "generator": Phase(("generator",)),
     }
     streams: ClassVar[tuple[str, ...]] = ("a", "b", "smooth")
 
@@ -49,7 +49,7 @@ class Cartoon(OneSided):
         super().__init__(generator, discriminators, taps=(), width=None, identity=False, image_size=image_size)
         self.initialization = initialization
 
-    def active(self, step: int) -> list[str]:
+    def active_phases(self, step: int) -> list[str]:
         first, *others = self.phases
         return [first] if step < self.initialization else others
 

@@ -11,6 +11,7 @@ import torch
 from i2i_cartoongan.color import grey
 from torch import Tensor
 
+from i2i.core.contracts import Batch
 from i2i.core.kinds import FEATURE_EXTRACTOR
 from i2i.engine import checkpoint
 from i2i.engine.optimizer_state import split_optimizer
@@ -18,7 +19,6 @@ from i2i.engine.stepper import Stepper
 from i2i.engine.trainer import train
 from i2i.errors import I2IError
 from i2i.methods.assembly import build, dry_run
-from i2i.methods.outputs import Batch
 from i2i.recipe.recipe import Recipe
 from i2i.recipe.source import RecipeError
 
@@ -104,7 +104,7 @@ def test_no_initialization_is_an_ordinary_gan(tiny: dict[str, Any]) -> None:
 def test_the_discriminator_sees_each_set(tiny: dict[str, Any]) -> None:
     translator = build(recipe("cartoongan", tiny))
     given = images()
-    made = translator._enter(Batch(given), "discriminator")
+    made = translator.start_phase(Batch(given), "discriminator")
     seen: list[Tensor] = []
     translator.discriminators["b"]["edges"].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))  # type: ignore[index, operator]
     assert made.grey_smooth_logits.keys() == made.smooth_logits.keys() == {"b/edges/patch"}

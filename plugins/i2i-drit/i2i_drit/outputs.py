@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
 from i2i.core.randomness import seed_of
 from i2i.methods.cyclic import other
-from i2i.methods.outputs import GANOutputs, detached, per_phase
+from i2i.methods.outputs import GANOutputs, detached, output
 from i2i.nn.functional.draws import to_like
 from i2i_drit.attribute_encoders import Attribute
 
@@ -29,12 +27,12 @@ class DisentangledOutputs(GANOutputs):
     that the generator is judged by, also where a phase makes them again.
     """
 
-    nets: Disentangled
+    translator: Disentangled
 
     @property
     def real(self) -> Mapping[str, Tensor]:
         """`a`, `b`: the pair that is encoded; `a_random`, `b_random`: other images, the standard of random fakes."""
-        whole = {domain: self.batch.images[domain] for domain in self.nets.domains}
+        whole = {domain: self.batch.streams[domain] for domain in self.translator.domains}
         first = {domain: image[: self._half(image)] for domain, image in whole.items()}
         return first | {RANDOM[domain]: image[-self._half(image) :] for domain, image in whole.items()}
 
@@ -43,19 +41,19 @@ class DisentangledOutputs(GANOutputs):
         """A seed for whatever a loss draws, another in each phase and for each key of `real`."""
         return {key: seed_of(self.batch.seed, self.phase, key) for key in (*RANDOM, *RANDOM.values())}
 
-    @cached_property
+    @output(reuse="step")
     def content(self) -> dict[str, Tensor]:
         """Contents without their noise."""
-        return {domain: self.nets.content_of(self.real[domain], domain) for domain in RANDOM}
+        return {domain: self.translator.content_of(self.real[domain], domain) for domain in RANDOM}
 
-    @cached_property
+    @output(reuse="step")
     def noisy_content(self) -> dict[str, Tensor]:
         """Contents as decoders and the content discriminator see them."""
         return {domain: self._noisy("noise", domain, content) for domain, content in self.content.items()}
 
-    @cached_property
+    @output(reuse="step")
     def _attributes(self) -> dict[str, Attribute]:
-        return {domain: self.nets.attributes_of(self.real[domain], domain) for domain in RANDOM}
+        return {domain: self.translator.attributes_of(self.real[domain], domain) for domain in RANDOM}
 
     @property
     def attribute_mean(self) -> dict[str, Tensor]:
@@ -68,68 +66,68 @@ class DisentangledOutputs(GANOutputs):
         found = {domain: attribute.log_variance for domain, attribute in self._attributes.items()}
         return {domain: value for domain, value in found.items() if value is not None}
 
-    @cached_property
+    @output(reuse="step")
     def attribute(self) -> dict[str, Tensor]:
         """Encoded attributes, drawn from their distribution where the encoder gives one."""
         return {domain: self._sampled("attribute", domain, one) for domain, one in self._attributes.items()}
 
-    @cached_property
+    @output(reuse="step")
     def fake(self) -> dict[str, Tensor]:
         """The other domain's content in this image's attribute: the first half of the cross-cycle."""
-        return {d: self.nets.generate(self.noisy_content[other(d)], self.attribute[d], d) for d in RANDOM}
+        return {d: self.translator.generate(self.noisy_content[other(d)], self.attribute[d], d) for d in RANDOM}
 
-    @cached_property
+    @output(reuse="step")
     def reconstruction(self) -> dict[str, Tensor]:
         """Images of their own content and attribute."""
-        return {d: self.nets.generate(self.noisy_content[d], self.attribute[d], d) for d in RANDOM}
+        return {d: self.translator.generate(self.noisy_content[d], self.attribute[d], d) for d in RANDOM}
 
-    @cached_property
+    @output(reuse="step")
     def cycle(self) -> dict[str, Tensor]:
         """Contents and attributes of the fakes, swapped back: the second half of the cross-cycle."""
         contents, attributes = {}, {}
         for domain, image in self.fake.items():
-            contents[other(domain)] = self._noisy("cycle_noise", domain, self.nets.content_of(image, domain))
-            attributes[domain] = self._sampled("cycle_attribute", domain, self.nets.attributes_of(image, domain))
-        return {domain: self.nets.generate(contents[domain], attributes[domain], domain) for domain in RANDOM}
+            contents[other(domain)] = self._noisy("cycle_noise", domain, self.translator.content_of(image, domain))
+            attributes[domain] = self._sampled("cycle_attribute", domain, self.translator.attributes_of(image, domain))
+        return {domain: self.translator.generate(contents[domain], attributes[domain], domain) for domain in RANDOM}
 
-    @cached_property
+    @output(reuse="step")
     def random_attribute(self) -> dict[str, Tensor]:
         """Attributes from N(0, I)."""
         return self._random_attributes("random_attribute")
 
-    @cached_property
+    @output(reuse="step")
     def second_attribute(self) -> dict[str, Tensor]:
         """Further attributes from N(0, I), which should give other images."""
         return self._random_attributes("second_attribute")
 
-    @per_phase
+    @output(reuse="phase", graph_for="generator.decoders")
     def random_fake(self) -> dict[str, Tensor]:
         """The other domain's content in a random attribute."""
         return self._generated_in(self.random_attribute)
 
-    @per_phase
+    @output(reuse="phase", graph_for="generator.decoders")
     def second_fake(self) -> dict[str, Tensor]:
         """The same contents in the second attribute."""
         return self._generated_in(self.second_attribute)
 
-    @per_phase
+    @output(reuse="phase")
     def attribute_reconstruction(self) -> dict[str, Tensor]:
         """The mean attribute of each random fake, which should be the one that it was painted in."""
-        return {RANDOM[d]: self.nets.attributes_of(self.random_fake[RANDOM[d]], d).mean for d in RANDOM}
+        return {RANDOM[d]: self.translator.attributes_of(self.random_fake[RANDOM[d]], d).mean for d in RANDOM}
 
-    @per_phase
+    @output(reuse="phase")
     def fake_for_discriminator(self) -> dict[str, Tensor]:
         """Both sorts of fakes as discriminators are trained on them."""
         fake_for_discriminator: dict[str, Tensor] = detached({**self.fake, **self.random_fake})
         return fake_for_discriminator
 
-    @per_phase
+    @output(reuse="phase")
     def fake_logits(self) -> dict[str, Tensor]:
         """Logits, by `domain/discriminator/head`, of the phase's fakes: encoded ones, random ones, or both."""
-        if self.updates("discriminators"):
+        if self.trains("discriminators"):
             _ = self.real_logits  # first, as everywhere: the order of calls is part of a method with spectral norm
             return self._discriminate(self.fake_for_discriminator)
-        return self._discriminate(self.fake if self.updates("generator.attribute_encoders") else self.random_fake)
+        return self._discriminate(self.fake if self.trains("generator.attribute_encoders") else self.random_fake)
 
     @property
     def content_logits_a(self) -> dict[str, Tensor]:
@@ -143,35 +141,33 @@ class DisentangledOutputs(GANOutputs):
         logits: dict[str, Tensor] = self._content_logits["b"]
         return logits
 
-    @per_phase
+    @output(reuse="phase")
     def _content_logits(self) -> dict[str, dict[str, Tensor]]:
-        contents = detached(self.noisy_content) if self.updates("content_discriminator") else self.noisy_content
-        return {domain: self.nets.content_discriminator(content).logits for domain, content in contents.items()}
+        contents = detached(self.noisy_content) if self.trains("content_discriminator") else self.noisy_content
+        return {domain: self.translator.content_discriminator(content).logits for domain, content in contents.items()}
 
     def _generated_in(self, attributes: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        contents = self.noisy_content  # made out here: a later phase of the step needs their graph
-        # Nobody follows the graph of the discriminators' random fakes, since the last phase makes its own.
-        with torch.set_grad_enabled(torch.is_grad_enabled() and self.updates("generator.decoders")):
-            return {RANDOM[d]: self.nets.generate(contents[other(d)], attributes[RANDOM[d]], d) for d in RANDOM}
+        contents = self.noisy_content
+        return {RANDOM[d]: self.translator.generate(contents[other(d)], attributes[RANDOM[d]], d) for d in RANDOM}
 
     def _random_attributes(self, name: str) -> dict[str, Tensor]:
-        size = self.nets.style_channels
+        size = self.translator.style_channels
         images = {RANDOM[domain]: self.real[domain] for domain in RANDOM}
         return {key: self._drawn(name, key, (len(image), size), image) for key, image in images.items()}
 
     def _noisy(self, name: str, domain: str, content: Tensor) -> Tensor:
-        if not self.nets.training or not self.nets.noise:
+        if not self.translator.training or not self.translator.noise:
             return content
-        return content + self.nets.noise * self._drawn(name, domain, content.shape, content)
+        return content + self.translator.noise * self._drawn(name, domain, content.shape, content)
 
     def _sampled(self, name: str, domain: str, attribute: Attribute) -> Tensor:
         mean, log_variance = attribute
-        if log_variance is None or not self.nets.training:
+        if log_variance is None or not self.translator.training:
             return mean
         return mean + (log_variance / 2).exp() * self._drawn(name, domain, mean.shape, mean)
 
     def _drawn(self, name: str, key: str, shape: Sequence[int], like: Tensor) -> Tensor:
-        drawn = self.nets.randn(f"{name}/{key}", shape, seed_of(self.batch.seed, name, key))
+        drawn = self.translator.randn(f"{name}/{key}", shape, seed_of(self.batch.seed, name, key))
         return to_like(drawn, like)
 
     @staticmethod

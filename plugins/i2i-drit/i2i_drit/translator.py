@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 import i2i
 from i2i.core.bounds import Positive
-from i2i.core.contracts import Discriminator, Generator
+from i2i.core.contracts import Discriminator, Generator, Phase
 from i2i.methods.networks import network
 from i2i.methods.styled import Styled
 from i2i.methods.two_domains import check_discriminators, check_generator
@@ -39,15 +39,13 @@ class Disentangled(Styled):
     """
 
     Outputs: ClassVar[type[i2i.Outputs]] = DisentangledOutputs
-    phases: Mapping[str, tuple[str, ...]] = {
-        "content": ("content_discriminator",),
-        "discriminator": ("discriminators",),
-        "generator": ("generator.content_encoder", "generator.attribute_encoders", "generator.decoders"),
-        "random": ("generator.content_encoder", "generator.decoders"),
+    phases: Mapping[str, Phase] = {
+        "content": Phase(("content_discriminator",)),
+        "discriminator": Phase(("discriminators",)),
+        "generator": Phase(("generator.content_encoder", "generator.attribute_encoders", "generator.decoders")),
+        "random": Phase(("generator.content_encoder", "generator.decoders"), optimizer="generator", alias="generator"),
     }
-    generator_modules: ClassVar[tuple[str, ...]] = phases["generator"]
-    shares: ClassVar[Mapping[str, str]] = {"random": "generator"}
-    phase_alias: ClassVar[Mapping[str, str]] = {"random": "generator"}
+    generator_modules: ClassVar[tuple[str, ...]] = phases["generator"].modules
 
     def __init__(
         self,
@@ -79,7 +77,7 @@ class Disentangled(Styled):
         check_generator(generator, ("encode_content", "encode_attribute", "decode"), "drit_concat")
         check_discriminators(discriminators)
 
-    def active(self, step: int) -> list[str]:
+    def active_phases(self, step: int) -> list[str]:
         """The content discriminator in every step, everything else in each `d_iter`-th."""
         return list(self.phases) if (step + 1) % self.d_iter == 0 else ["content"]
 
@@ -89,15 +87,8 @@ class Disentangled(Styled):
         return int(self.generator.attribute_channels)
 
     @property
-    def fixed_size(self) -> int | None:
-        size: int | None = getattr(
-            self.generator, "fixed_size", None
-        )  # its generator_modules are parts, which know no sizes
-        return size
-
-    @property
-    def multiple(self) -> int:
-        return int(getattr(self.generator, "multiple", 1))
+    def inference_modules(self) -> tuple[str, ...]:
+        return ("generator",)
 
     def content_of(self, image: Tensor, domain: str) -> Tensor:
         content: Tensor = self.generator.encode_content(image, domain)

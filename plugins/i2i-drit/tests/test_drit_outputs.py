@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from i2i.core.contracts import Batch
 from i2i.methods.assembly import build
-from i2i.methods.outputs import Batch
 from i2i.recipe.recipe import Recipe
 
 Tiny = Callable[..., Recipe]
@@ -20,26 +20,26 @@ Images = Callable[..., dict[str, Tensor]]
 def test_a_batch_is_one_pair_encoded_and_one_to_compare_with(tiny: Tiny, images: Images) -> None:
     translator = build(tiny("drit"))
     batch = images(5)
-    made: Any = translator._enter(Batch(batch), "discriminator")
+    made: Any = translator.start_phase(Batch(batch), "discriminator")
     assert torch.equal(made.real["a"], batch["a"][:2])
     assert torch.equal(made.real["b_random"], batch["b"][3:])
     count = {key.split("/")[0]: len(logits) for key, logits in made.fake_logits.items()}
     assert count == {"a": 2, "b": 2, "a_random": 2, "b_random": 2}
     assert made.real_logits.keys() == made.fake_logits.keys()
-    alone: Any = translator._enter(Batch(images(1)), "discriminator")
+    alone: Any = translator.start_phase(Batch(images(1)), "discriminator")
     assert torch.equal(alone.real["a"], alone.real["a_random"])
 
 
 def test_discriminators_judge_with_the_networks_of_their_own_path(tiny: Tiny, images: Images) -> None:
     translator: Any = build(tiny("drit"))
     batch = Batch(images())
-    made: Any = translator._enter(batch, "generator")
+    made: Any = translator.start_phase(batch, "generator")
     assert {key.split("/")[0] for key in made.fake_logits} == {"a", "b"}
     torch.testing.assert_close(
         made.fake_logits["b/multiscale/scale_0"],
         translator.discriminators["b"]["multiscale"](made.fake["b"]).logits["scale_0"],
     )
-    made = translator._enter(batch, "random")
+    made = translator.start_phase(batch, "random")
     assert {key.split("/")[0] for key in made.fake_logits} == {"a_random", "b_random"}
     torch.testing.assert_close(
         made.fake_logits["b_random/multiscale/scale_0"],
@@ -49,7 +49,7 @@ def test_discriminators_judge_with_the_networks_of_their_own_path(tiny: Tiny, im
 
 def test_contents_and_attributes_are_swapped_and_swapped_back(tiny: Tiny, images: Images) -> None:
     translator: Any = build(tiny("drit")).eval()  # without noise
-    made: Any = translator._enter(Batch(images()), "generator")
+    made: Any = translator.start_phase(Batch(images()), "generator")
     generator, real = translator.generator, made.real
     content = {d: generator.encode_content(real[d], d) for d in "ab"}
     attribute = {d: generator.encode_attribute(real[d], d).mean for d in "ab"}
@@ -70,7 +70,7 @@ def test_contents_and_attributes_are_swapped_and_swapped_back(tiny: Tiny, images
 def test_noise_is_for_training_alone_and_counted(tiny: Tiny, images: Images) -> None:
     translator: Any = build(tiny("drit"))
     batch = images()
-    one, same, other = (translator._enter(Batch(batch, seed=seed), "generator") for seed in (1, 1, 2))
+    one, same, other = (translator.start_phase(Batch(batch, seed=seed), "generator") for seed in (1, 1, 2))
     for name in ("noisy_content", "attribute", "random_attribute", "second_attribute", "cycle"):
         value = next(iter(getattr(one, name).values()))
         assert torch.equal(value, next(iter(getattr(same, name).values()))), name
@@ -81,6 +81,6 @@ def test_noise_is_for_training_alone_and_counted(tiny: Tiny, images: Images) -> 
     drawn = (one.attribute["a"] - one.attribute_mean["a"]) / deviation
     assert drawn.abs().max() > 0.1
     translator.eval()
-    quiet: Any = translator._enter(Batch(batch, seed=1), "generator")
+    quiet: Any = translator.start_phase(Batch(batch, seed=1), "generator")
     assert torch.equal(quiet.noisy_content["a"], quiet.content["a"])
     assert torch.equal(quiet.attribute["a"], quiet.attribute_mean["a"])

@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from i2i.core.contracts import Batch
 from i2i.engine import checkpoint
 from i2i.engine.optimizer_state import split_optimizer
 from i2i.engine.run import Run
 from i2i.engine.stepper import Stepper
 from i2i.engine.trainer import train
 from i2i.methods.assembly import build, dry_run
-from i2i.methods.outputs import Batch
 from i2i.recipe.recipe import Recipe
 
 Tiny = Callable[..., Recipe]
@@ -120,13 +120,13 @@ def test_the_second_pass_sees_what_the_first_has_learnt(tiny: Tiny, images: Imag
     """The reference takes the gradient of the old images with the new weights, which torch refuses since 1.5."""
     translator = build(tiny("drit"))
     batch = Batch(images(), seed=3)
-    made: Any = translator._enter(batch, "generator")
+    made: Any = translator.start_phase(batch, "generator")
     before = made.random_fake
     translator(batch, "generator")
     with torch.no_grad():
         for parameter in translator.get_submodule("generator.decoders").parameters():
             parameter.mul_(1.5)
-    again: Any = translator._enter(batch, "random")
+    again: Any = translator.start_phase(batch, "random")
     assert again is not made
     assert torch.equal(again.random_attribute["a_random"], made.random_attribute["a_random"])  # but the same draws
     assert not torch.equal(again.random_fake["a_random"], before["a_random"])

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 import i2i
 from i2i.core.bounds import Count, Positive
-from i2i.core.contracts import Decoder
+from i2i.core.contracts import Decoder, Phase
 from i2i.core.kinds import FEATURE_EXTRACTOR
 from i2i.methods.networks import network
 from i2i.methods.two_domains import check_discriminators
@@ -59,7 +59,7 @@ class DomainTransfer(i2i.Translator):
                 known = ", ".join(cls.ratios)
                 raise i2i.OptionError("updates", f"expected updates of {known}, got some of {phase!r}")
 
-    def active(self, step: int) -> list[str]:
+    def active_phases(self, step: int) -> list[str]:
         """Each phase as often as its updates say."""
         return [phase for phase in self.phases for _ in range(self.rounds.get(phase, 0))]
 
@@ -122,9 +122,9 @@ class LabelledTransfer(DomainTransfer):
         super().__init__(encoder, generator, discriminators, updates, image_size)
         self.feature_steps, self.learning = feature_steps, feature_steps > 0
 
-    def active(self, step: int) -> list[str]:
+    def active_phases(self, step: int) -> list[str]:
         """f alone at first, then everything but f."""
-        return ["features"] if step < self.feature_steps else super().active(step)
+        return ["features"] if step < self.feature_steps else super().active_phases(step)
 
     def at_step_(self, step: int) -> None:
         """Fixes f from the first step after its phase on."""
@@ -157,12 +157,12 @@ class DTN(LabelledTransfer):
     Generation, ICLR 2017, arXiv:1611.02200.
     """
 
-    phases: Mapping[str, tuple[str, ...]] = {
-        "features": ("features",),
-        "source_discriminator": ("discriminators",),
-        "source_generator": ("generator",),
-        "target_discriminator": ("discriminators",),
-        "target_generator": ("generator",),
+    phases: Mapping[str, Phase] = {
+        "features": Phase(("features",)),
+        "source_discriminator": Phase(("discriminators",)),
+        "source_generator": Phase(("generator",)),
+        "target_discriminator": Phase(("discriminators",)),
+        "target_generator": Phase(("generator",)),
     }
     ratios: ClassVar[Mapping[str, int]] = {
         "source_discriminator": 1,
@@ -179,10 +179,10 @@ class DTNJoint(LabelledTransfer):
     Source: Taigman et al., ICLR 2017, arXiv:1611.02200, section 3.
     """
 
-    phases: Mapping[str, tuple[str, ...]] = {
-        "features": ("features",),
-        "discriminator": ("discriminators",),
-        "generator": ("generator",),
+    phases: Mapping[str, Phase] = {
+        "features": Phase(("features",)),
+        "discriminator": Phase(("discriminators",)),
+        "generator": Phase(("generator",)),
     }
     ratios: ClassVar[Mapping[str, int]] = {"discriminator": 1, "generator": 1}
 
@@ -199,7 +199,7 @@ class DTNGiven(DomainTransfer):
     """
 
     Outputs = TransferOutputs
-    phases: Mapping[str, tuple[str, ...]] = {"discriminator": ("discriminators",), "generator": ("generator",)}
+    phases: Mapping[str, Phase] = {"discriminator": Phase(("discriminators",)), "generator": Phase(("generator",))}
     ratios: ClassVar[Mapping[str, int]] = {"discriminator": 1, "generator": 1}
 
     def __init__(

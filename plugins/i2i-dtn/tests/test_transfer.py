@@ -16,13 +16,13 @@ from i2i_dtn.digits import Digits
 from torch import Tensor
 
 import i2i
+from i2i.core.contracts import Batch
 from i2i.core.hookspecs import hookimpl
 from i2i.engine import checkpoint
 from i2i.engine.optimizer_state import split_optimizer
 from i2i.engine.run import Run
 from i2i.engine.trainer import train
 from i2i.methods.assembly import build, dry_run
-from i2i.methods.outputs import Batch
 from i2i.recipe.source import RecipeError
 
 RECIPES = ["dtn", "dtn_small", "dtn_ternary"]
@@ -110,9 +110,9 @@ def test_constancy_and_reconstruction_are_mean_squares(tiny: dict[str, Any]) -> 
 
 def test_phases_run_as_often_as_their_updates_say(tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     default = build(i2i.Recipe.read("dtn", tiny))
-    assert default.active(1) == ["features"]
+    assert default.active_phases(1) == ["features"]
     expected = ["source_discriminator"] + 6 * ["source_generator"] + 2 * ["target_discriminator"]
-    assert default.active(2) == expected + 4 * ["target_generator"]
+    assert default.active_phases(2) == expected + 4 * ["target_generator"]
     stepper = i2i.Stepper(i2i.Recipe.read("dtn", tiny | {"translator.feature_steps": 0}))
     counted = dict.fromkeys(stepper.optimizers, 0)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, cast
 
@@ -11,13 +10,13 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from i2i.core.contracts import Decoder, FeatureExtractor, GeneratorOutput
+from i2i.core.contracts import Decoder, FeatureExtractor, GeneratorOutput, Phase
 from i2i.core.factory import Factory
 from i2i.core.kinds import FEATURE_EXTRACTOR
 from i2i.errors import I2IError, OptionError
 from i2i.methods.blending import Blend, either
 from i2i.methods.networks import network
-from i2i.methods.outputs import Outputs
+from i2i.methods.outputs import Outputs, output
 from i2i.methods.translator import Translator
 from i2i_style.functional import adain, match_color
 
@@ -28,27 +27,27 @@ PROBE = 64
 class AdaINStyleOutputs(Outputs):
     """Contents are a's images and styles are b's; what is painted belongs to b, whose style it should have."""
 
-    nets: AdaINStyle
+    translator: AdaINStyle
 
     @property
     def source(self) -> dict[str, Tensor]:
         """The contents that the fakes are made of."""
         return {"b": self.real["a"]}
 
-    @cached_property
+    @output(reuse="step")
     def target_features(self) -> dict[str, Tensor]:
         """The content's features with the style's statistics, which the fakes should have again."""
-        return {"b": adain(self.nets.encode(self.real["a"]), self.nets.encode(self.real["b"]))}
+        return {"b": adain(self.translator.encode(self.real["a"]), self.translator.encode(self.real["b"]))}
 
-    @cached_property
+    @output(reuse="step")
     def fake(self) -> dict[str, Tensor]:
         """What the decoder paints of them."""
-        return {"b": self.nets.decode(self.target_features["b"])}
+        return {"b": self.translator.decode(self.target_features["b"])}
 
-    @cached_property
+    @output(reuse="step")
     def fake_features(self) -> dict[str, Tensor]:
         """What the encoder sees in the fakes."""
-        return {"b": self.nets.encode(self.fake["b"])}
+        return {"b": self.translator.encode(self.fake["b"])}
 
 
 class AdaINStyle(Translator):
@@ -65,7 +64,7 @@ class AdaINStyle(Translator):
     """
 
     Outputs: ClassVar[type[Outputs]] = AdaINStyleOutputs
-    phases: Mapping[str, tuple[str, ...]] = {"generator": ("decoder",)}
+    phases: Mapping[str, Phase] = {"generator": Phase(("decoder",))}
     generator_modules: ClassVar[tuple[str, ...]] = ("decoder",)
 
     def __init__(

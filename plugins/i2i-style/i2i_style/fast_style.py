@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor
 
-from i2i.core.contracts import Generator, GeneratorOutput
+from i2i.core.contracts import Generator, GeneratorOutput, Phase
 from i2i.core.factory import Factory
 from i2i.errors import DataError, I2IError, OptionError
 from i2i.methods.blending import Blend, either
 from i2i.methods.networks import network
-from i2i.methods.outputs import Outputs
+from i2i.methods.outputs import Outputs, output
 from i2i.methods.translator import Translator
 from i2i_style.norms import conditioned, using
 
@@ -22,19 +21,19 @@ from i2i_style.norms import conditioned, using
 class FastStyleOutputs(Outputs):
     """Contents are a's images and style images are b's; what is painted belongs to b, whose style it should have."""
 
-    nets: FastStyle
+    translator: FastStyle
 
     @property
     def source(self) -> dict[str, Tensor]:
         """The contents that the fakes are made of."""
         return {"b": self.real["a"]}
 
-    @cached_property
+    @output(reuse="step")
     def fake(self) -> dict[str, Tensor]:
         """Each content in the style whose image the sample holds."""
-        chosen = self.batch.images["style"].reshape(-1, 1)
-        one_hot = (chosen == torch.arange(self.nets.styles, device=chosen.device)).to(self.real["a"].dtype)
-        return {"b": self.nets.generate(self.real["a"], one_hot).image}
+        chosen = self.batch.streams["style"].reshape(-1, 1)
+        one_hot = (chosen == torch.arange(self.translator.styles, device=chosen.device)).to(self.real["a"].dtype)
+        return {"b": self.translator.generate(self.real["a"], one_hot).image}
 
 
 class FastStyle(Translator):
@@ -50,7 +49,7 @@ class FastStyle(Translator):
     """
 
     Outputs: ClassVar[type[Outputs]] = FastStyleOutputs
-    phases: Mapping[str, tuple[str, ...]] = {"generator": ("generator",)}
+    phases: Mapping[str, Phase] = {"generator": Phase(("generator",))}
     generator_modules: ClassVar[tuple[str, ...]] = ("generator",)
     streams: ClassVar[tuple[str, ...]] = ("a", "b", "style")
     previewed: ClassVar[int] = 6

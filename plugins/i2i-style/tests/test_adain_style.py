@@ -13,12 +13,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 import i2i
+from i2i.core.contracts import Batch
 from i2i.engine.run import Run
 from i2i.engine.stepper import Stepper
 from i2i.engine.trainer import train
 from i2i.errors import I2IError, TrainingError
 from i2i.methods.assembly import build, dry_run
-from i2i.methods.outputs import Batch
 from i2i.recipe.recipe import Recipe
 from i2i.recipe.source import RecipeError
 from i2i.use.loaded import Loaded
@@ -72,7 +72,7 @@ def test_the_recipe_takes_two_steps_and_trains_the_decoder_alone() -> None:
 
 def test_the_target_has_the_styles_statistics_and_no_graph() -> None:
     translator: Any = build(tiny())
-    made = translator._enter(Batch(images()), "generator")
+    made = translator.start_phase(Batch(images()), "generator")
     target = made.target_features["b"]
     assert not target.requires_grad
     wanted = mean_std(translator.encode(images()["b"]))

@@ -79,12 +79,12 @@ def test_the_recipe_takes_two_steps_and_leaves_other_styles_alone() -> None:
 
 
 def test_each_sample_is_painted_in_its_own_style(loaded: Loaded) -> None:
-    from i2i.methods.outputs import Batch
+    from i2i.core.contracts import Batch
 
     translator: Any = loaded.translator
     given = batch()
     with torch.no_grad():
-        fake = translator._enter(Batch(given), "generator").fake["b"]
+        fake = translator.start_phase(Batch(given), "generator").fake["b"]
     for index, style in enumerate((1, 3)):
         alone = loaded.translate(given["a"][index : index + 1], style=style)
         torch.testing.assert_close(fake[index : index + 1], alone)

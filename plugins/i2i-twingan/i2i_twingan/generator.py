@@ -66,7 +66,7 @@ class TwinUnet(Sized, nn.Module):
     ) -> None:
         super().__init__()
         self.check(image_size, first_size)
-        self.size, self.alpha = image_size, 1.0
+        self.size, self.alpha, self.fixed_size = image_size, 1.0, image_size
         self.skips = image_size if skips is None else skips
         sizes = doublings(LATENT, image_size)
         generated = doublings(first_size, image_size)

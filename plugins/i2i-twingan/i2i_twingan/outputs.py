@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 import i2i
 from i2i.methods.cyclic import other
-from i2i.methods.outputs import detached
+from i2i.methods.outputs import detached, output
 from i2i_twingan.generator import Code
 
 if TYPE_CHECKING:
@@ -19,45 +18,45 @@ if TYPE_CHECKING:
 class TwinOutputs(i2i.GANOutputs):
     """Outputs by the domain that a tensor belongs to: `fake["b"]` is a's image painted as b."""
 
-    nets: Twin
+    translator: Twin
 
-    @cached_property
+    @output(reuse="step")
     def real(self) -> dict[str, Tensor]:
         """The batch's images as the networks see them at this step: in [0, 1], shrunk, and faded in like they are."""
-        return {domain: self.nets.seen(self.batch.images[domain]) for domain in self.nets.domains}
+        return {domain: self.translator.seen(self.batch.streams[domain]) for domain in self.translator.domains}
 
-    @cached_property
+    @output(reuse="step")
     def code(self) -> dict[str, Code]:
         """Each image, encoded with the norms of its own domain."""
-        return {domain: self.nets.generator.encode(image, domain) for domain, image in self.real.items()}
+        return {domain: self.translator.generator.encode(image, domain) for domain, image in self.real.items()}
 
     @property
     def latent(self) -> dict[str, Tensor]:
         """The 4x4 features of each image."""
         return {domain: code.latent for domain, code in self.code.items()}
 
-    @cached_property
+    @output(reuse="step")
     def fake(self) -> dict[str, Tensor]:
         """Translated images ("prime")."""
-        return {domain: self.nets.generator.decode(self.code[other(domain)], domain) for domain in self.real}
+        return {domain: self.translator.generator.decode(self.code[other(domain)], domain) for domain in self.real}
 
-    @cached_property
+    @output(reuse="step")
     def fake_latent(self) -> dict[str, Tensor]:
         """The 4x4 features of each image's translation, by the domain of the image."""
-        encode = self.nets.generator.encode
+        encode = self.translator.generator.encode
         return {domain: encode(self.fake[other(domain)], other(domain)).latent for domain in self.real}
 
-    @cached_property
+    @output(reuse="step")
     def reconstruction(self) -> dict[str, Tensor]:
         """Images encoded and painted in their own domain ("cycle" in the official code)."""
-        return {domain: self.nets.generator.decode(code, domain) for domain, code in self.code.items()}
+        return {domain: self.translator.generator.decode(code, domain) for domain, code in self.code.items()}
 
-    @i2i.per_phase
+    @i2i.output(reuse="phase")
     def reconstruction_logits(self) -> dict[str, Tensor] | None:
         """Logits of the reconstructions, from the size on at which they are judged; before, None."""
-        if self.nets.level.size < self.nets.judged_from:
+        if self.translator.level.size < self.translator.judged_from:
             return None
-        if not self.updates("discriminators"):
+        if not self.trains("discriminators"):
             return self._discriminate(self.reconstruction)
         _ = self.fake_logits  # spectral norm moves with each forward: real, fake, reconstruction
         return self._discriminate(detached(self.reconstruction))

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 import i2i
 from i2i import Discriminator, Factory, Generator, GeneratorOutput, I2IError, OptionError
+from i2i.core.contracts import Phase
 from i2i.methods.cyclic import other
 from i2i.methods.networks import network
 from i2i.methods.two_domains import check_discriminators, check_generator
@@ -35,7 +36,7 @@ class Twin(i2i.Translator):
     """
 
     Outputs = TwinOutputs
-    phases: Mapping[str, tuple[str, ...]] = {"discriminator": ("discriminators",), "generator": ("generator",)}
+    phases: Mapping[str, Phase] = {"discriminator": Phase(("discriminators",)), "generator": Phase(("generator",))}
     generator_modules: ClassVar[tuple[str, ...]] = ("generator",)
 
     def __init__(
@@ -78,7 +79,7 @@ class Twin(i2i.Translator):
                 "stages", f"expected the last stage to have the size of the data, {image_size}, got {stages[-1].size}"
             )
 
-    def active(self, step: int) -> list[str]:
+    def active_phases(self, step: int) -> list[str]:
         """The phases take turns."""
         return [list(self.phases)[step % len(self.phases)]]
 
@@ -97,10 +98,6 @@ class Twin(i2i.Translator):
     @property
     def structure_changes(self) -> tuple[int, ...]:
         return self.growth.structure_changes
-
-    @property
-    def fixed_size(self) -> int | None:
-        return self.image_size
 
     def seen(self, image: Tensor) -> Tensor:
         """Images [B, 3, S, S] in [-1, 1] as the networks see them at this step; in training as many as it takes."""

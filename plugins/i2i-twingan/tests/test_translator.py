@@ -11,10 +11,11 @@ from torch.nn import functional as F
 
 pytest.importorskip("i2i_twingan", reason="the plugin i2i-twingan is not installed")
 
+from i2i.core.contracts import Batch
 from i2i.engine.stepper import Stepper
 from i2i.errors import I2IError
 from i2i.methods import assembly
-from i2i.methods.outputs import Batch
+from i2i.methods.networks import image_constraints
 from i2i.recipe.recipe import Recipe
 from i2i.recipe.source import RecipeError
 
@@ -23,10 +24,10 @@ Images = dict[str, Tensor]
 
 def test_real_images_are_shrunk_faded_and_in_0_to_1(translator: Any, images: Images) -> None:
     half = F.avg_pool2d((images["a"] + 1) / 2, 2)
-    assert torch.equal(translator._enter(Batch(images), "generator").real["a"], half)
+    assert torch.equal(translator.start_phase(Batch(images), "generator").real["a"], half)
     translator.at_step_(5)  # a quarter of the fade from 8 to 16 px
     expected = 0.75 * half.repeat_interleave(2, 2).repeat_interleave(2, 3) + 0.25 * (images["a"] + 1) / 2
-    torch.testing.assert_close(translator._enter(Batch(images), "generator").real["a"], expected)
+    torch.testing.assert_close(translator.start_phase(Batch(images), "generator").real["a"], expected)
 
 
 def test_losses_are_the_reports(translator: Any, images: Images) -> None:
@@ -78,8 +79,8 @@ def test_real_images_and_fakes_are_never_one_batch(translator: Any, images: Imag
 def test_images_do_not_see_each_other_in_translation(tiny: dict[str, Any]) -> None:
     norm = {"translator.generator.norm": "renorm", "translator.generator.rgb_norm": "renorm"}
     translator: Any = assembly.build(Recipe.read("twingan_small", tiny | norm))
-    assert translator.batch_dependent
-    assert not translator.eval().batch_dependent
+    assert image_constraints(translator).batch_dependent
+    assert not image_constraints(translator.eval()).batch_dependent
 
 
 def test_reconstructions_are_judged_from_a_size_on(translator: Any, images: Images) -> None:

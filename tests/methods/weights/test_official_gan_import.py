@@ -90,7 +90,7 @@ def test_unet_alone_translates_as_the_official_one(golden: Path, tmp_path: Path)
     # Training mode: statistics of this batch. Tensors are translated as they come, files one by one.
     assert error(loaded.translate(figures["input"]), figures["out64"]) < 1e-5
     assert error(loaded.translate(figures["input"].double()), figures["out64"]) < 1e-10
-    assert loaded.translator.batch_dependent
+    assert loaded.constraints.batch_dependent
     with pytest.raises(I2IError, match="this translator paints only the domain b"):
         loaded.translate(figures["input"], to="a")
 

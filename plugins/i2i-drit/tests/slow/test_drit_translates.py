@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 import i2i
+from i2i.core.contracts import Batch
 from i2i.core.hookspecs import hookimpl
 from i2i.core.plugins import default_plugins
 from i2i.demo.measures import measure, object_mask
 from i2i.demo.shapes import Shapes
 from i2i.engine.run import Run
 from i2i.engine.trainer import train
-from i2i.methods.outputs import Batch
 from i2i.recipe.recipe import Recipe
 from i2i.use.loaded import Loaded
 
