@@ -15,7 +15,7 @@ from i2i.methods.blending import Blend, either
 from i2i.methods.networks import network
 from i2i.methods.outputs import Outputs, output
 from i2i.methods.translator import Translator
-from i2i_style.norms import conditioned, using
+from i2i_style.norms import ConditionalInstanceNorm, style_weights
 
 
 class FastStyleOutputs(Outputs):
@@ -62,7 +62,9 @@ class FastStyle(Translator):
     ) -> None:
         super().__init__()
         self.generator = network(generator(image_size=image_size))
-        counts = sorted({layer.rows for layer in conditioned(self.generator)})
+        counts = sorted(
+            {layer.styles for layer in self.generator.modules() if isinstance(layer, ConditionalInstanceNorm)}
+        )
         if len(counts) != 1:
             found = f"norms of {' and '.join(map(str, counts))} styles" if counts else "none"
             raise OptionError(
@@ -76,7 +78,7 @@ class FastStyle(Translator):
         Args:
             mix: weights [B, styles] or [1, styles].
         """
-        with using(self.generator, mix):
+        with style_weights(mix):
             return cast(GeneratorOutput, self.generator(image))
 
     def translate(self, image: Tensor, to: str, style: int | Tensor = 0, blend: Blend | None = None) -> GeneratorOutput:

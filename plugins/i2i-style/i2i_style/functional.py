@@ -1,4 +1,4 @@
-"""Statistics of features, total variation, and exchange of colours between images."""
+"""Feature statistics, AdaIN, total variation, and the exchange of colours between images."""
 
 from __future__ import annotations
 
@@ -12,18 +12,21 @@ from i2i.nn.functional.precision import upcast
 
 
 def mean_std(features: Tensor, eps: float = 1e-5) -> tuple[Tensor, Tensor]:
-    r"""Mean and deviation of each map over its pixels, :math:`\sqrt{\sigma^2 + \epsilon}` with the unbiased variance.
+    r"""Return the mean and the deviation of each channel over its pixels, :math:`\sqrt{\sigma^2 + \epsilon}`.
+
+    The variance is unbiased.
 
     Args:
         features: [B, C, H, W]; half precision is computed in float32.
+        eps: added to the variance.
 
     Returns:
-        mean, std: [B, C] each.
+        Mean and deviation, [B, C] each.
 
     Raises:
-        ShapeError: maps of one pixel have no variance.
+        ShapeError: the feature maps have one pixel, which has no variance.
 
-    Source: Huang and Belongie, ICCV 2017, arXiv:1703.06868; unbiased as in its Torch and PyTorch codes.
+    Source: Huang and Belongie, ICCV 2017, arXiv:1703.06868; unbiased as in its Torch and PyTorch implementations.
 
     Example:
         >>> mean_std(torch.tensor([[[[1.0, 3.0]]]]), eps=0.0)
@@ -40,14 +43,15 @@ def mean_std(features: Tensor, eps: float = 1e-5) -> tuple[Tensor, Tensor]:
 
 
 def adain(content: Tensor, style: Tensor, eps: float = 1e-5) -> Tensor:
-    r"""The content's features with the style's statistics, :math:`\sigma(y)\,(x - \mu(x)) / \sigma(x) + \mu(y)`.
+    r"""Give a content's features the statistics of a style, :math:`\sigma(y)\,(x - \mu(x)) / \sigma(x) + \mu(y)`.
 
     Args:
-        content: x, [B, C, H, W].
-        style: y, [B, C, h, w] of any size, or of one sample for all.
+        content: features x, [B, C, H, W].
+        style: features y, [B, C, h, w] of any size, or [1, C, h, w] for all contents.
+        eps: added to both variances.
 
     Returns:
-        [B, C, H, W].
+        Features [B, C, H, W].
 
     Source: Huang and Belongie, ICCV 2017, arXiv:1703.06868, equation 8.
     """
@@ -56,11 +60,14 @@ def adain(content: Tensor, style: Tensor, eps: float = 1e-5) -> Tensor:
 
 
 def total_variation(image: Tensor, power: int = 2) -> Tensor:
-    r"""Mean of :math:`|\Delta|^p` of neighbours in columns, plus the same in rows: one number.
+    r"""Return the mean of :math:`|\Delta|^p` between vertical neighbours plus that between horizontal neighbours.
 
     Args:
         image: [B, C, H, W].
         power: p.
+
+    Returns:
+        A scalar.
 
     Source: Mahendran and Vedaldi, CVPR 2015, arXiv:1412.0035, section 2.2, with beta = 2.
 
@@ -68,52 +75,55 @@ def total_variation(image: Tensor, power: int = 2) -> Tensor:
         >>> total_variation(torch.tensor([[[[0.0, 2.0], [0.0, 2.0]]]]))
         tensor(4.)
     """
-    wide = upcast(image)
-    down, right = wide[..., 1:, :] - wide[..., :-1, :], wide[..., 1:] - wide[..., :-1]
-    return down.abs().pow(power).mean() + right.abs().pow(power).mean()
+    image = upcast(image)
+    vertical, horizontal = image[..., 1:, :] - image[..., :-1, :], image[..., 1:] - image[..., :-1]
+    return vertical.abs().pow(power).mean() + horizontal.abs().pow(power).mean()
 
 
 def transfer_luminance(image: Tensor, content: Tensor) -> Tensor:
-    """An image's luminance with a content's colours, both [B, 3, H, W].
+    """Combine the luminance of an image with the colours of a content.
 
-    In YUV the colours U and V are multiples of B - Y and R - Y, so to exchange Y alone is to add one number to red,
-    green and blue.
+    In YUV the chrominances are multiples of B - Y and R - Y, so exchanging Y alone adds the same number to red, green
+    and blue.
+
+    Args:
+        image: [B, 3, H, W].
+        content: [B, 3, H, W] in the same range.
+
+    Returns:
+        [B, 3, H, W]; values may leave the range of the inputs.
 
     Source: Gatys et al., arXiv:1606.05897, section 5, luminance-only transfer.
     """
-    return content + (_luminance(image) - _luminance(content)).to(content.dtype)
+    difference = rgb_to_grayscale(upcast(image)) - rgb_to_grayscale(upcast(content))
+    return content + difference.to(content.dtype)
 
 
 def match_color(image: Tensor, reference: Tensor, eps: float = 1e-5) -> Tensor:
-    r"""An image whose RGB values have a reference's mean and covariance (CORAL).
+    r"""Give the RGB values of an image the mean and the covariance of a reference's (CORAL).
 
     .. math:: x' = \Sigma_r^{1/2}\, \Sigma_x^{-1/2}\, (x - \mu_x) + \mu_r
 
     Args:
-        image: [B, 3, H, W], or one image for all references.
+        image: [B, 3, H, W], or [1, 3, H, W] for all references.
         reference: [B, 3, h, w].
-        eps: added to the diagonals, for images of one colour.
+        eps: added to the diagonals of the covariances, for images of one colour.
 
     Returns:
-        [B, 3, H, W], which may leave the images' range.
+        [B, 3, H, W]; values may leave the range of the inputs.
 
     Source: Sun et al., AAAI 2016, arXiv:1511.05547; for style transfer Gatys et al., arXiv:1606.05897, section 4, and
-    the option "preserve colour" of Huang and Belongie's code.
+    the option "preserve colour" of Huang and Belongie's implementation.
     """
-    centred, _, own = _moments(image, eps)
-    _, mean, wanted = _moments(reference, eps)
-    change = _power(wanted, 0.5) @ _power(own, -0.5)
-    pixels = change @ centred + mean
+    centred, _, covariance = _color_moments(image, eps)
+    _, reference_mean, reference_covariance = _color_moments(reference, eps)
+    transform = _matrix_power(reference_covariance, 0.5) @ _matrix_power(covariance, -0.5)
+    pixels = transform @ centred + reference_mean
     return pixels.reshape(-1, *image.shape[1:]).to(image.dtype)
 
 
-def _luminance(image: Tensor) -> Tensor:
-    """Y [B, 1, H, W] of RGB images, ITU-R BT.601, at least in float32."""
-    return rgb_to_grayscale(upcast(image))
-
-
-def _moments(image: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Centred pixels [B, 3, N], their mean [B, 3, 1], and their covariance [B, 3, 3]."""
+def _color_moments(image: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Return centred pixels [B, 3, N], their mean [B, 3, 1] and their covariance [B, 3, 3]."""
     pixels = upcast(image).flatten(2)
     mean = pixels.mean(2, keepdim=True)
     centred = pixels - mean
@@ -121,10 +131,9 @@ def _moments(image: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
     return centred, mean, covariance + eps * torch.eye(3, dtype=pixels.dtype, device=pixels.device)
 
 
-def _power(covariance: Tensor, exponent: float) -> Tensor:
-    """A symmetric positive matrix to a power."""
+def _matrix_power(covariance: Tensor, exponent: float) -> Tensor:
+    """Return powers of symmetric positive matrices [B, 3, 3]."""
     values, vectors = torch.linalg.eigh(covariance)
-    power: Tensor = (
-        vectors * values.clamp_min(torch.finfo(values.dtype).tiny).pow(exponent)[:, None] @ vectors.transpose(1, 2)
-    )
+    powers = values.clamp_min(torch.finfo(values.dtype).tiny).pow(exponent)
+    power: Tensor = vectors * powers[:, None] @ vectors.transpose(1, 2)
     return power

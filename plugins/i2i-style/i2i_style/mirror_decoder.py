@@ -1,8 +1,7 @@
-"""The way back from a frozen encoder's features to an image, without any norm."""
+"""The decoder `mirror_decoder`: a mirrored VGG without norms."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import cast
 
 from torch import Tensor, nn
@@ -17,19 +16,21 @@ from i2i.nn.layers.initialization import Initialization, initialize
 
 
 class MirrorDecoder(nn.Module):
-    """3x3 convolutions padded by reflection, with a doubling of repeated pixels between two sizes.
+    """Decodes an encoder's features with 3x3 convolutions and nearest upsampling.
 
-    It has no norm: statistics are what it is given a style by.
+    It has no norms, because they would remove the statistics that carry the style.
 
     Args:
         num_features: channels of the features.
-        channels: at the image's size; twice as many at each smaller one.
-        convolutions: at each size, from the features' to the image's: one doubling less than there are numbers. The
-            last one of a size narrows; the last of all gives the image, without a bound.
-        init: how the weights start.
+        channels: channels at the image's size; doubled at each smaller one.
+        convolutions: number of convolutions at each size, from the features' to the image's; features are upsampled
+            by two between two sizes. The last convolution of a size reduces the channels; the last one of all returns
+            the image, unbounded.
+        activation: after each convolution except the last.
+        init: initialization of the weights.
 
-    Source: Huang and Belongie, ICCV 2017, arXiv:1703.06868, section 6.1; naoto0804/pytorch-AdaIN, `decoder`: the
-    defaults on a VGG19's relu4_1.
+    Source: Huang and Belongie, ICCV 2017, arXiv:1703.06868, section 6.1; naoto0804/pytorch-AdaIN, `decoder`, which the
+    defaults give for relu4_1 of VGG19.
     """
 
     def __init__(
@@ -43,30 +44,24 @@ class MirrorDecoder(nn.Module):
         super().__init__()
         self.check(convolutions)
         layers: list[nn.Module] = []
-        for before, after, doubles in _widths(num_features, channels, convolutions):
-            layers += [nn.Upsample(scale_factor=2, mode="nearest")] if doubles else []
-            layers.append(Conv2d(before, after, 3, padding=1, padding_mode="reflect"))
-            layers.append(cast(nn.Module, activation()))
-        self.layers = nn.Sequential(*layers[:-1])  # no activation after the image
+        width, smallest = num_features, len(convolutions) - 1
+        for level, count in enumerate(convolutions):
+            if level > 0:
+                layers.append(nn.Upsample(scale_factor=2, mode="nearest"))
+            narrowed = channels * 2 ** (smallest - 1 - level) if level < smallest else 3
+            for out_channels in [width] * (count - 1) + [narrowed]:
+                layers.append(Conv2d(width, out_channels, 3, padding=1, padding_mode="reflect"))
+                layers.append(cast(nn.Module, activation()))
+                width = out_channels
+        self.layers = nn.Sequential(*layers[:-1])  # without the activation after the image
         initialize(self, init)
 
     @classmethod
     def check(cls, convolutions: tuple[int, ...]) -> None:
-        """At least one size."""
+        """Refuse an empty tuple of convolutions."""
         if not convolutions:
             raise OptionError("convolutions", "expected how many there are at each size, such as [1, 4, 2, 2], got []")
 
     def forward(self, features: Tensor) -> GeneratorOutput:
+        """Return images [B, 3, H, W] of features [B, num_features, h, w]."""
         return GeneratorOutput(self.layers(features))
-
-
-def _widths(num_features: int, channels: int, convolutions: tuple[int, ...]) -> Iterator[tuple[int, int, bool]]:
-    """Channels before and after each convolution, and whether it follows a doubling."""
-    width = num_features
-    last = len(convolutions) - 1
-    for size, count in enumerate(convolutions):
-        for index in range(count):
-            narrows = index == count - 1
-            after = width if not narrows else 3 if size == last else channels * 2 ** (last - 1 - size)
-            yield width, after, size > 0 and index == 0
-            width = after

@@ -1,4 +1,4 @@
-"""A folder of contents and a folder of a few style images, whose numbers go along with them."""
+"""The data set `styles`: a folder of contents, and a folder of a few numbered style images."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import torch
 from annotated_types import Ge
-from PIL import Image, ImageOps
+from PIL import ImageOps
 from torch import Tensor
 
 from i2i.core.bounds import Count
@@ -23,22 +23,28 @@ from i2i.errors import DataError
 
 
 class Styles(ImageDataset):
-    """Contents (a) as `folders` gives them, and style images (b) whole, with their numbers.
+    """Contents (a) as in the data set `folders`, and style images (b) with their numbers (style).
 
-    Style images are numbered from 0 in the order of their names. Every so many samples as there are show all of them
-    in a new order. They are neither mirrored nor cropped at random: the whole image is the style.
+    Style images are numbered from 0 in the order of their names. Each run of N samples, N the number of styles, shows
+    each style once, in a new order. Style images are neither flipped nor cropped at random.
 
     Args:
-        a: the folder of contents.
-        b: the folder of style images, or one image.
-        test_a: folder of contents for previews; without it the first ones of `a` serve.
-        size: side of a sample in pixels.
-        style_size: side of a style image, whose middle square is taken; `size` where it is None.
-        load_size, margin, flip, resample, augment, cache: of contents, as for `folders`.
-        seed: of order and augmentation, >= 0.
+        a: folder of contents.
+        b: folder of style images, or one image.
+        test_a: folder of contents for previews; None uses the first ones of `a`.
+        size: side of the contents in pixels.
+        style_size: side of the style images, whose centre square is taken; None is `size`.
+        load_size: as for `folders`, for the contents.
+        margin: as for `folders`, for the contents.
+        flip: as for `folders`, for the contents.
+        resample: filter for contents and styles.
+        augment: augmentations of the contents.
+        seed: seed of order and augmentation, >= 0.
+        cache: MiB of memory for resized contents.
 
     Raises:
-        DataError: a folder is missing, holds no image, or a style image cannot be read: their numbers would change.
+        DataError: a folder is missing or holds no image, or a style image cannot be read; skipping it would change the
+            numbers of the others.
     """
 
     def __init__(
@@ -61,12 +67,12 @@ class Styles(ImageDataset):
         self.contents = Folders(a, a, None, test_a, None, size, load_size, margin, flip, resample, augment, seed, cache)
         self.files = [b] if b.is_file() else find_images(b)
         self.size, self.style_size = size, style_size or size
-        self.images = torch.stack([_middle(read_image(path), self.style_size, resample) for path in self.files])
+        self.images = torch.stack([_centre_square(path, self.style_size, resample) for path in self.files])
         self.styles, self.seed = len(self.files), seed
 
     @classmethod
     def declare_streams(cls, options: Mapping[str, Any]) -> dict[str, Stream]:
-        """Contents and styles, each in its size, and `style`, the number of the style that b shows."""
+        """Declare contents and styles, each in its size, and `style`, the number of b's style."""
         style_size = options["style_size"] or options["size"]
         return {
             **super().declare_streams(options),
@@ -75,28 +81,28 @@ class Styles(ImageDataset):
         }
 
     def __len__(self) -> int:
-        """Contents, which is what an epoch is; the stream of samples itself has no end."""
+        """Return the number of contents, which is the length of an epoch; the stream of samples itself is endless."""
         return len(self.contents)
 
     def __getitem__(self, number: int) -> dict[str, object]:
-        """Sample `number` >= 0 of the stream.
+        """Return sample `number` >= 0 of the stream.
 
         Returns:
-            sample: "a" [3, size, size] and "b" [3, style_size, style_size] in [-1, 1]; "style", b's number, []; and
-            "skipped", a line for each damaged content in its way.
+            "a" [3, size, size] and "b" [3, style_size, style_size] in [-1, 1]; "style", the number of b's style, [];
+            and "skipped", a line for each damaged content that was replaced.
         """
-        epoch, place = divmod(number, self.styles)
-        style = int(epoch_order(self.seed, "style", epoch, self.styles)[place])
+        epoch, index = divmod(number, self.styles)
+        style = int(epoch_order(self.seed, "style", epoch, self.styles)[index])
         return {**self.contents[number], "b": self.images[style], "style": torch.tensor(style)}
 
     def preview(self, count: int) -> dict[str, Tensor]:
-        """The first contents as squares, and the first style images in the same size."""
+        """Return the first contents as squares, and the first style images in the same size."""
         contents = self.contents.preview(count)["a"]
         side = contents.shape[-1]
-        styles = [_middle(read_image(path), side, self.contents.resample) for path in self.files[:count]]
+        styles = [_centre_square(path, side, self.contents.resample) for path in self.files[:count]]
         return {"a": contents, "b": torch.stack(styles)}
 
 
-def _middle(image: Image.Image, side: int, resample: Resample) -> Tensor:
-    """The image's middle square: [3, side, side] in [-1, 1]."""
-    return to_tensor(ImageOps.fit(image, (side, side), FILTERS[resample]))
+def _centre_square(path: Path, side: int, resample: Resample) -> Tensor:
+    """Return an image's centre square, [3, side, side] in [-1, 1]."""
+    return to_tensor(ImageOps.fit(read_image(path), (side, side), FILTERS[resample]))

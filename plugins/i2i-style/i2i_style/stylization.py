@@ -1,8 +1,8 @@
-"""One image optimized until it has the content of one and the style of others: Gatys' neural style."""
+"""Neural style transfer by optimization of one image: Gatys et al."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, cast
 
@@ -21,50 +21,53 @@ from i2i.nn.functional.gram import gram
 from i2i.use.loaded import default_device
 from i2i_style.functional import total_variation, transfer_luminance
 
-Picture = Image.Image | Path | str | Tensor
+ImageSource = Image.Image | Path | str | Tensor
 CONTENT_TAPS = ("blocks.3.0.bn1",)
 STYLE_TAPS = ("bn1", "blocks.1.0.bn1", "blocks.2.0.bn1", "blocks.3.0.bn1", "blocks.5.0.bn1")
-"""In each size of tf_efficientnet_lite0's maps the first wide layer after its activation, as relu1_1 to relu5_1."""
+"""The first wide layer after its activation at each size of tf_efficientnet_lite0, in place of relu1_1 to relu5_1."""
 
 
 class Stylization:
-    r"""An image on its way to a content and a style; each `step` takes it further.
+    r"""An image that is optimized towards a content and one or more styles; `step` runs one iteration.
 
     .. math:: L = \alpha \sum_t \frac{\mathbb{E}[(f_t(x) - f_t(c))^2]}{\mathbb{E}[f_t(c)^2]}
         + \beta \sum_t \frac{\mathbb{E}[(G_t(x) - A_t)^2]}{\mathbb{E}[A_t^2]} + \gamma\, \mathrm{TV}(x)
 
-    with :math:`A_t` the mean of the styles' Gram matrices. Without `relative` the denominators are 1.
+    with :math:`A_t` the weighted mean of the styles' Gram matrices. Without `relative` the denominators are 1.
 
     Args:
-        content: a file, a PIL image, or a tensor [3, H, W] in [-1, 1], which is taken as it is.
-        styles: images of the same sorts.
-        shares: of the styles; alike where there are none.
+        content: a file, a PIL image, or a tensor [3, H, W] in [-1, 1], whose size is kept.
+        styles: style images, each in one of these forms.
+        shares: weights of the styles; equal if empty.
         features: the frozen network.
-        content_taps, style_taps: its layers, by name.
-        content_weight, style_weight, tv_weight: alpha, beta, gamma.
-        relative: errors as shares of what they are compared with, so that weights mean the same in any network and
-            layer; the references' weights belong to a VGG without it.
-        init: begin with the `content` or with `noise`.
+        content_taps: its layers whose features are compared.
+        style_taps: its layers whose Gram matrices are compared.
+        content_weight: alpha.
+        style_weight: beta.
+        tv_weight: gamma.
+        relative: whether errors are divided by the mean square of their target, so that weights mean the same in any
+            network and layer; the references' weights belong to a VGG without it.
+        init: initial image, the `content` or `noise`.
         optimizer: `lbfgs` or `adam`.
-        lr: learning rate; 1 for L-BFGS and 0.05 for Adam where it is None.
-        size: the shorter side in pixels, of files and PIL images.
-        style_scale: the styles' shorter side as a multiple of `size`; larger strokes come of larger images.
-        keep_colors: the luminance is painted, the colours stay the content's.
-        seed: of the noise.
-        device: where to; the machine's accelerator when None, else the CPU.
+        lr: learning rate; None is 1 for L-BFGS and 0.05 for Adam.
+        size: shorter side in pixels to which files and PIL images are resized.
+        style_scale: the styles' shorter side as a multiple of `size`; larger values give larger strokes.
+        keep_colors: whether only the luminance changes.
+        seed: seed of the noise.
+        device: where to compute; None is the machine's accelerator, or the CPU without one.
 
     Raises:
-        I2IError: no style, or shares that do not fit.
-        OptionError: the extractor refuses a tap, or its weights are not there.
+        I2IError: there is no style, or the number of shares differs from that of the styles.
+        OptionError: the extractor has no such layer, or its weights are not available.
 
-    Source: Gatys et al., CVPR 2016, arXiv:1508.06576, equations 1 to 7; jcjohnson/neural-style, whose Gram matrices
-    are divided by C·H·W and whose several styles are mixed so; colours: Gatys et al., arXiv:1606.05897, section 5.
+    Source: Gatys et al., CVPR 2016, arXiv:1508.06576, equations 1 to 7; jcjohnson/neural-style for the division of
+    Gram matrices by C·H·W and for several styles; Gatys et al., arXiv:1606.05897, section 5, for the colours.
     """
 
     def __init__(
         self,
-        content: Picture,
-        styles: Sequence[Picture],
+        content: ImageSource,
+        styles: Sequence[ImageSource],
         *,
         shares: Sequence[float] = (),
         features: Factory[FeatureExtractor] = FEATURE_EXTRACTOR("timm"),
@@ -83,114 +86,129 @@ class Stylization:
         seed: int = 0,
         device: str | torch.device | None = None,
     ) -> None:
-        self.shares = _shares(shares, len(styles))
+        self.shares = _normalized_shares(shares, len(styles))
         self.weights = {"content": content_weight, "style": style_weight, "tv": tv_weight}
         self.relative, self.keep_colors = relative, keep_colors
-        self.taps = tuple(dict.fromkeys((*content_taps, *style_taps)))
         self.content_taps, self.style_taps = content_taps, style_taps
+        self.taps = tuple(dict.fromkeys((*content_taps, *style_taps)))
         extractor = features(self.taps)
         extractor.load_weights_()
         self.source = extractor.source
-        place = torch.device(device) if device is not None else default_device()
-        self.extractor = cast(nn.Module, extractor).to(place).eval().requires_grad_(False)
-        self.content = _image(content, size).to(place)
+        device = torch.device(device) if device is not None else default_device()
+        self.extractor = cast(nn.Module, extractor).to(device).eval().requires_grad_(False)
+
+        self.content = _as_batch(content, size).to(device)
         with torch.no_grad():
-            seen = self._seen(self.content)
-            self.goals = {tap: seen[tap] for tap in content_taps}
-            self.grams = {tap: torch.zeros((), device=place) for tap in style_taps}
+            content_features = self._features(self.content)
+            self.content_targets = {tap: content_features[tap] for tap in content_taps}
+            self.gram_targets = {tap: torch.zeros((), device=device) for tap in style_taps}
             for share, style in zip(self.shares, styles, strict=True):
-                seen = self._seen(_image(style, round(size * style_scale)).to(place))
+                style_features = self._features(_as_batch(style, round(size * style_scale)).to(device))
                 for tap in style_taps:
-                    self.grams[tap] = self.grams[tap] + share * gram(seen[tap])
-        start = self.content
+                    self.gram_targets[tap] = self.gram_targets[tap] + share * gram(style_features[tap])
+
+        initial = self.content
         if init == "noise":
-            noise = torch.randn(start.shape, generator=torch.Generator().manual_seed(seed))
-            start = 0.1 * noise.to(place)
-        self._generated = start.clone().requires_grad_(True)
-        self._finished = start.clone()
+            noise = torch.randn(initial.shape, generator=torch.Generator().manual_seed(seed))
+            initial = 0.1 * noise.to(device)
+        self._optimized = initial.clone().requires_grad_(True)
+        self._completed = initial.clone()
         self.optimizer: torch.optim.Optimizer
         if optimizer == "lbfgs":
-            # max_eval also bounds the line search: its default of one evaluation would leave the search stuck for good
+            # max_eval also bounds the line search: with its default, one evaluation, the search would make no progress.
             self.optimizer = torch.optim.LBFGS(
-                [self._generated], lr or 1.0, max_iter=1, max_eval=25, line_search_fn="strong_wolfe"
+                [self._optimized], lr or 1.0, max_iter=1, max_eval=25, line_search_fn="strong_wolfe"
             )
         else:
-            self.optimizer = torch.optim.Adam([self._generated], lr or 0.05)
+            self.optimizer = torch.optim.Adam([self._optimized], lr or 0.05)
 
     @property
     def image(self) -> Tensor:
-        """The image after the last whole step: [3, H, W] in [-1, 1]."""
-        made = self._finished.clamp(-1, 1)
-        return (transfer_luminance(made, self.content).clamp(-1, 1) if self.keep_colors else made)[0].cpu()
+        """The image after the last complete step, [3, H, W] in [-1, 1]."""
+        image = self._completed.clamp(-1, 1)
+        if self.keep_colors:
+            image = transfer_luminance(image, self.content).clamp(-1, 1)
+        return image[0].cpu()
 
     def terms(self, image: Tensor) -> dict[str, Tensor]:
-        """The weighted terms of the loss for an image [1, 3, H, W]: `content`, `style` and `tv`."""
-        seen = self._seen(image)
-        content = [self._error(seen[tap], self.goals[tap]) for tap in self.content_taps]
-        style = [self._error(gram(seen[tap]), self.grams[tap]) for tap in self.style_taps]
-        found = {"content": content, "style": style, "tv": [total_variation(image)]}
-        return {name: self.weights[name] * torch.stack(errors).sum() for name, errors in found.items() if errors}
+        """Return the weighted loss terms of an image [1, 3, H, W]: `content`, `style` and `tv`."""
+        features = self._features(image)
+        errors = {
+            "content": [self._error(features[tap], self.content_targets[tap]) for tap in self.content_taps],
+            "style": [self._error(gram(features[tap]), self.gram_targets[tap]) for tap in self.style_taps],
+            "tv": [total_variation(image)],
+        }
+        return {name: self.weights[name] * torch.stack(values).sum() for name, values in errors.items() if values}
 
     def step(self) -> dict[str, float]:
-        """One iteration; gives the loss terms of the image before it."""
-        before: dict[str, float] = {}
+        """Run one iteration and return the loss terms of the image before it.
+
+        Raises:
+            I2IError: the image has become NaN or Inf.
+        """
+        initial_terms: dict[str, float] = {}
 
         def closure() -> float:
             self.optimizer.zero_grad()
-            terms = self.terms(self._generated)
+            terms = self.terms(self._optimized)
             loss = torch.stack(list(terms.values())).sum()
             loss.backward()  # type: ignore[no-untyped-call]
-            if not before:
-                before.update({name: float(value.detach()) for name, value in terms.items()})
+            if not initial_terms:  # the line search evaluates further images
+                initial_terms.update({name: float(value.detach()) for name, value in terms.items()})
             return float(loss.detach())
 
         self.optimizer.step(closure)
-        if not torch.isfinite(self._generated).all():
-            raise I2IError("the image is no longer made of numbers; lower the learning rate or the weights")
-        self._finished = self._generated.detach().clone()
-        return before
+        if not torch.isfinite(self._optimized).all():
+            raise I2IError("the image has become NaN or Inf; lower the learning rate or the weights")
+        self._completed = self._optimized.detach().clone()
+        return initial_terms
 
-    def _seen(self, image: Tensor) -> Mapping[str, Tensor]:
+    def _features(self, image: Tensor) -> dict[str, Tensor]:
         return dict(zip(self.taps, self.extractor(image), strict=True))
 
-    def _error(self, made: Tensor, goal: Tensor) -> Tensor:
-        error = (made - goal).square().mean()
-        return error / goal.square().mean().clamp_min(1e-12) if self.relative else error
+    def _error(self, value: Tensor, target: Tensor) -> Tensor:
+        error = (value - target).square().mean()
+        return error / target.square().mean().clamp_min(1e-12) if self.relative else error
 
 
 def stylize(
-    content: Picture,
-    styles: Sequence[Picture],
+    content: ImageSource,
+    styles: Sequence[ImageSource],
     steps: int = 300,
     progress: Callable[[int, dict[str, float]], None] | None = None,
     **options: object,
 ) -> Image.Image:
-    """Optimizes an image: `stylize("photo.jpg", ["painting.jpg"]).save("made.png")`.
+    """Optimize an image: `stylize("photo.jpg", ["painting.jpg"]).save("stylized.png")`.
 
     Args:
-        steps: iterations.
-        progress: called after each with its number, from 1 on, and the terms of the loss.
-        options: what `Stylization` takes.
+        content: content image, as for `Stylization`.
+        styles: style images, as for `Stylization`.
+        steps: number of iterations.
+        progress: called after each iteration with its number, from 1, and the loss terms before it.
+        options: further options of `Stylization`.
+
+    Returns:
+        The image after the last iteration.
     """
-    work = Stylization(content, styles, **options)  # type: ignore[arg-type]
+    stylization = Stylization(content, styles, **options)  # type: ignore[arg-type]
     for number in range(1, steps + 1):
-        terms = work.step()
+        terms = stylization.step()
         if progress is not None:
             progress(number, terms)
-    return to_image(work.image)
+    return to_image(stylization.image)
 
 
-def _shares(shares: Sequence[float], count: int) -> list[float]:
+def _normalized_shares(shares: Sequence[float], count: int) -> list[float]:
     if not count:
         raise I2IError("expected at least one style image, got none")
-    given = list(shares) or [1.0] * count
-    if len(given) != count or min(given) < 0 or sum(given) <= 0:
-        raise I2IError(f"shares: expected {count} numbers >= 0, one for each style and not all 0, got {given}")
-    return [share / sum(given) for share in given]
+    values = list(shares) or [1.0] * count
+    if len(values) != count or min(values) < 0 or sum(values) <= 0:
+        raise I2IError(f"shares: expected {count} numbers >= 0, one for each style and not all 0, got {values}")
+    return [share / sum(values) for share in values]
 
 
-def _image(image: Picture, size: int) -> Tensor:
-    """[1, 3, H, W] in [-1, 1]."""
+def _as_batch(image: ImageSource, size: int) -> Tensor:
+    """Return an image as [1, 3, H, W] in [-1, 1]; a tensor keeps its size."""
     if isinstance(image, Tensor):
         return image.detach().float().reshape(1, *image.shape[-3:])
     if not isinstance(image, Image.Image):

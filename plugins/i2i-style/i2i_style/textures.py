@@ -1,4 +1,4 @@
-"""Drawn contents and drawn styles: scenes of a few shapes as domain a, textures of two colours as domain b."""
+"""The data set `textures`: generated scenes of a few shapes (a), and generated textures of two colours (b)."""
 
 from __future__ import annotations
 
@@ -16,24 +16,23 @@ from i2i.data.base import ImageDataset
 from i2i.data.sampler import epoch_order
 from i2i.demo.drawn.canvas import Canvas, Plane
 
-# Images from here on are never trained on.
-_PREVIEW = 2**60
+_PREVIEW = 2**60  # numbers from here on are not used in training
 _SCENE, _TEXTURE = 0, 1
 GOLDEN = 0.6180339887
-"""A step around the circle of hues after which no two of the first few are near each other."""
+"""The golden ratio's fractional part: hues that are multiples of it differ from each other."""
 
 
 class Textures(ImageDataset):
-    """Scenes (a) and textures (b), for style transfer without any file.
+    """Generated scenes (a) and textures (b), for style transfer without files.
 
-    An image's number and the seed decide everything about it. Sample n shows scene n, and texture n, or, with a fixed
-    number of styles, one of them: every `styles` samples show all in a new order.
+    Each image follows from its number and the seed. Sample n shows scene n, and texture n or, with a fixed number of
+    styles, one of them: each run of `styles` samples shows each texture once, in a new order.
 
     Args:
-        size: the images' side in pixels.
-        count: samples that are called an epoch.
-        styles: how many textures there are; 0 for another one in each sample.
-        seed: another seed is another world.
+        size: side of the images in pixels.
+        count: number of samples in an epoch; the stream of samples itself is endless.
+        styles: number of textures; 0 for a new one in each sample.
+        seed: seed of all images, >= 0.
     """
 
     def __init__(
@@ -51,47 +50,47 @@ class Textures(ImageDataset):
         return super().declare_streams(options) | {"style": Stream("label", options["styles"])}
 
     def __len__(self) -> int:
-        """Samples of what counts as an epoch."""
+        """Return the number of samples in an epoch."""
         return self.count
 
     def style_of(self, number: int) -> int:
-        """The texture that sample `number` shows."""
+        """Return the number of the texture of a sample."""
         if number < 0:
             raise IndexError(f"textures: samples are numbered from 0, got {number}")
         if not self.styles:
             return number
-        epoch, place = divmod(number, self.styles)
-        return int(epoch_order(self.seed, "b", epoch, self.styles)[place])
+        epoch, index = divmod(number, self.styles)
+        return int(epoch_order(self.seed, "b", epoch, self.styles)[index])
 
     def __getitem__(self, number: int) -> dict[str, Tensor]:
-        """Sample `number` of an endless stream.
+        """Return sample `number` >= 0 of the stream.
 
         Returns:
-            sample: `a` and `b`, each [3, size, size] in [-1, 1], and `style`, the texture's number, [].
+            "a" and "b", each [3, size, size] in [-1, 1], and "style", the texture's number, [].
         """
         style = self.style_of(number)
         return {"a": self.scenes([number])[0], "b": self.textures([style])[0], "style": torch.tensor(style)}
 
     def preview(self, count: int) -> dict[str, Tensor]:
-        """Held-out scenes, and held-out textures, or the first ones where their number is fixed.
+        """Return held-out scenes, and held-out textures or, with a fixed number of styles, the first ones.
 
         Returns:
-            batch: `a` and `b`, [count, 3, size, size] in [-1, 1]; of b fewer where there are fewer styles.
+            "a" [count, 3, size, size] and "b" [min(count, styles), 3, size, size] in [-1, 1].
         """
         held_out = range(_PREVIEW, _PREVIEW + count)
-        shown = range(min(count, self.styles)) if self.styles else held_out
-        return {"a": self.scenes(held_out), "b": self.textures(shown)}
+        styles = range(min(count, self.styles)) if self.styles else held_out
+        return {"a": self.scenes(held_out), "b": self.textures(styles)}
 
     def scenes(self, numbers: Sequence[int]) -> Tensor:
-        """Scenes by number: [n, 3, size, size] in [-1, 1]."""
+        """Return scenes by number, [n, 3, size, size] in [-1, 1]."""
         return _batch([_scene(self._draws(_SCENE, number), self.size) for number in numbers])
 
     def textures(self, numbers: Sequence[int]) -> Tensor:
-        """Textures by number: [n, 3, size, size] in [-1, 1]."""
+        """Return textures by number, [n, 3, size, size] in [-1, 1]."""
         return _batch([_texture(self._draws(_TEXTURE, number), number, self.size) for number in numbers])
 
-    def _draws(self, what: int, number: int) -> np.random.Generator:
-        return np.random.Generator(np.random.PCG64([self.seed, what, number]))
+    def _draws(self, kind: int, number: int) -> np.random.Generator:
+        return np.random.Generator(np.random.PCG64([self.seed, kind, number]))
 
 
 def _batch(images: list[Plane]) -> Tensor:
@@ -99,8 +98,8 @@ def _batch(images: list[Plane]) -> Tensor:
 
 
 def _scene(draws: np.random.Generator, size: int) -> Plane:
-    """A background that grows lighter to one side, and three shapes: [3, size, size] in [0, 1]."""
-    canvas = Canvas.blank(size)  # its sides lie at -1 and 1
+    """Return a background with a gradient of brightness and three shapes, [3, size, size] in [0, 1]."""
+    canvas = Canvas.blank(size)  # coordinates from -1 to 1
     turn = draws.uniform(0, 2 * np.pi)
     slope = 0.5 + 0.35 * (canvas.x * np.cos(turn) + canvas.y * np.sin(turn))
     canvas.image[...] = np.array(draws.uniform(0.2, 0.9, 3), np.float32)[:, None, None] * slope
@@ -115,7 +114,7 @@ def _scene(draws: np.random.Generator, size: int) -> Plane:
 
 
 def _texture(draws: np.random.Generator, number: int, size: int) -> Plane:
-    """Stripes, checks, dots or waves of two colours: [3, size, size] in [0, 1]."""
+    """Return stripes, checks, dots or waves of two colours, [3, size, size] in [0, 1]."""
     canvas = Canvas.blank(size)
     hue = (GOLDEN * (number % 2**30) + 0.1 * draws.uniform()) % 1
     dark = colorsys.hsv_to_rgb(hue, 0.8, draws.uniform(0.15, 0.45))

@@ -1,4 +1,4 @@
-"""Johnson's image transformation network: two halvings, residual blocks, two doublings of repeated pixels."""
+"""The generator `transformer_net`: Johnson's image transformation network."""
 
 from __future__ import annotations
 
@@ -16,20 +16,19 @@ from i2i.nn.generators.blocks import MULTIPLE, ResidualBlock, check_image, check
 from i2i.nn.layers.convolution import ConvBlock, UpBlock
 from i2i.nn.layers.initialization import Initialization, initialize
 
-Output = Literal["sigmoid", "tanh", "linear"]
-
 
 class TransformerNet(nn.Module):
-    """A residual network from image to image with wide first and last convolutions, as style transfer has it.
+    """A residual network with large first and last kernels, two downsampling and two nearest upsampling stages.
 
     Args:
-        channels: after the first convolution; four times as many in the residual blocks.
-        blocks: residual blocks.
-        kernel: of the first and the last convolution, odd.
-        norm: after each convolution; `cin` for several styles in one network.
-        last_norm: whether also after the last convolution, as Dumoulin's network has it; Johnson's has not.
-        output: `sigmoid` and `tanh` keep the image in [-1, 1], `linear` leaves that to the losses.
-        init: how the weights start.
+        channels: channels after the first convolution; the residual blocks have four times as many.
+        blocks: number of residual blocks.
+        kernel: size of the first and of the last kernel, odd.
+        norm: norm after each convolution; `cin` for several styles in one network.
+        last_norm: whether a norm also follows the last convolution, as in Dumoulin et al.; Johnson et al. have none.
+        activation: activation after each norm, except in the second half of residual blocks and at the end.
+        output: `sigmoid` and `tanh` keep the image in [-1, 1]; `linear` leaves it unbounded.
+        init: initialization of the weights.
 
     Source: Johnson et al., ECCV 2016, arXiv:1603.08155, supplement; pytorch/examples, `TransformerNet` (`in` with
     affine = true, linear); Dumoulin et al., ICLR 2017, arXiv:1610.07629, appendix (`cin`, sigmoid).
@@ -46,31 +45,32 @@ class TransformerNet(nn.Module):
         norm: Factory[Norm] = NORM("in", affine=True),
         last_norm: bool = False,
         activation: Factory[Activation] = ACTIVATION("relu"),
-        output: Output = "linear",
+        output: Literal["sigmoid", "tanh", "linear"] = "linear",
         init: Initialization = "default",
     ) -> None:
         super().__init__()
-        wide, pad = 4 * channels, kernel // 2
-        self.stem = ConvBlock(3, channels, kernel, padding=pad, norm=norm, activation=activation)
+        padding = kernel // 2
+        self.stem = ConvBlock(3, channels, kernel, padding=padding, norm=norm, activation=activation)
         self.down = nn.ModuleList(
             ConvBlock(width, 2 * width, 3, 2, 1, norm=norm, activation=activation) for width in (channels, 2 * channels)
         )
-        self.blocks = nn.ModuleList(ResidualBlock(wide, norm, activation, bias=True) for _ in range(blocks))
+        self.blocks = nn.ModuleList(ResidualBlock(4 * channels, norm, activation, bias=True) for _ in range(blocks))
         self.up = nn.ModuleList(
             UpBlock(2 * width, width, "nearest", True, norm, activation) for width in (2 * channels, channels)
         )
-        self.head = ConvBlock(channels, 3, kernel, padding=pad, norm=norm if last_norm else None)
+        self.head = ConvBlock(channels, 3, kernel, padding=padding, norm=norm if last_norm else None)
         self.output = output
         initialize(self, init)
 
     @classmethod
     def check(cls, image_size: int, kernel: int) -> None:
-        """Refuses an image side that is no multiple of 4, and a kernel without a middle."""
+        """Refuse image sides that are no multiple of 4, and even kernels."""
         check_image_size(image_size)
         if kernel % 2 == 0:
             raise OptionError("kernel", f"expected an odd number, got {kernel}")
 
     def forward(self, image: Tensor) -> GeneratorOutput:
+        """Translate images [B, 3, H, W] in [-1, 1] to images of the same size."""
         check_image(image)
         x: Tensor = self.stem(image)
         for block in (*self.down, *self.blocks, *self.up):

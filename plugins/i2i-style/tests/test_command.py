@@ -1,4 +1,4 @@
-"""`i2i stylize`: the image, what is written into it, what Ctrl-C leaves, and what is refused."""
+"""The command `i2i stylize`: the image, its metadata, Ctrl-C, and user errors."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_it_writes_a_image_and_says_who_looked(images: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_image_and_its_metadata_are_written(images: Path, capsys: pytest.CaptureFixture[str]) -> None:
     chosen = ["--output", "new/made.png", "--steps", "2", "--shares", "0.7,0.3", "--keep-colors"]
     assert run(["stylize", "content.png", "style0.png", "style1.png", *chosen, *LOOK]) == 0
-    said = capsys.readouterr()
-    assert said.out.startswith("new/made.png (content ")
-    assert f"feature extractor: {SOURCE}\n" in said.err
+    printed = capsys.readouterr()
+    assert printed.out.startswith("new/made.png (content ")
+    assert f"feature extractor: {SOURCE}\n" in printed.err
     with Image.open("new/made.png") as made:
         assert made.size == (32, 32)
         assert made.info == {"feature extractor": SOURCE, "steps": "2"}
 
 
-def test_ctrl_c_keeps_the_image_so_far(
+def test_ctrl_c_writes_the_image_of_the_last_complete_step(
     images: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step, taken = Stylization.step, []
+    step, calls = Stylization.step, []
 
-    def broken_off(self: Stylization) -> dict[str, float]:
-        taken.append(step(self))
-        if len(taken) == 3:
+    def interrupted(self: Stylization) -> dict[str, float]:
+        calls.append(step(self))
+        if len(calls) == 3:
             raise KeyboardInterrupt
-        return taken[-1]
+        return calls[-1]
 
-    monkeypatch.setattr(Stylization, "step", broken_off)
+    monkeypatch.setattr(Stylization, "step", interrupted)
     assert run(["stylize", "content.png", "style0.png", "--output", "made.png", "--steps", "9", *LOOK]) == 130
     assert capsys.readouterr().out == "stopped after 2 of 9 steps; the image so far: made.png\n"
     with Image.open("made.png") as made:
@@ -59,18 +59,18 @@ def test_ctrl_c_keeps_the_image_so_far(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["content.png", "gone.png"], "error: gone.png does not exist; give images\n"),
+        (["content.png", "gone.png"], "error: gone.png does not exist; expected image files\n"),
         (
             ["content.png", "style0.png", "--output", "style0.png"],
-            "error: style0.png would be written over; choose another --output\n",
+            "error: style0.png would be overwritten; choose another --output\n",
         ),
         (
             ["content.png", "style0.png", "--output", "made"],
-            "Error: Invalid value for --output: expected an image's name such as made.png, got made\n",
+            "Error: Invalid value for --output: expected a file name with a suffix, such as made.png, got made\n",
         ),
         (
             ["content.png", "style0.png", "--shares", "a,b"],
-            "Error: Invalid value for --shares: expected numbers with commas between, got 'a,b'\n",
+            "Error: Invalid value for --shares: expected numbers separated by commas, got 'a,b'\n",
         ),
         (
             ["content.png", "style0.png", "--shares", "1,2"],
@@ -78,7 +78,7 @@ def test_ctrl_c_keeps_the_image_so_far(
         ),
     ],
 )
-def test_mistakes(images: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
+def test_user_errors(images: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
     assert run(["stylize", *arguments, "--steps", "1", *LOOK]) == 2
     assert capsys.readouterr().err.endswith(message)
     assert not (images / "stylized.png").exists()

@@ -1,4 +1,4 @@
-"""Johnson's transformation network and AdaIN's decoder."""
+"""The generator `transformer_net` and the decoder `mirror_decoder`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 import torch
 from i2i_style.mirror_decoder import MirrorDecoder
-from i2i_style.norms import conditioned, using
+from i2i_style.norms import ConditionalInstanceNorm, style_weights
 from i2i_style.transformer_net import TransformerNet
 from torch import nn
 
@@ -20,33 +20,34 @@ def parameters(module: nn.Module) -> int:
     return sum(value.numel() for value in module.parameters())
 
 
-def test_johnsons_network_has_as_many_parameters_as_the_reference() -> None:
+def test_transformer_net_has_as_many_parameters_as_the_reference() -> None:
     assert parameters(TransformerNet()) == 1_679_235  # pytorch/examples, TransformerNet
 
 
 @pytest.mark.parametrize("output", ["linear", "tanh", "sigmoid"])
 @pytest.mark.parametrize("size", [(32, 32), (40, 24)])
-def test_it_keeps_the_size_and_a_gradient_reaches_every_parameter(output: str, size: tuple[int, int]) -> None:
+def test_transformer_net_keeps_the_size_and_gradients_reach_every_parameter(output: str, size: tuple[int, int]) -> None:
     net = TransformerNet(channels=4, blocks=1, output=output)  # type: ignore[arg-type]
     image = torch.rand(2, 3, *size) * 2 - 1
-    made = net(image).image
-    assert made.shape == image.shape
+    generated = net(image).image
+    assert generated.shape == image.shape
     if output != "linear":
-        assert made.abs().max() <= 1
-    (made * torch.rand_like(made)).sum().backward()
-    # a convolution's bias before instance norm has no true gradient
+        assert generated.abs().max() <= 1
+    (generated * torch.rand_like(generated)).sum().backward()
+    # The bias of a convolution before an instance norm has a gradient of zero, so only its presence is tested.
     assert all(value.grad is not None for value in net.parameters())
 
 
-def test_conditional_norms_stand_after_every_convolution() -> None:
+def test_conditional_norms_follow_every_convolution() -> None:
     net = TransformerNet(channels=4, blocks=2, norm=NORM("cin", styles=3), last_norm=True)
     convolutions = [layer for layer in net.modules() if isinstance(layer, nn.Conv2d)]
-    assert len(conditioned(net)) == len(convolutions) == 3 + 2 * 2 + 2 + 1
-    with using(net, torch.eye(3)[:1]):
+    norms = [layer for layer in net.modules() if isinstance(layer, ConditionalInstanceNorm)]
+    assert len(norms) == len(convolutions) == 3 + 2 * 2 + 2 + 1
+    with style_weights(torch.eye(3)[:1]):
         assert net(torch.rand(2, 3, 32, 32)).image.shape == (2, 3, 32, 32)
 
 
-def test_the_mirror_of_a_vgg_has_the_references_layers() -> None:
+def test_mirror_decoder_has_the_layers_of_the_reference() -> None:
     decoder = MirrorDecoder(512)
     layers = [type(layer).__name__ for layer in decoder.layers]
     assert [i + 1 for i, name in enumerate(layers) if name == "Conv2d"] == [1, 4, 6, 8, 10, 13, 15, 18, 20]
@@ -58,15 +59,15 @@ def test_the_mirror_of_a_vgg_has_the_references_layers() -> None:
     assert parameters(decoder) == 3_505_219
 
 
-def test_the_decoder_doubles_as_often_as_it_is_told() -> None:
+def test_mirror_decoder_upsamples_between_sizes() -> None:
     decoder = MirrorDecoder(6, channels=4, convolutions=(1, 2, 2))
-    made = decoder(torch.randn(2, 6, 5, 4)).image
-    assert made.shape == (2, 3, 20, 16)
-    made.square().sum().backward()
+    image = decoder(torch.randn(2, 6, 5, 4)).image
+    assert image.shape == (2, 3, 20, 16)
+    image.square().sum().backward()
     assert all(value.grad is not None and value.grad.abs().sum() > 0 for value in network(decoder).parameters())
 
 
-def test_what_does_not_fit_is_said() -> None:
+def test_wrong_options_are_refused() -> None:
     with pytest.raises(OptionError, match=r"convolutions: expected how many there are at each size, such as \[1, 4, 2"):
         MirrorDecoder(6, convolutions=())
     with pytest.raises(OptionError, match="kernel: expected an odd number, got 8"):

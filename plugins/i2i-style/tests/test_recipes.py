@@ -18,7 +18,7 @@ RECIPES = Path(i2i_style.__file__).parent / "recipes"
 
 
 @pytest.mark.parametrize("name", ["adain_style", "fast_style"])
-def test_the_settings_for_a_vgg_in_the_comment_fit(name: str) -> None:
+def test_the_settings_for_a_vgg_in_the_comments_are_valid(name: str) -> None:
     comment = re.findall(r"^#(.*)$", (RECIPES / f"{name}.toml").read_text(encoding="utf-8"), re.MULTILINE)
     lines = [line.strip().removesuffix("\\") for line in comment if line.strip().startswith("--set ")]
     words = shlex.split(" ".join(lines))

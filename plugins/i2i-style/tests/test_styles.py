@@ -1,4 +1,4 @@
-"""A folder of contents and a folder of numbered style images."""
+"""The data set `styles`: a folder of contents and a folder of numbered style images."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def folders(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_each_sample_says_which_style_it_shows(folders: Path) -> None:
+def test_each_sample_holds_the_number_of_its_style(folders: Path) -> None:
     data = Styles(folders / "a", folders / "b", size=16, style_size=24)
     assert (data.styles, len(data)) == (3, 4)
-    seen = [data[number] for number in range(9)]
-    for sample in seen:
+    samples = [data[number] for number in range(9)]
+    for sample in samples:
         style, image = sample["style"], sample["b"]
         assert isinstance(style, torch.Tensor)
         assert isinstance(image, torch.Tensor)
@@ -39,7 +39,7 @@ def test_each_sample_says_which_style_it_shows(folders: Path) -> None:
         assert int(image.mean((1, 2)).argmax()) == int(style)
         assert sample["a"].shape == (3, 16, 16)  # type: ignore[attr-defined]
         assert sample["skipped"] == []
-    numbers = [int(sample["style"]) for sample in seen]  # type: ignore[call-overload]
+    numbers = [int(sample["style"]) for sample in samples]  # type: ignore[call-overload]
     assert all(sorted(numbers[start : start + 3]) == [0, 1, 2] for start in (0, 3, 6))
 
 
@@ -79,7 +79,7 @@ def test_one_image_is_one_style(folders: Path) -> None:
     assert [int(data[number]["style"]) for number in range(3)] == [0, 0, 0]  # type: ignore[call-overload]
 
 
-def test_what_is_missing_or_damaged_is_said(folders: Path) -> None:
+def test_missing_folders_and_damaged_styles_are_errors(folders: Path) -> None:
     with pytest.raises(DataError) as caught:
         Styles(folders / "a")
     assert str(caught.value) == (

@@ -1,4 +1,4 @@
-"""Drawn scenes and textures: numbered, endless, and with a number of styles if asked for."""
+"""The data set `textures`: generated scenes and textures, endless or with a fixed number of styles."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ def test_a_sample_is_a_function_of_its_number_and_the_seed() -> None:
     assert int(data[3]["style"]) == 3
 
 
-def test_with_fixed_styles_each_round_shows_all_of_them_in_another_order() -> None:
+def test_each_run_of_samples_shows_every_fixed_style_once_in_a_new_order() -> None:
     data = Textures(16, styles=4)
-    rounds = [[int(data[4 * turn + place]["style"]) for place in range(4)] for turn in range(6)]
-    assert all(sorted(one) == [0, 1, 2, 3] for one in rounds)
-    assert len({tuple(one) for one in rounds}) > 1
+    runs = [[int(data[4 * run + index]["style"]) for index in range(4)] for run in range(6)]
+    assert all(sorted(run) == [0, 1, 2, 3] for run in runs)
+    assert len({tuple(run) for run in runs}) > 1
     sample = data[2]
     assert torch.equal(sample["b"], data.textures([int(sample["style"])])[0])
 
 
-def test_previews_show_what_is_never_trained_on_but_fixed_styles_as_they_are() -> None:
+def test_previews_show_held_out_scenes_and_fixed_styles() -> None:
     assert {name: len(rows) for name, rows in Textures(16).preview(5).items()} == {"a": 5, "b": 5}
     few = Textures(16, styles=3)
     assert torch.equal(few.preview(5)["b"], few.textures(range(3)))
