@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from i2i.core import plugins as _plugins  # noqa: F401  # sets where factories look names up
 from i2i.core.contracts import (
     Activation,
     AdaptiveNorm,
@@ -20,7 +21,7 @@ from i2i.core.contracts import (
     Phase,
     Stream,
 )
-from i2i.core.factory import Factory
+from i2i.core.factory import Factory, Kind
 from i2i.core.hookspecs import hookimpl
 from i2i.core.kinds import (
     ACTIVATION,
@@ -96,6 +97,7 @@ __all__ = [
     "GeneratorOutput",
     "I2IError",
     "Imported",
+    "Kind",
     "Loaded",
     "Norm",
     "OptionError",

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from i2i.core import kinds
+from i2i.core.factory import Kind
 from i2i.core.hookspecs import hookimpl
-from i2i.core.registry import Kind, PluginRegistry
+from i2i.core.registry import PluginRegistry
 
 if TYPE_CHECKING:
     import click
@@ -123,7 +124,9 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
 
 @hookimpl
 def register_components(registry: PluginRegistry) -> None:
-    """All of the table above."""
+    """The built-in kinds, and all components of the table above."""
+    for kind in kinds.KINDS.values():
+        registry.add_kind(kind)
     for kind, components in COMPONENTS.items():
         for name, target in components.items():
             registry.add(kind, name, target)

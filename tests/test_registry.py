@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from i2i.core import kinds
-from i2i.core.registry import Kind, PluginRegistry, Registry
+from i2i.core.factory import Kind
+from i2i.core.registry import PluginRegistry, Registry
 from i2i.errors import RegistryError
 
 
@@ -58,14 +59,13 @@ def test_a_duplicate_names_both_plugins(registry: Registry) -> None:
     )
 
 
-def test_a_plugin_is_registered_whole_or_not_at_all(registry: Registry) -> None:
+def test_what_a_plugin_has_added_can_be_removed(registry: Registry) -> None:
     theirs = PluginRegistry(registry, "theirs")
     theirs.add(kinds.NORM, "pono", Norm)
-    with pytest.raises(RegistryError):
-        theirs.add(kinds.NORM, "in", Norm)
+    theirs.add(kinds.LOSS, "l3", Norm)
+    registry.remove("theirs")
     assert registry.names(kinds.NORM) == ["iln", "in"]
-    theirs.commit()
-    assert registry.names(kinds.NORM) == ["iln", "in", "pono"]
+    assert set(registry.kinds) == {"norm", "adaptive_norm"}
 
 
 @pytest.mark.parametrize("name", ["", "none", "torch.nn.L1Loss", "two words", "a/b", 3, None])

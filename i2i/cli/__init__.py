@@ -9,8 +9,8 @@ import traceback
 
 import click
 
-from i2i import __version__
 from i2i.core.plugins import default_plugins
+from i2i.core.version import __version__
 from i2i.errors import I2IError, is_out_of_memory
 from i2i.recipe.source import RecipeError
 

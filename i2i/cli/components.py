@@ -7,7 +7,6 @@ import inspect
 import click
 
 from i2i.cli.wording import option_line
-from i2i.core.kinds import KINDS
 from i2i.core.plugins import default_plugins
 from i2i.core.registry import Entry
 from i2i.core.signature import options
@@ -19,10 +18,11 @@ from i2i.errors import I2IError
 @click.argument("kind", required=False)
 def list_components(kind: str | None) -> None:
     """List the components of KIND, or of all kinds, with the plugin of each."""
-    if kind is not None and kind not in KINDS:
-        raise I2IError(f"no kind {kind!r}.{did_you_mean(kind, KINDS)} Kinds: {', '.join(KINDS)}")
     registry = default_plugins().registry
-    for name, one in KINDS.items():
+    kinds = registry.kinds
+    if kind is not None and kind not in kinds:
+        raise I2IError(f"no kind {kind!r}.{did_you_mean(kind, kinds)} Kinds: {', '.join(kinds)}")
+    for name, one in kinds.items():
         if kind in (None, name):
             click.echo(f"{name}:")
             for component in registry.names(one):
@@ -62,9 +62,10 @@ def _named(name: str) -> list[list[Entry]]:
     if found:
         return found
     kind, _, rest = name.partition(".")
-    if kind in KINDS and rest:
-        return [[registry.get(KINDS[kind], rest)]]
-    full = [registry.get(one, name) for one in KINDS.values() if name.rpartition(".")[0] in one.namespaces]
+    kinds = registry.kinds
+    if kind in kinds and rest:
+        return [[registry.get(kinds[kind], rest)]]
+    full = [registry.get(one, name) for one in kinds.values() if name.rpartition(".")[0] in one.namespaces]
     if not full:
         names = [known for entry in registry for known in (entry.name, f"{entry.kind.name}.{entry.name}")]
         raise I2IError(f"no component {name!r}.{did_you_mean(name, names)} `i2i list` names them all")
@@ -75,7 +76,8 @@ def _described(entries: list[Entry]) -> str:
     entry = entries[0]
     component = entry.load()
     hidden = {*entry.kind.passed, *entry.kind.offered}
-    rows = [f"  {option_line(option)}" for option in options(component).values() if option.name not in hidden]
+    registry = default_plugins().registry
+    rows = [f"  {option_line(option, registry)}" for option in options(component).values() if option.name not in hidden]
     try:
         source = f"{inspect.getsourcefile(component)}:{inspect.getsourcelines(component)[1]}"
     except (OSError, TypeError):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from i2i.core.factory import Factory, is_plain, plain
-from i2i.core.kinds import KIND_OF
+from i2i.core.registry import Registry
 from i2i.core.signature import Option
 from i2i.recipe.annotations import is_factory, members
 from i2i.recipe.writing import shown
@@ -26,29 +26,29 @@ _PLAIN: dict[Any, str] = {
 _BOUNDS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 
 
-def option_line(option: Option) -> str:
+def option_line(option: Option, registry: Registry) -> str:
     """`layers: integer = 5`."""
     if option.required:
-        return f"{option.name}: {worded(option.annotation)}, required"
-    return f"{option.name}: {worded(option.annotation)} = {_default(option.default)}"
+        return f"{option.name}: {worded(option.annotation, registry)}, required"
+    return f"{option.name}: {worded(option.annotation, registry)} = {_default(option.default)}"
 
 
-def worded(annotation: Any) -> str:
+def worded(annotation: Any, registry: Registry) -> str:
     """What may stand there: `integer >= 0`, `norm or 'none'`, `array of 'average' or 'max'`."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if len(members(annotation)) > 1:
-        return " or ".join(dict.fromkeys(map(worded, members(annotation))))
+        return " or ".join(dict.fromkeys(worded(member, registry) for member in members(annotation)))
     if is_factory(annotation):
-        return str(KIND_OF.get(arguments[0], arguments[0]))
+        return str(registry.kind_of(arguments[0]) or arguments[0])
     if origin is typing.Literal:
         return " or ".join(map(shown, arguments))
     if origin is typing.Annotated:
-        return " and ".join([worded(arguments[0]), *_bounds(arguments[1:])]).replace(" and ", " ", 1)
+        return " and ".join([worded(arguments[0], registry), *_bounds(arguments[1:])]).replace(" and ", " ", 1)
     if origin in (list, tuple, set):
-        items = [worded(item) for item in arguments if item is not Ellipsis]
+        items = [worded(item, registry) for item in arguments if item is not Ellipsis]
         return f"array of {items[0] if len(set(items)) == 1 else ', '.join(items)}"
     if origin is dict:
-        return f"table of {worded(arguments[1])}"
+        return f"table of {worded(arguments[1], registry)}"
     if annotation is Any:
         return "anything"
     if is_dataclass(annotation):

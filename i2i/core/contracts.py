@@ -294,3 +294,90 @@ class Importer(Protocol):
     """Reads somebody else's checkpoint."""
 
     def __call__(self, path: Path) -> Imported: ...
+
+
+class Stateful(Protocol):
+    """State that a hook keeps in checkpoints, so that a resumed run continues with it."""
+
+    def state(self) -> Any:
+        """The state as JSON types."""
+
+    def load(self, state: Any) -> None:
+        """Restores what `state` returned; raises before changing anything if the state cannot be read."""
+
+
+class HookState(Protocol):
+    """The states of all hooks of a run."""
+
+    def keep(self, name: str, stateful_hook: Stateful) -> None:
+        """Saves a hook's state in each checkpoint from now on, and restores it; called in `training_started`."""
+
+
+class Run(Protocol):
+    """A training run, as hooks are given it.
+
+    `recipe`, `stepper` and `translator` are an `i2i.Recipe`, an `i2i.Stepper` and an `i2i.Translator`; they are not
+    imported here, because this file stays free of torch and imports from no higher layer.
+
+    Args:
+        folder: folder of the resolved recipe, the log, the samples and the checkpoints.
+        recipe: the checked recipe.
+        stepper: translator, optimizers and device.
+        dataset: the data set.
+        start: step at which this process began: 0, or the step of the checkpoint that it resumed.
+        samples: number of samples that all processes have drawn so far.
+        rollbacks: how often the run has gone back to a checkpoint after losses or weights were NaN or Inf.
+        unwritten: number of checkpoints since the last successful one that could not be written.
+        changes: what has changed since the checkpoint, one sentence each.
+        findings: what the training diagnostics have reported, one sentence each.
+        skipped: samples that could not be read, one sentence each.
+        hook_state: states that hooks keep in checkpoints.
+        metrics: metrics measured since the last checkpoint, by name.
+        waited: seconds that steps have waited for data since the process started.
+        interrupted: whether the run was asked to stop.
+    """
+
+    folder: Path
+    recipe: Any
+    stepper: Any
+    dataset: Any
+    start: int
+    samples: int
+    rollbacks: int
+    unwritten: int
+    changes: list[str]
+    findings: list[str]
+    skipped: list[str]
+    metrics: dict[str, float]
+    waited: float
+    interrupted: bool
+
+    @property
+    def hook_state(self) -> HookState: ...
+
+    @property
+    def step(self) -> int:
+        """Number of steps taken so far."""
+
+    @property
+    def steps(self) -> int:
+        """Number of steps in all."""
+
+    @property
+    def samples_per_step(self) -> int:
+        """Number of samples that all processes together draw for a step."""
+
+    @property
+    def translator(self) -> Any:
+        """The translator that is trained."""
+
+    @property
+    def feature_extractors(self) -> dict[str, str]:
+        """Source of the weights of each frozen feature extractor, by submodule."""
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes files and prints."""
+
+    def translated(self, images: Tensor, to: str) -> Tensor:
+        """Translations of images [n, C, H, W] to a domain, with averaged weights if any; float32, on the CPU."""

@@ -1,18 +1,78 @@
-"""A component that is chosen and checked but not built yet."""
+"""Kinds of components, and factories: a component that is chosen and checked but not built yet."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, is_dataclass
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, is_dataclass, replace
 from enum import Enum
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from i2i.core.registry import Kind, Registry
 from i2i.core.signature import options as declared_options
-from i2i.errors import I2IError, OptionError
+from i2i.errors import I2IError, OptionError, RegistryError
 
 T = TypeVar("T", covariant=True)
+
+
+class Lookup(Protocol):
+    """What a factory needs of a registry: the class or function of a name."""
+
+    def component(self, kind: Kind[Any], name: str) -> Any: ...
+
+
+_default_lookup: list[Callable[[], Lookup]] = []
+"""Gives the process's registry. `i2i.core.plugins` sets it when i2i is imported; nothing changes it afterwards."""
+
+
+def set_default_registry(lookup: Callable[[], Lookup]) -> None:
+    """Sets where factories without a registry of their own look names up."""
+    _default_lookup[:] = [lookup]
+
+
+@dataclass(frozen=True)
+class Kind(Generic[T]):
+    """A kind of component, such as norms or losses.
+
+    Calling a kind names one of its components, which is how a constructor writes its default:
+    `norm: Factory[Norm] = NORM("in")`.
+
+    Args:
+        name: name in recipes and messages: lower-case letters, digits and `_`.
+        contract: the protocol (or class) that its components follow; `Factory[contract]` in a signature asks for this
+            kind.
+        passed: leading parameters that the caller gives by position, such as `num_features`. A recipe cannot set them.
+        offered: parameters that the caller gives by name to those components that declare them. A recipe cannot set
+            them either.
+        namespaces: modules whose public classes may be named in full, such as `torch.nn.SmoothL1Loss`.
+
+    Raises:
+        RegistryError: an argument has another type.
+    """
+
+    name: str
+    contract: type[T] = field(compare=False)
+    passed: tuple[str, ...] = ()
+    offered: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):
+            expected = "expected lower-case letters, digits and _, such as 'mapping_network'"
+            raise RegistryError(f"a kind's name: {expected}, got {self.name!r}")
+        if not isinstance(self.contract, type):
+            raise RegistryError(f"kind {self.name!r}: contract: expected a protocol or a class, got {self.contract!r}")
+        for argument in ("passed", "offered", "namespaces"):
+            names = getattr(self, argument)
+            if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
+                hint = f"; write ({names!r},)" if isinstance(names, str) else ""
+                raise RegistryError(f"kind {self.name!r}: {argument}: expected a tuple of strings, got {names!r}{hint}")
+
+    def __call__(self, name: str, **options: Any) -> Factory[T]:
+        return Factory(self, name, options)
+
+    def __str__(self) -> str:
+        return self.name.replace("_", " ")
 
 
 class BuildError(OptionError):
@@ -46,24 +106,21 @@ class Factory(Generic[T]):
         kind: the kind that the name belongs to.
         name: the registered name, or a class named in full.
         options: what the recipe sets; everything else keeps the constructor's default.
-        registry: where to look the name up; the process's own when None.
+        registry: where to look the name up. None for a constructor's default, which is looked up in the registry of
+            the component that it is built for, or in the process's registry.
         path: key path in the recipe that chose it; empty for a constructor's default.
     """
 
     kind: Kind[T]
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
-    registry: Registry | None = field(default=None, compare=False, repr=False)
+    registry: Lookup | None = field(default=None, compare=False, repr=False)
     path: tuple[str | int, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def component(self) -> Any:
         """The class or function that will be called."""
-        from i2i.core.plugins import (
-            default_registry,  # loading plugins needs the registry, which needs to know no plugin
-        )
-
-        return (self.registry or default_registry()).get(self.kind, self.name).load()
+        return (self.registry or _default_lookup[0]()).component(self.kind, self.name)
 
     def __call__(self, *passed: Any, **offered: Any) -> T:
         """Builds one.
@@ -77,9 +134,12 @@ class Factory(Generic[T]):
         """
         component = self.component
         declared = declared_options(component)
-        more = {name: value for name, value in offered.items() if name in declared}
+        # Defaults that are factories are passed explicitly, because they follow this factory's registry.
+        arguments = {name: option.default for name, option in declared.items() if isinstance(option.default, Factory)}
+        arguments |= {name: value for name, value in offered.items() if name in declared}
+        arguments = self._bound({**arguments, **self.options})
         try:
-            built: T = component(*passed, **{**more, **self.options})
+            built: T = component(*passed, **arguments)
         except BuildError as error:
             if error.factory.path or not self.path:
                 raise
@@ -99,11 +159,19 @@ class Factory(Generic[T]):
         """
         skipped = {*self.kind.passed, *self.kind.offered}
         values = {
-            name: self.options.get(name, option.default)
+            name: self._bound(self.options.get(name, option.default))
             for name, option in declared_options(self.component).items()
             if name not in skipped and (name in self.options or is_plain(option.default))
         }
         return {"type": self.name, **{name: plain(value) for name, value in values.items()}}
+
+    def _bound(self, value: Any) -> Any:
+        """A value in which factories without a registry have this one's."""
+        if isinstance(value, Factory):
+            return replace(value, registry=self.registry) if value.registry is None else value
+        if type(value) is tuple:
+            return tuple(self._bound(item) for item in value)
+        return {key: self._bound(item) for key, item in value.items()} if type(value) is dict else value
 
 
 def is_plain(value: Any) -> bool:

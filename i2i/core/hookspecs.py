@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import click
     from torch import Tensor
 
+    from i2i.core.contracts import Run
     from i2i.core.registry import PluginRegistry
-    from i2i.engine.run import Run
 
 hookspec = pluggy.HookspecMarker("i2i")
 hookimpl = pluggy.HookimplMarker("i2i")
@@ -21,7 +21,10 @@ hookimpl = pluggy.HookimplMarker("i2i")
 
 @hookspec
 def register_components(registry: PluginRegistry) -> None:
-    """Adds components: `registry.add(i2i.NORM, "pono", "i2i_pono.norm:PONO")`."""
+    """Adds components, and kinds of components.
+
+    `registry.add(i2i.NORM, "pono", "i2i_pono.norm:PONO")` adds a component, and `registry.add_kind(MAPPING)` a kind.
+    """
 
 
 @hookspec

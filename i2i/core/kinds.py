@@ -1,11 +1,14 @@
-"""Every kind of component on one screen; `contracts.py` says what each must do."""
+"""The built-in kinds of components; `contracts.py` says what each must do.
+
+Plugins add kinds of their own with `registry.add_kind`.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from i2i.core import contracts
-from i2i.core.registry import Kind
+from i2i.core.factory import Kind
 
 NORM: Kind[contracts.Norm] = Kind("norm", contracts.Norm, passed=("num_features",))
 ADAPTIVE_NORM: Kind[contracts.AdaptiveNorm] = Kind("adaptive_norm", contracts.AdaptiveNorm, passed=("num_features",))
@@ -35,4 +38,4 @@ METRIC: Kind[contracts.Metric] = Kind("metric", contracts.Metric)
 IMPORTER: Kind[contracts.Importer] = Kind("importer", contracts.Importer, passed=("path",))
 
 KINDS: dict[str, Kind[Any]] = {value.name: value for value in list(globals().values()) if isinstance(value, Kind)}
-KIND_OF: dict[type, Kind[Any]] = {kind.contract: kind for kind in KINDS.values()}
+"""The built-in kinds by name; `registry.kinds` has those of plugins too."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from i2i.core import hookspecs
+from i2i.core.factory import set_default_registry
 from i2i.core.registry import PluginRegistry, Registry
 from i2i.core.spelling import did_you_mean
 from i2i.core.version import __version__
@@ -31,13 +32,14 @@ log = logging.getLogger("i2i")
 
 @dataclass(frozen=True)
 class PluginInfo:
-    """A plugin that was found.
+    """A plugin, loaded or not.
 
     Args:
-        name: of its entry point.
-        distribution: that it came in.
-        problem: why it, or one of its hooks, does not work; empty where all is well.
-        loaded: whether its components and hooks are there.
+        name: name of its entry point.
+        distribution: name of the distribution that contains it.
+        version: version of the distribution.
+        problem: why it, or one of its hooks, does not work; empty if it does.
+        loaded: whether its components and hooks are in use.
     """
 
     name: str
@@ -48,11 +50,11 @@ class PluginInfo:
 
 
 class Plugins:
-    """The plugins of this process, their hooks and the registry that they filled.
+    """Plugins, their hooks, and the registry with their kinds and components.
 
     Args:
-        modules: modules to load besides the built-in one; None finds the installed distributions' entry points,
-            of which the environment variable `I2I_PLUGINS=a,b` keeps only those named (empty: none).
+        modules: modules to load after the built-in plugin, by plugin name. None loads the entry points of all installed
+            distributions, or only those that the environment variable `I2I_PLUGINS=a,b` names (empty: none).
     """
 
     def __init__(self, modules: dict[str, Any] | None = None) -> None:
@@ -70,7 +72,7 @@ class Plugins:
 
     @property
     def found(self) -> list[PluginInfo]:
-        """Every plugin, those that do not work included."""
+        """All plugins, including those that could not be loaded."""
         return list(self._found.values())
 
     @property
@@ -78,8 +80,14 @@ class Plugins:
         """`hook.NAME(...)` calls every plugin's implementation."""
         return self.manager.hook
 
+    def load(self, name: str, module: Any, distribution: str = "") -> PluginInfo:
+        """Loads one more plugin, such as one from a notebook; the result says whether that worked."""
+        info = PluginInfo(name, distribution or name, "")
+        self._load(info, module)
+        return self._found[info.name, info.distribution]
+
     def recipe_folders(self) -> list[Path]:
-        """Every plugin's folder of recipes, the shipped ones first, so that no plugin changes what a name means."""
+        """All plugins' folders of recipes, the shipped ones first, so that no plugin changes what a name means."""
         folders = []
         for name, implementation in self._implementations("recipe_folders"):
             with self._isolated(name, "recipe_folders"):
@@ -87,18 +95,18 @@ class Plugins:
         return folders
 
     def register_commands(self, cli: click.Group) -> None:
-        """Adds every plugin's commands to the command line; a plugin whose commands clash with another's adds none."""
+        """Adds all plugins' commands to a command line; a plugin with a command that another one has adds none."""
         for name, implementation in self._implementations("register_commands"):
             with self._isolated(name, "register_commands"):
                 before = dict(cli.commands)
                 try:
                     implementation(cli=cli)
-                    self._claim_commands(name, before, cli)
+                    self._check_command_owners(name, before, cli)
                 except BaseException:
                     cli.commands = before
                     raise
 
-    def _claim_commands(self, plugin: str, before: dict[str, click.Command], cli: click.Group) -> None:
+    def _check_command_owners(self, plugin: str, before: dict[str, click.Command], cli: click.Group) -> None:
         for command in [name for name, value in cli.commands.items() if before.get(name) is not value]:
             owner = self._command_owners.setdefault(command, plugin)
             if owner != plugin:
@@ -129,27 +137,27 @@ class Plugins:
             self._fail(PluginInfo(name, "(none)", ""), problem.removesuffix("."))
 
     def _load(self, info: PluginInfo, found: Any) -> None:
-        """Loads a plugin whole or not at all; a stranger's import and hook may raise anything, SystemExit included."""
+        """Loads a plugin whole or not at all; its import and its hooks may raise anything, SystemExit included."""
+        taken = next((known for known in self.found if known.name == info.name and known.loaded), None)
+        if taken is not None:
+            self._fail(info, f"a plugin {info.name!r} is loaded already, from {taken.distribution}; rename one of them")
+            return
         try:
             self._register(info.name, found.load() if isinstance(found, EntryPoint) else found)
         except (Exception, SystemExit) as error:
-            self._fail(info, _reason(error) + _asks_for(found))
+            self._fail(info, _reason(error) + _required_version(found))
         else:
             self._found[info.name, info.distribution] = info
 
     def _register(self, name: str, module: Any) -> None:
-        taken = next((info for info in self.found if info.name == name and info.loaded), None)
-        if taken is not None:
-            raise RegistryError(f"a plugin {name!r} is loaded already, from {taken.distribution}; rename one of them")
         try:
             self.manager.register(module, name=name)
             self._verify(module)
-            mine = PluginRegistry(self.registry, name)
             for plugin, implementation in self._implementations("register_components"):
                 if plugin == name:
-                    implementation(registry=mine)
-            mine.commit()
+                    implementation(registry=PluginRegistry(self.registry, name))
         except BaseException:
+            self.registry.remove(name)
             if self.manager.get_plugin(name) is module:
                 self.manager.unregister(name=name)
             raise
@@ -166,7 +174,7 @@ class Plugins:
 
     @contextmanager
     def _isolated(self, plugin: str, hook: str) -> Iterator[None]:
-        """Whatever a plugin's hook raises is recorded and told, and goes no further."""
+        """Records and logs whatever a plugin's hook raises; the other plugins' hooks still run."""
         try:
             yield
         except (Exception, SystemExit) as error:
@@ -183,23 +191,23 @@ def _reason(error: BaseException) -> str:
     """One line; with `I2I_TRACEBACK=1` the traceback is printed, for the plugin's author."""
     if os.environ.get("I2I_TRACEBACK"):
         traceback.print_exception(error)
-    told = isinstance(error, RegistryError | pluggy.PluginValidationError)
-    return " ".join((str(error) if told else f"{type(error).__name__}: {error}").split())
+    is_message = isinstance(error, RegistryError | pluggy.PluginValidationError)
+    return " ".join((str(error) if is_message else f"{type(error).__name__}: {error}").split())
 
 
-def _asks_for(found: Any) -> str:
-    """Which i2i a plugin that fails was made for, where it says so and this is another one."""
+def _required_version(found: Any) -> str:
+    """For a plugin that fails: the version of i2i that its distribution requires, if this is another one."""
     if not isinstance(found, EntryPoint) or found.dist is None:
         return ""
-    from packaging.requirements import InvalidRequirement, Requirement  # seldom needed, and not quick to import
+    from packaging.requirements import InvalidRequirement, Requirement  # rarely needed, and slow to import
 
     for line in found.dist.requires or ():
         try:
-            wanted = Requirement(line)
+            required = Requirement(line)
         except InvalidRequirement:
             continue
-        if wanted.name.lower() == "i2i" and not wanted.specifier.contains(__version__, prereleases=True):
-            return f". It asks for i2i{wanted.specifier}, and this is {__version__}"
+        if required.name.lower() == "i2i" and not required.specifier.contains(__version__, prereleases=True):
+            return f". It requires i2i{required.specifier}, and this is {__version__}"
     return ""
 
 
@@ -212,3 +220,6 @@ def default_plugins() -> Plugins:
 def default_registry() -> Registry:
     """The process's registry."""
     return default_plugins().registry
+
+
+set_default_registry(default_registry)

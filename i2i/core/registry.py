@@ -1,53 +1,19 @@
-"""The registry: every component under its kind and name, with the plugin that brought it."""
+"""The registry: every kind, and every component under its kind and name, with the plugin that brought it."""
 
 from __future__ import annotations
 
 import importlib
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from dataclasses import dataclass
+from typing import Any
 
+from i2i.core.factory import Kind
 from i2i.core.spelling import did_you_mean
 from i2i.errors import RegistryError
 
-if TYPE_CHECKING:
-    from i2i.core.factory import Factory
-
-T = TypeVar("T", covariant=True)
-
 _NAME = re.compile(r"[\w-]+")
 _TARGET = re.compile(r"[\w.]+:\w+")
-
-
-@dataclass(frozen=True)
-class Kind(Generic[T]):
-    """A sort of component.
-
-    Calling a kind names one of its components, which is how a constructor writes its default:
-    `norm: Factory[Norm] = NORM("in")`.
-
-    Args:
-        name: what recipes and messages call it.
-        contract: the protocol that its components follow; `Factory[contract]` in a signature asks for this kind.
-        passed: leading parameters that the caller gives by position, such as `num_features`.
-        offered: parameters that the caller gives by name to those components that declare them.
-        namespaces: modules whose public classes may be named in full, such as `torch.nn.SmoothL1Loss`.
-    """
-
-    name: str
-    contract: type[T] = field(compare=False)
-    passed: tuple[str, ...] = ()
-    offered: tuple[str, ...] = ()
-    namespaces: tuple[str, ...] = ()
-
-    def __call__(self, name: str, **options: Any) -> Factory[T]:
-        from i2i.core.factory import Factory  # a factory needs a registry to look its name up, so it stands above
-
-        return Factory(self, name, options)
-
-    def __str__(self) -> str:
-        return self.name.replace("_", " ")
 
 
 @dataclass(frozen=True)
@@ -70,7 +36,7 @@ class Entry:
         module, _, attribute = self.target.partition(":")
         try:
             return getattr(importlib.import_module(module), attribute)
-        except Exception as error:  # a stranger's import may raise anything
+        except Exception as error:  # importing a plugin's module may raise anything
             raise RegistryError(
                 f"{self.kind} {self.name!r} of plugin {self.plugin!r} cannot be loaded from {self.target}: "
                 f"{type(error).__name__}: {error}"
@@ -78,29 +44,61 @@ class Entry:
 
 
 class Registry:
-    """Components by kind and name; one per process, and tests make their own."""
+    """Kinds and components by name, each with the plugin that brought it; one per process, and tests make their own."""
 
     def __init__(self) -> None:
-        self._entries: dict[tuple[str, str], Entry] = {}
+        self._kinds: dict[tuple[str, str], Kind[Any]] = {}  # by name and plugin
+        self._entries: dict[tuple[str, str], Entry] = {}  # by kind and name
         self.failed: dict[str, str] = {}
         """Plugins that could not be loaded, each with the reason."""
+
+    @property
+    def kinds(self) -> dict[str, Kind[Any]]:
+        """All kinds by name, in the order in which they were added."""
+        return {kind.name: kind for kind in self._kinds.values()}
+
+    def kind_of(self, contract: Any) -> Kind[Any] | None:
+        """The kind whose components follow a contract."""
+        return next((kind for kind in self._kinds.values() if kind.contract is contract), None)
+
+    def add_kind(self, kind: Kind[Any], *, plugin: str = "(none)") -> None:
+        """Adds a kind, so that `Factory[kind.contract]` in a signature asks for its components.
+
+        `add` does this by itself for the kind of its component.
+
+        Raises:
+            RegistryError: another kind has the same name or the same contract; names both plugins.
+        """
+        if not isinstance(kind, Kind):
+            raise RegistryError(f"plugin {plugin!r}: expected a kind such as i2i.NORM, got {kind!r}")
+        for (name, other), known in self._kinds.items():
+            if name == kind.name and (known != kind or known.contract is not kind.contract):
+                raise RegistryError(
+                    f"kind {name!r} is defined twice: by plugin {other!r} and by plugin {plugin!r}. Rename one of them"
+                )
+            if name != kind.name and known.contract is kind.contract:
+                contract = kind.contract.__name__
+                raise RegistryError(
+                    f"kind {kind.name!r} of plugin {plugin!r}: contract: {contract} already belongs to kind {name!r} "
+                    f"of plugin {other!r}; a contract belongs to one kind"
+                )
+        self._kinds[kind.name, plugin] = kind
 
     def add(self, kind: Kind[Any], name: str, component: Any, *, plugin: str = "(none)") -> None:
         """Registers a component.
 
         Args:
+            kind: the component's kind, such as `i2i.NORM`.
             name: letters, digits, `_` and `-`.
             component: a class, a function, or `"module:attribute"`, which is imported when first used.
+            plugin: name of the plugin that brings it, for lists and messages.
 
         Raises:
-            RegistryError: one of these is something else, or the name is taken: both plugins are named.
+            RegistryError: an argument has another type, or the name is taken; names both plugins.
         """
-        self._entries[kind.name, name] = self.entry(kind, name, component, plugin)
-
-    def entry(self, kind: Kind[Any], name: str, component: Any, plugin: str) -> Entry:
-        """What `add` would register; raises as it does."""
         if not isinstance(kind, Kind):
             raise RegistryError(f"expected a kind such as i2i.NORM, got {kind!r} for {name!r} of plugin {plugin!r}")
+        self.add_kind(kind, plugin=plugin)
         what = f"{kind} {name!r} of plugin {plugin!r}"
         if not isinstance(name, str) or not _NAME.fullmatch(name) or name == "none":
             raise RegistryError(
@@ -114,7 +112,16 @@ class Registry:
                 f"{kind} {name!r} is registered twice: by plugin {taken.plugin!r} and by plugin {plugin!r}. "
                 f"Rename one of them, or load only one with I2I_PLUGINS."
             )
-        return Entry(kind, name, component, plugin)
+        self._entries[kind.name, name] = Entry(kind, name, component, plugin)
+
+    def remove(self, plugin: str) -> None:
+        """Removes all kinds and components of a plugin; kinds that another plugin has added too remain."""
+        self._kinds = {key: kind for key, kind in self._kinds.items() if key[1] != plugin}
+        self._entries = {key: entry for key, entry in self._entries.items() if entry.plugin != plugin}
+
+    def component(self, kind: Kind[Any], name: str) -> Any:
+        """The class or function of a name; raises as `get` and `Entry.load`."""
+        return self.get(kind, name).load()
 
     def get(self, kind: Kind[Any], name: str) -> Entry:
         """The entry of a name, or of a class named in full inside one of the kind's namespaces.
@@ -163,20 +170,18 @@ class Registry:
 
 
 class PluginRegistry:
-    """The registry as one plugin sees it: what it adds carries its name, and all of it is added or nothing."""
+    """The registry as a plugin's `register_components` is given it: what it adds carries the plugin's name."""
 
     def __init__(self, registry: Registry, plugin: str) -> None:
         self._registry, self._plugin = registry, plugin
-        self._staged = Registry()
+
+    def add_kind(self, kind: Kind[Any]) -> None:
+        """Adds a kind of component; see `Registry.add_kind`."""
+        self._registry.add_kind(kind, plugin=self._plugin)
 
     def add(self, kind: Kind[Any], name: str, component: Any) -> None:
         """Registers a component; see `Registry.add`."""
-        self._registry.entry(kind, name, component, self._plugin)
-        self._staged.add(kind, name, component, plugin=self._plugin)
-
-    def commit(self) -> None:
-        for entry in self._staged:
-            self._registry.add(entry.kind, entry.name, entry.target, plugin=self._plugin)
+        self._registry.add(kind, name, component, plugin=self._plugin)
 
 
 def public_classes(namespace: str) -> dict[str, type]:

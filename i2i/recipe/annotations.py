@@ -6,9 +6,8 @@ import types
 import typing
 from typing import Any
 
-from i2i.core.factory import Factory
-from i2i.core.kinds import KIND_OF
-from i2i.core.registry import Kind
+from i2i.core.factory import Factory, Kind
+from i2i.core.registry import Registry
 from i2i.errors import RegistryError
 
 
@@ -34,20 +33,23 @@ def holds_factory(annotation: Any) -> bool:
     return is_factory(annotation) or any(holds_factory(part) for part in typing.get_args(annotation))
 
 
-def kinds_of(annotation: Any) -> list[Kind[Any]]:
-    """The kinds of component that may stand there.
+def kinds_of(annotation: Any, registry: Registry) -> list[Kind[Any]]:
+    """The kinds of component that an annotation allows.
 
     Raises:
         RegistryError: `Factory[X]` where X is no kind's contract.
     """
-    contracts = [typing.get_args(member)[0] for member in members(annotation) if is_factory(member)]
-    for contract in contracts:
-        if contract not in KIND_OF:
+    kinds = []
+    for contract in (typing.get_args(member)[0] for member in members(annotation) if is_factory(member)):
+        kind = registry.kind_of(contract)
+        if kind is None:
+            name = getattr(contract, "__name__", contract)
             raise RegistryError(
-                f"Factory[{getattr(contract, '__name__', contract)}] asks for no kind of component; "
-                f"it takes a contract, such as i2i.Norm"
+                f"Factory[{name}] asks for no kind of component: expected the contract of a kind, such as i2i.Norm; "
+                f"a plugin adds a kind for {name} with registry.add_kind"
             )
-    return [KIND_OF[contract] for contract in contracts]
+        kinds.append(kind)
+    return kinds
 
 
 def container_of(annotation: Any) -> tuple[bool, Any]:

@@ -7,8 +7,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from i2i.core.factory import Factory
-from i2i.core.registry import Entry, Kind, Registry
+from i2i.core.factory import Factory, Kind
+from i2i.core.registry import Entry, Registry
 from i2i.core.signature import Option, options
 from i2i.core.spelling import did_you_mean, nearest
 from i2i.errors import OptionError, RegistryError
@@ -47,7 +47,7 @@ class Checker:
         if value == "none" and is_optional(annotation):
             return None
         try:
-            kinds = kinds_of(annotation)
+            kinds = kinds_of(annotation, self.registry)
         except RegistryError as error:
             self.report(path, str(error))
             return MISSING

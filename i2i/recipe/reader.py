@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from i2i.core import kinds
-from i2i.core.factory import Factory
-from i2i.core.registry import Kind, Registry
+from i2i.core.factory import Factory, Kind
+from i2i.core.registry import Registry
 from i2i.core.signature import declared_values, lacks, options
 from i2i.core.spelling import did_you_mean, nearest
 from i2i.recipe.check import MISSING, SURE, Checker

@@ -11,8 +11,8 @@ from pydantic import PydanticUserError
 from pydantic.errors import PydanticInvalidForJsonSchema
 
 from i2i.core import kinds
-from i2i.core.factory import Factory, is_plain, plain
-from i2i.core.registry import Entry, Kind, Registry
+from i2i.core.factory import Factory, Kind, is_plain, plain
+from i2i.core.registry import Entry, Registry
 from i2i.core.signature import Option, options
 from i2i.errors import RegistryError
 from i2i.recipe.annotations import container_of, holds_factory, is_optional, kinds_of, members
@@ -111,7 +111,7 @@ def _annotation(annotation: Any, registry: Registry, definitions: Schema) -> Sch
         leaves = [_leaf(member, definitions) for member in alternatives]
         sayable = [leaf for leaf in leaves if leaf is not None]  # a tensor stands beside what a recipe can say
         return _any([*sayable, *none]) if sayable or none else {}
-    chosen = kinds_of(annotation)
+    chosen = kinds_of(annotation, registry)
     if chosen:
         for kind in chosen:
             _define(kind, registry, definitions)

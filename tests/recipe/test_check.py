@@ -356,8 +356,8 @@ def test_strangers_components_cannot_break_the_check(registry: Registry) -> None
         "mine: translator.generator.norm: cannot be checked: ZeroDivisionError: division by zero"
     ]
     assert problems(registry, {"norm": {"type": "nokind", "part": "x"}}) == [
-        "mine: translator.generator.norm.part: Factory[Tensor] asks for no kind of component; "
-        "it takes a contract, such as i2i.Norm"
+        "mine: translator.generator.norm.part: Factory[Tensor] asks for no kind of component: expected the "
+        "contract of a kind, such as i2i.Norm; a plugin adds a kind for Tensor with registry.add_kind"
     ]
     assert problems(registry, {"norm": "lost"}) == [
         "mine: translator.generator.norm: norm 'lost' of plugin '(none)' cannot be loaded from nowhere:Norm: "

@@ -122,8 +122,8 @@ def test_a_plugin_that_cannot_be_imported_is_skipped_and_said(install: Install, 
 @pytest.mark.parametrize(
     ("requires", "said"),
     [
-        ("i2i>=99.1", f". It asks for i2i>=99.1, and this is {i2i.__version__}"),
-        ("I2I[features]<0.0.1", f". It asks for i2i<0.0.1, and this is {i2i.__version__}"),
+        ("i2i>=99.1", f". It requires i2i>=99.1, and this is {i2i.__version__}"),
+        ("I2I[features]<0.0.1", f". It requires i2i<0.0.1, and this is {i2i.__version__}"),
         ("i2i>=0.0.1", ""),
         ("torch", ""),
         ("i2i ~~ 3", ""),

@@ -13,6 +13,7 @@ from torch import nn
 
 from i2i.core import kinds
 from i2i.core.factory import BuildError, Factory, is_plain, plain
+from i2i.core.plugins import Plugins
 from i2i.core.registry import Registry
 from i2i.errors import DataError, I2IError, OptionError
 
@@ -61,7 +62,7 @@ class Generator:
 
 @pytest.fixture
 def registry() -> Registry:
-    registry = Registry()
+    registry = Plugins({}).registry
     registry.add(kinds.NORM, "norm", Norm)
     registry.add(kinds.NORM, "picky", Picky)
     registry.add(kinds.GENERATOR, "generator", Generator)
