@@ -99,13 +99,13 @@ def translate(
     from rich.console import Console
     from rich.progress import track
 
-    from i2i.nn.layers.extractors import told
+    from i2i.nn.layers.frozen import image_metadata
     from i2i.use.loaded import load
 
     loaded = load(run, usable(device), precision=precision, compile=compiled)
     conditions = conditions_of(loaded.translator, style, seed, blend, more)
     jobs = plan(inputs, output, conditions, heatmap and not side_by_side)
-    notes = told(loaded.feature_extractors)
+    notes = image_metadata(loaded.feature_extractors)
     terminal = Console(stderr=True, highlight=False, soft_wrap=True)
     skipped: list[str] = []
     done = 0

@@ -22,7 +22,7 @@ from i2i.engine.stepper import Stepper
 from i2i.errors import CheckpointError
 from i2i.methods.networks import image_constraints
 from i2i.methods.translator import Translator
-from i2i.nn.layers.extractors import extractors
+from i2i.nn.layers.frozen import extractor_sources
 from i2i.recipe.recipe import Recipe
 
 HOW_ALONE = ("foreach", "fused", "capturable", "differentiable")
@@ -94,7 +94,7 @@ class Run:
     @property
     def feature_extractors(self) -> dict[str, str]:
         """Frozen networks that the method and its losses look through, by submodule."""
-        return extractors(self.translator)
+        return extractor_sources(self.translator)
 
     @property
     def is_main(self) -> bool:

@@ -19,6 +19,7 @@ from i2i.engine.ema import EMA
 from i2i.errors import DataError, OptionError
 from i2i.methods.assembly import build
 from i2i.methods.compilation import begin_step, compile_networks
+from i2i.methods.networks import trained_networks
 from i2i.methods.recomputing import recompute_blocks
 from i2i.methods.translator import Translator
 from i2i.nn.functional.optimizations import disable_optimizations
@@ -72,7 +73,8 @@ class Stepper:
             self.translator.double()
         self.translator.train()
         if recipe.train.gradient_checkpointing:
-            recompute_blocks(self.translator)
+            for network in trained_networks(self.translator):
+                recompute_blocks(network)
         compile_networks(self.translator, recipe.train.compile)
         self.schedule = recipe.schedule(steps=recipe.train.steps)
         first: object = self.schedule(0)

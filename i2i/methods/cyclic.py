@@ -19,7 +19,7 @@ from i2i.methods.pool import ImagePool
 from i2i.methods.two_domains import TwoDomains, check_discriminators
 from i2i.nn.functional.heatmap import draw_heatmap
 from i2i.nn.functional.optimizations import optimizations_enabled
-from i2i.nn.layers.batch_independence import is_batch_independent
+from i2i.nn.layers.independence import is_batch_independent
 
 PhaseName = Literal["discriminator", "generator"]
 

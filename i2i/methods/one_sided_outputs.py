@@ -11,7 +11,7 @@ from torch import Tensor
 from i2i.core.contracts import GeneratorOutput
 from i2i.core.randomness import seed_of
 from i2i.methods.outputs import TranslationOutputs, detached, output
-from i2i.nn.functional.draws import to_like
+from i2i.nn.functional.precision import to_like
 
 if TYPE_CHECKING:
     from i2i.methods.one_sided import OneSided

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from i2i.core.contracts import Batch, Discriminator, GeneratorOutput
 from i2i.core.randomness import seed_of
-from i2i.nn.functional.draws import to_like
 from i2i.nn.functional.optimizations import optimizations_enabled
-from i2i.nn.layers.batch_independence import is_batch_independent
-from i2i.nn.layers.spectral import in_chunks
+from i2i.nn.functional.precision import to_like
+from i2i.nn.layers.convolution import in_chunks
+from i2i.nn.layers.independence import is_batch_independent
 
 if TYPE_CHECKING:
     from i2i.methods.translator import Translator

@@ -1,35 +1,43 @@
-"""Gradient checkpointing: features that are computed again in the backward pass and not kept until then."""
+"""Gradient checkpointing: features inside blocks are recomputed in the backward pass instead of stored."""
 
 from __future__ import annotations
 
-from functools import partial
+from contextvars import copy_context
+from functools import wraps
+from typing import Any
 
+import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from i2i.methods.networks import trained_networks
-from i2i.methods.translator import Translator
-from i2i.nn.layers.spectral import Spectral
-
-_MOVING = (Spectral, nn.modules.batchnorm._BatchNorm)
-"""Layers that a forward changes: computed twice, they would move twice."""
+from i2i.nn.layers.convolution import Spectral
+from i2i.nn.layers.independence import BATCH_NORMS
 
 
-def recompute_blocks(translator: Translator) -> int:
-    """Makes the blocks of a translator's networks keep their inputs alone; gives the number of blocks.
+def recompute_blocks(network: nn.Module) -> int:
+    """Checkpoint the blocks of a network, in place, and return their number.
 
-    A block is a module that says so by an attribute `recomputable = True`, and within which no forward changes
-    anything. Of nested ones the outermost counts.
+    A block is a module with an attribute `recomputable = True`. It is left as it is if a forward changes its state
+    (spectral norm, batch norm): recomputed, it would change twice. Of nested blocks the outermost counts.
+
+    Args:
+        network: its blocks store their inputs alone from now on.
 
     Source: Chen et al., Training Deep Nets with Sublinear Memory Cost, arXiv:1604.06174.
     """
-    return sum(_wrap(network) for network in trained_networks(translator))
+    stateless = not any(isinstance(part, (Spectral, *BATCH_NORMS)) for part in network.modules())
+    if not (stateless and getattr(network, "recomputable", False)):
+        return sum(map(recompute_blocks, network.children()))
+    forward = network.forward
 
+    @wraps(forward)
+    def checkpointed(*inputs: Any) -> Any:
+        # The random state is always restored: any layer may draw, also one that nobody has declared.
+        if torch.compiler.is_compiling():
+            return checkpoint(forward, *inputs, use_reentrant=False)
+        # A GPU's backward pass runs in another thread, which has other context variables (reference path or not).
+        context = copy_context()
+        return checkpoint(lambda *x: context.copy().run(forward, *x), *inputs, use_reentrant=False)
 
-def _wrap(module: nn.Module) -> int:
-    still = not any(isinstance(part, _MOVING) for part in module.modules())
-    if not (still and getattr(module, "recomputable", False)):
-        return sum(map(_wrap, module.children()))
-    draws = any(isinstance(part, nn.modules.dropout._DropoutNd) for part in module.modules())
-    module.forward = partial(checkpoint, module.forward, use_reentrant=False, preserve_rng_state=draws)
+    network.forward = checkpointed
     return 1

@@ -14,7 +14,7 @@ from i2i.errors import I2IError
 from i2i.methods.blending import Blend, either
 from i2i.methods.cyclic import other
 from i2i.methods.translator import Translator
-from i2i.nn.functional.draws import to_like
+from i2i.nn.functional.precision import to_like
 
 
 class Styled(Translator):

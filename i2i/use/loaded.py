@@ -22,7 +22,7 @@ from i2i.methods.assembly import build
 from i2i.methods.compilation import compile_networks, explain_compile_failure
 from i2i.methods.networks import image_constraints
 from i2i.methods.translator import Translator
-from i2i.nn.layers.extractors import extractors
+from i2i.nn.layers.frozen import extractor_sources
 from i2i.recipe.recipe import Recipe
 from i2i.use.tiling import translate_in_tiles
 
@@ -45,7 +45,7 @@ class Loaded:
     ) -> None:
         self.recipe, self.translator, self.step = recipe, translator, step
         self.constraints = image_constraints(translator)
-        self.feature_extractors = {**extractors(translator), **(feature_extractors or {})}
+        self.feature_extractors = {**extractor_sources(translator), **(feature_extractors or {})}
 
     @overload
     def translate(
@@ -223,7 +223,7 @@ def load(
     noted = saved.state.get("feature_extractors")
     noted = noted if isinstance(noted, dict) else {}
     return Loaded(
-        recipe, translator, saved.step, {name: noted[name] for name in extractors(translator) if name in noted}
+        recipe, translator, saved.step, {name: noted[name] for name in extractor_sources(translator) if name in noted}
     )
 
 

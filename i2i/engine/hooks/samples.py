@@ -12,7 +12,7 @@ from torch import Tensor
 from i2i.core.hookspecs import hookimpl
 from i2i.data.writing import write_image
 from i2i.engine.run import Run
-from i2i.nn.layers.extractors import told
+from i2i.nn.layers.frozen import image_metadata
 
 GAP = 4
 
@@ -23,7 +23,7 @@ class Samples:
     @hookimpl
     def images_sampled(self, run: Run, images: Mapping[str, Tensor]) -> None:
         target = run.folder / "samples" / f"step-{run.step:07d}.png"
-        write_image(grid(images), target, told(run.feature_extractors))
+        write_image(grid(images), target, image_metadata(run.feature_extractors))
 
 
 def grid(images: Mapping[str, Tensor]) -> Image.Image:

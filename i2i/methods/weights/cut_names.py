@@ -13,10 +13,9 @@ from torch import Tensor, nn
 from i2i.errors import CheckpointError
 from i2i.nn.discriminators.patch import Patch
 from i2i.nn.foreign import few
-from i2i.nn.functional.blur import DOUBLING, HALVING, blur_kernel
+from i2i.nn.functional.resampling import DOUBLING, HALVING, blur_kernel
 from i2i.nn.generators.resnet import Resnet
-from i2i.nn.layers.blur import BlurDown, BlurUp
-from i2i.nn.layers.convolution import ConvBlock
+from i2i.nn.layers.convolution import BlurDown, BlurUp, ConvBlock
 from i2i.nn.layers.projection import PatchHeads
 
 State = Mapping[str, Tensor]

@@ -13,8 +13,7 @@ from i2i.core.contracts import AttentionOutput
 from i2i.errors import OptionError
 from i2i.nn.functional.optimizations import optimizations_enabled
 from i2i.nn.functional.pooling import Pool, pooled
-from i2i.nn.layers.conv2d import Conv2d
-from i2i.nn.layers.spectral import SpectralLinear
+from i2i.nn.layers.convolution import Conv2d, SpectralLinear
 
 
 class CAM(nn.Module):

@@ -10,8 +10,7 @@ from torch.nn import functional as F
 
 from i2i.core.contracts import AttentionOutput
 from i2i.nn.functional.pooling import pooled
-from i2i.nn.layers.conv2d import Conv2d
-from i2i.nn.layers.spectral import SpectralLinear
+from i2i.nn.layers.convolution import Conv2d, SpectralLinear
 
 
 class ResidualCAM(nn.Module):

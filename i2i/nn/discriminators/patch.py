@@ -11,9 +11,8 @@ from i2i.core.contracts import Activation, Attention, DiscriminatorOutput, Norm
 from i2i.core.factory import Factory
 from i2i.core.kinds import ACTIVATION, NORM
 from i2i.errors import OptionError, ShapeError
-from i2i.nn.layers.convolution import ConvBlock, Down, Padding
+from i2i.nn.layers.convolution import ConvBlock, Down, Padding, SpectralConv2d
 from i2i.nn.layers.initialization import Initialization, initialize
-from i2i.nn.layers.spectral import SpectralConv2d
 
 FEWEST_LAYERS = 3
 

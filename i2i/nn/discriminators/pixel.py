@@ -9,8 +9,7 @@ from i2i.core.contracts import Activation, DiscriminatorOutput, Norm
 from i2i.core.factory import Factory
 from i2i.core.kinds import ACTIVATION, NORM
 from i2i.errors import ShapeError
-from i2i.nn.layers.conv2d import Conv2d
-from i2i.nn.layers.convolution import ConvBlock
+from i2i.nn.layers.convolution import Conv2d, ConvBlock
 from i2i.nn.layers.initialization import Initialization, initialize
 
 

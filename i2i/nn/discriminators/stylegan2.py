@@ -9,10 +9,7 @@ from torch import Tensor, nn
 from i2i.core.bounds import Count, Positive
 from i2i.core.contracts import DiscriminatorOutput
 from i2i.errors import OptionError, ShapeError
-from i2i.nn.layers.equalized import EqualizedLinear
-from i2i.nn.layers.minibatch import MinibatchDeviation
-from i2i.nn.layers.scaled import ScaledLeakyReLU
-from i2i.nn.layers.stylegan2 import StyleConv, StyleResidual
+from i2i.nn.layers.stylegan2 import EqualizedLinear, MinibatchDeviation, ScaledLeakyReLU, StyleConv, StyleResidual
 
 SMALLEST = 8
 LAST = 4

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from i2i.core.contracts import Activation, AdaptiveNorm, Norm
 from i2i.core.factory import Factory
 from i2i.errors import OptionError, ShapeError
-from i2i.nn.layers.conv2d import Conv2d
-from i2i.nn.layers.convolution import ConvBlock, Down, Padding, UpBlock, Upsample
+from i2i.nn.layers.convolution import Conv2d, ConvBlock, Down, Padding, UpBlock, Upsample
 from i2i.nn.layers.stages import Stage, padded_image
 
 MULTIPLE = 4

@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from i2i.core.bounds import Count, Positive
 from i2i.core.contracts import GeneratorOutput
 from i2i.nn.generators.blocks import check_image, check_image_size
-from i2i.nn.layers.equalized import EqualizedConv2d
 from i2i.nn.layers.stages import IMAGE, Features, Stage, Tap, capture_features, tapped, tapped_channels
-from i2i.nn.layers.stylegan2 import StyleConv, StyleResidual
+from i2i.nn.layers.stylegan2 import EqualizedConv2d, StyleConv, StyleResidual
 
 SMALLEST = 8
 

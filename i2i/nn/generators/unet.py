@@ -7,14 +7,14 @@ from typing import Annotated
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from i2i.core.bounds import Positive
 from i2i.core.contracts import Activation, Attention, GeneratorOutput, Norm
 from i2i.core.factory import Factory
 from i2i.core.kinds import ACTIVATION, NORM
 from i2i.errors import OptionError, ShapeError
-from i2i.nn.layers.conv2d import Conv2d
-from i2i.nn.layers.dropout import Dropout
+from i2i.nn.layers.convolution import Conv2d
 from i2i.nn.layers.initialization import Initialization, initialize
 
 WIDEST = 8
@@ -23,6 +23,27 @@ OUTER = 4
 """Levels without dropout; neither has the innermost one."""
 
 Levels = Annotated[int, Field(ge=2)]
+
+
+class Dropout(nn.Module):
+    """Dropout that may remain active in evaluation.
+
+    Args:
+        probability: of each element to become 0; the others are scaled up to keep the mean.
+        at_inference: whether it remains active in evaluation, as pix2pix's only source of noise.
+    """
+
+    def __init__(self, probability: float, at_inference: bool = False) -> None:
+        super().__init__()
+        self.probability, self.at_inference = probability, at_inference
+
+    @property
+    def draws_random_numbers(self) -> bool:
+        """Whether the layer draws in its present mode; see `i2i.nn.layers.independence`."""
+        return self.training or self.at_inference
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.probability, self.draws_random_numbers)
 
 
 class Down(nn.Module):

@@ -1,18 +1,21 @@
-"""Convolution, normalization and activation as one block."""
+"""Convolutions, spectral norm, antialiased resizing, and the blocks that networks are built of."""
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, cast
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar, Literal, cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from i2i.core.contracts import Activation, Norm
 from i2i.core.factory import Factory
-from i2i.nn.functional.upsampling import upsample_and_convolve
-from i2i.nn.layers.blur import BlurDown, BlurUp
-from i2i.nn.layers.conv2d import Conv2d
-from i2i.nn.layers.spectral import SpectralConv2d
+from i2i.nn.functional.convolution import convolve
+from i2i.nn.functional.optimizations import optimizations_enabled
+from i2i.nn.functional.resampling import DOUBLING, HALVING, blur_down, blur_kernel, blur_up, upsample_and_convolve
+from i2i.nn.functional.spectral import power_iteration, spectral_norm, spectral_normalize
 from i2i.nn.layers.stages import Stage
 
 Padding = Literal["zeros", "reflect"]
@@ -20,15 +23,164 @@ Upsample = Literal["transposed", "nearest", "blur", "pixel_shuffle"]
 Down = Literal["strided", "blur"]
 
 
-class ConvBlock(nn.Module):
-    """A convolution, then a norm and an activation where they are given.
+class Conv2d(nn.Conv2d):
+    """`nn.Conv2d` with the same options, parameters and results, computed by `i2i.nn.functional.convolution`."""
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:  # torch's name
+        stride = self.stride[0]
+        special = self.groups > 1 or self.dilation != (1, 1) or self.stride != (stride, stride)
+        if special or isinstance(self.padding, str):
+            return cast(Tensor, super()._conv_forward(input, weight, bias))
+        if self.padding_mode != "zeros":
+            padded = F.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode)
+            return convolve(padded, weight, bias, stride)
+        return convolve(input, weight, bias, stride, cast("tuple[int, int]", self.padding))
+
+
+class Spectral(nn.Module):
+    """Power iteration for a layer's weight: one step for each forward in training, none in evaluation.
+
+    A batch may consist of `chunks` equal parts that stand for as many forwards: each part is then divided by the
+    spectral norm after its own step.
+    """
+
+    u: Tensor
+    v: Tensor
+    chunks: int = 1
+
+    def _register_vectors(self, weight: Tensor) -> None:
+        rows, columns = weight.flatten(1).shape
+        self.register_buffer("u", F.normalize(torch.randn(rows), dim=0, eps=1e-12))
+        self.register_buffer("v", F.normalize(torch.randn(columns), dim=0, eps=1e-12))
+
+    def _vectors(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        # The graph holds new tensors and never the buffers: a second forward before the backward, as for real and
+        # fake images, would otherwise change in place what the first one's gradient needs.
+        if not self.training:
+            return self.u.clone(), self.v.clone()
+        u, v = power_iteration(weight, self.u)
+        self.u.copy_(u)
+        self.v.copy_(v)
+        return u, v
+
+    def _scales_output(self, x: Tensor, weight: Tensor) -> bool:
+        """Return whether to divide the output instead of the weight: chunks need it, and it pays if it is smaller."""
+        return self.chunks > 1 or (optimizations_enabled() and weight.numel() > x.numel())
+
+    def _scales(self, weight: Tensor, batch: int) -> Tensor:
+        """Return one over each sample's spectral norm, [B], with one power iteration for each chunk, in order."""
+        norms = spectral_norm(weight, *(self._vectors(weight) for _ in range(self.chunks)))
+        return norms.reciprocal().repeat_interleave(batch // self.chunks)
+
+
+class SpectralConv2d(Spectral, Conv2d):
+    """`nn.Conv2d` whose weight is divided by its spectral norm.
+
+    The state dict holds `weight` (not normalized), `bias`, and the singular vectors `u` and `v`.
 
     Args:
-        padding: pixels added on each side, filled as `padding_mode` says.
-        bias: of the convolution; a norm without affine terms cancels it.
-        spectral_norm: divides the convolution's weight by its spectral norm.
-        down: where a stride of 2 is made: in the convolution, or by a blur after the activation (CUT), which keeps
-            shifted images' features shifted.
+        args: positional arguments of `nn.Conv2d`.
+        options: keyword arguments of `nn.Conv2d`.
+
+    Source: Miyato et al., ICLR 2018, arXiv:1802.05957; like `torch.nn.utils.spectral_norm` with one power iteration.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._register_vectors(self.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self._scales_output(x, self.weight):
+            scales = self._scales(self.weight, x.shape[0]).view(-1, 1, 1, 1)
+            bias = None if self.bias is None else self.bias.view(1, -1, 1, 1)
+            return _scaled(self._conv_forward(x, self.weight, None), scales, bias)
+        return self._conv_forward(x, spectral_normalize(self.weight, *self._vectors(self.weight)), self.bias)
+
+
+class SpectralLinear(Spectral, nn.Linear):
+    """`nn.Linear` whose weight is divided by its spectral norm; see `SpectralConv2d`.
+
+    Args:
+        in_features: numbers in each input vector.
+        out_features: numbers in each output vector.
+        bias: whether a bias is added.
+    """
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
+        super().__init__(in_features, out_features, bias)
+        self._register_vectors(self.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self._scales_output(x, self.weight):
+            return _scaled(F.linear(x, self.weight), self._scales(self.weight, x.shape[0]).view(-1, 1), self.bias)
+        return F.linear(x, spectral_normalize(self.weight, *self._vectors(self.weight)), self.bias)
+
+
+def _scaled(y: Tensor, scales: Tensor, bias: Tensor | None) -> Tensor:
+    scales = scales.to(y.dtype)
+    return y * scales if bias is None else torch.addcmul(bias.to(y.dtype), y, scales)
+
+
+@contextmanager
+def in_chunks(network: nn.Module, chunks: int) -> Iterator[None]:
+    """Treat batches as `chunks` forwards of a network, one after another, each after its own power iteration.
+
+    Args:
+        network: holds `Spectral` layers, or none. It is used by one thread, as training is.
+        chunks: number of equal parts of each batch.
+    """
+    layers = [module for module in network.modules() if isinstance(module, Spectral)]
+    for layer in layers:
+        layer.chunks = chunks
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.chunks = 1
+
+
+class BlurDown(nn.Module):
+    """Halve the size of features by `i2i.nn.functional.resampling.blur_down`; no parameters, nothing in the state."""
+
+    kernel: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("kernel", blur_kernel(HALVING), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return blur_down(x, self.kernel)
+
+
+class BlurUp(nn.Module):
+    """Double the size of features by `i2i.nn.functional.resampling.blur_up`; no parameters, nothing in the state."""
+
+    kernel: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("kernel", blur_kernel(DOUBLING), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return blur_up(x, self.kernel)
+
+
+class ConvBlock(nn.Module):
+    """Convolution, then norm and activation where they are given.
+
+    Args:
+        in_channels: channels C of the features [B, C, H, W].
+        out_channels: channels C' of the result [B, C', H', W'].
+        kernel_size: side of the kernel in pixels.
+        stride: of the convolution; H' is about H / stride.
+        padding: pixels added on each side.
+        padding_mode: how they are filled, with `zeros` or by `reflect`.
+        bias: whether the convolution has a bias; a norm without affine parameters cancels it.
+        norm: factory of the norm; None for no norm.
+        activation: factory of the activation; None for no activation.
+        spectral_norm: whether the convolution's weight is divided by its spectral norm.
+        down: how a stride of 2 is realized: `strided` in the convolution, or by `blur` after the activation (CUT),
+            which keeps the features of shifted images shifted.
     """
 
     recomputable: ClassVar[bool] = True
@@ -64,19 +216,24 @@ class ConvBlock(nn.Module):
         return x if self.blur is None else self.blur(x)
 
     def stages(self, name: str) -> list[Stage]:
-        """The layers, named `NAME.conv`, `NAME.norm`, `NAME.activation` and `NAME.blur`."""
+        """Return the layers, named `NAME.conv`, `NAME.norm`, `NAME.activation` and `NAME.blur`."""
         return _stages(self, name, ("conv", "norm", "activation", "blur"), self.conv.out_channels)
 
 
 class UpBlock(nn.Module):
-    """Doubles the sides of a feature map, then a norm and an activation.
+    """Double the size of features, then norm and activation.
 
     Args:
-        upsample: `transposed` is a transposed convolution (CycleGAN), `nearest` repeats pixels before a convolution
-            (U-GAT-IT), which leaves no checkerboard, `blur` interpolates before it (CUT), and `pixel_shuffle` is a
-            convolution at the small size whose channels are then fourfold and laid out as pixels (NICE-GAN), with a
-            norm and an activation after each.
-        kernel_size: of the convolution after `nearest`, odd.
+        in_channels: channels C of the features [B, C, H, W].
+        out_channels: channels C' of the result [B, C', 2·H, 2·W].
+        upsample: `transposed` is a transposed convolution (CycleGAN); `nearest` repeats pixels before a convolution
+            (U-GAT-IT), which leaves no checkerboard; `blur` interpolates before it (CUT); `pixel_shuffle` is a
+            convolution, then a 1x1 convolution to four times the channels, laid out as pixels, with a norm and an
+            activation after each (NICE-GAN).
+        bias: whether the convolution has a bias.
+        norm: factory of the norm.
+        activation: factory of the activation.
+        kernel_size: of the convolution with `nearest` and `pixel_shuffle`; odd.
     """
 
     recomputable: ClassVar[bool] = True
@@ -119,13 +276,18 @@ class UpBlock(nn.Module):
         return x if self.shuffle is None else cast(Tensor, self.shuffle(x))
 
     def stages(self, name: str) -> list[Stage]:
-        """The layers, named `NAME.repeat`, `NAME.conv`, `NAME.norm`, `NAME.activation` and `NAME.shuffle`."""
+        """Return the layers, named `NAME.repeat`, `NAME.conv`, `NAME.norm`, `NAME.activation` and `NAME.shuffle`."""
         repeat = _stages(self, name, ("repeat",), self.in_channels)
         return repeat + _stages(self, name, ("conv", "norm", "activation", "shuffle"), self.out_channels)
 
 
 class PixelShuffle(nn.Module):
-    """Four times the channels by a 1x1 convolution, laid out as 2x2 pixels, then a norm and an activation.
+    """1x1 convolution to four times the channels, laid out as 2x2 pixels, then norm and activation.
+
+    Args:
+        channels: C of the features [B, C, H, W] and of the result [B, C, 2·H, 2·W].
+        norm: factory of the norm.
+        activation: factory of the activation.
 
     Source: Shi et al., CVPR 2016, arXiv:1609.05158.
     """

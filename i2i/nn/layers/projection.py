@@ -1,4 +1,4 @@
-"""Features at chosen places, projected to vectors of length 1 that can be compared."""
+"""Projection of sampled features to unit vectors, which contrastive losses compare."""
 
 from __future__ import annotations
 
@@ -10,11 +10,16 @@ from torch import Tensor, nn
 from i2i.nn.layers.initialization import Initialization, initialize
 
 EPS = 1e-7
-"""Added to a vector's length before it is divided by it."""
+"""Added to a vector's norm before the division by it."""
 
 
 class Projection(nn.Module):
-    """A linear layer, ReLU, and another one, on the last axis."""
+    """Two linear layers with a ReLU between them, on the last axis.
+
+    Args:
+        in_features: numbers C in each input vector [..., C].
+        out_features: numbers in each output vector, and of the hidden layer.
+    """
 
     def __init__(self, in_features: int, out_features: int) -> None:
         super().__init__()
@@ -27,14 +32,15 @@ class Projection(nn.Module):
 
 
 class PatchHeads(nn.Module):
-    """A projection for each of several feature maps.
+    """One `Projection` for each of several feature maps, normalized to unit vectors.
 
     Args:
         in_features: channels of each map.
-        out_features: length of the vectors; None compares the features as they are, and nothing is learnt.
+        out_features: length of the vectors; None compares the features themselves, and nothing is learned.
+        init: initialization of the weights; see `i2i.nn.layers.initialization.initialize`.
 
     Source: Park et al., ECCV 2020, arXiv:2007.15651, section 3; taesungp/contrastive-unpaired-translation b3ac297,
-    `PatchSampleF`, which makes its layers when it first sees features.
+    `PatchSampleF`, which creates its layers at the first forward.
     """
 
     def __init__(
@@ -47,15 +53,15 @@ class PatchHeads(nn.Module):
         initialize(self, init)
 
     def forward(self, features: Sequence[Tensor], places: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Vectors [B, P, C] for each map.
+        """Return unit vectors [B, P, C] for each map.
 
         Args:
-            features: [B, C, H, W] each.
-            places: [P] each, of pixels counted by rows: y·W + x.
+            features: feature maps, [B, C, H, W] each.
+            places: indices of pixels, [P] each, counted row by row: y·W + x.
         """
         sampled = [
-            # Not permuted before it is indexed: the gradient would reach instance norm in channels_last, which some
-            # versions of torch get wrong on the CPU.
+            # Indexed before the transposition: otherwise the gradient reaches instance norm in channels_last, which
+            # some versions of torch compute wrongly on the CPU.
             feature.flatten(2)[:, :, place].transpose(1, 2)
             for feature, place in zip(features, places, strict=True)
         ]

@@ -1,26 +1,112 @@
-"""StyleGAN2's layers without styles: convolutions that blur when they resize, noise, and the residual block."""
+"""Layers of StyleGAN2 without styles: equalized learning rate, blurred resizing, noise, minibatch deviation."""
 
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from i2i.core.bounds import Positive
-from i2i.nn.functional.blur import DOUBLING, blur, blur_kernel
-from i2i.nn.layers.equalized import EqualizedConv2d
-from i2i.nn.layers.scaled import ScaledLeakyReLU
+from i2i.nn.functional.resampling import DOUBLING, blur, blur_kernel
 
 Resize = Literal["down", "up"]
+DEVIATION_EPS = 1e-8
+"""Added to the variance by `MinibatchDeviation`."""
+
+
+class EqualizedConv2d(nn.Module):
+    r"""Convolution whose weight starts at N(0, 1) and is multiplied by :math:`1 / \sqrt{C k^2}` when it is used.
+
+    Applying He's constant at run time, not at initialization, makes an optimizer that normalizes its steps, such as
+    Adam, update all layers equally fast.
+
+    Args:
+        in_channels: channels C of the features [B, C, H, W].
+        out_channels: channels C' of the result [B, C', H', W'].
+        kernel_size: k, side of the kernel in pixels.
+        stride: of the convolution.
+        padding: zeros added on each side.
+        bias: whether a bias is added, initially 0.
+
+    Source: Karras et al., ICLR 2018, arXiv:1710.10196, section 4.1; the gain is left to the activation.
+    """
+
+    def __init__(
+        self,
+        in_channels: Positive,
+        out_channels: Positive,
+        kernel_size: Positive,
+        stride: Positive = 1,
+        padding: int = 0,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, kernel_size
+        self.stride, self.padding = stride, padding
+        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size))
+        self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
+        self.scale = 1 / math.sqrt(in_channels * kernel_size**2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.weight * self.scale, self.bias, self.stride, self.padding)
+
+    def transposed(self, x: Tensor) -> Tensor:
+        """Apply the transposed convolution of stride 2, without bias and padding: [B, C', 2·H - 2 + k, ...]."""
+        return F.conv_transpose2d(x, (self.weight * self.scale).transpose(0, 1), stride=2)
+
+
+class EqualizedLinear(nn.Module):
+    r"""Linear layer whose weight is multiplied by :math:`r / \sqrt{C}` when it is used, and its bias by r.
+
+    Args:
+        in_features: numbers C in each input vector.
+        out_features: numbers in each output vector.
+        bias: whether a bias is added, initially 0.
+        rate: r, the layer's factor of the learning rate; 0.01 in StyleGAN's mapping network.
+
+    Source: Karras et al., ICLR 2018, arXiv:1710.10196, section 4.1; rate: Karras et al., CVPR 2019, arXiv:1812.04948.
+    """
+
+    def __init__(self, in_features: Positive, out_features: Positive, bias: bool = True, rate: float = 1.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(out_features, in_features) / rate)
+        self.bias = nn.Parameter(torch.zeros(out_features)) if bias else None
+        self.scale, self.rate = rate / math.sqrt(in_features), rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight * self.scale, None if self.bias is None else self.bias * self.rate)
+
+
+class ScaledLeakyReLU(nn.Module):
+    r"""Leaky ReLU times :math:`\sqrt 2`, which keeps the variance of what equalized layers give.
+
+    Args:
+        negative_slope: slope below 0.
+
+    Source: StyleGAN2, Karras et al., CVPR 2020, arXiv:1912.04958.
+
+    Example:
+        >>> import torch
+        >>> ScaledLeakyReLU()(torch.tensor([1.0, -1.0]))
+        tensor([ 1.4142, -0.2828])
+    """
+
+    def __init__(self, negative_slope: float = 0.2) -> None:
+        super().__init__()
+        self.negative_slope = negative_slope
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.leaky_relu(x, self.negative_slope) * math.sqrt(2)
 
 
 class Noise(nn.Module):
-    """Adds noise, one number per pixel, times a learned weight that starts at 0; none at inference.
+    """Add N(0, 1) noise, one number per pixel, times a learned weight that starts at 0; nothing in evaluation.
 
-    Source: StyleGAN2, Karras et al., CVPR 2020, arXiv:1912.04958, section 2.2. There it stays at inference; a
-    translation should be the same each time, so here its mean takes its place.
+    Source: StyleGAN2, Karras et al., CVPR 2020, arXiv:1912.04958, section 2.2. There the noise remains at inference; a
+    translation should be reproducible, so here its mean takes its place.
     """
 
     def __init__(self) -> None:
@@ -28,8 +114,8 @@ class Noise(nn.Module):
         self.weight = nn.Parameter(torch.zeros(1))
 
     @property
-    def mixes_samples(self) -> bool:
-        """While training: what is drawn depends on the order of the calls."""
+    def draws_random_numbers(self) -> bool:
+        """Whether the layer draws in its present mode; see `i2i.nn.layers.independence`."""
         return self.training
 
     def forward(self, x: Tensor) -> Tensor:
@@ -39,13 +125,45 @@ class Noise(nn.Module):
         return x + self.weight * torch.randn(batch, 1, height, width, device=x.device, dtype=x.dtype)
 
 
-class StyleConv(nn.Module):
-    """An equalized convolution, then noise, a bias, and the scaled leaky ReLU.
+class MinibatchDeviation(nn.Module):
+    r"""Append the standard deviation over a group of images, averaged over all features, as a constant channel.
+
+    .. math:: s_m = \frac{1}{CHW} \sum_{chw} \sqrt{\frac{1}{G} \sum_g (x_{gmchw} - \mu_{mchw})^2 + \epsilon}
+
+    A discriminator then sees when a generator's images have lost their variety.
 
     Args:
-        kernel_size: odd.
-        resize: `down` halves even sides: the filter [1, 3, 3, 1], then the convolution with stride 2. `up` doubles
-            them: the transposed convolution with stride 2, then the filter times 4. None keeps them.
+        group: G, number of images in a group; where the batch is no multiple of it, the largest smaller number that
+            divides the batch. Image b of a batch of G·M belongs to group b mod M.
+
+    Source: Karras et al., ICLR 2018, arXiv:1710.10196, section 3; groups of 4: StyleGAN2, CVPR 2020, arXiv:1912.04958.
+    """
+
+    mixes_samples: ClassVar[bool] = True
+
+    def __init__(self, group: Positive = 4) -> None:
+        super().__init__()
+        self.group = group
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features [B, C, H, W] to [B, C + 1, H, W]."""
+        batch, channels, height, width = x.shape
+        group = next(size for size in range(min(self.group, batch), 0, -1) if batch % size == 0)
+        groups = x.reshape(group, batch // group, channels, height, width)
+        deviation = (groups.var(0, unbiased=False) + DEVIATION_EPS).sqrt().mean((1, 2, 3))
+        plane = deviation.repeat(group).view(batch, 1, 1, 1).expand(-1, 1, height, width)
+        return torch.cat([x, plane], 1)
+
+
+class StyleConv(nn.Module):
+    """Equalized convolution, then noise, bias, and the scaled leaky ReLU.
+
+    Args:
+        in_channels: channels C of the features [B, C, H, W].
+        out_channels: channels C' of the result.
+        kernel_size: side of the kernel in pixels; odd.
+        resize: `down` halves even sides by the filter [1, 3, 3, 1] and a convolution of stride 2; `up` doubles them by
+            a transposed convolution of stride 2 and the filter times 4; None keeps them.
         noise: whether noise is added before the bias.
         activate: whether bias and activation follow.
 
@@ -71,7 +189,7 @@ class StyleConv(nn.Module):
         self.bias = nn.Parameter(torch.zeros(out_channels, 1, 1)) if activate else None
         self.activation = ScaledLeakyReLU() if activate else None
         self.register_buffer("kernel", blur_kernel(DOUBLING), persistent=False)
-        # Before a stride of 2, what filter and convolution take from an even side is put on it: n becomes n / 2.
+        # Filter and convolution of stride 2 shorten an even side by their kernels; padding restores n / 2.
         self.padding = (kernel_size + 1) // 2
 
     def forward(self, x: Tensor) -> Tensor:
@@ -87,14 +205,16 @@ class StyleConv(nn.Module):
 
 
 class StyleResidual(nn.Module):
-    r"""Two 3x3 convolutions, the second of which may halve the sides, and a 1x1 one past them where anything changes.
+    r"""Residual block of StyleGAN2's discriminator: :math:`(s(x) + \mathrm{conv}(\mathrm{conv}(x))) / \sqrt 2`.
 
-    .. math:: (x' + \mathrm{conv}(\mathrm{conv}(x))) / \sqrt 2
+    Two 3x3 convolutions; the skip s is a 1x1 convolution where size or channels change, otherwise the identity.
 
     Args:
-        down: whether sides are halved.
+        in_channels: channels C of the features [B, C, H, W].
+        out_channels: channels C' of the result [B, C', H, W].
+        down: whether the second convolution halves the sides.
 
-    Source: StyleGAN2, Karras et al., CVPR 2020, arXiv:1912.04958, section 4.1: its discriminator's block.
+    Source: StyleGAN2, Karras et al., CVPR 2020, arXiv:1912.04958, section 4.1.
     """
 
     def __init__(self, in_channels: Positive, out_channels: Positive, down: bool = False) -> None:
@@ -102,9 +222,9 @@ class StyleResidual(nn.Module):
         self.first = StyleConv(in_channels, in_channels)
         self.second = StyleConv(in_channels, out_channels, resize="down" if down else None)
         changes = down or in_channels != out_channels
-        past = StyleConv(in_channels, out_channels, 1, "down" if down else None, activate=False)
-        self.past = past if changes else nn.Identity()
+        skip = StyleConv(in_channels, out_channels, 1, "down" if down else None, activate=False)
+        self.skip = skip if changes else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        summed: Tensor = (self.past(x) + self.second(self.first(x))) / math.sqrt(2)
-        return summed
+        y: Tensor = (self.skip(x) + self.second(self.first(x))) / math.sqrt(2)
+        return y

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from i2i.nn.functional import adversarial
-from i2i.nn.functional.draws import to_like
-from i2i.nn.functional.precision import upcast, without_autocast
+from i2i.nn.functional.precision import to_like, upcast, without_autocast
 
 Judge = Callable[[Tensor], dict[str, Tensor]]
 """A discriminator as a function of the image [B, 3, H, W]: logits by head."""

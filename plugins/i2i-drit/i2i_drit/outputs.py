@@ -10,7 +10,7 @@ from torch import Tensor
 from i2i.core.randomness import seed_of
 from i2i.methods.cyclic import other
 from i2i.methods.outputs import GANOutputs, detached, output
-from i2i.nn.functional.draws import to_like
+from i2i.nn.functional.precision import to_like
 from i2i_drit.attribute_encoders import Attribute
 
 if TYPE_CHECKING:

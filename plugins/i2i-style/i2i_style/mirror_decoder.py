@@ -11,7 +11,7 @@ from i2i.core.contracts import Activation, GeneratorOutput
 from i2i.core.factory import Factory
 from i2i.core.kinds import ACTIVATION
 from i2i.errors import OptionError
-from i2i.nn.layers.conv2d import Conv2d
+from i2i.nn.layers.convolution import Conv2d
 from i2i.nn.layers.initialization import Initialization, initialize
 
 

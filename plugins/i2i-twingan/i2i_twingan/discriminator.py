@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from i2i import DiscriminatorOutput
 from i2i.errors import ShapeError
-from i2i.nn.functional.fading import blend, halve
+from i2i.nn.layers.convolution import SpectralConv2d, SpectralLinear
 from i2i.nn.layers.initialization import Initialization, initialize
-from i2i.nn.layers.minibatch import MinibatchDeviation
-from i2i.nn.layers.spectral import SpectralConv2d, SpectralLinear
+from i2i.nn.layers.stylegan2 import MinibatchDeviation
 from i2i_twingan.blocks import SLOPE, width
+from i2i_twingan.fading import blend, halve
 from i2i_twingan.sizes import LATENT, Sized, doublings
 
 WHOLE_BATCH = 2**31

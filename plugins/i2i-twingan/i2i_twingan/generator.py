@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from i2i import Factory, GeneratorOutput, Norm
 from i2i.core.kinds import NORM
-from i2i.nn.functional.fading import blend, double, halve
 from i2i.nn.layers.initialization import Initialization, initialize
 from i2i_twingan.blocks import DomainConv, DomainConvs, width
+from i2i_twingan.fading import blend, double, halve
 from i2i_twingan.sizes import LATENT, Sized, doublings
 
 

@@ -14,8 +14,8 @@ from i2i.core.contracts import Phase
 from i2i.methods.cyclic import other
 from i2i.methods.networks import network
 from i2i.methods.two_domains import check_discriminators, check_generator
-from i2i.nn.functional.fading import double, shrunk
-from i2i.nn.layers.growth import Growth, GrowthStage
+from i2i_twingan.fading import double, shrunk
+from i2i_twingan.growth import Growth, GrowthStage
 from i2i_twingan.outputs import TwinOutputs
 
 

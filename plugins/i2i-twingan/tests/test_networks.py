@@ -11,11 +11,11 @@ from torch import Tensor, nn
 pytest.importorskip("i2i_twingan", reason="the plugin i2i-twingan is not installed")
 
 from i2i_twingan.discriminator import PGGAN
+from i2i_twingan.fading import double, shrunk
 from i2i_twingan.generator import TwinUnet
 
 from i2i.core.kinds import NORM
 from i2i.errors import OptionError, ShapeError
-from i2i.nn.functional.fading import double, shrunk
 
 IN = NORM("in", affine=True)
 

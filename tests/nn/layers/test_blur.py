@@ -9,9 +9,8 @@ import torch
 from safetensors.torch import load_file
 
 from i2i.core.kinds import ACTIVATION, NORM
-from i2i.nn.functional.blur import HALVING, blur_down, blur_kernel
-from i2i.nn.layers.blur import BlurDown, BlurUp
-from i2i.nn.layers.convolution import ConvBlock, UpBlock
+from i2i.nn.functional.resampling import HALVING, blur_down, blur_kernel
+from i2i.nn.layers.convolution import BlurDown, BlurUp, ConvBlock, UpBlock
 
 
 @pytest.mark.parametrize("sides", ["even", "odd"])

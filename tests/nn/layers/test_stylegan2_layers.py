@@ -9,12 +9,17 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from i2i.nn.functional.blur import DOUBLING, blur, blur_kernel
-from i2i.nn.layers.batch_independence import is_batch_independent
-from i2i.nn.layers.equalized import EqualizedConv2d, EqualizedLinear
-from i2i.nn.layers.minibatch import MinibatchDeviation
-from i2i.nn.layers.scaled import ScaledLeakyReLU
-from i2i.nn.layers.stylegan2 import Noise, StyleConv, StyleResidual
+from i2i.nn.functional.resampling import DOUBLING, blur, blur_kernel
+from i2i.nn.layers.independence import is_batch_independent
+from i2i.nn.layers.stylegan2 import (
+    EqualizedConv2d,
+    EqualizedLinear,
+    MinibatchDeviation,
+    Noise,
+    ScaledLeakyReLU,
+    StyleConv,
+    StyleResidual,
+)
 
 
 def test_equalized_layers_are_scaled_by_he() -> None:
@@ -140,7 +145,7 @@ def test_residual_block(widths: tuple[int, int], down: bool) -> None:
     x = torch.randn(2, 4, 8, 8, requires_grad=True)
     made = block(x)
     assert made.shape == (2, widths[1], 4, 4) if down else (2, widths[1], 8, 8)
-    torch.testing.assert_close(made, (block.past(x) + block.second(block.first(x))) / math.sqrt(2))
-    assert isinstance(block.past, nn.Identity) == (widths == (4, 4) and not down)
+    torch.testing.assert_close(made, (block.skip(x) + block.second(block.first(x))) / math.sqrt(2))
+    assert isinstance(block.skip, nn.Identity) == (widths == (4, 4) and not down)
     made.square().sum().backward()
     assert all(parameter.grad.abs().sum() > 0 for parameter in block.parameters())

@@ -11,7 +11,7 @@ from torch import Tensor
 from i2i.core.kinds import FEATURE_EXTRACTOR, NORM
 from i2i.errors import OptionError
 from i2i.nn.features.timm_features import TimmFeatures
-from i2i.nn.layers.extractors import extractors
+from i2i.nn.layers.frozen import extractor_sources
 from i2i.nn.losses.perceptual import Gram, Perceptual
 
 UNTRAINED = FEATURE_EXTRACTOR("timm", model="test_efficientnet", weights="untrained")
@@ -69,7 +69,7 @@ def test_gradients_reach_the_image_alone_and_nothing_is_saved(loss: Any) -> None
     assert made.state_dict() == {}
     assert list(made.parameters()) == []
     assert not made.features.module.training
-    assert extractors(made) == {"features": "test_efficientnet, untrained"}
+    assert extractor_sources(made) == {"features": "test_efficientnet, untrained"}
 
 
 def test_style_images_may_have_another_size() -> None:

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from i2i.nn.functional.optimizations import disable_optimizations, optimizations_enabled
-from i2i.nn.functional.upsampling import upsample_and_convolve
+from i2i.nn.functional.resampling import upsample_and_convolve
 
 
 @pytest.mark.parametrize("size", [(1, 1, 2, 2), (2, 3, 5, 4), (1, 2, 3, 7)])

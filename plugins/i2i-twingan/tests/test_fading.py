@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from i2i_twingan.fading import blend, double, halve, shrunk
 
 from i2i.errors import ShapeError
-from i2i.nn.functional.fading import blend, double, halve, shrunk
 
 
 def test_a_blend_is_either_one_at_its_ends() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from i2i_twingan.growth import Growth, GrowthStage, Level
 
 from i2i.core.factory import is_plain, plain
 from i2i.errors import OptionError
-from i2i.nn.layers.growth import Growth, GrowthStage, Level
 from i2i.recipe.values import MismatchError, fit
 
 STAGES = (GrowthStage(4, 10), GrowthStage(8, 6, fade=4, batch=3), GrowthStage(16, 5, fade=2))
