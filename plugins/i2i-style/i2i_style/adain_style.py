@@ -1,4 +1,4 @@
-"""Any image in the style of any other, in one pass: AdaIN style transfer."""
+"""AdaIN style transfer: any image in the style of any other, in one forward pass."""
 
 from __future__ import annotations
 
@@ -20,45 +20,45 @@ from i2i.methods.outputs import Outputs, output
 from i2i.methods.translator import Translator
 from i2i_style.functional import adain, match_color
 
-PROBE = 64
-"""Side of an empty image that tells how much smaller the features are."""
-
 
 class AdaINStyleOutputs(Outputs):
-    """Contents are a's images and styles are b's; what is painted belongs to b, whose style it should have."""
+    """Outputs under the key `b`, the domain of the styles; contents are images of a."""
 
     translator: AdaINStyle
 
     @property
     def source(self) -> dict[str, Tensor]:
-        """The contents that the fakes are made of."""
+        """Contents of the fakes, [B, 3, H, W]."""
         return {"b": self.real["a"]}
 
     @output(reuse="step")
     def target_features(self) -> dict[str, Tensor]:
-        """The content's features with the style's statistics, which the fakes should have again."""
+        """Features of the contents with the statistics of the styles, which the fakes should have."""
         return {"b": adain(self.translator.encode(self.real["a"]), self.translator.encode(self.real["b"]))}
 
     @output(reuse="step")
     def fake(self) -> dict[str, Tensor]:
-        """What the decoder paints of them."""
+        """Decoded target features, [B, 3, H, W]."""
         return {"b": self.translator.decode(self.target_features["b"])}
 
     @output(reuse="step")
     def fake_features(self) -> dict[str, Tensor]:
-        """What the encoder sees in the fakes."""
+        """Features of the fakes."""
         return {"b": self.translator.encode(self.fake["b"])}
 
 
 class AdaINStyle(Translator):
-    """A frozen encoder, the exchange of its features' means and deviations, and a decoder that is trained.
+    """A frozen encoder, AdaIN on its features, and a trained decoder.
 
-    The encoder travels with checkpoints, so that translating needs no file of weights.
+    The encoder is saved with checkpoints, so translation needs no file of weights.
 
     Args:
-        decoder: paints images from the encoder's features; must double their size as often as the encoder halves it.
-        features: the frozen network.
-        tap: the layer whose features are exchanged.
+        decoder: decodes the encoder's features; must enlarge them as much as the encoder reduces images.
+        features: the encoder, which its constructor call freezes.
+        tap: the encoder's layer whose features are used.
+
+    Raises:
+        OptionError: the decoder's images have another size than the encoder's.
 
     Source: Huang and Belongie, ICCV 2017, arXiv:1703.06868; naoto0804/pytorch-AdaIN.
     """
@@ -76,31 +76,33 @@ class AdaINStyle(Translator):
     ) -> None:
         super().__init__()
         extractor = features((tap,))
-        self.encoder = network(extractor).requires_grad_(False)
+        self.encoder = network(extractor).eval().requires_grad_(False)
         self.decoder = network(decoder(extractor.num_features[0], image_size=image_size))
+        side = 64
         with torch.no_grad():
-            seen = self.encode(torch.zeros(1, 3, PROBE, PROBE))
-            self.halved = PROBE // seen.shape[2]
-            generated = self.decode(seen).shape[2]
-        if generated != PROBE:
+            encoded = self.encode(torch.zeros(1, 3, side, side))
+            decoded = self.decode(encoded)
+        reduction, enlargement = side // encoded.shape[2], decoded.shape[2] // encoded.shape[2]
+        if enlargement != reduction:
             raise OptionError(
                 "decoder",
-                f"expected one that makes features {self.halved} times larger, as much as the layer {tap!r} makes "
-                f"images smaller, got one that makes them {generated // seen.shape[2]} times larger",
+                f"expected one that enlarges features {reduction} times, because the layer {tap!r} reduces images as "
+                f"much, got one that enlarges them {enlargement} times",
             )
+        self.decoder.multiple = reduction  # the sides of translated images must be divisible by it
 
     def train(self, mode: bool = True) -> AdaINStyle:
-        """The encoder stays in evaluation mode."""
+        """Set the training mode of the decoder; the encoder stays in evaluation mode."""
         super().train(mode)
         self.encoder.eval()
         return self
 
     def encode(self, image: Tensor) -> Tensor:
-        """The features of images at the tap."""
+        """Return the features [B, C, h, w] of images [B, 3, H, W]."""
         return cast("tuple[Tensor, ...]", self.encoder(image))[0]
 
     def decode(self, features: Tensor) -> Tensor:
-        """Images of features."""
+        """Return the images [B, 3, H, W] of features [B, C, h, w], unbounded."""
         return cast(GeneratorOutput, self.decoder(features)).image
 
     def translate(
@@ -112,30 +114,35 @@ class AdaINStyle(Translator):
         alpha: Annotated[float, Field(ge=0, le=1)] = 1.0,
         keep_colors: bool = False,
     ) -> GeneratorOutput:
-        """Paints images [B, 3, H, W] in [-1, 1] in a style.
+        """Translate images [B, 3, H, W] in [-1, 1] to a style.
 
         Args:
-            style: an image [1, 3, h, w] of any size, or one for each image.
-            blend: several images with weights, instead of `style`; their features are mixed.
-            alpha: how much of the style; 0 paints the content as the decoder knows it.
-            keep_colors: the style is recoloured to the content's mean and covariance of colours first.
+            image: contents.
+            to: `b`.
+            style: a style image [1, 3, h, w] of any size, or one for each content.
+            blend: several style images with weights, instead of `style`; their features are mixed.
+            alpha: strength of the style; 0 decodes the content's own features.
+            keep_colors: whether the style first gets the mean and the covariance of the content's colours.
+
+        Raises:
+            I2IError: no style image is given, or their number does not fit.
         """
         content = self.encode(image)
         mixed = torch.zeros_like(content)
-        for given, share in either(style, None, blend):
-            reference = self._image(given, len(image)).to(image)
-            reference = match_color(reference, image) if keep_colors else reference
-            mixed = mixed + share * adain(content, self.encode(reference))
+        for value, share in either(style, None, blend):
+            style_image = self._check_style(value, len(image)).to(image)
+            style_image = match_color(style_image, image) if keep_colors else style_image
+            mixed = mixed + share * adain(content, self.encode(style_image))
         return GeneratorOutput(self.decode(alpha * mixed + (1 - alpha) * content).clamp(-1, 1))
 
     def parse_style(self, style: str) -> dict[str, Any]:
-        """An image alone."""
+        """Accept the path of an image."""
         if not Path(style).is_file():
             raise I2IError(f"style: expected an image, got {style!r}")
         return {"": Path(style)}
 
     def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-        """Contents, styles, and what becomes of them; the content without a style shows what the decoder can do."""
+        """Return contents, styles, stylized images, and contents decoded without a style (`alpha 0`)."""
         content = images["a"]
         style = images["b"][torch.arange(len(content)) % len(images["b"])]
         rows = {
@@ -154,16 +161,16 @@ class AdaINStyle(Translator):
     def requires_condition(self) -> bool:
         return True
 
-    @property
-    def multiple(self) -> int:
-        return self.halved
-
-    def _image(self, image: object, count: int) -> Tensor:
-        expected = "expected an image whose style is taken"
-        if not isinstance(image, Tensor):
-            got = "none" if image is None else repr(image)
-            raise I2IError(f"style: {expected}, got {got}; give one as style, or several with weights as blend")
-        image = image if image.ndim == 4 else image.unsqueeze(0)
-        if image.ndim != 4 or image.shape[1] != 3 or len(image) not in (1, count):
-            raise I2IError(f"style: {expected}, [1, 3, H, W] or one for each of {count}, got {list(image.shape)}")
-        return image
+    def _check_style(self, style: object, count: int) -> Tensor:
+        """Return a style as [1, 3, h, w] or [count, 3, h, w]."""
+        if not isinstance(style, Tensor):
+            got = "none" if style is None else repr(style)
+            raise I2IError(
+                f"style: expected a style image, got {got}; give one as style, or several with weights as blend"
+            )
+        style = style if style.ndim == 4 else style.unsqueeze(0)
+        if style.ndim != 4 or style.shape[1] != 3 or len(style) not in (1, count):
+            raise I2IError(
+                f"style: expected an image [1, 3, H, W], or one for each of {count}, got {list(style.shape)}"
+            )
+        return style

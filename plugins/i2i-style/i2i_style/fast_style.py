@@ -1,4 +1,4 @@
-"""One network that paints in a few learnt styles, and in any mix of them: fast neural style."""
+"""Fast style transfer: one network for a fixed set of styles, and for mixes of them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from i2i.core.contracts import Generator, GeneratorOutput, Phase
 from i2i.core.factory import Factory
@@ -19,30 +20,33 @@ from i2i_style.norms import ConditionalInstanceNorm, style_weights
 
 
 class FastStyleOutputs(Outputs):
-    """Contents are a's images and style images are b's; what is painted belongs to b, whose style it should have."""
+    """Outputs under the key `b`, the domain of the styles; contents are images of a."""
 
     translator: FastStyle
 
     @property
     def source(self) -> dict[str, Tensor]:
-        """The contents that the fakes are made of."""
+        """Contents of the fakes, [B, 3, H, W]."""
         return {"b": self.real["a"]}
 
     @output(reuse="step")
     def fake(self) -> dict[str, Tensor]:
-        """Each content in the style whose image the sample holds."""
-        chosen = self.batch.streams["style"].reshape(-1, 1)
-        one_hot = (chosen == torch.arange(self.translator.styles, device=chosen.device)).to(self.real["a"].dtype)
-        return {"b": self.translator.generate(self.real["a"], one_hot).image}
+        """Each content in the style of its sample, [B, 3, H, W]."""
+        content, styles = self.real["a"], self.batch.streams["style"]
+        weights = F.one_hot(styles, self.translator.styles).to(content.dtype)
+        return {"b": self.translator.generate(content, weights).image}
 
 
 class FastStyle(Translator):
-    """A generator whose norms hold a row for each style.
+    """A generator with one row of norm parameters for each style.
 
     Samples need a stream `style`, the number of the style that b's image shows, counted from 0.
 
     Args:
-        generator: paints in a style; its conditional norms (`cin`) say how many there are.
+        generator: a generator with the conditional norm `cin`, whose rows are the styles.
+
+    Raises:
+        OptionError: the generator has no conditional norm, or norms of different numbers of styles.
 
     Source: Johnson et al., ECCV 2016, arXiv:1603.08155; Dumoulin et al., ICLR 2017, arXiv:1610.07629;
     magenta, `image_stylization`.
@@ -53,64 +57,62 @@ class FastStyle(Translator):
     generator_modules: ClassVar[tuple[str, ...]] = ("generator",)
     streams: ClassVar[tuple[str, ...]] = ("a", "b", "style")
     previewed: ClassVar[int] = 6
-    """Styles in a sample grid."""
+    """Largest number of styles in a sample grid."""
 
-    def __init__(
-        self,
-        generator: Factory[Generator],
-        image_size: int | None = None,
-    ) -> None:
+    def __init__(self, generator: Factory[Generator], image_size: int | None = None) -> None:
         super().__init__()
         self.generator = network(generator(image_size=image_size))
-        counts = sorted(
-            {layer.styles for layer in self.generator.modules() if isinstance(layer, ConditionalInstanceNorm)}
-        )
+        norms = [layer for layer in self.generator.modules() if isinstance(layer, ConditionalInstanceNorm)]
+        counts = sorted({norm.styles for norm in norms})
         if len(counts) != 1:
-            found = f"norms of {' and '.join(map(str, counts))} styles" if counts else "none"
+            got = f"norms of {' and '.join(map(str, counts))} styles" if counts else "none"
             raise OptionError(
-                "generator", f"expected conditional norms of one number of styles, such as norm = 'cin', got {found}"
+                "generator", f"expected conditional norms of one number of styles, such as norm = 'cin', got {got}"
             )
         self.styles = counts[0]
 
-    def generate(self, image: Tensor, mix: Tensor) -> GeneratorOutput:
-        """Images in a mix of styles.
-
-        Args:
-            mix: weights [B, styles] or [1, styles].
-        """
-        with style_weights(mix):
+    def generate(self, image: Tensor, weights: Tensor) -> GeneratorOutput:
+        """Translate contents [B, 3, H, W] to mixes of styles, with weights [B, styles] or [1, styles]."""
+        with style_weights(weights):
             return cast(GeneratorOutput, self.generator(image))
 
     def translate(self, image: Tensor, to: str, style: int | Tensor = 0, blend: Blend | None = None) -> GeneratorOutput:
-        """Paints images [B, 3, H, W] in [-1, 1] in a style.
+        """Translate images [B, 3, H, W] in [-1, 1] to a style.
 
         Args:
-            style: its number, from 0 on; or weights of all styles, [styles] or one row for each image.
-            blend: several numbers with weights, instead of `style`; their rows are mixed.
+            image: contents.
+            to: `b`.
+            style: number of the style, from 0; or weights of all styles, [styles] or [B, styles].
+            blend: several numbers with weights, instead of `style`; their norm parameters are mixed.
+
+        Raises:
+            I2IError: there is no such style.
         """
-        mix = sum((share * self._row(one) for one, share in either(style, 0, blend)), torch.zeros(1, self.styles))
-        made = self.generate(image, mix.to(image))
-        return made._replace(image=made.image.clamp(-1, 1))
+        weights = torch.zeros(1, self.styles)
+        for value, share in either(style, 0, blend):
+            weights = weights + share * self._weights_of(value)
+        generated = self.generate(image, weights.to(image))
+        return generated._replace(image=generated.image.clamp(-1, 1))
 
     def parse_style(self, style: str) -> dict[str, Any]:
-        """A style's number, or `all`."""
+        """Accept the number of a style, or `all`."""
         if style == "all":
             return {f".{number}": number for number in range(self.styles)}
         if not style.isdecimal():
-            raise I2IError(f"style: expected {self._known}, or all, got {style!r}")
+            raise I2IError(f"style: expected a number from 0 to {self.styles - 1}, or all, got {style!r}")
         return {"": int(style)}
 
     def check_data(self, dataset: object) -> None:
-        """As many styles as rows."""
+        """Refuse a data set with another number of styles than the norms have rows."""
         count = getattr(dataset, "styles", self.styles)
         if count != self.styles:
             raise DataError(
-                f"the data shows {count} styles, and the generator's norms have rows for {self.styles}; set "
+                f"the data has {count} styles, and the generator's norms have rows for {self.styles}; set "
                 f"translator.generator.norm.styles = {count}, or give as many style images"
             )
 
     def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-        """Contents, and the same contents in the first styles; above them the styles' images."""
+        """Return style images, contents, and the contents in the first styles."""
         content = images["a"]
         rows = {"styles": images["b"][torch.arange(len(content)) % len(images["b"])], "content": content}
         for number in range(min(self.styles, self.previewed)):
@@ -124,15 +126,11 @@ class FastStyle(Translator):
     def targets(self) -> tuple[str, ...]:
         return ("b",)
 
-    @property
-    def _known(self) -> str:
-        return f"a number from 0 to {self.styles - 1}"
-
-    def _row(self, style: object) -> Tensor:
-        """Weights [1, styles] or [B, styles] on the CPU."""
+    def _weights_of(self, style: object) -> Tensor:
+        """Return the weights [1, styles] or [B, styles] of a style, on the CPU."""
         if isinstance(style, Tensor) and style.ndim in (1, 2) and style.shape[-1] == self.styles:
             return style.reshape(-1, self.styles).float().cpu()
         if not isinstance(style, int) or isinstance(style, bool) or not 0 <= style < self.styles:
             got = f"a tensor {list(style.shape)}" if isinstance(style, Tensor) else repr(style)
-            raise I2IError(f"style: this translator knows its styles by {self._known}, got {got}")
-        return torch.eye(self.styles)[style : style + 1]
+            raise I2IError(f"style: expected a number from 0 to {self.styles - 1}, got {got}")
+        return F.one_hot(torch.tensor([style]), self.styles).float()

@@ -1,4 +1,4 @@
-"""AdaIN style transfer: its outputs, its conditions, and that nothing but the run folder is needed to translate."""
+"""The translator `adain_style`: outputs, conditions, image sizes, and what checkpoints hold."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from i2i.engine.stepper import Stepper
 from i2i.engine.trainer import train
 from i2i.errors import I2IError, TrainingError
 from i2i.methods.assembly import build, dry_run
+from i2i.methods.networks import image_constraints
 from i2i.recipe.recipe import Recipe
 from i2i.recipe.source import RecipeError
 from i2i.use.loaded import Loaded
@@ -55,7 +56,7 @@ def loaded() -> Loaded:
     return Loaded(recipe, build(recipe).eval(), 0)
 
 
-def test_the_recipe_takes_two_steps_and_trains_the_decoder_alone() -> None:
+def test_two_steps_train_the_decoder_only() -> None:
     recipe = tiny()
     dry_run(recipe)
     stepper = Stepper(recipe)
@@ -70,16 +71,16 @@ def test_the_recipe_takes_two_steps_and_trains_the_decoder_alone() -> None:
     assert stepper.learning_rates()["generator"] == pytest.approx(2e-3 / (1 + 1e-3 * 1))
 
 
-def test_the_target_has_the_styles_statistics_and_no_graph() -> None:
+def test_the_target_has_the_statistics_of_the_style_and_no_graph() -> None:
     translator: Any = build(tiny())
-    made = translator.start_phase(Batch(images()), "generator")
-    target = made.target_features["b"]
+    outputs = translator.start_phase(Batch(images()), "generator")
+    target = outputs.target_features["b"]
     assert not target.requires_grad
-    wanted = mean_std(translator.encode(images()["b"]))
-    for got, expected in zip(mean_std(target), wanted, strict=True):
-        torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-3)
-    assert torch.equal(made.fake["b"], translator.decode(target))
-    assert torch.equal(made.fake_features["b"], translator.encode(made.fake["b"]))
+    statistics = mean_std(translator.encode(images()["b"]))
+    for value, expected in zip(mean_std(target), statistics, strict=True):
+        torch.testing.assert_close(value, expected, rtol=1e-3, atol=1e-3)
+    assert torch.equal(outputs.fake["b"], translator.decode(target))
+    assert torch.equal(outputs.fake_features["b"], translator.encode(outputs.fake["b"]))
 
 
 def test_alpha_goes_from_the_content_to_the_style(loaded: Loaded) -> None:
@@ -94,14 +95,14 @@ def test_alpha_goes_from_the_content_to_the_style(loaded: Loaded) -> None:
     assert (half - plain).abs().mean() < (full - plain).abs().mean()
 
 
-def test_several_styles_are_mixed_in_their_features(loaded: Loaded) -> None:
-    content, one, two = images()["a"], images(1, seed=3)["b"], images(1, seed=4)["b"]
-    first = loaded.translate(content, style=one)
-    torch.testing.assert_close(loaded.translate(content, blend=[(one, 2), (two, 0)]), first)
-    torch.testing.assert_close(loaded.translate(content, blend=[(one, 0.3), (one, 0.7)]), first)
-    mixed = loaded.translate(content, blend=[(one, 0.5), (two, 0.5)])
+def test_blends_mix_features(loaded: Loaded) -> None:
+    content, style, other = images()["a"], images(1, seed=3)["b"], images(1, seed=4)["b"]
+    first = loaded.translate(content, style=style)
+    torch.testing.assert_close(loaded.translate(content, blend=[(style, 2), (other, 0)]), first)
+    torch.testing.assert_close(loaded.translate(content, blend=[(style, 0.3), (style, 0.7)]), first)
+    mixed = loaded.translate(content, blend=[(style, 0.5), (other, 0.5)])
     assert not torch.equal(mixed, first)
-    torch.testing.assert_close(mixed, loaded.translate(content, blend=[(two, 1), (one, 1)]))
+    torch.testing.assert_close(mixed, loaded.translate(content, blend=[(other, 1), (style, 1)]))
 
 
 def test_styles_may_be_one_for_each_image_of_any_size(loaded: Loaded) -> None:
@@ -124,42 +125,44 @@ def test_colours_can_be_kept(loaded: Loaded) -> None:
     [
         (
             {},
-            "style: expected an image whose style is taken, got none; give one as style, or several with weights as "
-            "blend",
+            "style: expected a style image, got none; give one as style, or several with weights as blend",
         ),
         (
             {"style": "pink"},
-            "style: expected an image whose style is taken, got 'pink'; give one as style, or several with weights "
-            "as blend",
+            "style: expected a style image, got 'pink'; give one as style, or several with weights as blend",
         ),
         (
             {"style": torch.zeros(3, 3, 8, 8)},
-            "style: expected an image whose style is taken, [1, 3, H, W] or one for each of 2, got [3, 3, 8, 8]",
+            "style: expected an image [1, 3, H, W], or one for each of 2, got [3, 3, 8, 8]",
         ),
     ],
 )
-def test_styles_that_mean_nothing(loaded: Loaded, conditions: dict[str, Any], message: str) -> None:
+def test_wrong_styles_are_refused(loaded: Loaded, conditions: dict[str, Any], message: str) -> None:
     with pytest.raises(I2IError) as caught:
         loaded.translate(images()["a"], **conditions)
     assert str(caught.value) == message
 
 
-def test_a_decoder_that_does_not_fit_the_layer_is_refused() -> None:
+def test_a_decoder_of_another_size_is_refused() -> None:
     with pytest.raises(RecipeError) as caught:
         dry_run(tiny(**{"translator.decoder.convolutions": [1, 2]}))
     assert str(caught.value).endswith(
-        "translator.decoder: expected one that makes features 4 times larger, as much as the layer 'blocks.1.0.bn1' "
-        "makes images smaller, got one that makes them 2 times larger"
+        "translator.decoder: expected one that enlarges features 4 times, because the layer 'blocks.1.0.bn1' reduces "
+        "images as much, got one that enlarges them 2 times"
     )
 
 
-def test_previews(loaded: Loaded) -> None:
+def test_image_sides_are_multiples_of_the_reduction(loaded: Loaded) -> None:
+    assert image_constraints(loaded.translator).multiple == 4
+
+
+def test_preview_rows(loaded: Loaded) -> None:
     rows = loaded.translator.preview(images())
     assert list(rows) == ["content", "style", "stylized", "alpha 0"]
     assert all(row["a"].shape == (2, 3, 32, 32) for row in rows.values())
 
 
-def test_the_encoder_travels_with_the_run_and_a_losss_does_not(tmp_path: Path) -> None:
+def test_checkpoints_hold_the_encoder_but_no_extractor_of_a_loss(tmp_path: Path) -> None:
     network = timm.create_model("test_efficientnet")
     weights = tmp_path / "network.safetensors"
     save_file(network.state_dict(), weights)
@@ -181,7 +184,7 @@ def test_the_encoder_travels_with_the_run_and_a_losss_does_not(tmp_path: Path) -
     torch.testing.assert_close(loaded.translate(batch["a"], style=batch["b"][:1]), expected)
 
 
-def test_data_with_hidden_pairs_does_not_ask_for_a_translation_without_a_style(tmp_path: Path) -> None:
+def test_metrics_on_pairs_need_a_translator_without_required_conditions(tmp_path: Path) -> None:
     from i2i.evaluation.pairs import HiddenPairs
 
     recipe = tiny(**{"data": {"type": "shapes", "size": 32, "count": 8}, "train.steps": 1})

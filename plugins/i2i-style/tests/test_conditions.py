@@ -1,4 +1,4 @@
-"""`--style`, `--blend` and `--with`: what a translator is told, whatever its method, and what is refused."""
+"""`--style`, `--blend` and `--with` of `i2i translate` with both translators, and user errors."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ FAST: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Runs of two methods, a content and two images of styles."""
+    """Runs of both methods, a content and two style images."""
     home = tmp_path_factory.mktemp("conditions")
     for name, settings in (("adain_style_small", ADAIN), ("fast_style_small", FAST)):
         recipe = Recipe.read(name, settings)
@@ -68,7 +68,7 @@ def translated(name: str, *arguments: str, output: Path) -> dict[str, Image.Imag
     return {path.name: Image.open(path) for path in sorted(output.iterdir())}
 
 
-def test_a_number_is_what_the_method_knows_it_as(tmp_path: Path) -> None:
+def test_a_number_selects_a_style(tmp_path: Path) -> None:
     name = "fast_style_small"
     assert [*translated(name, "--style", "3", output=tmp_path / "row")] == ["in.png"]
     every = translated(name, "--style", "all", output=tmp_path / "all")
@@ -83,10 +83,10 @@ def test_rows_are_blended(tmp_path: Path) -> None:
     loaded = i2i.load("fast_style_small", device="cpu")
     expected = loaded.translate("in.png", blend={0: 0.7, 3: 0.3})
     assert made.tobytes() == expected.tobytes()
-    assert made.info == {}  # no extractor is a part of this translator
+    assert made.info == {}  # this translator has no feature extractor
 
 
-def test_images_are_blended_and_the_extractor_is_told(tmp_path: Path) -> None:
+def test_images_are_blended_and_the_extractor_is_written(tmp_path: Path) -> None:
     chosen = ["--blend", "one.png=1,two.png=3", "--with", "alpha=0.5", "--with", "keep-colors=true"]
     made = translated("adain_style_small", *chosen, output=tmp_path)["in.png"]
     loaded = i2i.load("adain_style_small", device="cpu")
@@ -101,15 +101,13 @@ def test_images_are_blended_and_the_extractor_is_told(tmp_path: Path) -> None:
         (
             "adain_style_small",
             [],
-            "error: style: expected an image whose style is taken, got none; give one as style, or several with "
-            "weights as blend",
+            "error: style: expected a style image, got none; give one as style, or several with weights as blend",
         ),
         ("adain_style_small", ["--style", "3"], "error: style: expected an image, got '3'"),
         (
             "adain_style_small",
             ["--blend", "one.png=1,gone.png=1"],
-            "error: style: expected an image whose style is taken, got 'gone.png'; give one as style, or several with "
-            "weights as blend",
+            "error: style: expected a style image, got 'gone.png'; give one as style, or several with weights as blend",
         ),
         (
             "adain_style_small",
@@ -135,12 +133,12 @@ def test_images_are_blended_and_the_extractor_is_told(tmp_path: Path) -> None:
         (
             "fast_style_small",
             ["--style", "4"],
-            "error: style: this translator knows its styles by a number from 0 to 3, got 4",
+            "error: style: expected a number from 0 to 3, got 4",
         ),
         (
             "fast_style_small",
             ["--blend", "0=1,4=1"],
-            "error: style: this translator knows its styles by a number from 0 to 3, got 4",
+            "error: style: expected a number from 0 to 3, got 4",
         ),
         (
             "fast_style_small",
@@ -152,7 +150,7 @@ def test_images_are_blended_and_the_extractor_is_told(tmp_path: Path) -> None:
         ("fast_style_small", ["--seed", "1"], "error: this translator takes no seed; it takes style, blend"),
     ],
 )
-def test_mistakes(
+def test_user_errors(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str, arguments: list[str], message: str
 ) -> None:
     assert run(["translate", name, "in.png", "--output", str(tmp_path / "out"), "--device", "cpu", *arguments]) == 2

@@ -1,4 +1,4 @@
-"""Fast neural style: rows are styles, mixes lie between them, and data must show as many."""
+"""The translator `fast_style`: one row of norm parameters for each style, mixes, and checks of the data."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def tiny(**more: Any) -> Recipe:
 
 def batch(seed: int = 0, styles: tuple[int, ...] = (1, 3)) -> dict[str, Tensor]:
     draws = torch.Generator().manual_seed(seed)
-    made = {domain: torch.rand(2, 3, 32, 32, generator=draws) * 2 - 1 for domain in "ab"}
-    return {**made, "style": torch.tensor(styles)}
+    images = {domain: torch.rand(2, 3, 32, 32, generator=draws) * 2 - 1 for domain in "ab"}
+    return {**images, "style": torch.tensor(styles)}
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def loaded() -> Loaded:
     return Loaded(recipe, translator, 0)
 
 
-def test_the_recipe_takes_two_steps_and_leaves_other_styles_alone() -> None:
+def test_two_steps_train_only_the_styles_of_the_batch() -> None:
     recipe = tiny()
     dry_run(recipe)
     stepper = Stepper(recipe)
@@ -78,15 +78,24 @@ def test_the_recipe_takes_two_steps_and_leaves_other_styles_alone() -> None:
             assert moved.any(), key
 
 
-def test_each_sample_is_painted_in_its_own_style(loaded: Loaded) -> None:
+def test_gradient_checkpointing_gives_the_same_step() -> None:
+    plain, checkpointed = Stepper(tiny()), Stepper(tiny(**{"train.gradient_checkpointing": True}))
+    for step in range(2):
+        terms, expected = checkpointed.step(batch(step)), plain.step(batch(step))
+        assert all(torch.equal(terms[name], expected[name]) for name in expected)
+    weights, expected = checkpointed.translator.state_dict(), plain.translator.state_dict()
+    assert all(torch.equal(weights[name], expected[name]) for name in expected)
+
+
+def test_each_sample_is_translated_to_its_own_style(loaded: Loaded) -> None:
     from i2i.core.contracts import Batch
 
     translator: Any = loaded.translator
-    given = batch()
+    streams = batch()
     with torch.no_grad():
-        fake = translator.start_phase(Batch(given), "generator").fake["b"]
+        fake = translator.start_phase(Batch(streams), "generator").fake["b"]
     for index, style in enumerate((1, 3)):
-        alone = loaded.translate(given["a"][index : index + 1], style=style)
+        alone = loaded.translate(streams["a"][index : index + 1], style=style)
         torch.testing.assert_close(fake[index : index + 1], alone)
 
 
@@ -105,22 +114,22 @@ def test_blends_interpolate(loaded: Loaded) -> None:
 @pytest.mark.parametrize(
     ("style", "message"),
     [
-        (4, "style: this translator knows its styles by a number from 0 to 3, got 4"),
-        (True, "style: this translator knows its styles by a number from 0 to 3, got True"),
-        ("pink", "style: this translator knows its styles by a number from 0 to 3, got 'pink'"),
+        (4, "style: expected a number from 0 to 3, got 4"),
+        (True, "style: expected a number from 0 to 3, got True"),
+        ("pink", "style: expected a number from 0 to 3, got 'pink'"),
         (
             torch.zeros(1, 3, 8, 8),
-            "style: this translator knows its styles by a number from 0 to 3, got a tensor [1, 3, 8, 8]",
+            "style: expected a number from 0 to 3, got a tensor [1, 3, 8, 8]",
         ),
     ],
 )
-def test_styles_that_mean_nothing(loaded: Loaded, style: Any, message: str) -> None:
+def test_unknown_styles_are_refused(loaded: Loaded, style: Any, message: str) -> None:
     with pytest.raises(I2IError) as caught:
         loaded.translate(batch()["a"], style=style)
     assert str(caught.value) == message
 
 
-def test_written_styles(loaded: Loaded) -> None:
+def test_parse_style(loaded: Loaded) -> None:
     translator = loaded.translator
     assert translator.parse_style("3") == {"": 3}
     assert translator.parse_style("all") == {".0": 0, ".1": 1, ".2": 2, ".3": 3}
@@ -129,7 +138,7 @@ def test_written_styles(loaded: Loaded) -> None:
     assert str(caught.value) == "style: expected a number from 0 to 3, or all, got 'random'"
 
 
-def test_a_generator_without_rows_is_refused() -> None:
+def test_a_generator_without_conditional_norms_is_refused() -> None:
     with pytest.raises(RecipeError) as caught:
         dry_run(tiny(**{"translator.generator.norm": {"type": "in"}}))
     assert str(caught.value).endswith(
@@ -141,18 +150,20 @@ def test_data_with_another_number_of_styles_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         train(tiny(**{"data.styles": 3}), tmp_path / "run")
     assert str(caught.value) == (
-        "the data shows 3 styles, and the generator's norms have rows for 4; set translator.generator.norm.styles = 3, "
+        "the data has 3 styles, and the generator's norms have rows for 4; set translator.generator.norm.styles = 3, "
         "or give as many style images"
     )
 
 
-def test_data_without_numbers_is_refused() -> None:
+def test_data_without_the_stream_style_is_refused() -> None:
     with pytest.raises(RecipeError) as caught:
         tiny(data={"type": "shapes", "size": 32})
     assert "translator 'fast_style' needs the stream 'style', and dataset 'shapes' has a, b" in str(caught.value)
 
 
-def test_a_resumed_run_is_the_same_run_and_says_who_looked(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_resumed_run_is_identical_and_names_the_feature_extractor(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     settings = {"train.checkpoint_every": 2, "train.sample_every": 4, "train.log_every": 1}
     console = Console()
     whole = train(tiny(**settings), tmp_path / "whole", extras=[Samples(), JSONLines(), console])
@@ -171,4 +182,4 @@ def test_a_resumed_run_is_the_same_run_and_says_who_looked(tmp_path: Path, capfd
     with Image.open(tmp_path / "whole/samples/step-0000004.png") as grid:
         assert grid.info["feature extractor"] == source
     assert capfd.readouterr().err.count(f"feature extractor: {source}\n") == 1
-    assert i2i.load(tmp_path / "whole", device="cpu").feature_extractors == {}  # it paints without them
+    assert i2i.load(tmp_path / "whole", device="cpu").feature_extractors == {}  # the losses are not loaded
