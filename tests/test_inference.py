@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from torch import Tensor
 
 import i2i
 from i2i.data.images import read_image
@@ -19,9 +22,11 @@ from i2i.engine.importing import write_run
 from i2i.engine.run import Run
 from i2i.engine.stepper import Stepper
 from i2i.engine.trainer import train
-from i2i.errors import CheckpointError, I2IError
+from i2i.errors import CheckpointError, I2IError, ShapeError
 from i2i.methods.weights.ugatit import ugatit_pytorch
+from i2i.nn.functional.whole_image import whole_image
 from i2i.recipe.recipe import Recipe
+from i2i.use.loaded import reflect_to
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +78,7 @@ def test_tiles_give_the_same_image(run: Path, full_run: Path) -> None:
     whole = np.asarray(loaded.translate(image, size="original")).astype(int)
     tiled = np.asarray(loaded.translate(image, size="original", tile=204)).astype(int)
     assert abs(whole - tiled).max() <= 1
-    with pytest.raises(I2IError, match="cannot paint in tiles"):
+    with pytest.raises(I2IError, match="tile: this translator's networks take only whole images of one size"):
         i2i.load(full_run, device="cpu").run(torch.rand(1, 3, 64, 64), "b", tile=32)
 
 
@@ -92,13 +97,13 @@ def test_images_go_through_the_recipes_preprocessing(run: Path, tmp_path: Path) 
     assert np.array_equal(np.asarray(loaded.translate(tmp_path / "image.png")), np.asarray(made))
     assert np.array_equal(loaded.translate(np.asarray(image)), np.asarray(made))
     assert loaded.translate(image, size=40).size == (40, 60)
-    assert loaded.translate(image, size="original").size == (60, 88)  # multiples of 4
+    assert loaded.translate(image, size="original").size == (60, 90)  # padded to 92 and cropped
 
 
 def test_a_full_generator_is_bound_to_its_size(full_run: Path) -> None:
     loaded = i2i.load(full_run, device="cpu")
     assert loaded.translate(random_image(60, 90)).size == (32, 32)
-    with pytest.raises(I2IError, match="this translator is bound to 32 x 32 pixels"):
+    with pytest.raises(I2IError, match="this translator takes only 32 x 32 pixels"):
         loaded.translate(random_image(60, 90), size=64)
     with pytest.raises(I2IError, match="expected images of 32 x 32, the size it was built for, got 64 x 64"):
         loaded.translate(torch.zeros(1, 3, 64, 64))
@@ -201,7 +206,7 @@ def test_sizes_and_inputs_that_make_no_sense_are_refused(run: Path) -> None:
     for size in (0, -8, 7, "big"):
         with pytest.raises(I2IError, match=r'expected a size of at least 8 pixels or "original", got'):
             loaded.translate(random_image(40, 40), size=size)
-    with pytest.raises(I2IError, match="a tensor is taken as it is"):
+    with pytest.raises(I2IError, match="a tensor is not resized"):
         loaded.translate(torch.zeros(1, 3, 32, 32), size=32)
     with pytest.raises(I2IError, match="expected a tensor, a PIL image, an array or a file's path, got list"):
         loaded.translate([random_image(40, 40)])  # type: ignore[call-overload]
@@ -213,3 +218,102 @@ def test_a_double_tensor_leaves_the_weights_as_they_were(run: Path) -> None:
     before = loaded.translate(batch)
     loaded.translate(batch.double())
     assert torch.equal(loaded.translate(batch), before)
+
+
+def test_threads_share_a_loaded_model(run: Path) -> None:
+    """Tiles, float64 and plain calls mixed: every result is that of a single caller, and no call fails."""
+    loaded = i2i.load(run, device="cpu")
+    draws = torch.Generator().manual_seed(0)
+    small, large = (torch.rand(1, 3, 32, side, generator=draws) * 2 - 1 for side in (32, 132))
+    calls: list[Callable[[], Tensor]] = [
+        lambda: loaded.translate(small),
+        lambda: loaded.translate(large, tile=128),
+        lambda: loaded.translate(small.double(), to="a"),
+        lambda: loaded.translate(small, to="a"),
+    ]
+    alone = [call() for call in calls]
+    fresh = i2i.load(run, device="cpu")  # its float64 copy is made by whichever thread comes first
+    loaded = fresh
+
+    def work(first: int) -> list[float]:
+        order = [(first + index) % len(calls) for index in range(25)]
+        return [float((calls[index]() - alone[index]).abs().max()) for index in order]
+
+    with ThreadPoolExecutor(2) as pool:
+        errors = [error for found in pool.map(work, range(8)) for error in found]
+    assert len(errors) == 200
+    assert max(errors) == 0
+    assert whole_image() is None
+
+
+def test_an_exception_leaves_nothing_behind(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = i2i.load(run, device="cpu")
+    image = torch.rand(1, 3, 32, 132)
+    before, generator = loaded.translate(image, tile=128), loaded.translator.get_submodule("generators.b")
+    weights = {name: value.clone() for name, value in loaded.translator.state_dict().items()}
+    hook = generator.register_forward_hook(lambda *_: 1 / 0)
+    for dtype, tile in ((torch.float32, None), (torch.float32, 128)):
+        with pytest.raises(ZeroDivisionError):
+            loaded.translate(image.to(dtype), tile=tile)
+    hook.remove()
+    assert whole_image() is None
+    assert torch.equal(loaded.translate(image, tile=128), before)
+    assert all(torch.equal(value, weights[name]) for name, value in loaded.translator.state_dict().items())
+
+
+@pytest.mark.parametrize(("width", "height"), [(33, 47), (101, 75), (9, 8), (3, 90)])
+def test_any_size_comes_back(run: Path, width: int, height: int) -> None:
+    loaded = i2i.load(run, device="cpu")
+    image = random_image(width, height)
+    assert loaded.translate(image, size="original").size == (width, height)
+    batch = loaded.prepare(image, "original").unsqueeze(0)
+    made = loaded.run(batch, "b")
+    assert made.image.shape == batch.shape
+    assert made.heatmap is not None
+    assert made.heatmap.shape[2:] == (-(-height // 4), -(-width // 4))
+    padded = reflect_to(batch, max(8, -(-height // 4) * 4), max(8, -(-width // 4) * 4))
+    assert torch.equal(loaded.run(padded, "b").image[..., :height, :width], made.image)
+
+
+def test_reflection_is_repeated_where_one_is_not_enough() -> None:
+    row = torch.tensor([[[[0.0, 1.0, 2.0]]]])
+    expected = torch.tensor([0.0, 1, 2, 1, 0, 1, 2, 1])
+    assert torch.equal(reflect_to(row, 1, 8).flatten(), expected)
+    with pytest.raises(ShapeError, match="expected sides of at least 2 pixels, got 3 x 1"):
+        reflect_to(row, 2, 4)
+
+
+def test_the_smallest_size_is_the_networks(run: Path, full_run: Path, tmp_path: Path) -> None:
+    assert i2i.load(run, device="cpu").smallest_size == 8
+    assert i2i.load(full_run, device="cpu").smallest_size == 32
+    munit = write(
+        Recipe.read("munit_small", {"translator.generator.channels": 4, "translator.generator.blocks": 1}), tmp_path
+    )
+    loaded = i2i.load(munit, device="cpu")
+    assert loaded.smallest_size == 16
+    with pytest.raises(I2IError, match="expected a size of at least 16 pixels"):
+        loaded.translate(random_image(40, 40), size=8)
+    assert loaded.translate(random_image(40, 50), size=16).size == (16, 20)
+
+
+def test_a_loaded_model_says_what_it_is(run: Path) -> None:
+    loaded = i2i.load(run, device="cpu")
+    assert loaded.recipe.name == "quickstart"
+    assert repr(loaded) == "<i2i.Loaded quickstart: step 0, to a/b, 32 px, cpu>"
+
+
+def test_weights_of_another_recipe_are_named(run: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(run, tmp_path / "run"))
+    recipe = checkpoint.listed(other)[0] / checkpoint.RECIPE
+    recipe.write_text(recipe.read_text().replace("channels = 4", "channels = 8"))
+    state = checkpoint.listed(other)[0] / checkpoint.STATE
+    content = json.loads(state.read_text())
+    content["sha256"][checkpoint.RECIPE] = checkpoint._checksum(recipe)
+    content["own"] = checkpoint._own_checksum(content)
+    state.write_text(json.dumps(content))
+    with pytest.raises(
+        CheckpointError,
+        match=r"the weights do not fit the recipe.toml next to them: \S+: expected \[8, 3, 7, 7\], got \[4, 3, 7, 7\]; "
+        r".*; and \d+ more",
+    ):
+        i2i.load(other)

@@ -1,4 +1,4 @@
-"""`i2i translate`: files and folders through a trained translator."""
+"""`i2i translate`: translate files and folders with a trained run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 
 from i2i.cli.conditions import BLEND, conditions_of
 from i2i.cli.jobs import Job, plan
-from i2i.errors import DataError, I2IError
+from i2i.errors import DataError, I2IError, ShapeError, is_out_of_memory
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,48 +19,69 @@ if TYPE_CHECKING:
     from i2i.core.contracts import GeneratorOutput
     from i2i.use.loaded import Loaded
 
-SMALLEST_TILE = 200
-"""A little more than the borders of a window, which are looked at and not painted."""
+SMALLEST_TILE = 64
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="INPUT...")
-@click.option("--to", "domain", default="b", show_default=True, help="Domain to paint.")
+@click.option("--to", "domain", default="b", show_default=True, help="Domain to translate to.")
 @click.option(
-    "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("translated"), show_default=True
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("translated"),
+    show_default=True,
+    help="Folder for the results; names and subfolders of INPUT are kept.",
 )
 @click.option(
     "--style",
-    help="What the method knows: random, N for N random styles (NAME.1.png and so on), an image whose style is taken, "
-    "the number of a learnt style, or all of them.",
+    help="Depends on the method: random, N for N random styles (NAME.1.png, NAME.2.png, ...), a reference image, the "
+    "number of a learnt style, or all.",
 )
-@click.option("--blend", metavar=BLEND, help="Several styles mixed: numbers or images with their weights.")
-@click.option("--with", "more", multiple=True, metavar="NAME=VALUE", help="What else the method takes: alpha=0.5.")
-@click.option("--seed", type=click.IntRange(min=0), help="Other random styles; 0 by default.")
+@click.option("--blend", metavar=BLEND, help="Mix several styles: numbers or images with weights.")
 @click.option(
-    "--size", help='Shorter side in pixels, or "original"; the recipe\'s size by default. The aspect is kept.'
+    "--with",
+    "more",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Another condition of the method, such as alpha=0.5; may be repeated.",
 )
-@click.option("--heatmap", is_flag=True, help="Also write NAME.heatmap.png: where the generator's attention looked.")
-@click.option("--side-by-side", is_flag=True, help="Write input, heat map (if asked for) and translation in one image.")
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of random styles; 0 by default.")
 @click.option(
-    "--batch-size", type=click.IntRange(min=1), default=4, show_default=True, help="Images of one size at a time."
+    "--size",
+    metavar="PIXELS|original",
+    help="Shorter side of the results; the recipe's size by default. The aspect is kept; `original` does not resize.",
+)
+@click.option("--heatmap", is_flag=True, help="Also write NAME.heatmap.png: the generator's attention.")
+@click.option(
+    "--side-by-side", is_flag=True, help="Write input, heat map (with --heatmap) and translation into one image."
+)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(min=1),
+    default=4,
+    show_default=True,
+    help="Images of one size that are translated together.",
 )
 @click.option(
     "--tile",
     type=click.IntRange(min=SMALLEST_TILE),
-    help="Paint larger images in windows of so many pixels, such as 512: the same image with less memory and in "
-    "about ten times the time.",
+    metavar="PIXELS",
+    help="Translate larger images in windows of this side, such as 512: less memory, about ten times the time, and the "
+    "same result unless a warning says otherwise.",
 )
 @click.option(
     "--precision",
     type=click.Choice(["fp32", "bf16"]),
     default="fp32",
     show_default=True,
-    help="bf16 is faster on most machines; images differ a little.",
+    help="bf16 is faster on most machines; results differ slightly.",
 )
 @click.option(
-    "--compile", "compiled", is_flag=True, help="Compile the network first: worth its minute for many images."
+    "--compile",
+    "compiled",
+    is_flag=True,
+    help="Compile the networks first, which takes about a minute; worth it for many images.",
 )
 @click.option("--device", help="Such as cpu, cuda:1 or mps; the machine's accelerator by default.")
 def translate(
@@ -89,13 +110,13 @@ def translate(
       i2i translate runs/with_styles album --to b --style 5
       i2i translate runs/with_styles album --blend one.jpg=0.7,two.jpg=0.3 --with alpha=0.5
 
-    INPUT is a file or a folder, of which all images are taken, subfolders included. Names are kept. Images that
-    cannot be read are named, skipped and counted.
+    INPUT is an image or a folder, whose images are all translated, subfolders included. An image that cannot be read,
+    translated or written is skipped and named; the others are translated.
     """
-    plan(inputs, output)  # what can be said of the files is said before anything is loaded
+    plan(inputs, output)  # before torch is imported: a wrong path is answered at once
     wanted = _size(size)
     if tile is not None and heatmap:
-        raise click.UsageError("--heatmap shows whole images; leave --tile or --heatmap away")
+        raise click.UsageError("--heatmap needs whole images; omit --tile or --heatmap")
     from rich.console import Console
     from rich.progress import track
 
@@ -104,43 +125,74 @@ def translate(
 
     loaded = load(run, usable(device), precision=precision, compile=compiled)
     conditions = conditions_of(loaded.translator, style, seed, blend, more)
+    for condition in conditions.values():
+        loaded.check(domain, condition)
+    loaded.check_size(wanted)
     jobs = plan(inputs, output, conditions, heatmap and not side_by_side)
     notes = image_metadata(loaded.feature_extractors)
-    terminal = Console(stderr=True, highlight=False, soft_wrap=True)
     skipped: list[str] = []
-    done = 0
+
+    def translate_batch(batch: list[tuple[Job, Tensor]]) -> None:
+        for mark, condition in conditions.items():
+            result = loaded.run(_stack(batch), domain, tile=tile, **condition)
+            if heatmap and result.heatmap is None:
+                raise I2IError("this generator has no attention and so no heat map; omit --heatmap")
+            for index, (job, image) in enumerate(batch):
+                _write(job.marked(mark), image, result, index, heatmap, side_by_side, notes)
+
+    terminal = Console(stderr=True, highlight=False, soft_wrap=True)
     images = _prepared(loaded, jobs, wanted, skipped)
     bar = track(images, "translating", len(jobs), console=terminal, disable=not terminal.is_terminal)
     for batch in _batches(bar, 1 if loaded.constraints.batch_dependent else batch_size):
-        for mark, condition in conditions.items():
-            made = loaded.run(_stack(batch), domain, tile=tile, **condition)
-            if heatmap and made.heatmap is None:
-                raise I2IError("this generator has no attention, so there is no heat map; leave --heatmap away")
-            for index, (job, image) in enumerate(batch):
-                _write(job.marked(mark), image, made, index, heatmap, side_by_side, notes)
-        done += len(batch)
+        try:
+            translate_batch(batch)
+        except _SKIPPED as error:
+            if len(batch) == 1:
+                skipped.append(_reason(batch[0][0], error))
+                continue
+            for single in batch:  # the others of the batch may be fine, and one at a time may fit into memory
+                try:
+                    translate_batch([single])
+                except _SKIPPED as inner:
+                    skipped.append(_reason(single[0], inner))
     for line in skipped:
         click.echo(f"skipped {line}", err=True)
+    done = len(jobs) - len(skipped)
     if not done:
-        raise I2IError(f"none of the {len(jobs)} images could be read")
+        raise I2IError(f"none of the {len(jobs)} images could be translated")
     click.echo(f"{done} translated to {domain} in {output}" + (f", {len(skipped)} skipped" if skipped else ""))
 
 
-def _size(text: str | None) -> int | str | None:
-    if text is None or text == "original":
-        return text
-    if not text.isdecimal() or int(text) < 8:
-        raise click.BadParameter(
-            f'expected a number of pixels from 8 on, or "original", got {text!r}', param_hint="--size"
-        )
+# What concerns one image: its shape, memory, reading and writing. Other errors concern the command as a whole.
+_SKIPPED = (DataError, ShapeError, RuntimeError, MemoryError, OSError)
+
+
+def _reason(job: Job, error: Exception) -> str:
+    """One line that names the image; an error about reading it names it already."""
+    from i2i.data.images import UnreadableImage
+
+    text = " ".join(str(error).split()) or type(error).__name__
+    if is_out_of_memory(error):
+        text = f"out of memory: {text[:200]}; try a smaller --size, --tile or --batch-size"
+    line = text if isinstance(error, UnreadableImage) else f"cannot translate {job.source}: {text}"
+    return line.encode("utf-8", "backslashreplace").decode()
+
+
+def _size(text: str | None) -> int | Literal["original"] | None:
+    if text is None:
+        return None
+    if text == "original":
+        return "original"
+    if not text.isdecimal():
+        raise click.BadParameter(f'expected a number of pixels or "original", got {text!r}', param_hint="--size")
     return int(text)
 
 
 def usable(name: str | None) -> str | None:
-    """A device's name, if there is such a device.
+    """Return the name of a device after checking that it can be used.
 
     Raises:
-        I2IError: there is not, and why.
+        I2IError: it cannot, and why.
     """
     if name is not None:
         import torch
@@ -149,26 +201,26 @@ def usable(name: str | None) -> str | None:
             torch.empty(1, device=name)
         except (RuntimeError, AssertionError, NotImplementedError) as error:
             reason = str(error).partition("\n")[0]
-            raise I2IError(f"--device {name}: not to be had here: {reason}; try --device cpu") from error
+            raise I2IError(f"--device {name}: not available: {reason}; try --device cpu") from error
     return name
 
 
 def _prepared(
-    loaded: Loaded, jobs: Iterable[Job], size: int | str | None, skipped: list[str]
+    loaded: Loaded, jobs: Iterable[Job], size: int | Literal["original"] | None, skipped: list[str]
 ) -> Iterator[tuple[Job, Tensor] | None]:
-    from i2i.data.images import UnreadableImage, read_image
+    """Read and resize images; None for one that was skipped, which the progress bar counts too."""
+    from i2i.data.images import read_image
 
     for job in jobs:
         try:
             yield job, loaded.prepare(read_image(job.source), size)
-        except DataError as error:  # which names the file if it is about reading it
-            about = "" if isinstance(error, UnreadableImage) else f"cannot translate {job.source}: "
-            skipped.append(f"{about}{error}".encode("utf-8", "backslashreplace").decode())
-            yield None  # still one of the images that the progress bar counts
+        except _SKIPPED as error:
+            skipped.append(_reason(job, error))
+            yield None
 
 
 def _batches(images: Iterable[tuple[Job, Tensor] | None], batch_size: int) -> Iterator[list[tuple[Job, Tensor]]]:
-    """Neighbours of one shape together, as many as `batch_size`."""
+    """Group consecutive images of one shape, up to `batch_size` of them."""
     readable = (image for image in images if image is not None)
     for _, alike in groupby(readable, key=lambda image: image[1].shape):
         while batch := list(islice(alike, batch_size)):
@@ -184,7 +236,7 @@ def _stack(batch: list[tuple[Job, Tensor]]) -> Tensor:
 def _write(
     target: Path,
     source: Tensor,
-    made: GeneratorOutput,
+    result: GeneratorOutput,
     index: int,
     heatmap: bool,
     side_by_side: bool,
@@ -196,10 +248,10 @@ def _write(
     from i2i.data.writing import write_image
     from i2i.nn.functional.heatmap import draw_heatmap
 
-    translated = made.image[index].float().cpu()
+    translated = result.image[index].float().cpu()
     heat = None
-    if heatmap and made.heatmap is not None:
-        heat = draw_heatmap(made.heatmap[index : index + 1].float().cpu(), translated.shape[-2:])[0]
+    if heatmap and result.heatmap is not None:
+        heat = draw_heatmap(result.heatmap[index : index + 1].float().cpu(), translated.shape[-2:])[0]
     if side_by_side:
         parts = [source, translated] if heat is None else [source, heat, translated]
         write_image(to_image(torch.cat(parts, dim=2)), target, notes)

@@ -1,8 +1,11 @@
-"""Using what was trained: load a run or a checkpoint, translate tensors, images and files."""
+"""Load a trained run and translate tensors, images, arrays and files."""
 
 from __future__ import annotations
 
+import copy
+import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -11,13 +14,14 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
+from torch.nn import functional as F
 
 from i2i.core.contracts import GeneratorOutput
 from i2i.data.images import read_image, to_image, to_tensor
 from i2i.data.modes import to_rgb, upright
 from i2i.data.transforms import Resample, eval_transform, resize_short_side
 from i2i.engine import checkpoint
-from i2i.errors import CheckpointError, I2IError
+from i2i.errors import CheckpointError, I2IError, ShapeError
 from i2i.methods.assembly import build
 from i2i.methods.compilation import compile_networks, explain_compile_failure
 from i2i.methods.networks import image_constraints
@@ -26,18 +30,22 @@ from i2i.nn.layers.frozen import extractor_sources
 from i2i.recipe.recipe import Recipe
 from i2i.use.tiling import translate_in_tiles
 
-Size = int | str | None
-SMALLEST = 8
+Size = int | Literal["original"] | None
+"""Length of the shorter side in pixels, the image's own size, or the recipe's size."""
 
 
 class Loaded:
-    """A trained translator, ready to use.
+    """A trained translator, ready to use from any number of threads.
+
+    A translation changes neither the networks nor any global state, so threads may share one object. Inputs in float64
+    are translated by a float64 copy of the networks, which is made at the first of them and kept.
 
     Args:
-        recipe: what it was trained with.
-        translator: with its weights, in evaluation mode, on its device.
-        step: steps that it was trained for.
-        feature_extractors: frozen networks that it translates with, by submodule, as training noted them.
+        recipe: the recipe of the training.
+        translator: the networks with their weights, in evaluation mode and on their device.
+        step: number of training steps taken.
+        feature_extractors: sources of the frozen networks that take part in translation, by submodule, as recorded in
+            the checkpoint; those of the translator itself by default.
     """
 
     def __init__(
@@ -46,6 +54,26 @@ class Loaded:
         self.recipe, self.translator, self.step = recipe, translator, step
         self.constraints = image_constraints(translator)
         self.feature_extractors = {**extractor_sources(translator), **(feature_extractors or {})}
+        self._lock = threading.Lock()
+        self._double: Translator | None = None
+        self._smallest: int | None = None
+
+    def __repr__(self) -> str:
+        size = f"{self.constraints.fixed_size or self.recipe.image_size} px"
+        domains = "/".join(self.translator.targets)
+        return f"<i2i.Loaded {self.recipe.name}: step {self.step}, to {domains}, {size}, {self.device}>"
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the networks."""
+        return next(self.translator.parameters()).device
+
+    @property
+    def smallest_size(self) -> int:
+        """Smallest legal value of `size` in pixels, found by trying."""
+        if self._smallest is None:
+            self._smallest = self.constraints.fixed_size or self._find_smallest()
+        return self._smallest
 
     @overload
     def translate(
@@ -69,120 +97,183 @@ class Loaded:
     def translate(
         self, image: Any, to: str = "b", *, size: Size = None, tile: int | None = None, **condition: Any
     ) -> Any:
-        """Translates one image or one batch.
+        """Translate one image or one batch.
 
         Args:
-            image: a float tensor [B, 3, H, W] (or [3, H, W]) in [-1, 1], taken as it is; a PIL image or a file, which
-                go through the recipe's preprocessing; or an array [H, W, 3] of uint8, treated like a PIL image.
-            to: the domain to paint.
-            size: length of the shorter side in pixels, or "original"; the recipe's size when None. Only for images.
-            tile: side of the windows in which larger images are painted, so that memory does not grow with them.
-            condition: what else the translator takes, such as a style; `translator.conditions()` lists the names, its
-                `translate` says what each means. Images may be files, PIL images, arrays or tensors.
+            image: a float tensor [B, 3, H, W] (or [3, H, W]) in [-1, 1], which is not resized; a PIL image or a file,
+                which go through the recipe's preprocessing; or an array [H, W, 3] of uint8, treated like a PIL image.
+            to: domain to translate to.
+            size: length of the shorter side in pixels, or "original"; the recipe's size when None. Not for tensors.
+            tile: side in pixels of the windows in which larger images are translated, so that memory does not grow
+                with the image.
+            condition: further inputs of the translator, such as a style; `translator.conditions()` lists the names,
+                its `translate` documents them. Images may be files, PIL images, arrays or tensors.
 
         Returns:
-            The same sort of thing as `image`; a file becomes a PIL image.
+            The same type as `image`, with the height and width of the input (of the resized input, for images); a
+            file becomes a PIL image.
 
         Raises:
             I2IError: no such domain or condition, or an image that the networks cannot take.
         """
         if isinstance(image, Tensor):
             if size is not None:
-                raise I2IError("a tensor is taken as it is; leave size away, or resize it before")
+                raise I2IError("size: a tensor is not resized; omit size, or resize the tensor first")
+            if image.ndim not in (3, 4):
+                raise ShapeError(f"expected a tensor [B, 3, H, W] or [3, H, W], got {list(image.shape)}")
             batch = image if image.ndim == 4 else image.unsqueeze(0)
-            made = self.run(batch, to, tile=tile, **condition).image.to(image.device, image.dtype)
-            return made if image.ndim == 4 else made[0]
+            translated = self.run(batch, to, tile=tile, **condition).image.to(image.device, image.dtype)
+            return translated if image.ndim == 4 else translated[0]
         if isinstance(image, np.ndarray):
             return np.asarray(self.translate(_from_array(image), to, size=size, tile=tile, **condition))
         if isinstance(image, str | Path):
             image = read_image(Path(image))
         if not isinstance(image, Image.Image):
             raise I2IError(f"expected a tensor, a PIL image, an array or a file's path, got {type(image).__name__}")
-        return to_image(
-            self.run(self.prepare(image, size).unsqueeze(0), to, tile=tile, **condition).image[0].float().cpu()
-        )
+        batch = self.prepare(image, size).unsqueeze(0)
+        return to_image(self.run(batch, to, tile=tile, **condition).image[0].float().cpu())
 
     @torch.inference_mode()
     def run(self, batch: Tensor, to: str, *, tile: int | None = None, **condition: Any) -> GeneratorOutput:
-        """Translates a batch [B, 3, H, W] in [-1, 1]; also gives the attention's heat map, where there is one.
+        """Translate a batch and return all outputs of the generator: the image, and the attention's where there is one.
+
+        Sides that the networks cannot take are padded by reflection, and the translation is cropped.
 
         Args:
-            tile: side of the windows in which larger images are painted; they have no heat map. None paints whole ones.
+            batch: [B, 3, H, W] in [-1, 1].
+            to: domain to translate to.
+            tile: side in pixels of the windows in which larger images are translated; their output has no heat map.
+            condition: further inputs of the translator.
+
+        Returns:
+            output: `image` is [B, 3, H, W]; a heat map is cropped like it.
+
+        Raises:
+            I2IError: no such domain or condition, or a batch that the networks cannot take.
+        """
+        self.check(to, condition)
+        if not batch.is_floating_point():
+            raise I2IError(f"expected a float tensor in [-1, 1], got {batch.dtype}; give uint8 images as NumPy arrays")
+        translator = self._double_precision() if batch.dtype == torch.float64 else self.translator
+        like = next(translator.parameters())
+        placed = {name: self._placed(value, like) for name, value in condition.items()}
+        with explain_compile_failure():
+            return self._translate(translator, batch.to(like.device, like.dtype), to, tile, placed)
+
+    def check(self, to: str, condition: Mapping[str, Any]) -> None:
+        """Check the domain and the names of the conditions of a translation.
+
+        Raises:
+            I2IError: the translator does not know one of them.
         """
         targets = self.translator.targets
         if to not in targets:
-            what = "paints only the domain" if to in self.translator.domains else f"knows no domain {to!r}; domains:"
-            raise I2IError(f"this translator {what} {', '.join(targets)}")
-        if not batch.is_floating_point():
-            raise I2IError(
-                f"expected a float tensor in [-1, 1], got {batch.dtype}; an array of uint8 may be given as it is"
-            )
+            kind = "translates only to" if to in self.translator.domains else f"has no domain {to!r}; domains:"
+            raise I2IError(f"this translator {kind} {', '.join(targets)}")
         known = self.translator.conditions()
         for name in condition:
             if name not in known:
-                takes = f"it takes {', '.join(known)}" if known else "it takes nothing beside the image and the domain"
+                takes = f"it takes {', '.join(known)}" if known else "it takes only the image and the domain"
                 raise I2IError(f"this translator takes no {name}; {takes}")
-        weight = next(self.translator.parameters())
-        own = weight.dtype
-        if batch.dtype == torch.float64:
-            weight = next(self.translator.double().parameters())
-        try:
-            given = {name: self._placed(value, weight) for name, value in condition.items()}
-            with explain_compile_failure():
-                return self._generated(batch.to(weight.device, weight.dtype), to, tile, given)
-        finally:
-            self.translator.to(own)  # float32 weights come back from float64 as they were
 
-    def _generated(self, batch: Tensor, to: str, tile: int | None, given: dict[str, Any]) -> GeneratorOutput:
-        if tile is None or max(batch.shape[2:]) <= tile:
-            return self.translator.translate(batch, to, **given)
+    def prepare(self, image: Image.Image, size: Size = None) -> Tensor:
+        """Apply the recipe's preprocessing to one image.
+
+        A network of one fixed size gets the square that it was trained on, as in the official test code. Any other gets
+        the shorter side at the recipe's size (or `size`), with the aspect kept to half a pixel.
+
+        Returns:
+            image: [3, H, W] in [-1, 1].
+
+        Raises:
+            I2IError: a size that the network cannot take.
+        """
+        self.check_size(size)
+        image.load()  # a PNG's orientation is stored after its pixels
+        image = to_rgb(upright(image))
+        resample: Resample = self.recipe.data.options.get("resample", "bilinear")
+        if self.constraints.fixed_size is not None:
+            return eval_transform(image, self.constraints.fixed_size, resample)
+        if size == "original":
+            return to_tensor(image)
+        return to_tensor(resize_short_side(image, size or self.recipe.image_size, 1, resample))
+
+    def check_size(self, size: Size) -> None:
+        """Check a requested size.
+
+        Raises:
+            I2IError: it is smaller than the networks allow, or they have one fixed size.
+        """
+        fixed = self.constraints.fixed_size
+        if fixed is not None and size not in (None, fixed):
+            raise I2IError(
+                f"this translator takes only {fixed} x {fixed} pixels: its generator's weights depend on the size. "
+                f"Omit the size, or train a generator with light = true, which takes any size"
+            )
+        if size is None or size == "original":
+            return
+        legal = isinstance(size, int) and size > 0 and (size >= self.recipe.image_size or size >= self.smallest_size)
+        if not legal:
+            raise I2IError(f'expected a size of at least {self.smallest_size} pixels or "original", got {size!r}')
+
+    def _translate(
+        self, translator: Translator, batch: Tensor, to: str, tile: int | None, condition: dict[str, Any]
+    ) -> GeneratorOutput:
+        height, width = batch.shape[2:]
+        if self.constraints.fixed_size is None:
+            batch = self._pad(batch)
+        if tile is None or max(height, width) <= tile:
+            return _cropped(translator.translate(batch, to, **condition), height, width)
         if self.constraints.batch_dependent or self.constraints.fixed_size is not None:
-            raise I2IError("this translator cannot paint in tiles: its network is bound to whole images of one size")
-        if any(isinstance(value, Tensor | list) for value in given.values()):
-            raise I2IError("tiles cannot follow a reference image; give a style's number, or leave the tile away")
+            raise I2IError("tile: this translator's networks take only whole images of one size")
+        if any(isinstance(value, Tensor | list) for value in condition.values()):
+            raise I2IError("tile: a reference image cannot be combined with tiles; give a style's number, or omit tile")
         image = translate_in_tiles(
-            lambda window: self.translator.translate(window, to, **given).image, batch, tile, self.constraints.multiple
+            lambda window: translator.translate(window, to, **condition).image, batch, tile, self.constraints.multiple
         )
-        return GeneratorOutput(image)
+        return _cropped(GeneratorOutput(image), height, width)
 
-    def _placed(self, value: Any, weight: Tensor) -> Any:
-        """One condition, images as [1, 3, H, W], also those of a blend; text that names no file stays as it is."""
+    def _double_precision(self) -> Translator:
+        """The networks in float64: a copy made once, so that other threads keep theirs."""
+        with self._lock, torch.inference_mode(False):
+            if self._double is None:
+                double = next(self.translator.parameters()).dtype == torch.float64
+                self._double = self.translator if double else copy.deepcopy(self.translator).double()
+            return self._double
+
+    def _pad(self, batch: Tensor) -> Tensor:
+        """Reflect a batch at its right and bottom edges up to the next size that the networks take."""
+        multiple, (height, width) = self.constraints.multiple, batch.shape[2:]
+        # The recipe's size is legal, so that only smaller images need the search for the smallest.
+        least = self.smallest_size if min(height, width) < self.recipe.image_size else 1
+        return reflect_to(batch, *(-(-max(side, least) // multiple) * multiple for side in (height, width)))
+
+    @torch.inference_mode()
+    def _find_smallest(self) -> int:
+        multiple, like = self.constraints.multiple, next(self.translator.parameters())
+        for side in range(multiple, 16 * multiple + 1, multiple):
+            try:
+                self.translator.translate(torch.zeros(1, 3, side, side).to(like), self.translator.targets[-1])
+            except (ShapeError, RuntimeError):
+                continue
+            except I2IError:  # it needs a condition, so that its networks cannot be tried
+                break
+            return side
+        return multiple
+
+    def _placed(self, value: Any, like: Tensor) -> Any:
+        """Bring one condition to the networks, images as [1, 3, H, W], also those of a blend; keep other values."""
         if isinstance(value, Mapping):
-            return [(self._placed(key, weight), share) for key, share in value.items()]
+            return [(self._placed(key, like), share) for key, share in value.items()]
         if isinstance(value, list | tuple) and all(isinstance(item, tuple) and len(item) == 2 for item in value):
-            return [(self._placed(key, weight), share) for key, share in value]
+            return [(self._placed(key, like), share) for key, share in value]
         if isinstance(value, Path) or (isinstance(value, str) and Path(value).is_file()):
             value = read_image(Path(value))
         elif isinstance(value, np.ndarray):
             value = _from_array(value)
         if isinstance(value, Image.Image):
-            value = self.prepare(value).unsqueeze(0)
-        return value.to(weight.device, weight.dtype) if isinstance(value, Tensor) else value
-
-    def prepare(self, image: Image.Image, size: Size = None) -> Tensor:
-        """The recipe's preprocessing of one image: [3, H, W] in [-1, 1].
-
-        A network of one fixed size gets the square that it was trained on, as in the official test code. Any other gets
-        the shorter side at the recipe's size (or `size`), with the aspect kept.
-
-        Raises:
-            I2IError: another size was asked of a network that has one of its own.
-        """
-        image.load()  # a PNG tells of its orientation after its pixels
-        image = to_rgb(upright(image))
-        if size is not None and size != "original" and not (isinstance(size, int) and size >= SMALLEST):
-            raise I2IError(f'expected a size of at least {SMALLEST} pixels or "original", got {size!r}')
-        resample: Resample = self.recipe.data.options.get("resample", "bilinear")
-        fixed = self.constraints.fixed_size
-        if fixed is not None:
-            if size not in (None, fixed):
-                raise I2IError(
-                    f"this translator is bound to {fixed} x {fixed} pixels: its generator's weights depend on the "
-                    f"size. Leave the size away, or train a generator with light = true, which takes any size"
-                )
-            return eval_transform(image, fixed, resample)
-        short = min(image.size) if size == "original" else int(size or self.recipe.image_size)
-        return to_tensor(resize_short_side(image, short, self.constraints.multiple, resample))
+            value = self._pad(self.prepare(value).unsqueeze(0))
+        return value.to(like.device, like.dtype) if isinstance(value, Tensor) else value
 
 
 def load(
@@ -192,14 +283,14 @@ def load(
     precision: Literal["fp32", "bf16"] = "fp32",
     compile: bool = False,  # torch's word
 ) -> Loaded:
-    """Loads a run's newest checkpoint, or one checkpoint's folder.
+    """Load a run's newest checkpoint, or one checkpoint.
 
     Args:
         path: a run folder, or one of its checkpoints.
-        device: where to; the machine's accelerator when None, else the CPU.
+        device: device of the networks; the machine's accelerator when None, or the CPU where there is none.
         averaged: use the moving average of the weights where the run has one.
-        precision: with `bf16` weights and features have eight bits of precision: images differ by up to some percent.
-        compile: the networks go through torch's compiler, which takes a minute at the first image of each shape.
+        precision: `bf16` rounds weights and features to eight bits of precision; images differ by up to some percent.
+        compile: pass the networks through `torch.compile`, which takes about a minute at the first image of each shape.
 
     Raises:
         CheckpointError: there is no checkpoint, or it is damaged.
@@ -207,14 +298,16 @@ def load(
     """
     saved = checkpoint.find(Path(path), needed=(checkpoint.WEIGHTS, checkpoint.AVERAGE, checkpoint.RECIPE))
     recipe = Recipe.read(saved.folder / checkpoint.RECIPE)
+    recipe = replace(recipe, name=str(saved.state.get("recipe", recipe.name)))
     translator = build(recipe, training=False)
     weights = {name: value for name, value in saved.weights(averaged).items() if not name.startswith("losses.")}
-    try:
-        translator.load_state_dict(weights)
-    except RuntimeError as error:
-        lines = [line.strip() for line in str(error).splitlines()]
-        reason = "; ".join(lines[:3])[:400] + (f" ... ({len(lines)} lines)" if lines[3:] else "")
-        raise CheckpointError(f"{saved.folder}: the weights do not fit the recipe beside them: {reason}") from error
+    if problems := _differences(translator, weights):
+        rest = f"; and {len(problems) - 3} more" if problems[3:] else ""
+        raise CheckpointError(
+            f"{saved.folder}: the weights do not fit the {checkpoint.RECIPE} next to them: "
+            f"{'; '.join(problems[:3])}{rest}"
+        )
+    translator.load_state_dict(weights)
     dtype = next(value.dtype for value in weights.values() if value.is_floating_point())
     dtype = torch.bfloat16 if precision == "bf16" else dtype
     translator.to(device or default_device(), dtype).eval().requires_grad_(False)
@@ -227,6 +320,45 @@ def load(
     )
 
 
+def reflect_to(batch: Tensor, height: int, width: int) -> Tensor:
+    """Pad images [B, C, H, W] at the right and bottom by reflection, repeated where one reflection is not enough.
+
+    Raises:
+        ShapeError: a side of one pixel, which has nothing to reflect.
+    """
+    rows, columns = batch.shape[2:]
+    if (rows == 1 < height) or (columns == 1 < width):
+        raise ShapeError(f"expected sides of at least 2 pixels, got {columns} x {rows}")
+    while (rows, columns) != (height, width):
+        bottom, right = min(height - rows, rows - 1), min(width - columns, columns - 1)
+        batch = F.pad(batch, (0, right, 0, bottom), mode="reflect")
+        rows, columns = batch.shape[2:]
+    return batch
+
+
+def _cropped(output: GeneratorOutput, height: int, width: int) -> GeneratorOutput:
+    """Crop the padding from an output; a heat map has a resolution of its own."""
+    padded = output.image.shape[2:]
+    if padded == (height, width):
+        return output
+    heatmap = output.heatmap
+    if heatmap is not None:
+        rows, columns = -(-heatmap.shape[2] * height // padded[0]), -(-heatmap.shape[3] * width // padded[1])
+        heatmap = heatmap[..., :rows, :columns]
+    return output._replace(image=output.image[..., :height, :width], heatmap=heatmap)
+
+
+def _differences(translator: Translator, weights: Mapping[str, Tensor]) -> list[str]:
+    """What keeps weights from being loaded, a sentence for each name."""
+    expected = {name: list(value.shape) for name, value in translator.state_dict().items()}
+    given = {name: list(value.shape) for name, value in weights.items()}
+    return [
+        f"{name}: expected {expected.get(name, 'no such weight')}, got {given.get(name, 'none')}"
+        for name in {**expected, **given}
+        if expected.get(name) != given.get(name)
+    ]
+
+
 def _from_array(array: NDArray[Any]) -> Image.Image:
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
         raise I2IError(f"expected an array [H, W, 3] of uint8, got {list(array.shape)} of {array.dtype}")
@@ -234,5 +366,5 @@ def _from_array(array: NDArray[Any]) -> Image.Image:
 
 
 def default_device() -> torch.device:
-    """The accelerator that torch finds, else the CPU."""
+    """Return the accelerator that torch finds, or the CPU."""
     return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")

@@ -333,3 +333,7 @@ def test_exit_statuses(
     monkeypatch.setattr("i2i.cli.components.default_plugins", raising)
     assert run(["plugins"]) == status
     assert message in capsys.readouterr().err
+
+
+def test_the_package_lists_what_it_offers() -> None:
+    assert {"train", "load", "Recipe", "Stepper", "Translator", *i2i.__all__} <= set(dir(i2i))

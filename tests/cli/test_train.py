@@ -14,12 +14,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from i2i.cli import run
 from i2i.engine import checkpoint
 from i2i.evaluation import pairs
 from i2i.recipe.recipe import to_setting
+from i2i.use.loaded import Loaded
 
 Settings = dict[str, object]
 
@@ -175,7 +177,46 @@ def test_folders_and_files_are_translated(trained: Path, tmp_path: Path, capsys:
         "single.heatmap.png", "single.webp",
     ]  # fmt: skip
     with Image.open(output / "one.png") as made, Image.open(output / "deep" / "two.jpg") as wide:
-        assert (made.size, wide.size) == ((32, 44), (64, 32))
+        assert (made.size, wide.size) == ((32, 45), (64, 32))
+
+
+def test_images_that_fail_are_named_and_the_others_are_translated(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever goes wrong after an image was read: its shape, memory, writing."""
+    sizes = {"1": (1, 1), "2": (64, 48), "3": (72, 56), "4": (3, 90), "5": (40, 40), "6": (40, 40)}
+    for name, (width, height) in sizes.items():
+        image(tmp_path / "tiny" / f"{name}.png", width, height)
+    output = tmp_path / "out"
+    (output / "5.png").mkdir(parents=True)  # so that it cannot be written
+    inner = Loaded.run
+
+    def run_short_of_memory(self: Loaded, batch: torch.Tensor, to: str, **more: object) -> object:
+        if batch.shape[2:] == (56, 72):
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        return inner(self, batch, to, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Loaded, "run", run_short_of_memory)
+    capsys.readouterr()
+    arguments = ["translate", str(trained), str(tmp_path / "tiny"), "--output", str(output), "--size", "original"]
+    assert run(arguments) == 0
+    said = capsys.readouterr()
+    assert said.out == f"3 translated to b in {output}, 3 skipped\n"
+    lines = said.err.splitlines()
+    assert [line.partition(": ")[0] for line in lines] == [
+        f"skipped cannot translate {tmp_path / 'tiny' / name}.png" for name in ("1", "3", "5")
+    ]
+    assert lines[0].endswith("1.png: expected sides of at least 2 pixels, got 1 x 1")
+    assert "out of memory: CUDA out of memory. Tried to allocate 2 GiB; try a smaller --size, --tile" in lines[1]
+    for name in ("2", "4", "6"):
+        with Image.open(output / f"{name}.png") as made:
+            assert made.size == sizes[name]
+
+
+def test_nothing_translated_is_an_error(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    single = str(image(tmp_path / "one.png", 1, 1))
+    assert run(["translate", str(trained), single, "--output", str(tmp_path / "out"), "--size", "original"]) == 2
+    assert capsys.readouterr().err.endswith("error: none of the 1 images could be translated\n")
 
 
 def test_side_by_side(trained: Path, tmp_path: Path) -> None:
@@ -211,9 +252,10 @@ def test_batches_change_nothing(trained: Path, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["nowhere.png"], "error: nowhere.png does not exist; give images or folders of images"),
-        (["--to", "c"], "error: this translator knows no domain 'c'; domains: a, b"),
-        (["--size", "big"], "expected a number of pixels from 8 on, or \"original\", got 'big'"),
-        (["--device", "cuda:99"], "error: --device cuda:99: not to be had here"),
+        (["--to", "c"], "error: this translator has no domain 'c'; domains: a, b"),
+        (["--size", "big"], "expected a number of pixels or \"original\", got 'big'"),
+        (["--size", "5"], 'expected a size of at least 8 pixels or "original", got 5'),
+        (["--device", "cuda:99"], "error: --device cuda:99: not available"),
     ],
 )
 def test_translate_says_what_is_wrong(

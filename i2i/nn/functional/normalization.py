@@ -215,7 +215,7 @@ def _moments(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     whole = whole_image()
     wide = x if whole is None and optimizations_enabled() and taken_as_it_is(x) else upcast(x)
     if whole is not None:
-        found = whole.numbers(wide)
+        found = whole.statistics(wide)
         return wide, found.mean, found.variance
     if optimizations_enabled():
         return with_moments(wide)

@@ -21,7 +21,7 @@ def pooled(x: Tensor, pool: Pool) -> Tensor:
     """
     whole = whole_image()
     if whole is not None:
-        found = whole.numbers(x)
-        return (found.mean if pool == "average" else found.largest).flatten(1).to(x.dtype)
+        found = whole.statistics(x)
+        return (found.mean if pool == "average" else found.maximum).flatten(1).to(x.dtype)
     # Not adaptive_max_pool2d, whose CUDA gradient has no deterministic implementation.
     return x.mean((2, 3)) if pool == "average" else x.flatten(2).max(2).values
