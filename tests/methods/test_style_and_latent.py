@@ -229,7 +229,7 @@ def test_translators_without_styles_say_so() -> None:
     loaded = Loaded(recipe, build(recipe).eval(), 0)
     with pytest.raises(I2IError) as caught:
         loaded.translate(images()["a"], "b", style=1)
-    assert str(caught.value) == "this translator takes no style; it takes nothing beside the image and the domain"
+    assert str(caught.value) == "this translator takes no style; it takes only the image and the domain"
 
 
 def test_styles_on_the_command_line(

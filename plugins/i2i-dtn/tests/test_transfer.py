@@ -181,7 +181,7 @@ def test_a_trained_run_translates_to_b_alone(tiny: dict[str, Any], tmp_path: Pat
         "input": {"a", "b"}, "translation": {"a"}, "reproduction": {"b"},
     }  # fmt: skip
     torch.testing.assert_close(rows["translation"]["a"], loaded.translate(images["a"]))
-    with pytest.raises(i2i.I2IError, match="paints only the domain b"):
+    with pytest.raises(i2i.I2IError, match="translates only to b"):
         loaded.translate(images["b"], "a")
 
 

@@ -91,7 +91,7 @@ def test_unet_alone_translates_as_the_official_one(golden: Path, tmp_path: Path)
     assert error(loaded.translate(figures["input"]), figures["out64"]) < 1e-5
     assert error(loaded.translate(figures["input"].double()), figures["out64"]) < 1e-10
     assert loaded.constraints.batch_dependent
-    with pytest.raises(I2IError, match="this translator paints only the domain b"):
+    with pytest.raises(I2IError, match="this translator translates only to b"):
         loaded.translate(figures["input"], to="a")
 
 
@@ -108,7 +108,7 @@ def test_one_cyclegan_generator_is_one_direction(golden: Path, tmp_path: Path) -
     write_run(imported, tmp_path / "run")
     loaded = inference.load(tmp_path / "run", "cpu")
     assert error(loaded.translate(figures["input"].double(), to="a"), figures["out64"]) < 1e-10
-    with pytest.raises(I2IError, match="this translator paints only the domain a"):
+    with pytest.raises(I2IError, match="this translator translates only to a"):
         loaded.translate(figures["input"], to="b")
 
 
