@@ -74,26 +74,6 @@ class CyclicOutputs(TranslationOutputs):
         """Images translated there and back."""
         return {domain: self.translator.generate(self.fake[other(domain)], domain).image for domain in self.real}
 
-    @property
-    def cycle_a(self) -> dict[str, Tensor]:
-        """a's images there and back, where the two ways have weights of their own."""
-        return {"a": self.cycle["a"]}
-
-    @property
-    def cycle_b(self) -> dict[str, Tensor]:
-        """b's images there and back."""
-        return {"b": self.cycle["b"]}
-
-    @property
-    def identity_a(self) -> dict[str, Tensor]:
-        """a's images after a's generator, where the two generators have weights of their own."""
-        return {"a": self.identity["a"]}
-
-    @property
-    def identity_b(self) -> dict[str, Tensor]:
-        """b's images after b's generator."""
-        return {"b": self.identity["b"]}
-
     @output(reuse="step")
     def fake_for_discriminator(self) -> dict[str, Tensor]:
         """Fakes for the discriminators: detached, through each domain's image pool."""

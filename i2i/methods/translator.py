@@ -63,7 +63,7 @@ class Translator(nn.Module):
         for name, values in self.loss_values(batch, phase).items():
             if values:
                 weight = next(call.weight for call in self.calls[name] if call.phase == phase)
-                terms[name] = cast(Tensor, sum(values.values()) * weight)
+                terms[name] = weight.term(values)
                 self.term_counts[f"{phase}/{name}"] = len(values)
         return terms
 
@@ -106,10 +106,10 @@ class Translator(nn.Module):
         return cast(BatchOutputs, batch.outputs)
 
     def loss_value(self, name: str, call: Call, outputs: BatchOutputs) -> dict[str, Tensor]:
-        """Call a loss once for each domain that all of its inputs have.
+        """Call a loss once for each domain that all of its inputs have, or for those that the recipe restricts it to.
 
         Raises:
-            TrainingError: its inputs share no domain.
+            TrainingError: its inputs share no such domain.
         """
         inputs = {parameter: getattr(outputs, output) for parameter, output in call.inputs.items()}
         if any(values is None for values in inputs.values()):
@@ -118,9 +118,13 @@ class Translator(nn.Module):
         if not shared:
             domains = "; ".join(f"{output}: {', '.join(inputs[p]) or 'none'}" for p, output in call.inputs.items())
             raise TrainingError(f"losses.{name}: its inputs share no domain ({domains}), so it is never computed")
+        computed = [key for key in shared if call.weight.has(key)]
+        if not computed:
+            only = " and ".join(call.weight.domains or ())
+            raise TrainingError(f"losses.{name}: its inputs have the domains {', '.join(shared)}, got only = {only}")
         # Hooks of a criterion run only if the module itself is called.
         method = self.losses[name] if call.method == "forward" else getattr(self.losses[name], call.method)
-        return {key: method(**{p: _upcast(values[key]) for p, values in inputs.items()}) for key in shared}
+        return {key: method(**{p: _upcast(values[key]) for p, values in inputs.items()}) for key in computed}
 
     @cached_property
     def trainable(self) -> dict[str, list[nn.Parameter]]:

@@ -22,32 +22,68 @@ Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 @dataclass(frozen=True)
 class Wiring:
-    """What a recipe may say of any loss, beside the loss's own options.
+    """What a recipe may say of any loss, in addition to the loss's own options.
 
     Args:
-        weight: factor of the loss, or one for each phase; a loss of weight 0 is never computed.
+        weight: factor of the loss, or a table of factors for phases and domains, which are multiplied; 1 for those
+            that the table does not name. A loss of weight 0 is never computed.
+        only: domain, or domains, for which the loss is computed. None for all.
         inputs: output that feeds a parameter, where the two have different names.
-        phase: when a loss that has `forward` alone is computed, one phase or several; the translator's own choice when
-            None.
-        every: steps from one computation of the loss to the next; it rests in between. Every step when None.
+        phase: phase, or phases, of a loss that has only `forward`. None for the translator's default.
+        every: the loss is computed in every n-th step. None for all steps.
     """
 
     weight: Weight | dict[str, Weight] = 1.0
+    only: str | tuple[str, ...] | None = None
     inputs: dict[str, str] | None = None
     phase: str | tuple[str, ...] | None = None
     every: Annotated[int, Field(ge=1)] | None = None
 
-    def weight_in(self, phase: str) -> float:
-        return self.weight.get(phase, 1.0) if isinstance(self.weight, dict) else self.weight
+
+@dataclass(frozen=True)
+class LossWeight:
+    """Factor of a loss in one phase.
+
+    Args:
+        factor: factor of the sum over all domains.
+        domains: factor of each domain for which the loss is computed, applied before the sum. None for all domains
+            with the factor 1.
+    """
+
+    factor: float = 1.0
+    domains: Mapping[str, float] | None = None
+
+    @property
+    def mean(self) -> float:
+        """Factor of a value, averaged over the domains."""
+        return self.factor * (1.0 if self.domains is None else sum(self.domains.values()) / len(self.domains))
+
+    def has(self, key: str) -> bool:
+        """Whether the loss is computed for a domain, or for a key `domain/discriminator/head`."""
+        return self.domains is None or key.partition("/")[0] in self.domains
+
+    def term(self, values: Mapping[str, Any]) -> Any:
+        """The weighted sum of a loss's values by domain (or by `domain/discriminator/head`)."""
+        if self.domains is None:
+            return sum(values.values()) * self.factor
+        return sum(value * self.domains[key.partition("/")[0]] for key, value in values.items()) * self.factor
 
 
 @dataclass(frozen=True)
 class Call:
-    """One method of a loss in one phase: `weight * method(parameter=output, ...)`, in each `every`-th step."""
+    """One method of a loss in one phase: `weight * method(parameter=output, ...)`.
+
+    Args:
+        phase: phase in which the method is called.
+        method: name of the loss's method.
+        weight: factor of its values.
+        inputs: output that feeds each parameter of the method.
+        every: it is called in every n-th step.
+    """
 
     phase: str
     method: str
-    weight: float
+    weight: LossWeight
     inputs: Mapping[str, str]
     every: int = 1
 
@@ -70,12 +106,13 @@ class Wirer:
     """Wires losses to one translator class.
 
     Args:
-        translator: a class with `Outputs`, `phases` and `default_phase`.
+        translator: a class with `Outputs`, `phases`, `domains` and `default_phase`.
     """
 
     def __init__(self, translator: Any) -> None:
         self.phases: list[str] = list(translator.phases)
         self.default_phase: str = translator.default_phase
+        self.domains: tuple[str, ...] = tuple(getattr(translator, "domains", ("a", "b")))
         self.stepping = [name for name, phase in translator.phases.items() if phase.optimizer is None]
         """Phases with an optimizer of their own."""
         self.aliases = {name: phase.alias or name for name, phase in translator.phases.items()}
@@ -100,8 +137,7 @@ class Wirer:
             given = (wiring.phase,) if isinstance(wiring.phase, str) else wiring.phase
             methods = dict.fromkeys(given or (self.default_phase,), "forward")
             self._check_phases(given or (), report)
-        self._check_weights(wiring.weight, methods, report)
-        weights = {phase: wiring.weight_in(phase) for phase in methods if wiring.weight_in(phase) > 0}
+        weights = self._weights(wiring, methods, report)
         if not weights:
             return ()  # switched off: its inputs may belong to the translator of a recipe that this one extends
         parameters = {phase: named(getattr(component, method)) for phase, method in methods.items()}
@@ -124,11 +160,31 @@ class Wirer:
                 near, known = did_you_mean(phase, self.phases), _list("Phases", self.phases)
                 report(("phase",), f"no phase {phase!r}.{near} {known}")
 
-    def _check_weights(self, weight: float | dict[str, float], methods: Iterable[str], report: Report) -> None:
-        for phase in weight if isinstance(weight, dict) else ():
-            if phase not in methods:
-                near = did_you_mean(phase, methods)
-                report(("weight", phase), f"the loss has no phase {phase!r}.{near} {_list('Its phases', methods)}")
+    def _weights(self, wiring: Wiring, methods: Iterable[str], report: Report) -> dict[str, LossWeight]:
+        """The weight in each phase in which the loss is computed."""
+        only = (wiring.only,) if isinstance(wiring.only, str) else wiring.only
+        for domain in only or ():
+            if domain not in self.domains:
+                near, known = did_you_mean(domain, self.domains), _list("Domains", self.domains)
+                report(("only",), f"no domain {domain!r}.{near} {known}")
+        given = wiring.weight if isinstance(wiring.weight, dict) else dict.fromkeys(methods, wiring.weight)
+        for name in given:
+            if name in methods and name in self.domains:
+                report(("weight", name), f"the weight is ambiguous: {name!r} is a phase and a domain")
+            elif name not in methods and name not in self.domains:
+                near = did_you_mean(name, [*methods, *self.domains])
+                known = f"{_list('Its phases', methods)}; domains: {', '.join(self.domains)}"
+                report(("weight", name), f"the loss has no phase and no domain {name!r}.{near} {known}")
+            elif name in self.domains and only is not None and name not in only:
+                report(("weight", name), f"the loss is computed only for {' and '.join(only)}")
+        domains = None
+        if only is not None or any(domain in given for domain in self.domains):
+            all_domains = {domain: given.get(domain, 1.0) for domain in only or self.domains}
+            domains = {domain: weight for domain, weight in all_domains.items() if weight > 0}
+            if not domains:
+                return {}
+        factors = {phase: given.get(phase, 1.0) for phase in methods}
+        return {phase: LossWeight(factor, domains) for phase, factor in factors.items() if factor > 0}
 
     def _renamed(self, inputs: Mapping[str, str], parameters: set[str], report: Report) -> dict[str, tuple[str, str]]:
         """By parameter, the key that renames it and its output; a misspelt key stands for what it looks like."""

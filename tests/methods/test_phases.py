@@ -90,7 +90,9 @@ def recipe(registry: Registry, **losses: object) -> Recipe:
 
 def test_a_loss_plays_in_a_phase_as_in_another(registry: Registry) -> None:
     plans = recipe(registry, fool="fool", own={"type": "own", "weight": {"again": 3}}).losses
-    played = {name: {call.phase: (call.method, call.weight) for call in plan.calls} for name, plan in plans.items()}
+    played = {
+        name: {call.phase: (call.method, call.weight.factor) for call in plan.calls} for name, plan in plans.items()
+    }
     both = {"discriminator": ("discriminator", 1.0), "generator": ("generator", 1.0)}
     assert played["fool"] == both | {"again": ("generator", 1.0)}
     assert played["own"] == both | {"again": ("again", 3)}

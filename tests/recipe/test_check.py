@@ -113,7 +113,8 @@ def test_a_misspelt_table_is_checked_as_what_it_looks_like(said: Said) -> None:
         (
             "losses.gan.weight.generatr",
             "1",
-            ": the loss has no phase 'generatr'. Did you mean 'generator'? Its phases: discriminator, generator",
+            ": the loss has no phase and no domain 'generatr'. Did you mean 'generator'? "
+            "Its phases: discriminator, generator; domains: a, b",
         ),
         # components
         ("translator", "3", ": expected the name of a component (translator), or a table, got 3"),
@@ -249,7 +250,7 @@ def test_a_weight_of_0_switches_an_inherited_loss_off(write: Callable[..., Path]
 def test_a_criterion_may_play_in_several_phases(write: Callable[..., Path]) -> None:
     text = "extends = 'cyclegan'\n[losses.cycle]\nphase = ['discriminator', 'generator']\nweight = { generator = 3 }\n"
     recipe = Recipe.read(write(text))
-    assert [(call.phase, call.method, call.weight) for call in recipe.losses["cycle"].calls] == [
+    assert [(call.phase, call.method, call.weight.factor) for call in recipe.losses["cycle"].calls] == [
         ("discriminator", "forward", 1),
         ("generator", "forward", 3),
     ]

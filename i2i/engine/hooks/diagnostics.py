@@ -52,7 +52,7 @@ class Diagnostics:
             for call in calls:
                 level = undecided(run.translator.losses[name])
                 if level is not None and set(call.inputs.values()) == set(LOGITS):
-                    self.levels[f"{call.phase}/{name}"] = level * call.weight
+                    self.levels[f"{call.phase}/{name}"] = level * call.weight.mean
         self.began, self.waited = time.perf_counter(), run.waited
         run.hook_state.keep("diagnostics", self)
 

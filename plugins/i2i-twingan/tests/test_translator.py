@@ -202,7 +202,7 @@ def test_translations_are_clamped_and_have_the_size_of_the_data(translator: Any,
 
 def test_the_reports_recipe() -> None:
     recipe = Recipe.read("twingan", {"data.a": "photos", "data.b": "photos"})
-    weights = {name: {call.weight for call in plan.calls} for name, plan in recipe.losses.items()}
+    weights = {name: {call.weight.factor for call in plan.calls} for name, plan in recipe.losses.items()}
     assert weights == {
         "reconstruction": {1.0},
         "gan": {1.0},
