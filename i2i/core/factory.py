@@ -45,6 +45,7 @@ class Kind(Generic[T]):
         offered: parameters that the caller gives by name to those components that declare them. A recipe cannot set
             them either.
         namespaces: modules whose public classes may be named in full, such as `torch.nn.SmoothL1Loss`.
+        adapters: pairs of such a full name and the `module:attribute` that is used in its place.
 
     Raises:
         RegistryError: an argument has another type.
@@ -55,6 +56,7 @@ class Kind(Generic[T]):
     passed: tuple[str, ...] = ()
     offered: tuple[str, ...] = ()
     namespaces: tuple[str, ...] = ()
+    adapters: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):

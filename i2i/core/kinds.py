@@ -24,7 +24,16 @@ DECODER: Kind[contracts.Decoder] = Kind("decoder", contracts.Decoder, passed=("n
 FEATURE_EXTRACTOR: Kind[contracts.FeatureExtractor] = Kind(
     "feature_extractor", contracts.FeatureExtractor, passed=("taps",)
 )
-LOSS: Kind[contracts.Loss] = Kind("loss", contracts.Loss, namespaces=("torch.nn", "kornia.losses"))
+LOSS: Kind[contracts.Loss] = Kind(
+    "loss",
+    contracts.Loss,
+    namespaces=("torch.nn", "kornia.losses"),
+    # Criteria of kornia that assume images in [0, 1] get images in [-1, 1] rescaled.
+    adapters=tuple(
+        (f"kornia.losses.{name}", f"i2i.nn.losses.unit_range:{name}")
+        for name in ("SSIMLoss", "SSIM3DLoss", "MS_SSIMLoss", "PSNRLoss", "InverseDepthSmoothnessLoss")
+    ),
+)
 TRANSLATOR: Kind[contracts.Translator] = Kind("translator", contracts.Translator, offered=("image_size",))
 OPTIMIZER: Kind[contracts.Optimizer] = Kind(
     "optimizer", contracts.Optimizer, passed=("params",), namespaces=("torch.optim", "timm.optim")

@@ -198,5 +198,5 @@ def _named_in_full(kind: Kind[Any], name: str) -> Entry | None:
     module, _, attribute = name.rpartition(".")
     if module not in kind.namespaces:
         return None
-    component = public_classes(module).get(attribute)
+    component = dict(kind.adapters).get(name) or public_classes(module).get(attribute)
     return None if component is None else Entry(kind, name, component, plugin=module.partition(".")[0])

@@ -1,4 +1,4 @@
-"""Adversarial losses; each is called once per domain, discriminator and head of logits."""
+"""Adversarial losses, called once per domain, discriminator and head of logits, and the attention's classification."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from i2i.nn.functional import adversarial
 
 
 class LSGAN(nn.Module):
-    r"""Least squares.
+    r"""Least-squares GAN.
 
     D :math:`\mathbb{E}[(D(x) - 1)^2] + \mathbb{E}[D(G(z))^2]`, G :math:`\mathbb{E}[(D(G(z)) - 1)^2]`.
-    U-GAT-IT weighs both by 1; CycleGAN's discriminator has half of it, which is a recipe's weight.
+    U-GAT-IT weights both by 1; CycleGAN's discriminator has half of it, which is a recipe's weight.
 
     Source: Mao et al., ICCV 2017, arXiv:1611.04076, equation 9.
     """
@@ -25,7 +25,7 @@ class LSGAN(nn.Module):
 
 
 class BCEGAN(nn.Module):
-    r"""Cross entropy, the generator's in its non-saturating form.
+    r"""Cross-entropy GAN, with the non-saturating loss for the generator.
 
     D :math:`-\mathbb{E}[\log s(D(x))] - \mathbb{E}[\log(1 - s(D(G(z))))]`, G :math:`-\mathbb{E}[\log s(D(G(z)))]`, with
     the sigmoid s.
@@ -42,7 +42,7 @@ class BCEGAN(nn.Module):
 
 
 class Hinge(nn.Module):
-    r"""Hinge.
+    r"""Hinge GAN.
 
     D :math:`\mathbb{E}[\max(0, 1 - D(x))] + \mathbb{E}[\max(0, 1 + D(G(z)))]`, G :math:`-\mathbb{E}[D(G(z))]`.
 
@@ -54,3 +54,25 @@ class Hinge(nn.Module):
 
     def generator(self, fake_logits: Tensor) -> Tensor:
         return -adversarial.critic(fake_logits)
+
+
+class CAMLoss(nn.Module):
+    r"""Domain classification by a generator's attention: images of the other domain against those of its own.
+
+    .. math:: -\mathbb{E}[\log s(\eta(x_{source}))] - \mathbb{E}[\log(1 - s(\eta(x_{target})))]
+
+    with the sigmoid s and the attention's logits eta, which are trained towards 1 when the generator translates and
+    towards 0 when it reproduces its own domain (identity).
+
+    Source: Kim et al., U-GAT-IT, ICLR 2020, arXiv:1907.10830, equation 5.
+    """
+
+    def generator(self, fake_cam: Tensor, identity_cam: Tensor) -> Tensor:
+        """Compute the classification loss.
+
+        Args:
+            fake_cam: logits [B, n] of the generator to a domain, for images of the other domain.
+            identity_cam: logits [B, n] of the same generator, for images of its own domain.
+        """
+        translated = adversarial.binary_cross_entropy(fake_cam, target=True)
+        return translated + adversarial.binary_cross_entropy(identity_cam, target=False)

@@ -11,8 +11,7 @@ from torch.nn import functional as F
 
 from i2i.core.kinds import ATTENTION, LOSS
 from i2i.nn.discriminators.patch import Patch
-from i2i.nn.losses.adversarial import BCEGAN, LSGAN, Hinge
-from i2i.nn.losses.cam import CAMLoss
+from i2i.nn.losses.adversarial import BCEGAN, LSGAN, CAMLoss, Hinge
 from i2i.nn.losses.penalized import DRAGAN, R1, WGANGP
 from i2i.nn.losses.reconstruction import L1, L2
 
