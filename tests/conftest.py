@@ -12,15 +12,22 @@ import pytest
 # Two threads on a shared machine wait for each other far longer than they compute; children inherit this too.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-GOLDEN = Path(os.environ.get("I2I_GOLDEN", Path(__file__).parents[2] / "shared" / "golden"))
+GOLDEN = Path(os.environ.get("I2I_GOLDEN") or Path(__file__).parent / "golden")
 
 
 @pytest.fixture(scope="session")
 def golden() -> Path:
-    """Folder of the figures that the official implementations computed."""
+    """Folder of figures of the official implementations: the small set of this repository, or `I2I_GOLDEN`."""
     if not GOLDEN.is_dir():
-        pytest.skip(f"no folder of official figures at {GOLDEN}; set I2I_GOLDEN to where it is")
+        pytest.fail(f"I2I_GOLDEN: expected a folder of official figures, got {GOLDEN}")
     return GOLDEN
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Parity tests are those that ask for figures; `-m golden` selects them."""
+    for item in items:
+        if "golden" in getattr(item, "fixturenames", ()):
+            item.add_marker("golden")
 
 
 @pytest.fixture(scope="session", autouse=True)

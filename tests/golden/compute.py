@@ -2,9 +2,9 @@
 
     python tests/golden/compute.py --official FOLDER [METHOD ...]
 
-FOLDER holds one checkout a repository, under the names of `REPOSITORIES`. The official classes run unmodified on the CPU
-with one thread; modules that they import without need here (OpenCV, SciPy, data sets, profilers) are replaced by empty
-ones, and `.cuda()` returns its tensor. README.md says what each file holds.
+FOLDER holds one checkout a repository, under the names of `REPOSITORIES`. The official classes run unmodified on the
+CPU with one thread; modules that they import without need here (OpenCV, SciPy, data sets, profilers) are replaced by
+empty ones, and `.cuda()` returns its tensor. README.md says what each file holds.
 """
 
 from __future__ import annotations
@@ -152,6 +152,8 @@ def trajectory(folder: Path, tag: str, seed: int, config: dict[str, Any], make: 
                 state[name] = fill(weights, net, f"{name}/")
             net.load_state_dict(state[name])
             net.to(dtype)
+        for criterion in getattr(runner, "criteria", ()):
+            criterion.to(dtype)  # Its targets are buffers.
         if not batches:
             for step in range(config["steps"]):
                 for key, shape in runner.batch_shapes().items():
@@ -170,7 +172,9 @@ def trajectory(folder: Path, tag: str, seed: int, config: dict[str, Any], make: 
         for step in range(config["steps"]):
             given = {key: batches[f"{key}/{step}"].to(dtype) for key in runner.batch_shapes()}
             taken.append(runner.step(step, given, noise))
-        losses[dtype] = [{key: float(torch.as_tensor(value).detach()) for key, value in one["losses"].items()} for one in taken]
+        losses[dtype] = [
+            {key: float(torch.as_tensor(value).detach()) for key, value in one["losses"].items()} for one in taken
+        ]
         if dtype == torch.float64:
             gradients = recorder.gradients
             largest = {
@@ -179,7 +183,9 @@ def trajectory(folder: Path, tag: str, seed: int, config: dict[str, Any], make: 
             }
             zero = [key for key, value in gradients.items() if float(value.norm()) < 1e-12 * largest[key.split("/")[0]]]
             fakes = taken[0]["fakes"]
-            final = {f"{n}/{key}": value.clone() for n, net in runner.nets.items() for key, value in net.state_dict().items()}
+            final = {
+                f"{n}/{key}": value.clone() for n, net in runner.nets.items() for key, value in net.state_dict().items()
+            }
             recorded = [one["recorded"] for one in taken]
     write(folder / f"{tag}_init.json", config, weights, seed, {})
     write(folder / f"{tag}_batches.json", config, streams, seed + 1, {})
@@ -200,10 +206,23 @@ def trajectory(folder: Path, tag: str, seed: int, config: dict[str, Any], make: 
 def plain_options(config: Mapping[str, Any]) -> Namespace:
     """The options of CycleGAN's lineage that are the same in all runs, and those of `config`."""
     fixed = {
-        "gpu_ids": [], "isTrain": True, "checkpoints_dir": "", "name": "", "preprocess": "resize", "no_dropout": True,
-        "init_type": "normal", "init_gain": 0.02, "direction": "AtoB", "input_nc": 3, "output_nc": 3, "netD": "basic",
-        "n_layers_D": 3, "beta1": 0.5, "beta2": 0.999, "gan_mode": "lsgan",
-    }  # fmt: skip
+        "gpu_ids": [],
+        "isTrain": True,
+        "checkpoints_dir": "",
+        "name": "",
+        "preprocess": "resize",
+        "no_dropout": True,
+        "init_type": "normal",
+        "init_gain": 0.02,
+        "direction": "AtoB",
+        "input_nc": 3,
+        "output_nc": 3,
+        "netD": "basic",
+        "n_layers_D": 3,
+        "beta1": 0.5,
+        "beta2": 0.999,
+        "gan_mode": "lsgan",
+    }
     return Namespace(**{**fixed, **config})
 
 
@@ -213,11 +232,11 @@ class PlainRunner:
     def __init__(self, model: Any, config: Mapping[str, Any], images: Iterable[str]) -> None:
         self.model, self.config, self.images = model, config, images
         self.nets = {name: getattr(model, f"net{name}") for name in model.model_names}
-        self.optimizers = model.optimizers
+        self.optimizers, self.criteria = model.optimizers, [model.criterionGAN]
 
     def batch_shapes(self) -> dict[str, tuple[int, ...]]:
         size = self.config["img_size"]
-        return {key: (self.config["batch_size"], 3, size, size) for key in ("real_A", "real_B")}
+        return dict.fromkeys(("real_A", "real_B"), (self.config["batch_size"], 3, size, size))
 
     def losses(self) -> dict[str, Any]:
         return {name: getattr(self.model, f"loss_{name}") for name in [*self.model.loss_names, "G"]}
@@ -256,8 +275,13 @@ def cyclegan(folder: Path, out: Path) -> None:
     for name, seed, options, shape in (
         ("gen_resnet9", 11, {"netG": "resnet_9blocks", "ngf": 2, "use_dropout": False}, (2, 3, 20, 28)),
         ("gen_resnet6", 12, {"netG": "resnet_6blocks", "ngf": 3, "use_dropout": False}, (1, 3, 28, 24)),
-        ("gen_resnet6_dropout_layout_eval", 13, {"netG": "resnet_6blocks", "ngf": 2, "use_dropout": True, "train": False}, (2, 3, 24, 24)),
-    ):  # fmt: skip
+        (
+            "gen_resnet6_dropout_layout_eval",
+            13,
+            {"netG": "resnet_6blocks", "ngf": 2, "use_dropout": True, "train": False},
+            (2, 3, 24, 24),
+        ),
+    ):
         config = {**options, "norm": "instance", "input_nc": 3, "output_nc": 3}
         net = networks.ResnetGenerator(3, 3, options["ngf"], norm, options["use_dropout"], int(options["netG"][7]))
         net.train(config.get("train", True))
@@ -297,9 +321,19 @@ def cyclegan(folder: Path, out: Path) -> None:
 
     cases = []
     for policy, constant, decay, first, lr, every in (
-        ("linear", 4, 3, 1, 3e-4, 2), ("linear", 2, 4, 3, 1e-4, 2), ("step", 5, 4, 1, 2e-4, 2), ("cosine", 5, 3, 1, 1e-4, 2),
-    ):  # fmt: skip
-        case = {"lr_policy": policy, "n_epochs": constant, "n_epochs_decay": decay, "epoch_count": first, "lr": lr, "lr_decay_iters": every}
+        ("linear", 4, 3, 1, 3e-4, 2),
+        ("linear", 2, 4, 3, 1e-4, 2),
+        ("step", 5, 4, 1, 2e-4, 2),
+        ("cosine", 5, 3, 1, 1e-4, 2),
+    ):
+        case = {
+            "lr_policy": policy,
+            "n_epochs": constant,
+            "n_epochs_decay": decay,
+            "epoch_count": first,
+            "lr": lr,
+            "lr_decay_iters": every,
+        }
         optimizer = torch.optim.Adam([nn.Parameter(torch.zeros(1))], lr=lr)
         scheduler = networks.get_scheduler(optimizer, Namespace(**case))
         rates = [optimizer.param_groups[0]["lr"]]
@@ -323,29 +357,73 @@ def cyclegan(folder: Path, out: Path) -> None:
             return {"pool_draws": self.pool.draws}
 
     shared = {"input_nc": 3, "output_nc": 3, "netD": "basic", "n_layers_D": 3, "beta1": 0.5}
-    trajectory(out, "traj", 20, {
-        **shared, "gan_mode": "lsgan", "netG": "resnet_9blocks", "ngf": 2, "ndf": 3, "batch_size": 2, "pool_size": 50, "lr": 3e-4,
-        "lambda_A": 8.0, "lambda_B": 12.0, "lambda_identity": 0.4, "img_size": 32, "steps": 2,
-    }, Runner)  # fmt: skip
-    trajectory(out, "traj_small_pool", 22, {
-        **shared, "gan_mode": "vanilla", "netG": "resnet_6blocks", "ngf": 2, "ndf": 2, "batch_size": 1, "pool_size": 1, "lr": 1e-4,
-        "beta1": 0.4, "lambda_A": 5.0, "lambda_B": 10.0, "lambda_identity": 0.5, "img_size": 28, "steps": 4,
-    }, Runner)  # fmt: skip
-    default_sizes(out, {
-        **{
-            f"resnet_{blocks}blocks {'use_dropout ' if dropout else ''}ngf=64 instance": networks.ResnetGenerator(3, 3, 64, norm, dropout, blocks)
-            for blocks in (9, 6) for dropout in (False, True)
+    trajectory(
+        out,
+        "traj",
+        20,
+        {
+            **shared,
+            "gan_mode": "lsgan",
+            "netG": "resnet_9blocks",
+            "ngf": 2,
+            "ndf": 3,
+            "batch_size": 2,
+            "pool_size": 50,
+            "lr": 3e-4,
+            "lambda_A": 8.0,
+            "lambda_B": 12.0,
+            "lambda_identity": 0.4,
+            "img_size": 32,
+            "steps": 2,
         },
-        "basic ndf=64 instance": networks.define_D(3, 64, "basic", 3, "instance"),
-        "pixel ndf=64 instance": networks.define_D(3, 64, "pixel", 3, "instance"),
-    })  # fmt: skip
+        Runner,
+    )
+    trajectory(
+        out,
+        "traj_small_pool",
+        22,
+        {
+            **shared,
+            "gan_mode": "vanilla",
+            "netG": "resnet_6blocks",
+            "ngf": 2,
+            "ndf": 2,
+            "batch_size": 1,
+            "pool_size": 1,
+            "lr": 1e-4,
+            "beta1": 0.4,
+            "lambda_A": 5.0,
+            "lambda_B": 10.0,
+            "lambda_identity": 0.5,
+            "img_size": 28,
+            "steps": 4,
+        },
+        Runner,
+    )
+    default_sizes(
+        out,
+        {
+            **{
+                f"resnet_{blocks}blocks {'use_dropout ' if dropout else ''}ngf=64 instance": networks.ResnetGenerator(
+                    3, 3, 64, norm, dropout, blocks
+                )
+                for blocks in (9, 6)
+                for dropout in (False, True)
+            },
+            "basic ndf=64 instance": networks.define_D(3, 64, "basic", 3, "instance"),
+            "pixel ndf=64 instance": networks.define_D(3, 64, "pixel", 3, "instance"),
+        },
+    )
 
 
 def default_sizes(out: Path, nets: Mapping[str, nn.Module]) -> None:
     """Names, shapes and types of the state at the default sizes."""
     entries = []
     for key, net in nets.items():
-        state = {name: [list(value.shape), str(value.dtype).removeprefix("torch.")] for name, value in net.state_dict().items()}
+        state = {
+            name: [list(value.shape), str(value.dtype).removeprefix("torch.")]
+            for name, value in net.state_dict().items()
+        }
         count = sum(parameter.numel() for parameter in net.parameters())
         entries.append(f"{json.dumps(key)}: {json.dumps({'parameters': count, 'state_dict': state})}")
     (out / "state_dict_names_default_size.json").write_text("{\n " + ",\n ".join(entries) + "\n}\n")
@@ -361,15 +439,28 @@ def pix2pix(folder: Path, out: Path) -> None:
         ("unet6_dropout_layout_eval", 33, 6, 2, 2, True, False, (1, 3, 64, 64)),
         ("unet7_batch1_train", 34, 7, 1, 3, False, True, (1, 3, 128, 128)),
     ):
-        config = {"ngf": ngf, "use_dropout": dropout, "input_nc": 3, "output_nc": channels, "norm": "batch", "num_downs": levels, "train": train}
+        config = {
+            "ngf": ngf,
+            "use_dropout": dropout,
+            "input_nc": 3,
+            "output_nc": channels,
+            "norm": "batch",
+            "num_downs": levels,
+            "train": train,
+        }
         net = networks.UnetGenerator(3, channels, levels, ngf, norm, dropout).train(train)
-        component(out / name, seed, config, net, {"input": shape}, lambda inputs, net=net: {"": net(inputs["input"])}, train)
+        component(
+            out / name, seed, config, net, {"input": shape}, lambda inputs, net=net: {"": net(inputs["input"])}, train
+        )
     for name, seed, ndf, train, shape in (
-        ("dis6ch_train", 35, 3, True, (2, 6, 32, 48)), ("dis6ch_eval", 36, 4, False, (2, 6, 40, 32)),
-    ):  # fmt: skip
+        ("dis6ch_train", 35, 3, True, (2, 6, 32, 48)),
+        ("dis6ch_eval", 36, 4, False, (2, 6, 40, 32)),
+    ):
         config = {"input_nc": 6, "ndf": ndf, "n_layers_D": 3, "train": train, "norm": "batch"}
         net = networks.NLayerDiscriminator(6, ndf, 3, norm).train(train)
-        component(out / name, seed, config, net, {"input": shape}, lambda inputs, net=net: {"": net(inputs["input"])}, train)
+        component(
+            out / name, seed, config, net, {"input": shape}, lambda inputs, net=net: {"": net(inputs["input"])}, train
+        )
 
     class Runner(PlainRunner):
         def __init__(self, config: Mapping[str, Any]) -> None:
@@ -378,19 +469,40 @@ def pix2pix(folder: Path, out: Path) -> None:
         def losses(self) -> dict[str, Any]:
             return {**super().losses(), "D": self.model.loss_D}
 
-    trajectory(out, "traj", 40, {
-        "input_nc": 3, "output_nc": 3, "netG": "unet_128", "ngf": 1, "netD": "basic", "ndf": 3, "n_layers_D": 2, "gan_mode": "vanilla",
-        "beta1": 0.6, "lr": 1e-4, "lambda_L1": 80.0, "batch_size": 2, "img_size": 128, "steps": 2,
-    }, Runner)  # fmt: skip
-    default_sizes(out, {
-        "unet_256 use_dropout ngf=64 batch": networks.UnetGenerator(3, 3, 8, 64, norm, True),
-        "unet_128 use_dropout ngf=64 batch": networks.UnetGenerator(3, 3, 7, 64, norm, True),
-        "basic ndf=64 6 channels batch": networks.NLayerDiscriminator(6, 64, 3, norm),
-    })  # fmt: skip
+    trajectory(
+        out,
+        "traj",
+        40,
+        {
+            "input_nc": 3,
+            "output_nc": 3,
+            "netG": "unet_128",
+            "ngf": 1,
+            "netD": "basic",
+            "ndf": 3,
+            "n_layers_D": 2,
+            "gan_mode": "vanilla",
+            "beta1": 0.6,
+            "lr": 1e-4,
+            "lambda_L1": 80.0,
+            "batch_size": 2,
+            "img_size": 128,
+            "steps": 2,
+        },
+        Runner,
+    )
+    default_sizes(
+        out,
+        {
+            "unet_256 use_dropout ngf=64 batch": networks.UnetGenerator(3, 3, 8, 64, norm, True),
+            "unet_128 use_dropout ngf=64 batch": networks.UnetGenerator(3, 3, 7, 64, norm, True),
+            "basic ndf=64 6 channels batch": networks.NLayerDiscriminator(6, 64, 3, norm),
+        },
+    )
 
 
 def contiguous_instance_norm() -> None:
-    """Keep the CPU's instance norm from a wrong gradient at batch 1 where the arriving one is channels_last (torch 2.13, 2.15)."""
+    """Work around a wrong gradient of instance norm on CPUs (batch 1, channels_last gradients)."""
     original = torch.nn.functional.instance_norm
 
     def wrapped(*args: Any, **options: Any) -> Tensor:
@@ -412,7 +524,13 @@ def cut(folder: Path, out: Path) -> None:
         ("gen_antialias_down_only_resnet6", 52, 6, 2, False, True, [0, 4, 8, 11, 16], (2, 3, 24, 20)),
         ("gen_plain_resnet6", 53, 6, 3, True, True, [0, 4, 7, 11], (1, 3, 24, 24)),
     ):
-        config = {"netG": f"resnet_{blocks}blocks", "ngf": ngf, "no_antialias": plain, "no_antialias_up": plain_up, "nce_layers": layers}
+        config = {
+            "netG": f"resnet_{blocks}blocks",
+            "ngf": ngf,
+            "no_antialias": plain,
+            "no_antialias_up": plain_up,
+            "nce_layers": layers,
+        }
         net = networks.ResnetGenerator(3, 3, ngf, norm, False, blocks, no_antialias=plain, no_antialias_up=plain_up)
         draws = Draws(seed)
         fill(draws, net, "param/")
@@ -427,23 +545,41 @@ def cut(folder: Path, out: Path) -> None:
         scalar.backward()
         figures |= {"grad64/input": image.grad, **{f"grad64/param/{key}": p.grad for key, p in net.named_parameters()}}
         write(out / f"{name}.json", config, draws, seed, figures)
-    for name, seed, ndf, plain, shape in (("dis_antialias", 54, 4, False, (2, 3, 40, 40)), ("dis_plain", 55, 3, True, (1, 3, 32, 48))):
+    for name, seed, ndf, plain, shape in (
+        ("dis_antialias", 54, 4, False, (2, 3, 40, 40)),
+        ("dis_plain", 55, 3, True, (1, 3, 32, 48)),
+    ):
         net = networks.define_D(3, ndf, "basic", 3, "instance", no_antialias=plain)
-        component(out / name, seed, {"ndf": ndf, "no_antialias": plain}, net, {"input": shape}, lambda inputs, net=net: {"": net(inputs["input"])})
+        component(
+            out / name,
+            seed,
+            {"ndf": ndf, "no_antialias": plain},
+            net,
+            {"input": shape},
+            lambda inputs, net=net: {"": net(inputs["input"])},
+        )
 
     draws, figures = Draws(56), {}
     for sides, shape in (("even", (1, 2, 6, 10)), ("odd", (2, 3, 9, 5))):
+        image = draws(f"input_{sides}", shape).double()
         for name, layer in (("down", networks.Downsample(shape[1])), ("up", networks.Upsample(shape[1]))):
-            key = f"input_{sides}"
-            x = (draws(key, shape) if key not in dict(draws.table) else x).detach().double().requires_grad_()
+            x = image.clone().requires_grad_()
             y = layer.double()(x)
             y.square().sum().backward()
             figures |= {f"{name}/{sides}/out64": y, f"{name}/{sides}/grad64_of_sum_of_squares": x.grad}
-    write(out / "blur.json", {"down_filt_size": 3, "down_pad": "reflect", "up_filt_size": 4, "up_pad": "replicate", "stride": 2}, draws, 56, figures)
+    write(
+        out / "blur.json",
+        {"down_filt_size": 3, "down_pad": "reflect", "up_filt_size": 4, "up_pad": "replicate", "stride": 2},
+        draws,
+        56,
+        figures,
+    )
 
     for name, seed, mlp, width, patches in (("netF_mlp_sample", 57, True, 6, 8), ("netF_sample", 58, False, 5, 9)):
         draws, figures = Draws(seed), {}
-        features = [draws(f"feat/{i}", shape).double().requires_grad_() for i, shape in enumerate(((2, 4, 6, 7), (2, 5, 4, 4)))]
+        features = [
+            draws(f"feat/{i}", shape).double().requires_grad_() for i, shape in enumerate(((2, 4, 6, 7), (2, 5, 4, 4)))
+        ]
         net = networks.PatchSampleF(use_mlp=mlp, nc=width)
         if mlp:
             net.create_mlp(features)
@@ -458,10 +594,21 @@ def cut(folder: Path, out: Path) -> None:
         scalar.backward()
         figures |= {f"grad64/feat/{i}": feature.grad for i, feature in enumerate(features)}
         figures |= {f"grad64/param/{key}": p.grad for key, p in net.named_parameters()}
-        write(out / f"{name}.json", {"use_mlp": mlp, "netF_nc": width, "num_patches": patches, "n_layers": 2}, draws, seed, figures)
+        write(
+            out / f"{name}.json",
+            {"use_mlp": mlp, "netF_nc": width, "num_patches": patches, "n_layers": 2},
+            draws,
+            seed,
+            figures,
+        )
 
     draws, figures = Draws(59), {}
-    cases = [("batch1", 1, False), ("batch2", 2, False), ("batch2_all_negatives", 2, True), ("large_temperature", 1, False)]
+    cases = [
+        ("batch1", 1, False),
+        ("batch2", 2, False),
+        ("batch2_all_negatives", 2, True),
+        ("large_temperature", 1, False),
+    ]
     config = {"large_nce_T": 3.0, "nce_T": 0.11, "cases": cases}
     queries, keys = (draws(key, (18, 5)).double() for key in ("feat_q", "feat_k"))
     for tag, size, whole in cases:
@@ -475,13 +622,25 @@ def cut(folder: Path, out: Path) -> None:
 
     class Runner(PlainRunner):
         def __init__(self, config: Mapping[str, Any]) -> None:
-            options = plain_options({
-                **config, "netF": "mlp_sample", "nce_layers": "0,4,8,12,16", "lambda_GAN": 1.0, "normG": "instance", "normD": "instance",
-                "no_antialias": False, "no_antialias_up": False, "nce_includes_all_negatives_from_minibatch": False, "init_type": "xavier",
-            })  # fmt: skip
+            options = plain_options(
+                {
+                    **config,
+                    "netF": "mlp_sample",
+                    "nce_layers": "0,4,8,12,16",
+                    "lambda_GAN": 1.0,
+                    "normG": "instance",
+                    "normD": "instance",
+                    "no_antialias": False,
+                    "no_antialias_up": False,
+                    "nce_includes_all_negatives_from_minibatch": False,
+                    "init_type": "xavier",
+                }
+            )
             built = model.CUTModel(options)
             shape = (config["batch_size"], 3, config["img_size"], config["img_size"])
-            built.data_dependent_initialize({"A": torch.zeros(shape), "B": torch.zeros(shape), "A_paths": [], "B_paths": []})
+            built.data_dependent_initialize(
+                {"A": torch.zeros(shape), "B": torch.zeros(shape), "A_paths": [], "B_paths": []}
+            )
             for net in (built.netG, built.netD, built.netF):
                 net.zero_grad()
             super().__init__(built, config, ["fake_B", *(["idt_B"] if config["nce_idt"] else [])])
@@ -514,18 +673,61 @@ def cut(folder: Path, out: Path) -> None:
             flipped = bool(self.model.opt.flip_equivariance and self.model.flipped_for_equivariance)
             return {"patch_ids": self.ids, "flip_draw": flips, "flipped": flipped}
 
-    trajectory(out, "traj_cut", 60, {
-        "tag": "traj_cut", "netG": "resnet_9blocks", "ngf": 2, "ndf": 3, "netF_nc": 8, "num_patches": 10, "nce_T": 0.09, "lambda_NCE": 1.5,
-        "nce_idt": True, "flip_equivariance": False, "batch_size": 2, "img_size": 28, "lr": 1e-4, "steps": 2,
-    }, Runner)  # fmt: skip
-    trajectory(out, "traj_fastcut", 62, {
-        "tag": "traj_fastcut", "netG": "resnet_9blocks", "ngf": 2, "ndf": 2, "netF_nc": 6, "num_patches": 12, "nce_T": 0.06, "lambda_NCE": 8.0,
-        "nce_idt": False, "flip_equivariance": True, "batch_size": 1, "img_size": 24, "lr": 3e-4, "steps": 3,
-    }, Runner)  # fmt: skip
-    default = {"G resnet_9blocks ngf=64 antialias": (False, False), "G resnet_9blocks ngf=64 no_antialias no_antialias_up": (True, True)}
-    default_sizes(out, {
-        key: networks.ResnetGenerator(3, 3, 64, norm, False, 9, no_antialias=down, no_antialias_up=up) for key, (down, up) in default.items()
-    })  # fmt: skip
+    trajectory(
+        out,
+        "traj_cut",
+        60,
+        {
+            "tag": "traj_cut",
+            "netG": "resnet_9blocks",
+            "ngf": 2,
+            "ndf": 3,
+            "netF_nc": 8,
+            "num_patches": 10,
+            "nce_T": 0.09,
+            "lambda_NCE": 1.5,
+            "nce_idt": True,
+            "flip_equivariance": False,
+            "batch_size": 2,
+            "img_size": 28,
+            "lr": 1e-4,
+            "steps": 2,
+        },
+        Runner,
+    )
+    trajectory(
+        out,
+        "traj_fastcut",
+        62,
+        {
+            "tag": "traj_fastcut",
+            "netG": "resnet_9blocks",
+            "ngf": 2,
+            "ndf": 2,
+            "netF_nc": 6,
+            "num_patches": 12,
+            "nce_T": 0.06,
+            "lambda_NCE": 8.0,
+            "nce_idt": False,
+            "flip_equivariance": True,
+            "batch_size": 1,
+            "img_size": 24,
+            "lr": 3e-4,
+            "steps": 3,
+        },
+        Runner,
+    )
+    default = {
+        "G resnet_9blocks ngf=64 antialias": (False, False),
+        "G resnet_9blocks ngf=64 no_antialias no_antialias_up": (True, True),
+    }
+    default_sizes(
+        out,
+        {
+            key: networks.ResnetGenerator(3, 3, 64, norm, False, 9, no_antialias=down, no_antialias_up=up)
+            for key, (down, up) in default.items()
+        },
+    )
 
 
 class Images:
@@ -552,9 +754,18 @@ class LoopRunner:
         module.ImageFolder = lambda *args: None  # type: ignore[attr-defined]
         module.DataLoader = lambda *args, **options: Images()  # type: ignore[attr-defined]
         fixed = {
-            "result_dir": "", "dataset": "", "iteration": 1, "decay_flag": False, "print_freq": 10**9, "save_freq": 10**9, "img_ch": 3,
-            "device": "cpu", "benchmark_flag": False, "resume": False, "n_dis": 6,
-        }  # fmt: skip
+            "result_dir": "",
+            "dataset": "",
+            "iteration": 1,
+            "decay_flag": False,
+            "print_freq": 10**9,
+            "save_freq": 10**9,
+            "img_ch": 3,
+            "device": "cpu",
+            "benchmark_flag": False,
+            "resume": False,
+            "n_dis": 6,
+        }
         self.trainer, self.config = trainer(Namespace(**{**fixed, **config})), config
         self.trainer.build_model()
         self.nets = {name: getattr(self.trainer, name) for name in nets}
@@ -566,7 +777,11 @@ class LoopRunner:
 
     def _look(self, *_: Any) -> None:
         frame = sys._getframe()
-        while frame.f_code.co_name != "train" or "self" not in frame.f_locals or frame.f_locals["self"] is not self.trainer:
+        while (
+            frame.f_code.co_name != "train"
+            or "self" not in frame.f_locals
+            or frame.f_locals["self"] is not self.trainer
+        ):
             assert frame.f_back is not None
             frame = frame.f_back
         self.values.update({key: value for key, value in frame.f_locals.items() if isinstance(value, Tensor)})
@@ -574,7 +789,7 @@ class LoopRunner:
 
     def batch_shapes(self) -> dict[str, tuple[int, ...]]:
         size = self.config["img_size"]
-        return {key: (self.config["batch_size"], 3, size, size) for key in ("real_A", "real_B")}
+        return dict.fromkeys(("real_A", "real_B"), (self.config["batch_size"], 3, size, size))
 
     def step(self, number: int, batches: Mapping[str, Tensor], noise: Any) -> dict[str, Any]:
         self.trainer.trainA_loader.image, self.trainer.trainB_loader.image = batches["real_A"], batches["real_B"]
@@ -582,7 +797,11 @@ class LoopRunner:
         self.trainer.train()
         values = self.values
         losses = {key: value.detach() for key, value in values.items() if "_loss" in key}
-        fakes = {key: value.detach().clone() for key, value in values.items() if key.startswith("fake_") and value.dim() == 4 and value.shape[1] == 3}
+        fakes = {
+            key: value.detach().clone()
+            for key, value in values.items()
+            if key.startswith("fake_") and value.dim() == 4 and value.shape[1] == 3
+        }
         return {"losses": losses, "recorded": None, "fakes": fakes}
 
 
@@ -590,12 +809,25 @@ def ugatit(folder: Path, out: Path) -> None:
     module = official(folder, "UGATIT", ("cv2", "scipy", "dataset"))
     networks = sys.modules["networks"]
     for name, seed, light, ch, blocks, batch in (("gen_light", 71, True, 3, 3, 2), ("gen_full", 72, False, 2, 2, 1)):
-        config = {"light": light, "img_size": 24, "ch": ch, "n_res": blocks, "batch": batch, "input_nc": 3, "output_nc": 3}
+        config = {
+            "light": light,
+            "img_size": 24,
+            "ch": ch,
+            "n_res": blocks,
+            "batch": batch,
+            "input_nc": 3,
+            "output_nc": 3,
+        }
         net = networks.ResnetGenerator(3, 3, ch, blocks, 24, light)
         keys = ("/image", "/cam_logit", "/heatmap")
         component(
-            out / name, seed, config, net, {"input": (batch, 3, 24, 24)}, lambda inputs, net=net: dict(zip(keys, net(inputs["input"]), strict=True))
-        )  # fmt: skip
+            out / name,
+            seed,
+            config,
+            net,
+            {"input": (batch, 3, 24, 24)},
+            lambda inputs, net=net, keys=keys: dict(zip(keys, net(inputs["input"]), strict=True)),
+        )
     for name, seed, layers, ch, size, batch in (("dis_local", 73, 5, 3, 40, 2), ("dis_global", 74, 7, 2, 96, 1)):
         config = {"n_layers": layers, "img_size": size, "ch": ch, "batch": batch, "input_nc": 3}
         net = networks.Discriminator(3, ch, layers)
@@ -616,7 +848,14 @@ def ugatit(folder: Path, out: Path) -> None:
     write(out / "layers.json", {"eps": 1e-5}, draws, 75, figures)
 
     nets = ("genA2B", "genB2A", "disGA", "disGB", "disLA", "disLB")
-    weights = {"lr": 2e-4, "weight_decay": 3e-4, "adv_weight": 2, "cycle_weight": 8, "identity_weight": 6, "cam_weight": 500}
+    weights = {
+        "lr": 2e-4,
+        "weight_decay": 3e-4,
+        "adv_weight": 2,
+        "cycle_weight": 8,
+        "identity_weight": 6,
+        "cam_weight": 500,
+    }
     for tag, seed, options in (
         ("traj_light", 80, {"light": True, "ch": 2, "n_res": 2, "batch_size": 2}),
         ("traj_full", 82, {"light": False, "ch": 2, "n_res": 4, "batch_size": 1}),
@@ -627,7 +866,9 @@ def ugatit(folder: Path, out: Path) -> None:
     cases = []
     for iterations, lr in ((8, 2e-4), (7, 1e-4)):
         tiny = {"light": True, "ch": 1, "n_res": 1, "batch_size": 1, "img_size": 96, **weights}
-        runner = LoopRunner(module, module.UGATIT, nets, {**tiny, "lr": lr, "iteration": iterations, "decay_flag": True})
+        runner = LoopRunner(
+            module, module.UGATIT, nets, {**tiny, "lr": lr, "iteration": iterations, "decay_flag": True}
+        )
         image = torch.zeros(1, 3, 96, 96)
         runner.step(0, {"real_A": image, "real_B": image}, None)
         cases.append({"iteration": iterations, "lr": lr, "lr_at_step_1_to_N": runner.rates[1::2]})
@@ -674,13 +915,16 @@ def ugatit_images(out: Path) -> None:
 def whole_tensors(path: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
     """Write tensors whole, for comparisons to the bit."""
     given = {
-        key: [list(value.shape), str(value.dtype).removeprefix("torch."), value.flatten().tolist()] for key, value in tensors.items()
+        key: [list(value.shape), str(value.dtype).removeprefix("torch."), value.flatten().tolist()]
+        for key, value in tensors.items()
     }
     entries = ",\n  ".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in given.items())
     path.write_text(f'{{\n "config": {json.dumps(config)},\n "given": {{\n  {entries}\n }}\n}}\n')
 
 
-def two_calls(path: Path, seed: int, config: Mapping[str, Any], net: nn.Module, shape: tuple[int, ...], keys: tuple[str, ...]) -> None:
+def two_calls(
+    path: Path, seed: int, config: Mapping[str, Any], net: nn.Module, shape: tuple[int, ...], keys: tuple[str, ...]
+) -> None:
     """Two forwards in train mode, one in eval mode after them; spectral norm advances in the first two."""
     draws = Draws(seed)
     fill(draws, net, "param/")
@@ -712,13 +956,27 @@ def nicegan(folder: Path, out: Path) -> None:
     for name, seed, light, ch, blocks, batch in (("gen_light", 91, True, 2, 6, 2), ("gen_full", 92, False, 2, 3, 1)):
         config = {"light": light, "img_size": 24, "ch": ch, "n_res": blocks}
         net = networks.ResnetGenerator(3, 3, ch, blocks, 24, light)
-        component(out / name, seed, config, net, {"input": (batch, 2 * ch, 6, 6)}, lambda inputs, net=net: {"": net(inputs["input"])})
+        component(
+            out / name,
+            seed,
+            config,
+            net,
+            {"input": (batch, 2 * ch, 6, 6)},
+            lambda inputs, net=net: {"": net(inputs["input"])},
+        )
     keys = ("local_logit", "global_logit", "cam_logit", "heatmap", "z")
     for name, seed, layers, ch, size, batch in (("dis_n7", 93, 7, 1, 96, 2), ("dis_n6", 94, 6, 2, 64, 1)):
         net = networks.Discriminator(3, ch, layers)
         two_calls(out / name, seed, {"ch": ch, "n_dis": layers}, net, (batch, 3, size, size), keys)
     draws, figures = Draws(95), {}
-    shapes = {"input": (2, 4, 5, 7), "rho": (1, 4, 2), "gamma": (2, 4), "beta": (2, 4), "iln_gamma": (1, 4, 1, 1), "iln_beta": (1, 4, 1, 1)}
+    shapes = {
+        "input": (2, 4, 5, 7),
+        "rho": (1, 4, 2),
+        "gamma": (2, 4),
+        "beta": (2, 4),
+        "iln_gamma": (1, 4, 1, 1),
+        "iln_beta": (1, 4, 1, 1),
+    }
     given = {key: draws(key, shape).double() for key, shape in shapes.items()}
     cotangent = draws("cot", shapes["input"])
     for name, norm in (("adailn", networks.adaILN(4)), ("iln", networks.ILN(4))):
@@ -726,17 +984,32 @@ def nicegan(folder: Path, out: Path) -> None:
         own = {"rho": given["rho"], "gamma": given["iln_gamma"], "beta": given["iln_beta"]}
         for key, parameter in norm.named_parameters():
             parameter.data.copy_(own[key])
-        leaves = {key: given[key].clone().requires_grad_() for key in (("input", "gamma", "beta") if name == "adailn" else ("input",))}
+        leaves = {
+            key: given[key].clone().requires_grad_()
+            for key in (("input", "gamma", "beta") if name == "adailn" else ("input",))
+        }
         y = norm(*leaves.values())
         (y * cotangent).sum().backward()
         figures[f"{name}/out64"] = y
-        figures |= {f"{name}/grad64/{key}": leaf.grad for key, leaf in {**leaves, **dict(norm.named_parameters())}.items()}
+        figures |= {
+            f"{name}/grad64/{key}": leaf.grad for key, leaf in {**leaves, **dict(norm.named_parameters())}.items()
+        }
     write(out / "layers.json", {"eps": 1e-5}, draws, 95, figures)
     nets = ("gen2B", "gen2A", "disA", "disB")
     config = {
-        "light": True, "ch": 1, "n_res": 3, "n_dis": 7, "img_size": 96, "batch_size": 2, "lr": 2e-4, "weight_decay": 2e-4, "adv_weight": 2,
-        "cycle_weight": 8, "recon_weight": 6, "steps": 2,
-    }  # fmt: skip
+        "light": True,
+        "ch": 1,
+        "n_res": 3,
+        "n_dis": 7,
+        "img_size": 96,
+        "batch_size": 2,
+        "lr": 2e-4,
+        "weight_decay": 2e-4,
+        "adv_weight": 2,
+        "cycle_weight": 8,
+        "recon_weight": 6,
+        "steps": 2,
+    }
     trajectory(out, "traj", 96, config, lambda config: LoopRunner(module, module.NICE, nets, config))
 
 
@@ -752,10 +1025,13 @@ class LatentRunner:
 
     def batch_shapes(self) -> dict[str, tuple[int, ...]]:
         size = self.config["img_size"]
-        return {key: (self.parameters["batch_size"], 3, size, size) for key in ("x_a", "x_b")}
+        return dict.fromkeys(("x_a", "x_b"), (self.parameters["batch_size"], 3, size, size))
 
     def step(self, number: int, batches: Mapping[str, Tensor], noise: Any) -> dict[str, Any]:
-        names = {"dis": ["a", "b"], "gen": ["a", "b"] if "style_dim" in self.parameters["gen"] else ["a", "b", "b_recon", "a_recon"]}
+        names = {
+            "dis": ["a", "b"],
+            "gen": ["a", "b"] if "style_dim" in self.parameters["gen"] else ["a", "b", "b_recon", "a_recon"],
+        }
         letter = "s" if "style_dim" in self.parameters["gen"] else "n"
         self.trainer.update_learning_rate()
         randn = torch.randn
@@ -772,7 +1048,9 @@ class LatentRunner:
             finally:
                 torch.randn = randn
             assert not left
-        losses = {name.removeprefix("loss_"): value for name, value in vars(self.trainer).items() if name.startswith("loss_")}
+        losses = {
+            name.removeprefix("loss_"): value for name, value in vars(self.trainer).items() if name.startswith("loss_")
+        }
         return {"losses": losses, "recorded": {"lr": self.trainer.gen_opt.param_groups[0]["lr"]}, "fakes": {}}
 
 
@@ -794,7 +1072,14 @@ def latent(folder: Path, out: Path, kind: str) -> None:
                 outputs = {"/content": content, "/style": style, "/recon": net.decode(content, style)}
                 return {**outputs, "/random": net.decode(content, inputs["style"])}
 
-            component(out / f"gen_adain_batch{batch}", seed + batch, {"gen": gen}, net, {"input": shape, "style": (batch, 4, 1, 1)}, call)
+            component(
+                out / f"gen_adain_batch{batch}",
+                seed + batch,
+                {"gen": gen},
+                net,
+                {"input": shape, "style": (batch, 4, 1, 1)},
+                call,
+            )
         else:
             net = networks.VAEGen(3, gen)
 
@@ -804,11 +1089,22 @@ def latent(folder: Path, out: Path, kind: str) -> None:
                 return {**outputs, "/recon_noise": net.decode(hidden + inputs["noise"])}
 
             code = (batch, 12, shape[2] // 4, shape[3] // 4)
-            component(out / f"gen_vae_batch{batch}", seed + batch, {"gen": gen}, net, {"input": shape, "noise": code}, call)
+            component(
+                out / f"gen_vae_batch{batch}", seed + batch, {"gen": gen}, net, {"input": shape, "noise": code}, call
+            )
     for name, number, gan, layers, scales, shape in (
-        ("dis_lsgan", 3, "lsgan", 2, 3, (2, 3, 32, 40)), ("dis_nsgan", 4, "nsgan", 3, 2, (1, 3, 36, 32)),
-    ):  # fmt: skip
-        dis = {"dim": 3, "norm": "none", "activ": "lrelu", "n_layer": layers, "gan_type": gan, "num_scales": scales, "pad_type": "reflect"}
+        ("dis_lsgan", 3, "lsgan", 2, 3, (2, 3, 32, 40)),
+        ("dis_nsgan", 4, "nsgan", 3, 2, (1, 3, 36, 32)),
+    ):
+        dis = {
+            "dim": 3,
+            "norm": "none",
+            "activ": "lrelu",
+            "n_layer": layers,
+            "gan_type": gan,
+            "num_scales": scales,
+            "pad_type": "reflect",
+        }
         draws, net = Draws(seed + number), networks.MsImageDis(3, dis)
         fill(draws, net, "param/")
         net.double()
@@ -839,13 +1135,37 @@ def latent(folder: Path, out: Path, kind: str) -> None:
 
     gen = {"dim": 3, "n_downsample": 2, "n_res": 1, "activ": "relu", "pad_type": "reflect"}
     gen |= {"style_dim": 4, "mlp_dim": 7} if munit else {}
-    dis = {"dim": 3, "norm": "none", "activ": "lrelu", "n_layer": 2, "gan_type": "nsgan" if munit else "lsgan", "num_scales": 2, "pad_type": "reflect"}
+    dis = {
+        "dim": 3,
+        "norm": "none",
+        "activ": "lrelu",
+        "n_layer": 2,
+        "gan_type": "nsgan" if munit else "lsgan",
+        "num_scales": 2,
+        "pad_type": "reflect",
+    }
     own = {"recon_s_w": 2, "recon_c_w": 3} if munit else {"recon_h_w": 0, "recon_kl_w": 0.05, "recon_kl_cyc_w": 0.02}
     parameters = {
-        "batch_size": 2, "weight_decay": 2e-4, "beta1": 0.4, "beta2": 0.99, "init": "kaiming", "lr": 3e-4, "lr_policy": "step", "step_size": 2,
-        "gamma": 0.5, "gan_w": 2, "vgg_w": 0, "display_size": 1, "input_dim_a": 3, "input_dim_b": 3, "gen": gen, "dis": dis, "recon_x_w": 8,
-        "recon_x_cyc_w": 6, **own,
-    }  # fmt: skip
+        "batch_size": 2,
+        "weight_decay": 2e-4,
+        "beta1": 0.4,
+        "beta2": 0.99,
+        "init": "kaiming",
+        "lr": 3e-4,
+        "lr_policy": "step",
+        "step_size": 2,
+        "gamma": 0.5,
+        "gan_w": 2,
+        "vgg_w": 0,
+        "display_size": 1,
+        "input_dim_a": 3,
+        "input_dim_b": 3,
+        "gen": gen,
+        "dis": dis,
+        "recon_x_w": 8,
+        "recon_x_cyc_w": 6,
+        **own,
+    }
     trainer = trainers.MUNIT_Trainer if munit else trainers.UNIT_Trainer
     config = {"hyperparameters": parameters, "img_size": 32, "steps": 3}
     trajectory(out, "traj", seed + 6, config, lambda config: LatentRunner(trainer, config))
@@ -862,13 +1182,22 @@ def unit(folder: Path, out: Path) -> None:
 def animegan2(folder: Path, out: Path) -> None:
     net = official(folder, "model").Generator()
     for name, seed, align, shape in (
-        ("gen_0", 171, True, (1, 3, 32, 32)), ("gen_1", 172, True, (1, 3, 20, 28)), ("gen_1_no_align_corners", 173, False, (1, 3, 20, 28)),
+        ("gen_0", 171, True, (1, 3, 32, 32)),
+        ("gen_1", 172, True, (1, 3, 20, 28)),
+        ("gen_1_no_align_corners", 173, False, (1, 3, 20, 28)),
         ("gen_2", 174, True, (1, 3, 22, 30)),
-    ):  # fmt: skip
+    ):
         config = {"seed": seed, "batch": shape[0], "height": shape[2], "width": shape[3], "align_corners": align}
         net.zero_grad()
         net.float()
-        component(out / name, seed, config, net, {"input": shape}, lambda inputs, align=align: {"": net(inputs["input"], align)})
+        component(
+            out / name,
+            seed,
+            config,
+            net,
+            {"input": shape},
+            lambda inputs, align=align: {"": net(inputs["input"], align)},
+        )
 
 
 def cartoongan(folder: Path, out: Path) -> None:

@@ -32,8 +32,8 @@ SMALL = 8
 class Draws:
     """Tensors from one `numpy.random.RandomState`, whose streams NumPy keeps unchanged (NEP 19).
 
-    The order of the draws matters. Kernels are scaled by their fan-in; running variances and gains are positive; images,
-    cotangents and codes are standard normal (images squashed by tanh). Values are rounded to float32.
+    The order of the draws matters. Kernels are scaled by their fan-in; running variances and gains are positive;
+    images, cotangents and codes are standard normal (images squashed by tanh). Values are rounded to float32.
 
     Args:
         seed: of the stream.
@@ -158,11 +158,18 @@ def read(folder: Path, name: str) -> Figures:
     Raises:
         FileNotFoundError: the set lacks the file.
     """
-    whole = folder / f"{name}.safetensors"
-    if whole.is_file():
+    if (arrays := folder / f"{name}.npz").is_file():
+        return Figures({key: torch.from_numpy(value) for key, value in np.load(arrays).items()}, {})
+    if (whole := folder / f"{name}.safetensors").is_file():
         with safe_open(whole, "pt") as file:
             values: dict[str, Expected] = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # no dict
-            return Figures(values, json.loads((file.metadata() or {}).get("config", "{}")))
+            metadata = file.metadata() or {}
+            config = metadata.pop("config", "{}")
+            # Some files keep their settings one by one.
+            return Figures(
+                values,
+                {key: json.loads(text) for key, text in metadata.items() if key != "source"} | json.loads(config),
+            )
     content = json.loads((folder / f"{name}.json").read_text())
     state = np.random.RandomState(content.get("seed", 0))
     values = {key: draw(state, key, tuple(shape)) for key, shape in content.get("drawn", {}).items()}
@@ -173,7 +180,9 @@ def read(folder: Path, name: str) -> Figures:
     return Figures(values, content["config"])
 
 
-def write(path: Path, config: Mapping[str, Any], draws: Draws | None, seed: int, expected: Mapping[str, Tensor]) -> None:
+def write(
+    path: Path, config: Mapping[str, Any], draws: Draws | None, seed: int, expected: Mapping[str, Tensor]
+) -> None:
     """Write a file of the small set, one entry a line."""
     sections: dict[str, dict[str, Any]] = {"drawn": dict(draws.table) if draws else {}, "given": {}, "expected": {}}
     for key, value in expected.items():
@@ -226,21 +235,21 @@ class OfficialNames:
         official: the official tensors.
     """
 
-    def __init__(self, convert: Callable[[dict[str, Tensor]], Mapping[str, Tensor]], official: Mapping[str, Tensor]) -> None:
+    def __init__(
+        self, convert: Callable[[dict[str, Tensor]], Mapping[str, Tensor]], official: Mapping[str, Tensor]
+    ) -> None:
         self.shapes = {name: tuple(value.shape) for name, value in official.items()}
         numbered, self._starts, start = {}, {}, 0
         for name, value in official.items():
-            if not value.is_floating_point() or name.endswith(".filt"):
-                numbered[name] = value  # Counters and constants; importers check the constants.
+            if name.endswith(".filt"):
+                numbered[name] = value  # A constant, which importers check.
                 continue
             self._starts[name] = start
-            numbers = torch.arange(start, start + value.numel(), dtype=torch.float64)
-            numbered[name] = numbers.reshape(value.shape)
+            dtype = torch.float64 if value.is_floating_point() else value.dtype
+            numbered[name] = torch.arange(start, start + value.numel(), dtype=dtype).reshape(value.shape)
             start += value.numel()
         self._size = start
-        self._places = {
-            name: value.flatten().long() for name, value in convert(numbered).items() if value.dtype == torch.float64
-        }
+        self._places = {name: value.flatten().long() for name, value in convert(numbered).items()}
 
     def __call__(self, ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Those official tensors that our tensors `ours` fill; others are left out."""

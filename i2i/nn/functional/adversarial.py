@@ -40,7 +40,8 @@ def binary_cross_entropy(logits: Tensor, target: bool) -> Tensor:
         >>> binary_cross_entropy(torch.zeros(3), target=True)
         tensor(0.6931)
     """
-    return F.softplus(-upcast(logits) if target else upcast(logits)).mean()
+    # `F.softplus` is linear from 20 on, which float64 and small probabilities notice.
+    return -F.logsigmoid(upcast(logits) if target else -upcast(logits)).mean()
 
 
 def hinge(logits: Tensor, target: bool) -> Tensor:
