@@ -72,18 +72,16 @@ class RecordedDraws:
         return value
 
 
+def cyclegan_weights(config: Config) -> dict[str, dict[str, float]]:
+    """Weights of cycle and identity by the domain of the image that is compared."""
+    weights = {domain: config[f"lambda_{domain.upper()}"] for domain in "ab"}
+    identity = {domain: weight * config["lambda_identity"] for domain, weight in weights.items()}
+    return {"cycle": weights, "identity": identity}
+
+
 def cyclegan_settings(config: Config) -> dict[str, Any]:
-    settings: dict[str, Any] = {
-        "translator.pool": config["pool_size"],
-        "losses.cycle.weight": 0,
-        "losses.identity.weight": 0,
-    }
-    for domain in "ab":
-        weight = config[f"lambda_{domain.upper()}"]
-        for loss, factor in (("cycle", 1), ("identity", config["lambda_identity"])):
-            inputs = {"prediction": f"{loss}_{domain}", "target": "real"}
-            settings[f"losses.{loss}_{domain}"] = {"type": "l1", "weight": weight * factor, "inputs": inputs}
-    return settings | gan_settings(config)
+    weights = {f"losses.{loss}.weight": by_domain for loss, by_domain in cyclegan_weights(config).items()}
+    return {"translator.pool": config["pool_size"], **weights, **gan_settings(config)}
 
 
 def gan_settings(config: Config) -> dict[str, Any]:
@@ -105,8 +103,9 @@ def cyclegan_losses(step: Step) -> Losses:
     for letter, generated, source in (("A", "b", "a"), ("B", "a", "b")):
         losses[f"D_{letter}"] = 0.5 * step.unweighted["discriminator", "gan", f"{generated}/local/patch"]
         losses[f"G_{letter}"] = step.unweighted["generator", "gan", f"{generated}/local/patch"]
-        losses[f"cycle_{letter}"] = step.weighted[f"generator/cycle_{source}"]
-        losses[f"idt_{letter}"] = step.weighted.get(f"generator/identity_{generated}", 0.0)
+        for loss, official, domain in (("cycle", "cycle", source), ("identity", "idt", generated)):
+            value = step.unweighted.get(("generator", loss, domain), 0.0)
+            losses[f"{official}_{letter}"] = cyclegan_weights(step.config)[loss][domain] * value
     return losses
 
 
