@@ -63,7 +63,6 @@ PENDING: set[str] = {
     "i2i/recipe",
     "i2i/use",
     "plugins/i2i-cartoongan",
-    "plugins/i2i-drit",
     "plugins/i2i-dtn",
     "plugins/i2i-pono",
     "plugins/i2i-twingan",

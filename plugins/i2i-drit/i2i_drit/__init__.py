@@ -10,7 +10,7 @@ import i2i
 
 @i2i.hookimpl
 def register_components(registry: Any) -> None:
-    """The method's parts; by text, so that each is imported when a recipe first names it."""
+    """Add the components by name and import path; each is imported when a recipe first names it."""
     registry.add(i2i.TRANSLATOR, "disentangled", "i2i_drit.translator:Disentangled")
     registry.add(i2i.GENERATOR, "drit_concat", "i2i_drit.generators:ConcatGenerator")
     registry.add(i2i.GENERATOR, "drit_shape", "i2i_drit.generators:ShapeGenerator")
@@ -23,5 +23,5 @@ def register_components(registry: Any) -> None:
 
 @i2i.hookimpl
 def recipe_folders() -> Path:
-    """Recipes that can be trained by name."""
+    """Return the folder of the recipes that can be trained by name."""
     return Path(__file__).parent / "recipes"

@@ -1,4 +1,4 @@
-"""Discriminators of contents: from which of the two domains does a content come?"""
+"""The discriminators `content` and `content_pooled`, which classify the domain that a content comes from."""
 
 from __future__ import annotations
 
@@ -14,21 +14,23 @@ from i2i.core.kinds import ACTIVATION
 from i2i.errors import ShapeError
 from i2i.nn.layers.convolution import ConvBlock
 from i2i.nn.layers.initialization import Initialization, initialize
-from i2i_drit.content_encoder import HALVINGS
+from i2i_drit.encoders import DOWNSAMPLINGS
 
 SMALLEST_MAP = 53
-"""Least side of a content that the paper's convolutions leave a logit of: 53, 25, 11, 4 and 1."""
+"""Smallest side of a content for the paper's layers, whose maps then have the sides 53, 25, 11, 4 and 1."""
 POOLED_LAYERS = 3
 
 
 class ContentDiscriminator(nn.Module):
-    """Three convolutions 7x7 of stride 2, one 4x4 and a 1x1 to the logit; no norms.
+    """Content discriminator: three 7x7 convolutions of stride 2, one 4x4 and a 1x1, without norms.
 
-    The reference means to normalize and, by a slip, never does.
+    The reference intends norms but, by a mistake, applies none.
 
     Args:
-        channels: of all its layers.
-        num_features: channels C of the contents [B, C, h, w]; the encoder says it.
+        channels: channels of all layers.
+        activation: activation of all layers but the last.
+        init: initialization of the weights.
+        num_features: channels C of the contents [B, C, h, w], set by the encoder.
 
     Source: Lee et al., DRIT, ECCV 2018, arXiv:1808.00948; layers as in the reference, HsinYingLee/DRIT.
     """
@@ -43,7 +45,8 @@ class ContentDiscriminator(nn.Module):
         super().__init__()
         self.num_features, self.smallest = num_features, SMALLEST_MAP
         self.blocks = nn.ModuleList(
-            ConvBlock(before, channels, 7, 2, 1, activation=activation) for before in (num_features, channels, channels)
+            ConvBlock(in_channels, channels, 7, 2, 1, activation=activation)
+            for in_channels in (num_features, channels, channels)
         )
         self.last = ConvBlock(channels, channels, 4, activation=activation)
         self.final = nn.Conv2d(channels, 1, 1)
@@ -51,17 +54,13 @@ class ContentDiscriminator(nn.Module):
 
     @classmethod
     def check(cls, image_size: int) -> None:
-        """Refuses images whose contents are too small.
-
-        Raises:
-            OptionError: says the smallest image, and what would take a smaller one.
-        """
-        smallest = SMALLEST_MAP << HALVINGS
+        """Refuse images whose contents are too small."""
+        smallest = SMALLEST_MAP << DOWNSAMPLINGS
         if image_size < smallest:
             raise i2i.OptionError(
                 "image_size",
                 f"the content discriminator needs images of at least {smallest} px, got {image_size}; "
-                f"content_pooled takes smaller ones, from {2 ** (POOLED_LAYERS + HALVINGS)} px on",
+                f"content_pooled takes smaller ones, from {2 ** (POOLED_LAYERS + DOWNSAMPLINGS)} px on",
             )
 
     def forward(self, content: Tensor) -> i2i.DiscriminatorOutput:
@@ -73,14 +72,16 @@ class ContentDiscriminator(nn.Module):
 
 
 class PooledContentDiscriminator(nn.Module):
-    """Convolutions 4x4 of stride 2, the mean over all places, and a linear layer: for images that are too small.
+    """Content discriminator for small images: 4x4 convolutions of stride 2, global average pooling, a linear layer.
 
-    Not the paper's: it judges small contents, which the paper's cannot.
+    It is not part of the paper, whose discriminator needs images of 212 px.
 
     Args:
-        channels: of all its layers.
-        layers: convolutions of stride 2.
-        num_features: channels C of the contents [B, C, h, w]; the encoder says it.
+        channels: channels of all layers.
+        layers: number of convolutions of stride 2.
+        activation: activation of all layers but the last.
+        init: initialization of the weights.
+        num_features: channels C of the contents [B, C, h, w], set by the encoder.
     """
 
     def __init__(
@@ -95,24 +96,21 @@ class PooledContentDiscriminator(nn.Module):
         self.num_features, self.smallest = num_features, 2**layers
         widths = [num_features] + [channels] * layers
         self.blocks = nn.ModuleList(
-            ConvBlock(before, after, 4, 2, 1, activation=activation) for before, after in pairwise(widths)
+            ConvBlock(*channels, 4, 2, 1, activation=activation) for channels in pairwise(widths)
         )
         self.final = nn.Conv2d(channels, 1, 1)
         initialize(self, init)
 
     @classmethod
     def check(cls, image_size: int, layers: int) -> None:
-        """Refuses images whose contents cannot be halved so often.
-
-        Raises:
-            OptionError: says the smallest image, and how many layers would do.
-        """
-        if image_size < 2 ** (layers + HALVINGS):
-            most = (image_size >> HALVINGS).bit_length() - 1
-            fits = f"{most} layers would fit" if most > 0 else "no number of layers would fit"
+        """Refuse images whose contents are too small for the layers."""
+        smallest = 2 ** (layers + DOWNSAMPLINGS)
+        if image_size < smallest:
+            fitting = (image_size >> DOWNSAMPLINGS).bit_length() - 1
+            fix = f"{fitting} layers would fit" if fitting > 0 else "no number of layers would fit"
             raise i2i.OptionError(
                 "layers",
-                f"{layers} layers need images of at least {2 ** (layers + HALVINGS)} px, got {image_size} px; {fits}",
+                f"{layers} layers need images of at least {smallest} px, got {image_size} px; {fix}",
             )
 
     def forward(self, content: Tensor) -> i2i.DiscriminatorOutput:

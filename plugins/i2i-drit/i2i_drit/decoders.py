@@ -1,4 +1,4 @@
-"""Decoders: a content and an attribute to an image of one domain, in the paper's two ways."""
+"""Decoders of contents and attributes to images of one domain, in the paper's two variants."""
 
 from __future__ import annotations
 
@@ -12,18 +12,21 @@ from i2i.nn.generators.blocks import ResidualBlock
 from i2i.nn.layers.convolution import ConvBlock, UpBlock
 
 
-def beside(x: Tensor, vector: Tensor) -> Tensor:
-    """Features [B, C, h, w] with a vector [B, V] as further channels, the same at every place: [B, C + V, h, w]."""
+def concatenate(x: Tensor, vector: Tensor) -> Tensor:
+    """Append a vector [B, V] to the features [B, C, h, w] of every pixel; returns [B, C + V, h, w]."""
     return torch.cat([x, vector[:, :, None, None].expand(-1, -1, *x.shape[2:])], 1)
 
 
 class ConcatDecoder(nn.Module):
-    """Hands the attribute to every stage as further channels; it changes what keeps its shape, such as light.
+    """Decoder with the attribute appended to the features of every stage.
 
     Args:
-        num_features: C of the contents [B, C, h, w].
-        attribute_channels: A, numbers in an attribute.
-        blocks: residual blocks, of C + A channels.
+        num_features: channels C of the contents [B, C, h, w].
+        attribute_channels: size A of an attribute.
+        blocks: number of residual blocks, of C + A channels.
+        norm: norm of the residual blocks.
+        upsample_norm: norm of the upsampling layers.
+        activation: activation of all layers but the last.
 
     Source: Lee et al., DRIT, ECCV 2018, arXiv:1808.00948; layers as in the reference, HsinYingLee/DRIT.
     """
@@ -42,22 +45,32 @@ class ConcatDecoder(nn.Module):
         self.blocks = nn.ModuleList(ResidualBlock(width, norm, activation, bias=True) for _ in range(blocks))
         self.up = nn.ModuleList()
         for _ in range(2):
-            before = width + attribute_channels
-            width = before // 2
-            self.up.append(UpBlock(before, width, "transposed", True, upsample_norm, activation))
-        self.head = nn.Conv2d(width + attribute_channels, 3, 1)  # of one pixel, so transposed or not is the same
+            in_channels = width + attribute_channels
+            width = in_channels // 2
+            self.up.append(UpBlock(in_channels, width, "transposed", True, upsample_norm, activation))
+        self.head = nn.Conv2d(
+            width + attribute_channels, 3, 1
+        )  # transposed in the reference, which is the same for 1x1
 
     def forward(self, content: Tensor, attribute: Tensor) -> Tensor:
-        x = beside(content, attribute)
+        x = concatenate(content, attribute)
         for block in self.blocks:
             x = block(x)
         for block in self.up:
-            x = block(beside(x, attribute))
-        return torch.tanh(self.head(beside(x, attribute)))
+            x = block(concatenate(x, attribute))
+        return torch.tanh(self.head(concatenate(x, attribute)))
 
 
 class AttributeMLP(nn.Module):
-    """An attribute [B, A] to a vector [B, num_features] for each block."""
+    """Maps attributes [B, A] to one vector [B, num_features] for each block.
+
+    Args:
+        attribute_channels: size A of an attribute.
+        hidden: width of the two hidden layers.
+        blocks: number of vectors.
+        num_features: size of each vector.
+        activation: activation of the hidden layers.
+    """
 
     def __init__(
         self,
@@ -70,17 +83,22 @@ class AttributeMLP(nn.Module):
         super().__init__()
         self.num_features = num_features
         widths = (attribute_channels, hidden, hidden, blocks * num_features)
-        self.layers = nn.ModuleList(nn.Linear(before, after) for before, after in pairwise(widths))
+        self.layers = nn.ModuleList(nn.Linear(*sizes) for sizes in pairwise(widths))
         self.activation = activation()
 
     def forward(self, attribute: Tensor) -> tuple[Tensor, ...]:
         first, second, last = self.layers
-        numbers = last(self.activation(second(self.activation(first(attribute)))))
-        return tuple(numbers.split(self.num_features, 1))
+        vectors = last(self.activation(second(self.activation(first(attribute)))))
+        return tuple(vectors.split(self.num_features, 1))
 
 
 class Mix(nn.Module):
-    """Every pixel's features [B, C, h, w] with a vector [B, C], by two 1x1 convolutions."""
+    """Combines the features [B, C, h, w] of every pixel with a vector [B, C], by two 1x1 convolutions.
+
+    Args:
+        channels: C.
+        activation: activation after both convolutions.
+    """
 
     def __init__(self, channels: int, activation: i2i.Factory[i2i.Activation]) -> None:
         super().__init__()
@@ -88,12 +106,18 @@ class Mix(nn.Module):
         self.narrow = ConvBlock(2 * channels, channels, 1, activation=activation)
 
     def forward(self, x: Tensor, vector: Tensor) -> Tensor:
-        mixed: Tensor = self.narrow(self.wide(beside(x, vector)))
+        mixed: Tensor = self.narrow(self.wide(concatenate(x, vector)))
         return mixed
 
 
 class TransformedBlock(nn.Module):
-    """A residual block that mixes its features with a vector after each of its two norms."""
+    """A residual block that combines its features with a vector after each of its two norms.
+
+    Args:
+        channels: channels of the features.
+        norm: norm after each 3x3 convolution.
+        activation: activation after each 1x1 convolution.
+    """
 
     def __init__(self, channels: int, norm: i2i.Factory[i2i.Norm], activation: i2i.Factory[i2i.Activation]) -> None:
         super().__init__()
@@ -104,18 +128,21 @@ class TransformedBlock(nn.Module):
 
     def forward(self, x: Tensor, vector: Tensor) -> Tensor:
         hidden = self.first_mix(self.first(x), vector)
-        residual: Tensor = x + self.second_mix(self.second(hidden), vector)
-        return residual
+        result: Tensor = x + self.second_mix(self.second(hidden), vector)
+        return result
 
 
 class ShapeDecoder(nn.Module):
-    """Transforms the features of every block by the attribute; it can change forms, for which it keeps less place.
+    """Decoder with features of every block transformed by the attribute.
 
     Args:
-        num_features: C of the contents [B, C, h, w].
-        attribute_channels: A, numbers in an attribute.
-        blocks: residual blocks that are transformed, each by a vector of its own.
-        mlp_channels: width of the two hidden layers between the attribute and those vectors.
+        num_features: channels C of the contents [B, C, h, w].
+        attribute_channels: size A of an attribute.
+        blocks: number of residual blocks, each transformed by a vector of its own.
+        mlp_channels: width of the two hidden layers between the attribute and these vectors.
+        norm: norm of the residual blocks.
+        upsample_norm: norm of the upsampling layers.
+        activation: activation of all layers but the last.
 
     Source: Lee et al., DRIT, ECCV 2018, arXiv:1808.00948; layers as in the reference, HsinYingLee/DRIT.
     """
@@ -135,7 +162,7 @@ class ShapeDecoder(nn.Module):
         self.blocks = nn.ModuleList(TransformedBlock(num_features, norm, activation) for _ in range(blocks))
         widths = (num_features, num_features // 2, num_features // 4)
         self.up = nn.ModuleList(
-            UpBlock(before, after, "transposed", True, upsample_norm, activation) for before, after in pairwise(widths)
+            UpBlock(*channels, "transposed", True, upsample_norm, activation) for channels in pairwise(widths)
         )
         self.head = nn.Conv2d(widths[-1], 3, 1)
 

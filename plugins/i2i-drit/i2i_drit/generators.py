@@ -1,4 +1,4 @@
-"""DRIT's networks of both domains as one generator: encoders of content and attribute, and decoders."""
+"""The generators `drit_concat` and `drit_shape`: encoders of contents and attributes, and decoders, of both domains."""
 
 from __future__ import annotations
 
@@ -12,21 +12,31 @@ from i2i.core.bounds import Count, Positive
 from i2i.core.kinds import ACTIVATION, NORM
 from i2i.nn.generators.blocks import ResidualBlock, check_image, check_image_size
 from i2i.nn.layers.initialization import Initialization, initialize
-from i2i_drit.attribute_encoders import SMALLEST, Attribute, GaussianAttributeEncoder, PlainAttributeEncoder
-from i2i_drit.content_encoder import HALVINGS, ContentEncoder
 from i2i_drit.decoders import ConcatDecoder, ShapeDecoder
+from i2i_drit.encoders import (
+    DOWNSAMPLINGS,
+    SMALLEST,
+    Attribute,
+    ContentEncoder,
+    GaussianAttributeEncoder,
+    PlainAttributeEncoder,
+)
 
-MULTIPLE = 2**HALVINGS
+MULTIPLE = 2**DOWNSAMPLINGS
 DOMAINS = ("a", "b")
 
 
 class DisentanglingGenerator(nn.Module):
-    """What both of the paper's generators share: an image of either domain is a content and an attribute.
+    """Base of both generators: encodes an image of either domain as a content and an attribute, and decodes them.
 
     Args:
-        content_encoder, attribute_encoders: the latter by domain.
-        decoders: by domain.
-        shared: blocks of the decoders, before all others, that both domains share.
+        content_encoder: encoder of contents, for both domains.
+        attribute_encoders: encoders of attributes, by domain.
+        decoders: decoders, by domain.
+        shared: first blocks of the decoders, which both domains share.
+        attribute_channels: size A of an attribute.
+        init: initialization of the convolutions' weights; linear layers keep torch's.
+        attribute_init: initialization of the attribute encoders' convolutions; None is `init`.
     """
 
     fixed_size: ClassVar[int | None] = None
@@ -47,55 +57,58 @@ class DisentanglingGenerator(nn.Module):
         self.content_encoder = content_encoder
         self.attribute_encoders = nn.ModuleDict(attribute_encoders)
         self.decoders = nn.ModuleDict({"shared": nn.Sequential(*shared), **decoders})
-        starts = {self.attribute_encoders: attribute_init or init, self.content_encoder: init, self.decoders: init}
-        for part, how in starts.items():
+        parts = {self.attribute_encoders: attribute_init or init, self.content_encoder: init, self.decoders: init}
+        for part, part_init in parts.items():
             for module in part.modules():
                 if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-                    initialize(module, how)  # linear layers keep their own start
+                    initialize(module, part_init)
 
     @classmethod
     def check(cls, image_size: int) -> None:
-        """Refuses an image side that cannot be halved so often."""
+        """Refuse image sides that are too small or no multiple of 4."""
         check_image_size(image_size, MULTIPLE, SMALLEST)
 
     def encode_content(self, image: Tensor, domain: str) -> Tensor:
-        """Content [B, num_features, H/4, W/4] of a domain's images [B, 3, H, W], without noise."""
+        """Return the contents [B, num_features, H/4, W/4] of a domain's images [B, 3, H, W], without noise."""
         check_image(image, multiple=MULTIPLE, smallest=SMALLEST)
         content: Tensor = self.content_encoder(image, domain)
         return content
 
     def encode_attribute(self, image: Tensor, domain: str) -> Attribute:
-        """Attributes [B, attribute_channels] of a domain's images [B, 3, H, W]."""
+        """Return the attributes [B, attribute_channels] of a domain's images [B, 3, H, W]."""
         check_image(image, multiple=MULTIPLE, smallest=SMALLEST)
         attribute: Attribute = self.attribute_encoders[domain](image)
         return attribute
 
     def decode(self, content: Tensor, attribute: Tensor, domain: str) -> Tensor:
-        """A domain's images [B, 3, H, W] in [-1, 1] of contents of either domain and attributes of this one."""
+        """Return a domain's images [B, 3, H, W] in [-1, 1], of contents of either domain and attributes of this one."""
         image: Tensor = self.decoders[domain](self.decoders["shared"](content), attribute)
         return image
 
     def forward(self, image: Tensor, domain: str = "a") -> i2i.GeneratorOutput:
-        """A domain's images painted again, of their own content and attribute."""
+        """Reconstruct a domain's images from their own content and attribute."""
         attribute = self.encode_attribute(image, domain)
         return i2i.GeneratorOutput(self.decode(self.encode_content(image, domain), attribute.mean, domain))
 
 
 class ConcatGenerator(DisentanglingGenerator):
-    """Attributes go beside the features of every stage (`concat = 1`): for changes of look, such as of season.
+    """DRIT's generator with attributes concatenated to the features of every stage (`concat = 1`).
+
+    It suits changes of appearance, such as of season.
 
     Args:
-        channels: after the first convolution of either encoder.
-        blocks: residual blocks of each domain in the content encoder.
-        shared_blocks: those that both domains share, the encoder's last and the decoder's first.
-        decoder_blocks: residual blocks of each domain in the decoder.
-        attribute_channels: numbers in an attribute.
-        norm: of the content encoder and of the decoder's residual blocks.
-        upsample_norm: of the doublings.
-        attribute_activation: of the attribute encoder.
-        init: how the convolutions' weights start.
-        attribute_init: how those of the attribute encoders do, which have no norms to set their scale; as the others
-            where none is said.
+        channels: channels after the first convolution of both encoders.
+        blocks: number of residual blocks of each domain in the content encoder.
+        shared_blocks: number of blocks that the domains share, last in the encoder and first in the decoder.
+        decoder_blocks: number of residual blocks of each domain in the decoder.
+        attribute_channels: size of an attribute.
+        norm: norm of the content encoder and of the decoder's residual blocks.
+        upsample_norm: norm of the upsampling layers.
+        activation: activation of the content encoder and the decoder.
+        attribute_activation: activation of the attribute encoder.
+        init: initialization of the convolutions' weights.
+        attribute_init: initialization of the attribute encoder's convolutions, which have no norms that would set their
+            scale; None is `init`.
 
     Source: Lee et al., DRIT, ECCV 2018, arXiv:1808.00948; layers as in the reference, HsinYingLee/DRIT.
     """
@@ -118,10 +131,10 @@ class ConcatGenerator(DisentanglingGenerator):
         width = content.num_features
         super().__init__(
             content,
-            {one: GaussianAttributeEncoder(channels, attribute_channels, attribute_activation) for one in DOMAINS},
+            {d: GaussianAttributeEncoder(channels, attribute_channels, attribute_activation) for d in DOMAINS},
             {
-                one: ConcatDecoder(width, attribute_channels, decoder_blocks, norm, upsample_norm, activation)
-                for one in DOMAINS
+                d: ConcatDecoder(width, attribute_channels, decoder_blocks, norm, upsample_norm, activation)
+                for d in DOMAINS
             },
             [ResidualBlock(width, norm, activation, bias=True) for _ in range(shared_blocks)],
             attribute_channels,
@@ -131,21 +144,24 @@ class ConcatGenerator(DisentanglingGenerator):
 
 
 class ShapeGenerator(DisentanglingGenerator):
-    """Attributes transform the features of every block (`concat = 0`): for changes of form, such as cats to dogs.
+    """DRIT's generator with attributes that transform the features of every block (`concat = 0`).
+
+    It suits changes of shape, such as from cats to dogs.
 
     Args:
-        channels: after the first convolution of either encoder.
-        blocks: residual blocks of each domain in the content encoder.
-        shared_blocks: those of the content encoder that both domains share, its last; the decoders share none.
-        decoder_blocks: transformed blocks in the decoder.
-        attribute_channels: numbers in an attribute.
-        mlp_channels: width of the layers between an attribute and the blocks' vectors.
-        norm: of the content encoder and of the decoder's blocks.
-        upsample_norm: of the doublings.
-        attribute_activation: of the attribute encoder.
-        init: how the convolutions' weights start.
-        attribute_init: how those of the attribute encoders do, which have no norms to set their scale; as the others
-            where none is said.
+        channels: channels after the first convolution of both encoders.
+        blocks: number of residual blocks of each domain in the content encoder.
+        shared_blocks: number of last blocks of the content encoder that the domains share; the decoders share none.
+        decoder_blocks: number of transformed blocks in the decoder.
+        attribute_channels: size of an attribute.
+        mlp_channels: width of the hidden layers between an attribute and the blocks' vectors.
+        norm: norm of the content encoder and of the decoder's blocks.
+        upsample_norm: norm of the upsampling layers.
+        activation: activation of the content encoder and the decoder.
+        attribute_activation: activation of the attribute encoder.
+        init: initialization of the convolutions' weights.
+        attribute_init: initialization of the attribute encoder's convolutions, which have no norms that would set their
+            scale; None is `init`.
 
     Source: Lee et al., DRIT, ECCV 2018, arXiv:1808.00948; layers as in the reference, HsinYingLee/DRIT.
     """
@@ -169,12 +185,12 @@ class ShapeGenerator(DisentanglingGenerator):
         width = content.num_features
         super().__init__(
             content,
-            {one: PlainAttributeEncoder(channels, attribute_channels, attribute_activation) for one in DOMAINS},
+            {d: PlainAttributeEncoder(channels, attribute_channels, attribute_activation) for d in DOMAINS},
             {
-                one: ShapeDecoder(
+                d: ShapeDecoder(
                     width, attribute_channels, decoder_blocks, mlp_channels, norm, upsample_norm, activation
                 )
-                for one in DOMAINS
+                for d in DOMAINS
             },
             [],
             attribute_channels,

@@ -1,11 +1,11 @@
-"""The networks: sizes as the paper's code has them, gradients everywhere, and what is not there on purpose."""
+"""The networks: parameter counts of the reference, shapes, gradients, and formulas."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 from i2i_drit.content_discriminators import ContentDiscriminator, PooledContentDiscriminator
-from i2i_drit.decoders import ConcatDecoder, ShapeDecoder, TransformedBlock, beside
+from i2i_drit.decoders import ConcatDecoder, ShapeDecoder, TransformedBlock, concatenate
 from i2i_drit.generators import ConcatGenerator, DisentanglingGenerator, ShapeGenerator
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -22,7 +22,7 @@ SMALL = {"channels": 4, "blocks": 1, "decoder_blocks": 1}
     ("name", "attribute_encoders", "decoders"),
     [("drit", 2.69, 9.56), ("drit_shape", 5.53, 17.15)],
 )
-def test_the_networks_have_the_reference_s_sizes(name: str, attribute_encoders: float, decoders: float) -> None:
+def test_parameter_counts_are_those_of_the_reference(name: str, attribute_encoders: float, decoders: float) -> None:
     """In millions, both domains together, measured on the official modules."""
     counted = {part: round(count / 1e6, 2) for part, count in count_parameters(Recipe.read(name)).items()}
     assert counted == {
@@ -47,8 +47,8 @@ def test_shapes(kind: type[DisentanglingGenerator], size: tuple[int, int]) -> No
     generated = generator.decode(content, attribute.mean, "b")
     assert generated.shape == image.shape
     assert generated.abs().max() <= 1
-    again = generator(image, "a").image
-    assert torch.equal(again, generator.decode(content, generator.encode_attribute(image, "a").mean, "a"))
+    reconstruction = generator(image, "a").image
+    assert torch.equal(reconstruction, generator.decode(content, generator.encode_attribute(image, "a").mean, "a"))
 
 
 @pytest.mark.parametrize("kind", [ConcatGenerator, ShapeGenerator])
@@ -67,8 +67,7 @@ def test_a_gradient_reaches_every_parameter(kind: type[DisentanglingGenerator]) 
     assert {name.removesuffix(".conv.bias") for name in idle} <= norms
 
 
-def test_one_block_is_both_domains() -> None:
-    """What two domains share is in both paths; all else is in one."""
+def test_domains_share_only_the_shared_blocks() -> None:
     generator = ConcatGenerator(**SMALL)
     image = torch.rand(1, 3, 16, 16)
     for part, call in (
@@ -83,27 +82,27 @@ def test_one_block_is_both_domains() -> None:
         assert all(p.grad is None for name, p in part.named_parameters() if name.startswith(("domains.b", "b.")))
 
 
-def test_the_first_convolution_has_no_norm_and_its_own_slope() -> None:
+def test_the_first_convolution_has_no_norm_and_a_slope_of_0_01() -> None:
     stem = ConcatGenerator(**SMALL).content_encoder.domains["a"].stem
     image = torch.rand(1, 3, 16, 16) * 2 - 1
     linear = F.conv2d(F.pad(image, [3] * 4, "reflect"), stem.conv.weight, stem.conv.bias)
     torch.testing.assert_close(stem(image), torch.where(linear > 0, linear, 0.01 * linear))
 
 
-def test_the_attribute_stands_beside_every_stage() -> None:
-    """Channel counts with the attribute's 8 again at each: 264, 272 to 136, 144 to 72, 80 to 3."""
+def test_the_attribute_is_concatenated_at_every_stage() -> None:
+    """Channels with the attribute's 8 at each stage: 264, 272 to 136, 144 to 72, 80 to 3."""
     decoder = ConcatDecoder(256, 8, 3, i2i.NORM("in"), i2i.NORM("ln"), i2i.ACTIVATION("relu"))
     assert decoder.blocks[0].first.conv.in_channels == 264
     assert [tuple(up.conv.weight.shape) for up in decoder.up] == [(272, 136, 3, 3), (144, 72, 3, 3)]
     assert decoder.head.weight.shape == (3, 80, 1, 1)
-    tiled = beside(torch.zeros(2, 1, 2, 3), torch.tensor([[1.0], [2.0]]))
+    tiled = concatenate(torch.zeros(2, 1, 2, 3), torch.tensor([[1.0], [2.0]]))
     assert tiled.shape == (2, 2, 2, 3)
     assert tiled[0, 1].eq(1).all()
     assert tiled[1, 1].eq(2).all()
 
 
-def test_a_block_is_transformed_by_its_vector() -> None:
-    """The formula again: conv, instance norm, then two 1x1 on features and vector; twice; and the skip."""
+def test_a_transformed_block_follows_its_formula() -> None:
+    """Twice conv, instance norm, and two 1x1 convolutions of features and vector; then the skip connection."""
     torch.manual_seed(0)
     block = TransformedBlock(3, i2i.NORM("in"), i2i.ACTIVATION("relu")).double()
     x, vector = torch.randn(2, 3, 5, 4, dtype=torch.float64), torch.randn(2, 3, dtype=torch.float64)
@@ -132,9 +131,9 @@ def test_the_mlp_is_split_into_a_vector_for_each_block() -> None:
 def test_discriminators_have_no_norms() -> None:
     """The reference never makes the norms that it asks for."""
     recipe = Recipe.read("drit")
-    judges: list[nn.Module] = [recipe.translator.options["discriminators"]["multiscale"](image_size=216)]
-    judges.append(ContentDiscriminator(channels=8, num_features=8))
-    for discriminator in judges:
+    discriminators: list[nn.Module] = [recipe.translator.options["discriminators"]["multiscale"](image_size=216)]
+    discriminators.append(ContentDiscriminator(channels=8, num_features=8))
+    for discriminator in discriminators:
         layers = [module for module in discriminator.modules() if not list(module.children())]
         assert all(isinstance(layer, nn.Conv2d | nn.LeakyReLU) for layer in layers)
 

@@ -1,4 +1,4 @@
-"""The training of a step: phases, what each moves, and that a run resumes to the bit."""
+"""Training steps: phases, what each trains, and bit-exact resume."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RECIPES = ["drit", "drit_shape", "dritpp", "drit_small"]
 
 
 @pytest.mark.parametrize("name", ["dritpp", "drit_shape"])
-def test_full_recipes_hold_their_shape(name: str) -> None:
+def test_full_size_recipes_pass_the_dry_run(name: str) -> None:
     dry_run(Recipe.read(name))
 
 
@@ -39,7 +39,9 @@ def test_full_recipes_hold_their_shape(name: str) -> None:
         ("drit", {"train.batch_size": 1, "translator.generator.shared_blocks": 0, "translator.noise": 0.0}),
     ],
 )
-def test_a_recipe_and_its_mixes_train_everything(tiny: Tiny, images: Images, name: str, more: dict[str, Any]) -> None:
+def test_recipes_and_variants_train_every_parameter(
+    tiny: Tiny, images: Images, name: str, more: dict[str, Any]
+) -> None:
     recipe = tiny(name, **{"translator.d_iter": 1, **more})
     stepper = Stepper(recipe)
     before = {key: value.clone() for key, value in stepper.translator.named_parameters()}
@@ -54,10 +56,10 @@ def test_a_recipe_and_its_mixes_train_everything(tiny: Tiny, images: Images, nam
     assert all(row.shape == (2, 3, 32, 32) for column in rows.values() for row in column.values())
 
 
-def test_the_content_discriminator_trains_in_every_step_and_all_else_in_each_third(tiny: Tiny, images: Images) -> None:
+def test_the_content_discriminator_trains_in_every_step_and_the_rest_in_every_third(tiny: Tiny, images: Images) -> None:
     stepper = Stepper(tiny("drit"))
     everything = ["content", "discriminator", "generator", "random"]
-    played = []
+    phases_of_steps = []
     for step in range(6):
         start = {name: value.clone() for name, value in stepper.translator.named_parameters()}
         terms = stepper.step(images(seed=step))
@@ -65,8 +67,8 @@ def test_the_content_discriminator_trains_in_every_step_and_all_else_in_each_thi
         moved = {name for name, value in stepper.translator.named_parameters() if not torch.equal(value, start[name])}
         if phases == ["content"]:
             assert {name.split(".")[0] for name in moved} == {"content_discriminator"}
-        played.append(phases)
-    assert played == [["content"], ["content"], everything] * 2
+        phases_of_steps.append(phases)
+    assert phases_of_steps == [["content"], ["content"], everything] * 2
 
 
 def test_terms_of_each_phase(tiny: Tiny, images: Images) -> None:
@@ -79,31 +81,29 @@ def test_terms_of_each_phase(tiny: Tiny, images: Images) -> None:
     ]
 
 
-def spied(stepper: Stepper, phase: str) -> list[dict[str, Tensor]]:
-    """Gradients at each step of a phase's optimizer, by parameter."""
-    seen: list[dict[str, Tensor]] = []
+def recorded_gradients(stepper: Stepper, phase: str) -> list[dict[str, Tensor]]:
+    """Record the gradients at each step of a phase's optimizer, by parameter."""
+    recorded: list[dict[str, Tensor]] = []
     optimizer = stepper.optimizers[phase]
-    before = optimizer.step
+    original_step = optimizer.step
 
     def step(*args: object, **more: object) -> object:
         named = stepper.translator.named_parameters()
-        seen.append({name: p.grad.clone() for name, p in named if p.grad is not None})
-        return before(*args, **more)
+        recorded.append({name: p.grad.clone() for name, p in named if p.grad is not None})
+        return original_step(*args, **more)
 
     optimizer.step = step  # type: ignore[method-assign]
-    return seen
+    return recorded
 
 
 def parts(names: Any) -> set[str]:
     return {".".join(name.split(".")[: 2 if name.startswith("generator") else 1]) for name in names}
 
 
-def test_the_generator_steps_twice_with_one_optimizer_the_second_time_without_attribute_encoders(
-    tiny: Tiny, images: Images
-) -> None:
+def test_the_generator_is_trained_twice_with_one_optimizer(tiny: Tiny, images: Images) -> None:
     stepper = Stepper(tiny("drit", **{"translator.d_iter": 1}))
     assert set(stepper.optimizers) == {"content", "discriminator", "generator"}
-    seen = {phase: spied(stepper, phase) for phase in stepper.optimizers}
+    seen = {phase: recorded_gradients(stepper, phase) for phase in stepper.optimizers}
     stepper.step(images())
     assert [parts(gradients) for gradients in seen["content"]] == [{"content_discriminator"}]
     assert [parts(gradients) for gradients in seen["discriminator"]] == [{"discriminators"}]
@@ -116,19 +116,19 @@ def test_the_generator_steps_twice_with_one_optimizer_the_second_time_without_at
     assert steps == {"content_encoder": {2.0}, "attribute_encoders": {1.0}, "decoders": {2.0}}
 
 
-def test_the_second_pass_sees_what_the_first_has_learnt(tiny: Tiny, images: Images) -> None:
-    """The reference takes the gradient of the old images with the new weights, which torch refuses since 1.5."""
+def test_the_second_pass_uses_the_weights_of_the_first(tiny: Tiny, images: Images) -> None:
+    """The reference differentiates the old images with the new weights, which torch refuses since 1.5."""
     translator = build(tiny("drit"))
     batch = Batch(images(), seed=3)
-    made: Any = translator.start_phase(batch, "generator")
-    before = made.random_fake
+    outputs: Any = translator.start_phase(batch, "generator")
+    before = outputs.random_fake
     translator(batch, "generator")
     with torch.no_grad():
         for parameter in translator.get_submodule("generator.decoders").parameters():
             parameter.mul_(1.5)
     again: Any = translator.start_phase(batch, "random")
-    assert again is not made
-    assert torch.equal(again.random_attribute["a_random"], made.random_attribute["a_random"])  # but the same draws
+    assert again is not outputs
+    assert torch.equal(again.random_attribute["a_random"], outputs.random_attribute["a_random"])
     assert not torch.equal(again.random_fake["a_random"], before["a_random"])
 
 
@@ -136,13 +136,13 @@ def test_gradients_of_the_content_discriminator_are_clipped(tiny: Tiny, images: 
     recipe = tiny("drit")
     assert recipe.train.clip_grad_norm == {"content": 5}
     stepper = Stepper(tiny("drit", **{"losses.content.weight.content": 1e5}))
-    seen = spied(stepper, "content")
+    seen = recorded_gradients(stepper, "content")
     stepper.step(images())
     norm = torch.stack([gradient.norm() for gradient in seen[0].values()]).norm()
     assert float(norm) == pytest.approx(5, rel=1e-3)
 
 
-def test_images_are_encoded_and_painted_no_oftener_than_needed(tiny: Tiny, images: Images) -> None:
+def test_no_image_is_encoded_or_decoded_more_often_than_needed(tiny: Tiny, images: Images) -> None:
     stepper = Stepper(tiny("drit", **{"translator.d_iter": 1}))
     calls: Counter[str] = Counter()
     for part in ("content_encoder", "decoders.a", "attribute_encoders.a"):
@@ -154,34 +154,34 @@ def test_images_are_encoded_and_painted_no_oftener_than_needed(tiny: Tiny, image
     assert calls == {"content_encoder": 6, "decoders.a": 5, "attribute_encoders.a": 3}
 
 
-def test_accumulated_steps_are_the_same_again(tiny: Tiny, images: Images) -> None:
+def test_accumulated_steps_are_reproducible(tiny: Tiny, images: Images) -> None:
     halves = [{domain: image[part] for domain, image in images(4).items()} for part in (slice(2), slice(2, 4))]
     ends = []
     for _ in range(2):
         stepper = Stepper(tiny("dritpp", **{"translator.d_iter": 1}))
-        torch.manual_seed(len(ends))  # nobody reads torch's own generator
+        torch.manual_seed(len(ends))  # must have no influence
         ends.append((stepper.step(*halves), stepper.translator.state_dict()))
     (first, start), (second, end) = ends
     assert all(torch.equal(first[key], second[key]) for key in first)
     assert all(torch.equal(start[key], end[key]) for key in start)
 
 
-def everything(run: Run) -> dict[str, Tensor]:
-    found = dict(run.translator.state_dict())
+def full_state(run: Run) -> dict[str, Tensor]:
+    state = dict(run.translator.state_dict())
     for phase, optimizer in run.stepper.optimizers.items():
-        found |= {f"{phase}/{name}": value for name, value in split_optimizer(optimizer)[0].items()}
-    return found
+        state |= {f"{phase}/{name}": value for name, value in split_optimizer(optimizer)[0].items()}
+    return state
 
 
 def test_resume_is_exact(tiny: Tiny, tmp_path: Path) -> None:
-    """Taken up after a step of the content discriminator alone, in the middle of a round of three."""
+    """Resume from a step that trained the content discriminator only."""
     recipe = tiny("dritpp", **{"train.checkpoint_every": 4})
     whole = train(recipe, tmp_path / "whole")
     saved = checkpoint.listed(tmp_path / "whole")[4]
     resumed = train(recipe, tmp_path / "resumed", checkpoint.find(saved))
     assert resumed.start == 4
     assert resumed.step == whole.step == 6
-    expected, got = everything(whole), everything(resumed)
+    expected, got = full_state(whole), full_state(resumed)
     assert expected.keys() == got.keys()
     for name, value in expected.items():
         assert torch.equal(value, got[name]), name

@@ -1,4 +1,4 @@
-"""The plugin as its users meet it: recipes by name, refusals with numbers, styles, and the command line."""
+"""Use of the installed plugin: recipes by name, refused recipes, styles, and the command line."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 import i2i
+from i2i.cli import run
 from i2i.core.plugins import default_plugins
 from i2i.engine.run import Run
 from i2i.engine.stepper import Stepper
@@ -23,7 +24,7 @@ Tiny = Callable[..., Recipe]
 Images = Callable[..., dict[str, Tensor]]
 
 
-def test_it_is_found() -> None:
+def test_the_plugin_is_found() -> None:
     found = {info.name: info for info in default_plugins().found}
     assert found["drit"].loaded
     assert found["drit"].distribution == "i2i-drit"
@@ -56,13 +57,13 @@ def test_it_is_found() -> None:
         ),
     ],
 )
-def test_what_cannot_work_is_refused(name: str, settings: dict[str, Any], message: str) -> None:
+def test_wrong_recipes_are_refused(name: str, settings: dict[str, Any], message: str) -> None:
     with pytest.raises(RecipeError) as caught:
         Recipe.read(name, settings)
     assert message in str(caught.value)
 
 
-def test_a_resolved_recipe_is_the_same_recipe(tmp_path: Path) -> None:
+def test_a_resolved_recipe_reads_as_the_same_recipe(tmp_path: Path) -> None:
     for name in ("drit", "drit_shape", "dritpp", "drit_small"):
         recipe = Recipe.read(name)
         path = tmp_path / f"{name}.toml"
@@ -92,25 +93,18 @@ def test_styles(loaded: Loaded, images: Images) -> None:
     assert torch.equal(expected, loaded.translate(batch, "b", style=code))
 
 
-def test_styles_on_the_command_line(
-    tiny: Tiny, images: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from i2i.cli import main
-
-    def run(*arguments: object) -> int:
-        monkeypatch.setattr("sys.argv", ["i2i", "translate", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            raise SystemExit(main())
-        return int(caught.value.code or 0)  # type: ignore[arg-type]
+def test_styles_on_the_command_line(tiny: Tiny, images: Images, tmp_path: Path) -> None:
+    def translate(*arguments: object) -> int:
+        return run(["translate", *map(str, arguments)])
 
     recipe = tiny("drit_small", **{"translator.generator.init": "kaiming"})
     Run(tmp_path / "run", recipe, Stepper(recipe), dataset=None).save()
     source, reference, out = tmp_path / "in.png", tmp_path / "reference.png", tmp_path / "out"
     to_image(images()["a"][0]).save(source)
     to_image(images()["b"][0]).save(reference)
-    assert run(tmp_path / "run", source, "--style", 2, "--output", out) == 0
+    assert translate(tmp_path / "run", source, "--style", 2, "--output", out) == 0
     assert sorted(path.name for path in out.iterdir()) == ["in.1.png", "in.2.png"]
-    assert run(tmp_path / "run", source, "--style", reference, "--output", tmp_path / "requires_condition") == 0
-    made = {path.read_bytes() for path in (*out.iterdir(), tmp_path / "requires_condition/in.png")}
-    assert len(made) == 3
+    assert translate(tmp_path / "run", source, "--style", reference, "--output", tmp_path / "by_image") == 0
+    results = {path.read_bytes() for path in (*out.iterdir(), tmp_path / "by_image/in.png")}
+    assert len(results) == 3
     assert i2i.load(tmp_path / "run").recipe.translator.name == "disentangled"
