@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, is_dataclass, replace
 from enum import Enum
@@ -140,6 +141,9 @@ class Factory(Generic[T]):
         arguments = {name: option.default for name, option in declared.items() if isinstance(option.default, Factory)}
         arguments |= {name: value for name, value in offered.items() if name in declared}
         arguments = self._bound({**arguments, **self.options})
+        for name, value in arguments.items():  # options set from Python, which no recipe check has seen
+            if isinstance(value, str) and name in declared and _takes_path(declared[name].annotation):
+                arguments[name] = Path(value)
         try:
             built: T = component(*passed, **arguments)
         except BuildError as error:
@@ -202,6 +206,12 @@ def plain(value: Any) -> Any:
     if value is None:
         return "none"
     return value if isinstance(value, bool | int | float | str) else str(value)
+
+
+def _takes_path(annotation: Any) -> bool:
+    """Whether text stands for a path there."""
+    alternatives = (annotation, *typing.get_args(annotation))
+    return Path in alternatives and str not in alternatives
 
 
 def _is_table(value: Any) -> bool:

@@ -15,6 +15,7 @@ from i2i.errors import OptionError, RegistryError
 from i2i.recipe.annotations import container_of, holds_factory, is_optional, kinds_of
 from i2i.recipe.names import name_problem
 from i2i.recipe.source import KeyPath, Problem, Source, dotted
+from i2i.recipe.syntax import NULL_WORDS
 from i2i.recipe.values import MismatchError, fit
 from i2i.recipe.writing import shown
 
@@ -113,6 +114,15 @@ class Checker:
                 f"needs type = '...', {known}" if name is None else f"expected {known}, got {shown(name)}",
             )
             return None
+        if name.lower() in NULL_WORDS and name not in names:
+            what = " or ".join(map(str, kinds))
+            fix = (
+                f"this {what} cannot be switched off"
+                if name == "none"
+                else "write 'none' to switch an optional one off"
+            )
+            self.report(at, f"no {what} is called {name!r}; {fix}")
+            return None
         try:
             entry = self.registry.find(kinds, name)
         except RegistryError as error:
@@ -185,8 +195,9 @@ class Checker:
         try:
             fitted = fit(value, annotation)
         except MismatchError as mismatch:
+            square = f". Samples are square: write {min(value)}" if path[-1:] == ("size",) and _is_size(value) else ""
             for place, message in mismatch.problems.items():
-                self.report((*path, *place), message)
+                self.report((*path, *place), f"{message}{square}")
             return MISSING
         if isinstance(fitted, float) and math.isnan(fitted):  # options of torch's own classes allow anything
             self.report(path, "expected a number, got nan")
@@ -215,6 +226,11 @@ class Checker:
                 self.report((*path, error.option) if error.option in settable else path, error.message)
         except Exception as error:  # an option without annotation may hold anything, so its check may meet anything
             self.report(path, f"cannot be checked: {type(error).__name__}: {error}")
+
+
+def _is_size(value: Any) -> bool:
+    """Whether a value is a height and a width."""
+    return isinstance(value, list) and len(value) == 2 and all(type(side) is int for side in value)
 
 
 def holds_missing(value: Any) -> bool:

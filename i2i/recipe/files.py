@@ -13,6 +13,7 @@ from typing import Any
 from i2i.core.spelling import did_you_mean
 from i2i.recipe.lines import lines
 from i2i.recipe.source import KeyPath, Problem, RecipeError, Source, merge
+from i2i.recipe.syntax import SyntaxProblem, decode, syntax_problem
 from i2i.recipe.writing import LONGEST, shown
 
 _PART = re.compile(r"[\w-]+")
@@ -108,17 +109,16 @@ def _parsed(path: Path) -> Source:
     """One file's values, each with its line."""
     name = _shown(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a byte order mark
-        values, known = tomllib.loads(text), lines(text)
-    except UnicodeDecodeError as error:
-        message = f"expected UTF-8 text, got the byte 0x{error.object[error.start]:02x}"
-        raise RecipeError([Problem(name, "", message)]) from error
+        text = decode(path.read_bytes())
+        try:
+            values, known = tomllib.loads(text), lines(text)
+        except ValueError as error:
+            raise syntax_problem(text, path.suffix, error) from error
     except OSError as error:
         raise RecipeError([Problem(name, "", f"cannot be read: {error.strerror}")]) from error
-    except ValueError as error:
-        match = re.search(r" \(at line (\d+), column (\d+)\)$", str(error))
-        place, message = (f"{name}:{match[1]}", str(error)[: match.start()]) if match else (name, str(error))
-        raise RecipeError([Problem(place, "", f"not TOML: {message}")]) from error
+    except SyntaxProblem as error:
+        place = name if error.line is None else f"{name}:{error.line}"
+        raise RecipeError([Problem(place, "", error.message)]) from error
     origins: dict[KeyPath, str] = {at: f"{name}:{line}" for at, line in known.items()}
     return Source(path.stem, values, {**origins, (): name})
 

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from i2i.core.spelling import did_you_mean
 from i2i.recipe.annotations import choices, is_optional, members
+from i2i.recipe.syntax import BOOLEANS, NULL_WORDS, as_number
 from i2i.recipe.writing import shown
 
 Path_ = tuple[str | int, ...]
@@ -57,6 +58,10 @@ def fit(value: Any, annotation: Any) -> Any:
         raise MismatchError(_problems(error.errors(), value, annotation)) from error
     if value == "" and isinstance(fitted, Path):
         raise MismatchError({(): "expected a path, got ''"})  # it would mean the working folder
+    if isinstance(fitted, Path) and any(ord(letter) < 32 for letter in str(fitted)):
+        # "D:\\new" holds a line break: TOML reads the escapes of double quotes, and no file has such a name.
+        message = f"a path holds a control character, {shown(value)}: in double quotes a backslash begins an escape. "
+        raise MismatchError({(): f"{message}Write the path in single quotes, or with / for each backslash"})
     return _absolute(fitted)
 
 
@@ -113,11 +118,25 @@ def _sentence(details: list[ErrorDetails], value: Any, annotation: Any, whole: b
         expected[expected.index("a string")] = "a path"
     legal = choices(annotation)
     hint = did_you_mean(value, legal) if isinstance(value, str) else ""
-    if isinstance(value, float) and value.is_integer() and "an integer" in expected:
+    if isinstance(value, str) and not hint and (written := _unquoted(value, expected)):
+        hint = f" Write {written}"
+    elif isinstance(value, float) and value.is_integer() and "an integer" in expected:
         hint = f" Write {int(value):_}"
     elif value in legal and "an array" in expected:
         hint = f" Write [{shown(value)}]"
     return f"expected {' or '.join(expected) or 'what no recipe can say'}, got {shown(value)}.{hint}".removesuffix(".")
+
+
+def _unquoted(text: str, expected: list[str]) -> str:
+    """For a text in the place of another value: how that value is written; empty where that is not clear."""
+    lowered = text.strip().lower()
+    if "'none'" in expected and lowered in NULL_WORDS:
+        return "'none'"
+    if "true or false" in expected and lowered in BOOLEANS:
+        return BOOLEANS[lowered]
+    if any("integer" in kind or "number" in kind for kind in expected) and (number := as_number(text.strip())):
+        return f"{number} without quotes" if number == text.strip() else number
+    return ""
 
 
 _WORDS = {

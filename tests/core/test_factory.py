@@ -158,3 +158,12 @@ def test_a_default_that_refuses_is_found_at_the_component_that_has_it(registry: 
 def test_a_refusal_survives_pickling() -> None:
     error = pickle.loads(pickle.dumps(BuildError(kinds.NORM("in"), "eps", "expected more")))
     assert (str(error), error.option) == ("norm 'in': eps: expected more", "eps")
+
+
+def test_text_stands_for_a_path_where_the_constructor_takes_one(registry: Registry) -> None:
+    def pathed(folder: Path | None = None, name: str = "x", either: str | Path = "y") -> tuple[Any, ...]:
+        return folder, name, either
+
+    registry.add(kinds.DATASET, "pathed", pathed)
+    built: Any = Factory(kinds.DATASET, "pathed", {"folder": "a/b", "name": "c", "either": "d"}, registry)()
+    assert built == (Path("a/b"), "c", "d")

@@ -134,7 +134,10 @@ def test_a_default_of_the_kind_is_looked_up_in_the_recipes_registry(registry: Re
             "tone curve 'power' has no option 'exponents'. Did you mean 'exponent'? Options: exponent",
         ),
         ("{ type='curved', curve={ type='power', gain=2 } }", "cannot be set here: the rest of the recipe decides it"),
-        ("{ type='curved', curve={ type='power', exponent='2' } }", "expected an integer, got '2'"),
+        (
+            "{ type='curved', curve={ type='power', exponent='2' } }",
+            "expected an integer, got '2'. Write 2 without quotes",
+        ),
         ("{ type='curved', curve=3 }", "expected the name of a component (tone curve), or a table, got 3"),
     ],
 )

@@ -88,7 +88,7 @@ def test_a_misspelt_table_is_checked_as_what_it_looks_like(said: Said) -> None:
         # values
         ("data.size", "true", ": expected an integer, got true"),
         ("data.size", "64.0", ": expected an integer, got 64.0. Write 64"),
-        ("data.size", "'64'", ": expected an integer, got '64'"),
+        ("data.size", "'64'", ": expected an integer, got '64'. Write 64 without quotes"),
         ("data.size", "[64]", ": expected an integer, got [64]"),
         ("data.size", "1979-05-27", ": no option takes a date or a time, got 1979-05-27"),
         ("train.steps", "0", ": expected a number > 0, got 0"),
@@ -274,7 +274,7 @@ def test_none_switches_components_off(write: Callable[..., Path]) -> None:
 
 def test_what_is_not_optional_cannot_be_switched_off(said: Said) -> None:
     assert said("extends = 'ugatit'\ntranslator.generator = 'none'\n")[0].startswith(
-        "mine.toml:2: translator.generator: unknown generator 'none'."
+        "mine.toml:2: translator.generator: no generator is called 'none'; this generator cannot be switched off"
     )
     (line,) = said("extends = 'cyclegan'\ntranslator.discriminators.local = 'none'\n")
     assert line == "mine.toml:2: translator.discriminators: expected at least one discriminator, got none"

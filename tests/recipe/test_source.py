@@ -128,23 +128,18 @@ def test_extends_takes_one_name(write: Write, value: str, shown: str) -> None:
     ]
 
 
-def test_what_is_not_toml_has_its_line(write: Write) -> None:
-    assert refused(lambda: read(write("a = 1\nb = = 2\n"))) == ["mine.toml:2: not TOML: Invalid value"]
-    assert refused(lambda: read(write("a = 1\na = 2\n"))) == ["mine.toml:2: not TOML: Cannot overwrite a value"]
-    assert refused(lambda: read(write("a = ["))) == ["mine.toml: not TOML: Invalid value (at end of document)"]
-
-
 def test_what_is_not_toml_in_a_parent_has_the_parents_line(write: Write) -> None:
     write("\n\nx\n", "parent.toml")
     assert refused(lambda: read(write("extends = 'parent.toml'")))[0].startswith(
-        "parent.toml:3: not TOML: Expected '='"
+        "parent.toml:3: not TOML: expected key = value or [table], got x"
     )
 
 
 def test_what_cannot_be_read_is_said(write: Write, tmp_path: Path) -> None:
     path = write("")
     path.write_bytes(b"a = '\xff'")
-    assert refused(lambda: read(path)) == ["mine.toml: expected UTF-8 text, got the byte 0xff"]
+    (line,) = refused(lambda: read(path))
+    assert line == "mine.toml:1: expected UTF-8 text, got the byte 0xff; save the file as UTF-8"
     (tmp_path / "folder.toml").mkdir()
     assert refused(lambda: read("folder.toml")) == ["folder.toml: is a folder, not a recipe. Shipped recipes: none"]
     huge = write(f"a = {'9' * 5000}")

@@ -62,7 +62,7 @@ def test_paths_become_absolute_wherever_they_stand(tmp_path: Path, monkeypatch: 
     [
         (True, int, {(): "expected an integer, got true"}),
         (1, bool, {(): "expected true or false, got 1"}),
-        ("3", int, {(): "expected an integer, got '3'"}),
+        ("3", int, {(): "expected an integer, got '3'. Write 3 without quotes"}),
         (3.0, int, {(): "expected an integer, got 3.0. Write 3"}),
         (1e5, int, {(): "expected an integer, got 100000.0. Write 100_000"}),
         (3.5, int, {(): "expected an integer, got 3.5"}),
