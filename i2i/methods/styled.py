@@ -61,8 +61,8 @@ class Styled(Translator):
             blend: several styles with weights, instead of `style`; their codes are mixed.
         """
         codes = [share * self._code(one, to, seed, image) for one, share in either(style, "random", blend)]
-        code = codes[0] if len(codes) == 1 else torch.stack([one.expand(len(image), -1) for one in codes]).sum(0)
-        return GeneratorOutput(self.generate(self.content_of(image, other(to)), code.expand(len(image), -1), to))
+        code = codes[0] if len(codes) == 1 else torch.stack([one.expand(image.shape[0], -1) for one in codes]).sum(0)
+        return GeneratorOutput(self.generate(self.content_of(image, other(to)), code.expand(image.shape[0], -1), to))
 
     def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
         """Input, reconstruction, the same random styles for every input, and the style of the other column's input."""
@@ -72,10 +72,10 @@ class Styled(Translator):
             content = self.content_of(image, source)
             made = {"reconstruction": self.generate(content, self.style_of(image, source), source)}
             for number in range(1, 1 + self.previewed):
-                code = self._code(number, to, 0, image).expand(len(image), -1)
+                code = self._code(number, to, 0, image).expand(image.shape[0], -1)
                 made[f"style {number}"] = self.generate(content, code, to)
             if to in images:
-                reference = images[to][torch.arange(len(image)) % len(images[to])]
+                reference = images[to][torch.arange(image.shape[0]) % len(images[to])]
                 made["reference"] = self.generate(content, self.style_of(reference, to), to)
             for caption, row in made.items():
                 rows.setdefault(caption, {})[source] = row

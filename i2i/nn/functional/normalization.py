@@ -1,14 +1,16 @@
 """Instance norm, layer norm and their learned mix.
 
 All three scale and shift each map by one number per sample and channel. The first two are torch's group norm, one
-kernel forwards and one backwards; the mix needs moments of both, and is one multiply-add after them.
+kernel forward and one backward; the mix needs the moments of both, and is one multiply-add after them. The reference
+path computes the definitions.
 
-torch's own `F.instance_norm` is not used: on CPU its gradient is wrong (relative error 1.3, torch 2.13 and 2.15) for a
+torch's `F.instance_norm` is not used: on a CPU its gradient is wrong (relative error 1.3, torch 2.13 and 2.15) for a
 batch of one when the incoming gradient is channels_last.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -16,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from i2i.errors import ShapeError
-from i2i.nn.functional.moments import affine, taken_as_it_is, with_moments
+from i2i.nn.functional.moments import affine, needs_no_upcast, with_moments
 from i2i.nn.functional.optimizations import optimizations_enabled
 from i2i.nn.functional.precision import upcast, without_autocast
 from i2i.nn.functional.whole_image import whole_image
@@ -33,16 +35,19 @@ def instance_norm(
     gamma: Tensor | None = None,
     beta: Tensor | None = None,
 ) -> Tensor:
-    r"""Normalizes each sample's channels over their pixels.
+    r"""Normalize each sample's channels over their pixels.
 
     .. math:: y = \gamma\, (x - \mu_{hw}) / \sqrt{\sigma^2_{hw} + \epsilon} + \beta
 
     or, with `eps_on="std"`, divided by :math:`\sigma_{hw} + \epsilon`.
 
     Args:
-        x: [B, C, H, W]; half precision is computed in float32.
-        unbiased: divides the squares by H·W - 1 instead of H·W.
-        gamma, beta: scale and shift, [C], or [B, C] when every sample has its own; 1 and 0 when None.
+        x: features [B, C, H, W]; half precision is computed in float32.
+        eps: keeps the divisor from 0.
+        unbiased: divides the sum of squares by H·W - 1 instead of H·W.
+        eps_on: adds eps to the variance or to the standard deviation.
+        gamma: scale, [C], or [B, C] when every sample has its own; 1 when None.
+        beta: shift, of either shape; 0 when None.
 
     Returns:
         [B, C, H, W] in the type of `x`.
@@ -57,11 +62,11 @@ def instance_norm(
         tensor([[[[-1.,  1.]]]])
     """
     _check_pixels(x, "instance_norm")
-    if _in_one_kernel(eps_on):
+    if _has_one_kernel(eps_on):
         return _group_norm(x, x.shape[1], eps, unbiased, gamma, beta)
-    wide, mean, variance = _moments(x)
-    scale = _inverse(variance, _pixels(x), eps, unbiased, eps_on)
-    return _scaled(x, wide, scale, -mean * scale, gamma, beta)
+    x_, mean, variance = _moments(x)
+    scale = _reciprocal_std(variance, math.prod(x.shape[2:]), eps, unbiased, eps_on)
+    return _scaled(x, x_, scale, -mean * scale, gamma, beta)
 
 
 def layer_norm(
@@ -72,16 +77,19 @@ def layer_norm(
     gamma: Tensor | None = None,
     beta: Tensor | None = None,
 ) -> Tensor:
-    r"""Normalizes each sample over its channels and pixels.
+    r"""Normalize each sample over its channels and pixels.
 
     .. math:: y = \gamma\, (x - \mu_{chw}) / \sqrt{\sigma^2_{chw} + \epsilon} + \beta
 
     or, with `eps_on="std"`, divided by :math:`\sigma_{chw} + \epsilon` (MUNIT's, with `unbiased`).
 
     Args:
-        x: [B, C, H, W]; half precision is computed in float32.
-        unbiased: divides the squares by C·H·W - 1 instead of C·H·W.
-        gamma, beta: as for `instance_norm`.
+        x: features [B, C, H, W]; half precision is computed in float32.
+        eps: keeps the divisor from 0.
+        unbiased: divides the sum of squares by C·H·W - 1 instead of C·H·W.
+        eps_on: adds eps to the variance or to the standard deviation.
+        gamma: scale, as for `instance_norm`.
+        beta: shift, as for `instance_norm`.
 
     Returns:
         [B, C, H, W] in the type of `x`.
@@ -95,14 +103,15 @@ def layer_norm(
         >>> layer_norm(torch.tensor([[[[1.0]], [[3.0]]]]), eps=0.0).flatten()
         tensor([-1.,  1.])
     """
-    if x.shape[1:].numel() < 2:
+    count = math.prod(x.shape[1:])
+    if count < 2:
         raise ShapeError(f"layer_norm: expected more than one number per sample, got {list(x.shape)}")
-    if _in_one_kernel(eps_on):
+    if _has_one_kernel(eps_on):
         return _group_norm(x, 1, eps, unbiased, gamma, beta)
-    wide, mean, variance = _moments(x)
-    of_layer, layer_mean = _layer_moments(mean, variance)
-    scale = _inverse(of_layer, x.shape[1:].numel(), eps, unbiased, eps_on)
-    return _scaled(x, wide, scale, -layer_mean * scale, gamma, beta)
+    x_, mean, variance = _moments(x)
+    layer_variance, layer_mean = _layer_moments(mean, variance)
+    scale = _reciprocal_std(layer_variance, count, eps, unbiased, eps_on)
+    return _scaled(x, x_, scale, -layer_mean * scale, gamma, beta)
 
 
 def layer_instance_norm(
@@ -113,15 +122,17 @@ def layer_instance_norm(
     gamma: Tensor | None = None,
     beta: Tensor | None = None,
 ) -> Tensor:
-    r"""A mix of instance norm and layer norm, by channel.
+    r"""Mix instance norm and layer norm, channel by channel.
 
     .. math:: y = \gamma\, (\rho\, \mathrm{IN}(x) + (1 - \rho)\, \mathrm{LN}(x)) + \beta
 
     Args:
-        x: [B, C, H, W]; half precision is computed in float32.
-        rho: [C], 1 for instance norm alone, 0 for layer norm alone.
-        unbiased: both variances, as U-GAT-IT's PyTorch code has them; its TensorFlow code has biased ones.
-        gamma, beta: as for `instance_norm`.
+        x: features [B, C, H, W]; half precision is computed in float32.
+        rho: [C], in [0, 1]: 1 for instance norm alone, 0 for layer norm alone.
+        eps: added to both variances.
+        unbiased: both variances, as in U-GAT-IT's PyTorch code; its TensorFlow code has biased ones.
+        gamma: scale, as for `instance_norm`.
+        beta: shift, as for `instance_norm`.
 
     Returns:
         [B, C, H, W] in the type of `x`.
@@ -141,55 +152,54 @@ def layer_instance_norm(
         True
     """
     _check_pixels(x, "layer_instance_norm")
-    wide, mean, variance = _moments(x)
-    of_layer, layer_mean = _layer_moments(mean, variance)
-    share = upcast(rho).view(1, -1, 1, 1)
-    by_instance = share * _inverse(variance, _pixels(x), eps, unbiased, "var")
-    by_layer = (1 - share) * _inverse(of_layer, x.shape[1:].numel(), eps, unbiased, "var")
-    return _scaled(x, wide, by_instance + by_layer, -mean * by_instance - layer_mean * by_layer, gamma, beta)
+    x_, mean, variance = _moments(x)
+    layer_variance, layer_mean = _layer_moments(mean, variance)
+    rho = upcast(rho).view(1, -1, 1, 1)
+    instance = rho * _reciprocal_std(variance, math.prod(x.shape[2:]), eps, unbiased, "var")
+    layer = (1 - rho) * _reciprocal_std(layer_variance, math.prod(x.shape[1:]), eps, unbiased, "var")
+    return _scaled(x, x_, instance + layer, -mean * instance - layer_mean * layer, gamma, beta)
 
 
-def _in_one_kernel(eps_on: EpsOn) -> bool:
+def _has_one_kernel(eps_on: EpsOn) -> bool:
     return eps_on == "var" and optimizations_enabled() and whole_image() is None
 
 
 def _group_norm(
     x: Tensor, groups: int, eps: float, unbiased: bool, gamma: Tensor | None, beta: Tensor | None
 ) -> Tensor:
-    """Instance norm (as many groups as channels) or layer norm (one group) by torch's kernel.
+    """Compute instance norm (as many groups as channels) or layer norm (one group) by torch's kernel.
 
     Its variance is biased; with n numbers in a group, dividing the unbiased one by n / (n - 1) turns
-    (var + eps) into (n - 1) / n times itself, with an eps and a scale of their own.
+    (var + eps) into (n - 1) / n times itself, with another eps and scale.
     """
-    count = x.shape[1:].numel() // groups
-    samples, channels = x.shape[:2]
+    count = math.prod(x.shape[1:]) // groups
+    batch, channels = x.shape[:2]
     gamma, beta = (
         None if value is None else _checked(name, value, x) for name, value in (("gamma", gamma), ("beta", beta))
     )
     if unbiased:
-        share = (count - 1) / count
-        eps *= share
-        gamma = x.new_full((channels,), share**0.5, dtype=upcast(x).dtype) if gamma is None else gamma * share**0.5
-    # A sample's own scale and shift: samples are then told apart as channels of one.
-    apart = any(value is not None and value.ndim == 2 for value in (gamma, beta))
-    wide = x if x.device.type == "cpu" else upcast(x)  # other devices' kernels want one type for all
-    if apart:
-        wide = wide.reshape(1, samples * channels, *x.shape[2:])
-        groups *= samples
-        gamma, beta = (None if value is None else value.expand(samples, channels).flatten() for value in (gamma, beta))
+        ratio = (count - 1) / count
+        eps *= ratio
+        gamma = x.new_full((channels,), ratio**0.5, dtype=upcast(x).dtype) if gamma is None else gamma * ratio**0.5
+    wide = x if x.device.type == "cpu" else upcast(x)  # kernels of other devices need one type for all operands
+    if any(value is not None and value.ndim == 2 for value in (gamma, beta)):
+        # The kernel takes one scale and shift per channel: the samples, which have their own, become channels of one.
+        wide = wide.reshape(1, batch * channels, *x.shape[2:])
+        groups *= batch
+        gamma, beta = (None if value is None else value.expand(batch, channels).flatten() for value in (gamma, beta))
     with without_autocast(x):
         return F.group_norm(wide, groups, gamma, beta, eps).view(x.shape).to(x.dtype)
 
 
-def _scaled(x: Tensor, wide: Tensor, scale: Tensor, shift: Tensor, gamma: Tensor | None, beta: Tensor | None) -> Tensor:
-    """`gamma * (wide * scale + shift) + beta`; the factors of a channel are multiplied before the map is touched."""
+def _scaled(x: Tensor, x_: Tensor, scale: Tensor, shift: Tensor, gamma: Tensor | None, beta: Tensor | None) -> Tensor:
+    """Compute `gamma * (x_ * scale + shift) + beta`; factors are multiplied first, as they are smaller than maps."""
     if gamma is not None:
         gamma = _checked("gamma", gamma, x)[..., None, None]
         scale, shift = gamma * scale, gamma * shift
     if beta is not None:
         shift = _checked("beta", beta, x)[..., None, None] + shift
     scale, shift = (value.expand(*x.shape[:2], 1, 1) for value in (scale, shift))
-    return (affine(wide, scale, shift) if optimizations_enabled() else wide * scale + shift).to(x.dtype)
+    return (affine(x_, scale, shift) if optimizations_enabled() else x_ * scale + shift).to(x.dtype)
 
 
 def _checked(name: str, value: Tensor, x: Tensor) -> Tensor:
@@ -201,36 +211,32 @@ def _checked(name: str, value: Tensor, x: Tensor) -> Tensor:
     return upcast(value)
 
 
-def _pixels(x: Tensor) -> int:
-    return x.shape[2] * x.shape[3]
-
-
-def _check_pixels(x: Tensor, who: str) -> None:
-    if _pixels(x) < 2:
-        raise ShapeError(f"{who}: expected maps of more than one pixel, got {list(x.shape)}; give a larger image")
+def _check_pixels(x: Tensor, function: str) -> None:
+    if x.shape[2] * x.shape[3] < 2:
+        raise ShapeError(f"{function}: expected maps of more than one pixel, got {list(x.shape)}; give a larger image")
 
 
 def _moments(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The features, in single precision where that matters, and mean and biased variance [B, C, 1, 1] of each map."""
+    """Return the features, upcast where that matters, and mean and biased variance [B, C, 1, 1] of each map."""
     whole = whole_image()
-    wide = x if whole is None and optimizations_enabled() and taken_as_it_is(x) else upcast(x)
     if whole is not None:
-        found = whole.statistics(wide)
-        return wide, found.mean, found.variance
+        statistics = whole.statistics(upcast(x))
+        return upcast(x), statistics.mean, statistics.variance
     if optimizations_enabled():
-        return with_moments(wide)
-    variance, mean = torch.var_mean(wide, (2, 3), correction=0, keepdim=True)
-    return wide, mean, variance
+        return with_moments(x if needs_no_upcast(x) else upcast(x))
+    x = upcast(x)
+    variance, mean = torch.var_mean(x, (2, 3), correction=0, keepdim=True)
+    return x, mean, variance
 
 
 def _layer_moments(mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
-    """Biased variance and mean [B, 1, 1, 1] over channels and pixels, which follow from those of the maps."""
-    of_layer = mean.mean(1, keepdim=True)
-    return (variance + (mean - of_layer).square()).mean(1, keepdim=True), of_layer
+    """Return biased variance and mean [B, 1, 1, 1] over channels and pixels, which follow from those of the maps."""
+    layer_mean = mean.mean(1, keepdim=True)
+    return (variance + (mean - layer_mean).square()).mean(1, keepdim=True), layer_mean
 
 
-def _inverse(variance: Tensor, count: int, eps: float, unbiased: bool, eps_on: EpsOn) -> Tensor:
-    """One over the standard deviation, from the mean of `count` squares."""
+def _reciprocal_std(variance: Tensor, count: int, eps: float, unbiased: bool, eps_on: EpsOn) -> Tensor:
+    """Return one over the standard deviation, from the mean of `count` squares."""
     variance = variance * (count / (count - 1)) if unbiased else variance
     if eps_on == "var":
         return (variance + eps).rsqrt()

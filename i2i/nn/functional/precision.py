@@ -26,8 +26,9 @@ def finest(device: torch.device) -> torch.dtype:
 def without_autocast(x: Tensor) -> AbstractContextManager[object]:
     """Return a context in which operations on the device of `x` keep the types of their operands."""
     device_type = x.device.type
-    # The device of tensors without memory ("meta") has no autocast, and asking for it raises.
-    if not torch.amp.is_autocast_available(device_type):
+    # Where autocast is off anyway a context would only split an exported graph. The device of tensors without memory
+    # ("meta") has no autocast, and asking for its state raises.
+    if not torch.amp.is_autocast_available(device_type) or not torch.is_autocast_enabled(device_type):
         return nullcontext()
     return torch.autocast(device_type, enabled=False)
 

@@ -130,7 +130,7 @@ class AdaINStyle(Translator):
         content = self.encode(image)
         mixed = torch.zeros_like(content)
         for value, share in either(style, None, blend):
-            style_image = self._check_style(value, len(image)).to(image)
+            style_image = self._check_style(value, image.shape[0]).to(image)
             style_image = match_color(style_image, image) if keep_colors else style_image
             mixed = mixed + share * adain(content, self.encode(style_image))
         return GeneratorOutput(self.decode(alpha * mixed + (1 - alpha) * content).clamp(-1, 1))

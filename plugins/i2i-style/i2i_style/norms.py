@@ -71,5 +71,5 @@ class ConditionalInstanceNorm(nn.Module):
                 f"{type(self).__name__}: expected weights of {self.styles} styles, got {weights.shape[-1]}"
             )
         weights = weights.to(self.gamma)
-        gamma, beta = ((weights @ table).expand(len(x), -1) for table in (self.gamma, self.beta))
+        gamma, beta = ((weights @ table).expand(x.shape[0], -1) for table in (self.gamma, self.beta))
         return instance_norm(x, self.eps, gamma=gamma, beta=beta)
