@@ -44,7 +44,7 @@ METHODS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {  # recipe, se
         {"data.type": "shapes"},
         {
             "translator.generator.channels": 8,
-            "translator.discriminators.global.channels": 8,
+            "translator.discriminators.global_.channels": 8,
             "translator.discriminators.local.channels": 8,
         },
     ),

@@ -112,11 +112,12 @@ def kinds() -> str:
             summary(kind.contract),
             ", ".join(f"`{argument}`" for argument in kind.passed),
             ", ".join(f"`{argument}`" for argument in kind.offered),
+            ", ".join(f"`{argument}`" for argument in getattr(kind, "suggested", ())),
             ", ".join(f"`{module}`" for module in kind.namespaces),
         )
         for name, kind in KINDS.items()
     ]
-    return table(("kind", "in Python", "contract", "passed", "offered", "also any class of"), rows)
+    return table(("kind", "in Python", "contract", "passed", "offered", "suggested", "also any class of"), rows)
 
 
 def hooks() -> str:

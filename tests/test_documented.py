@@ -1,74 +1,180 @@
-"""The documentation names everything that there is."""
+"""The documentation is complete and true: its lists are generated, its examples run, what it refers to exists."""
 
 from __future__ import annotations
 
+import doctest
+import importlib.util
 import re
-from collections.abc import Iterator
+import tomllib
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
-import click
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 
+import i2i
 from i2i.builtin import COMPONENTS
 from i2i.core import hookspecs, kinds
-from i2i.core.plugins import Plugins
+from i2i.core.signature import options
+from i2i.recipe.tables import TABLES, TrainOptions
 
-DOCS = Path(__file__).parents[1] / "docs"
-HOOKS = [name for name, value in vars(hookspecs).items() if hasattr(value, "i2i_spec")]
-
-
-def in_backticks(page: str) -> str:
-    """All code of a page: what stands in backticks, in fences or indented."""
-    text = (DOCS / page).read_text(encoding="utf-8")
-    fences = re.findall(r"```.*?```", text, re.DOTALL)
-    words = re.findall(r"`[^`\n]+`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
-    return "\n".join([*fences, *words])
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md", *sorted(ROOT.glob("plugins/*/README.md"))]
+ALL_PAGES = [*PAGES, *(ROOT / name for name in ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"))]
+FENCE = re.compile(r"(<!-- compiled only: .+? -->\s*)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def missing(names: list[str], page: str) -> list[str]:
-    code = in_backticks(page)
-    return [name for name in names if not re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", code)]
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("kind", list(COMPONENTS), ids=str)
-def test_every_component_is_documented(kind: kinds.Kind[object]) -> None:
-    assert missing(list(COMPONENTS[kind]), "components.md") == []
+def fences(path: Path, language: str) -> list[tuple[bool, str]]:
+    """Return the code blocks of a page: whether each is meant to run, and its text."""
+    found = FENCE.findall(path.read_text(encoding="utf-8"))
+    return [(not compiled_only, text) for compiled_only, of, text in found if of == language]
 
 
-def test_every_kind_is_documented() -> None:
-    assert missing(list(kinds.KINDS), "components.md") == []
+@pytest.fixture(scope="module")
+def generate() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-def test_every_hook_is_documented() -> None:
-    assert missing(HOOKS, "plugins.md") == []
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_generated_lists_are_up_to_date(page: Path, generate: ModuleType) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert generate.written(text) == text, "run: uv run python docs/generate.py"
 
 
-def commands(group: click.Group, path: str = "i2i") -> Iterator[str]:
-    for name, command in group.commands.items():
-        yield f"{path} {name}"
-        if isinstance(command, click.Group):
-            yield from commands(command, f"{path} {name}")
+def test_every_generated_list_stands_in_a_page(generate: ModuleType) -> None:
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    assert [list_ for list_ in generate.generators() if f"<!-- generated: {list_} -->" not in text] == []
 
 
-def test_every_command_and_option_is_documented() -> None:
-    own = click.Group()  # and not the process's, to which a plugin's tests may have added commands
-    Plugins({}).register_commands(own)
-    page = (DOCS / "commands.md").read_text(encoding="utf-8")
-    assert [name for name in commands(own) if name not in page] == []
-    flags = {
-        flag
-        for command in own.commands.values()
-        for parameter in command.params
-        for flag in parameter.opts
-        if flag.startswith("--")
-    }
-    assert missing(sorted(flags), "commands.md") == []
+def test_lists_hold_everything(generate: ModuleType) -> None:
+    lists = {list_: write() for list_, write in generate.generators().items()}
+    for kind, components in COMPONENTS.items():
+        assert [key for key in components if f"| `{key}` |" not in lists[f"components.{kind.name}"]] == []
+    assert [key for key in options(TrainOptions) if f"| `{key}` |" not in lists["train"]] == []
+    assert [
+        key for key, value in vars(hookspecs).items() if hasattr(value, "i2i_spec") and f"`{key}`" not in lists["hooks"]
+    ] == []
+    assert [key for key in kinds.KINDS if f"| `{key}` |" not in lists["kinds"]] == []
 
 
-def test_every_option_of_train_is_documented() -> None:
-    from i2i.core.signature import options
-    from i2i.recipe.tables import TABLES, TrainOptions
+@pytest.mark.parametrize("table", TABLES)
+def test_every_table_of_a_recipe_is_documented(table: str) -> None:
+    assert f"`[{table}" in (DOCS / "recipes.md").read_text(encoding="utf-8") or f"[{table}]" in (
+        DOCS / "recipes.md"
+    ).read_text(encoding="utf-8")
 
-    assert missing([f"[{table}]" for table in ("translator", "schedule", "data", "train")], "recipes.md") == []
-    assert missing([table for table in TABLES if table not in ("losses", "optimizers")], "recipes.md") == []
-    assert missing(list(options(TrainOptions)), "recipes.md") == []
+
+def test_every_error_of_an_output_has_a_page(generate: ModuleType) -> None:
+    """Messages name outputs; each built-in translator's outputs are listed."""
+    text = (DOCS / "outputs.md").read_text(encoding="utf-8")
+    assert [key for key in COMPONENTS[kinds.TRANSLATOR] if f"\n## {key}\n" not in text] == []
+
+
+@pytest.mark.parametrize("page", ALL_PAGES, ids=name)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    broken = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        file, _, anchor = target.partition("#")
+        if "://" in target:
+            continue
+        path = (page.parent / file).resolve() if file else page
+        if not path.exists() or (anchor and anchor not in anchors(path)):
+            broken.append(target)
+    assert broken == []
+
+
+def anchors(path: Path) -> list[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+
+
+@pytest.mark.parametrize("page", ALL_PAGES, ids=name)
+def test_files_and_tests_that_pages_name_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    named = re.findall(r"(?<![\w/-])((?:i2i|tests|plugins|benchmarks|recipes|docs)/[\w./-]+\.(?:py|toml|md))", text)
+    roots = [ROOT, *([page.parent] if page.parent.parent.name == "plugins" else [])]
+    assert [file for file in named if not any((root / file).exists() for root in roots)] == []
+
+
+@pytest.mark.parametrize("page", ALL_PAGES, ids=name)
+def test_tables_are_whole(page: Path) -> None:
+    """Every row of a table has as many cells as its head."""
+    broken = []
+    width = 0
+    for line in re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL).splitlines():
+        cells = len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else 0
+        if cells and width and cells != width:
+            broken.append(line)
+        width = cells
+    assert broken == []
+
+
+TOML = [(page, text) for page in PAGES for _, text in fences(page, "toml")]
+
+
+@pytest.mark.parametrize(
+    ("page", "text"), TOML, ids=[f"{name(page)}-{number}" for number, (page, _) in enumerate(TOML)]
+)
+def test_toml_examples_are_recipes(page: Path, text: str, tmp_path: Path) -> None:
+    values = tomllib.loads(text)
+    if "project" in values:
+        return
+    if "plugins" in page.parts or page.name in PLUGIN_PAGES:
+        return  # checked by the tests of that plugin
+    if "extends" not in values and "optimizers" not in values:
+        text = f'extends = "{BASES.get(page.name, "ugatit_light")}"\n{text}'
+    path = tmp_path / "example.toml"
+    path.write_text(text, encoding="utf-8")
+    i2i.Recipe.read(path)
+
+
+BASES = {"cut.md": "cut", "data.md": "cyclegan", "munit.md": "munit", "cyclegan.md": "cyclegan"}
+"""Recipes that examples of a few tables belong to."""
+PLUGIN_PAGES = ("plugins.md", "style.md", "drit.md", "cartoongan.md", "twingan.md", "dtn.md")
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what examples expect: a trained run and a photo."""
+    folder = tmp_path_factory.mktemp("examples")
+    small = {"translator.generator.channels": 8, "translator.generator.blocks": 1, "train.steps": 1, "train.workers": 0}
+    small |= {f"translator.discriminators.{part}.channels": 8 for part in ("global_", "local")}
+    small |= {"data.type": "shapes", "data.size": 96}
+    i2i.train(i2i.Recipe.read("ugatit_light", small), folder / "runs" / "ugatit_light")
+    Image.fromarray(np.zeros((64, 48, 3), np.uint8)).save(folder / "selfie.jpg")
+    return folder
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if fences(page, "python")], ids=name)
+def test_python_examples_run(page: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All examples of a page, one after another in one namespace; the plugin tutorial has a test of its own."""
+    monkeypatch.chdir(workplace)
+    torch.manual_seed(0)
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    examples = doctest.DocTestParser()
+    for runs, text in fences(page, "python"):
+        if text.lstrip().startswith(">>>"):
+            test = examples.get_doctest(text, namespace, name(page), str(page), 0)
+            runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+            runner.run(test, clear_globs=False)
+            namespace.update(test.globs)
+            assert runner.failures == 0
+            continue
+        code = compile(text, name(page), "exec")
+        if runs and page.name not in PLUGIN_PAGES and "plugins" not in page.parts:
+            exec(code, namespace)
