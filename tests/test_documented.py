@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib.util
 import re
@@ -10,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 import torch
@@ -18,6 +20,7 @@ from PIL import Image
 import i2i
 from i2i.builtin import COMPONENTS
 from i2i.core import hookspecs, kinds
+from i2i.core.plugins import Plugins
 from i2i.core.signature import options
 from i2i.recipe.tables import TABLES, TrainOptions
 
@@ -146,6 +149,48 @@ def test_toml_examples_are_recipes(page: Path, text: str, tmp_path: Path) -> Non
 BASES = {"cut.md": "cut", "data.md": "cyclegan", "munit.md": "munit", "cyclegan.md": "cyclegan"}
 """Recipes that examples of a few tables belong to."""
 PLUGIN_PAGES = ("plugins.md", "style.md", "drit.md", "cartoongan.md", "twingan.md", "dtn.md")
+
+
+@pytest.mark.skipif(not hasattr(i2i.Translator, "network_options"), reason="needs streams of translators")
+def test_plugin_tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plugin, exactly as the page has it, is checked, trained and used, and is as short as promised."""
+    lines = 0
+    for _, text in fences(DOCS / "plugins.md", "python"):
+        if file := re.match(r"# (i2i_aerial/\w+\.py)\n", text):
+            path = tmp_path / file[1]
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            lines += code_lines(text)
+    assert 100 < lines < 130
+    recipe_file = tmp_path / "aerial.toml"
+    recipe_file.write_text(
+        next(text for _, text in fences(DOCS / "plugins.md", "toml") if "masked_l1" in text), "utf-8"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    plugins = Plugins({"aerial": importlib.import_module("i2i_aerial")})
+    assert [info.problem for info in plugins.found] == ["", ""]
+    recipe = i2i.Recipe.read(recipe_file, registry=plugins.registry)
+    before = i2i.Stepper(recipe).translator.edges.weight.clone()
+    run = i2i.train(recipe, tmp_path / "run", plugins=plugins)
+    assert run.step == 6
+    assert torch.equal(run.translator.edges.weight, before)
+    assert next(run.translator.generator.parameters()).shape[1] == 5
+    assert run.translator.translate(torch.zeros(1, 5, 32, 40), "b").image.shape == (1, 3, 32, 40)
+    group = click.Group()
+    plugins.register_commands(group)
+    assert "translate-bands" in group.commands
+
+
+def code_lines(text: str) -> int:
+    """Count lines that are no comments, no docstrings and not blank."""
+    documented: set[int] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False):
+            documented |= set(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
+    lines = enumerate(text.splitlines(), 1)
+    return sum(
+        bool(line.strip()) and not line.lstrip().startswith("#") and number not in documented for number, line in lines
+    )
 
 
 @pytest.fixture(scope="module")
