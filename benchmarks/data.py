@@ -38,7 +38,7 @@ def main() -> None:
     torch.set_num_threads(1)
     plain, cached = (Folders(root=options.root, size=options.size, cache=cache) for cache in (0, options.cache))
     first = timed(cached, range(len(cached)))
-    held = cached._cache.places / sum(len(images.files) for images in cached.train.values())
+    held = sum(images.kept for images in cached.train.values()) / sum(map(len, cached.train.values()))
     pairs = []
     for turn in range(options.pairs):
         numbers = range(turn * options.samples, (turn + 1) * options.samples)

@@ -9,62 +9,63 @@ from typing import Any
 from PIL import Image
 from torch.utils.data import get_worker_info
 
-_MARK = 4
-"""Bytes of an image's checksum, which stand before it; zeros where there is none yet."""
+_CHECKSUM_BYTES = 4
+"""They stand before each image, and are zeros where there is none yet."""
 
 
 class ImageCache:
-    """Square RGB images by number, in memory that forked processes share.
+    """Square RGB images by index, in memory that forked processes share.
 
-    Nothing is ever thrown out: in an epoch every image comes once, so those that came last are the ones that are
-    needed last. Where not all fit, the first ones are kept. An image counts only with the right checksum, so one that
-    another process is just writing, or has died in writing, is not seen.
+    Nothing is ever evicted: each epoch visits every image once, so the least recently used one is needed next. Where
+    not all fit, the first ones are kept. An image counts only with the right checksum, so one that another process is
+    writing at this moment, or has died while writing, is not returned.
 
     Args:
         count: how many images there are.
-        side: of each in pixels.
-        limit: bytes of memory at most; it is taken image by image.
+        side: height and width of each in pixels.
+        limit: bytes of memory at most; the system hands them out as images come.
     """
 
     def __init__(self, count: int, side: int, limit: int) -> None:
         self.side = side
-        self._step = _MARK + 3 * side * side
-        self.places = min(count, limit // self._step)
-        self._memory = self._made()
+        self._bytes_per_image = _CHECKSUM_BYTES + 3 * side * side
+        self.places = min(count, limit // self._bytes_per_image)
+        self._memory = self._allocate()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_memory": None}  # a spawned worker shares nothing and keeps its own
+        return {**vars(self), "_memory": None}  # a spawned worker shares nothing and keeps its own images
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         worker = get_worker_info()
         self.places //= worker.num_workers if worker is not None else 1
-        self._memory = self._made()
+        self._memory = self._allocate()
 
-    def get(self, number: int) -> Image.Image | None:
-        """The image, if it is here."""
-        if self._memory is None or number >= self.places:
+    def get(self, index: int) -> Image.Image | None:
+        """The image [side, side], if it is kept."""
+        if self._memory is None or index >= self.places:
             return None
-        start = number * self._step
-        mark, pixels = (self._memory[start : start + _MARK], self._memory[start + _MARK : start + self._step])
-        if not any(mark) or mark != _checksum(pixels):
+        start = index * self._bytes_per_image
+        checksum = self._memory[start : start + _CHECKSUM_BYTES]
+        pixels = self._memory[start + _CHECKSUM_BYTES : start + self._bytes_per_image]
+        if not any(checksum) or checksum != _checksum(pixels):
             return None
         return Image.frombuffer("RGB", (self.side, self.side), pixels, "raw", "RGB", 0, 1)
 
-    def put(self, number: int, image: Image.Image) -> None:
-        """Keeps an image [side, side] if there is a place for it."""
-        if self._memory is None or number >= self.places:
+    def put(self, index: int, image: Image.Image) -> None:
+        """Keeps an image [side, side], if there is room for it."""
+        if self._memory is None or index >= self.places:
             return
-        start, pixels = number * self._step, image.tobytes()
-        self._memory[start + _MARK : start + self._step] = pixels
-        self._memory[start : start + _MARK] = _checksum(pixels)
+        start, pixels = index * self._bytes_per_image, image.tobytes()
+        self._memory[start + _CHECKSUM_BYTES : start + self._bytes_per_image] = pixels
+        self._memory[start : start + _CHECKSUM_BYTES] = _checksum(pixels)
 
-    def _made(self) -> mmap.mmap | None:
+    def _allocate(self) -> mmap.mmap | None:
         try:
-            return mmap.mmap(-1, self.places * self._step) if self.places else None
+            return mmap.mmap(-1, self.places * self._bytes_per_image) if self.places else None
         except OSError:
-            return None  # a system that promises no more memory than it has; images are read anew then
+            return None  # a system that promises no more memory than it has; images are then decoded again
 
 
 def _checksum(pixels: bytes) -> bytes:
-    return zlib.crc32(pixels).to_bytes(_MARK, "little")
+    return zlib.crc32(pixels).to_bytes(_CHECKSUM_BYTES, "little")

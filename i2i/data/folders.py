@@ -1,27 +1,24 @@
-"""Two unpaired folders of images as one endless, repeatable stream of samples."""
+"""Two unpaired folders of images."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from random import Random
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import torch
 from annotated_types import Ge
-from PIL import Image
 from torch import Tensor
 
 from i2i.core.bounds import Count
 from i2i.core.contracts import Augmentation
 from i2i.core.factory import Factory
-from i2i.data.augmentation import Place, all_augmented, augmented
+from i2i.data.augmentation import AugmentOn, augment_batch, augment_image
 from i2i.data.base import ImageDataset
-from i2i.data.cache import ImageCache
-from i2i.data.images import UnreadableImage, check_folder, find_images, read_image
-from i2i.data.sampler import epoch_order
-from i2i.data.transforms import Resample, draw_flip_crop, eval_transform, flip_crop, resized, side_to_crop
+from i2i.data.files import ImageFiles
+from i2i.data.images import as_path, check_folder, find_images
+from i2i.data.transforms import Resample, draw_flip_crop, eval_transform, flip_crop, side_to_crop
 from i2i.errors import DataError
 
 # What the folders of published data sets are called: training, then test; {D} is A or B, {d} is a or b.
@@ -35,35 +32,31 @@ _LAYOUTS = (
 )
 
 
-class _Pictures(NamedTuple):
-    folder: Path
-    files: list[Path]
-    place: int | None = None
-    """Of the first one among the cached; None where images are wanted as they are in their files."""
-
-
 class Folders(ImageDataset):
-    """Two unpaired folders of images, of any layout.
+    """Two unpaired folders of images, in any of the usual layouts.
 
-    Each domain visits all its images in a new order each epoch; the smaller one begins its next epoch while the
-    larger one is still in its first. What a sample holds depends on the arguments and its number alone, so neither
-    the number of workers nor a resumed run changes it.
+    Each domain visits all its images in a new order in each epoch; the smaller one begins its next epoch while the
+    larger one is still in its first. A sample depends on the arguments and its number alone, so neither the number of
+    workers nor a resumed run changes it.
 
     Args:
-        a, b: the folders of training images, subfolders included; `data.root` may stand for both.
+        a: folder of domain a's training images, subfolders included; `root` may stand for `a` and `b`.
+        b: folder of domain b's training images.
         root: folder that holds `trainA` and `trainB`, and perhaps `testA` and `testB`.
-        test_a, test_b: folders of images for previews; without one, the first training images serve.
-        size: side of a sample in pixels.
+        test_a: folder of a's images for previews; without it, the first training images are shown.
+        test_b: folder of b's images for previews.
+        size: height and width of a sample in pixels.
         load_size: side to which an image is resized before the random crop; `size + margin` if not given.
-        margin: pixels that the random crop leaves out; 30 at any size, as in the official codes.
-        flip: whether half the training images are mirrored left to right.
+        margin: pixels that the random crop leaves out; 30 at any size, as in the official implementations.
+        flip: whether half of the training images are mirrored left to right.
         resample: Pillow's filter for resizing.
-        augment: what else happens to a training image, such as
+        augment: further augmentation of training images, such as
             `{ type = "kornia.augmentation.ColorJiggle", hue = 0.1 }`.
-        augment_on: whether `workers` do that, or the `device` that trains; the draws are the same.
         seed: of order and augmentation, >= 0.
         cache: MiB of memory for resized training images, which are then read from their files once; all workers
             share it. 0 for none.
+        augment_on: whether `augment` runs in the `workers` or on the `device` that trains; the random numbers are the
+            same.
 
     Raises:
         DataError: a folder is missing, or holds no image that can be read; names all such folders.
@@ -85,48 +78,46 @@ class Folders(ImageDataset):
         augment: tuple[Factory[Augmentation], ...] = (),
         seed: int = 0,
         cache: Count = 1024,
-        augment_on: Place = "workers",
+        augment_on: AugmentOn = "workers",
     ) -> None:
-        self.augment, self.late = [build() for build in augment], augment_on == "device"
+        self.augment, self.augment_on = [build() for build in augment], augment_on
         self.size, self.flip, self.resample, self.seed = size, flip, resample, seed
         self.load_size = side_to_crop(size, load_size, margin)
-        folders = _resolve(a, b, root)
-        folders |= {name: folder for name, folder in (("test_a", test_a), ("test_b", test_b)) if folder is not None}
-        self.unreadable: dict[Path, str] = {}
-        """Damaged files met so far in this process, each with what is wrong; only saves decoding them again."""
-        found = self._find(folders)
-        first, second = (found[domain] for domain in self.domains)
-        self._cache = ImageCache(len(first.files) + len(second.files), self.load_size, cache * 2**20)
-        self.train = {"a": first._replace(place=0), "b": second._replace(place=len(first.files))}
-        self.test = {domain: found.get(f"test_{domain}", found[domain]) for domain in self.domains}
+        folders = _resolve(as_path(a), as_path(b), as_path(root))
+        given_tests = {"test_a": as_path(test_a), "test_b": as_path(test_b)}
+        folders |= {name: folder for name, folder in given_tests.items() if folder is not None}
+        self.folders = folders
+        files = _open(folders)
+        self.test = {domain: files.get(f"test_{domain}", files[domain]) for domain in self.domains}
+        total = sum(len(files[domain]) for domain in self.domains)
+        self.train = {
+            domain: files[domain].resized(self.load_size, resample, cache * 2**20 * len(files[domain]) // total)
+            for domain in self.domains
+        }
 
     def __len__(self) -> int:
-        """Images of the larger domain, which is what an epoch is; the stream of samples itself has no end."""
-        return max(len(images.files) for images in self.train.values())
+        """Images of the larger domain: the samples of one epoch."""
+        return max(map(len, self.train.values()))
 
     def __getitem__(self, number: int) -> dict[str, object]:
-        """Sample `number` >= 0 of the stream; in place of a damaged file comes the next one of the epoch's order.
+        """Sample `number` >= 0; in place of a damaged file comes the next one of the epoch's order.
 
         Returns:
-            sample: "a" and "b", [3, size, size] in [-1, 1]; "skipped", a line for each damaged file in its way; and
-            where `device_transform` is to augment it, "seeds", one of each domain.
+            sample: "a" and "b", [3, size, size] in [-1, 1]; "skipped", a line for each damaged file on the way; and
+            with `augment_on = "device"`, "seeds", one for each domain.
         """
         sample: dict[str, object] = {}
         skipped: list[str] = []
         seeds: list[int] = []
         for domain in self.domains:
-            count = len(self.train[domain].files)
-            epoch, start = divmod(number, count)
-            order = epoch_order(self.seed, domain, epoch, count)
-            indices = map(int, chain(order[start:], order[:start]))
-            index, decoded = next(self._readable(self.train[domain], indices, skipped))
+            epoch, index, (decoded,) = self.train[domain].draw(number, self.seed, domain, skipped)
             # A fresh generator for each sample: one that lives on would depend on what this process drew before.
             random = Random(f"{self.seed} {domain} {epoch} {index}")
             image = flip_crop(decoded, draw_flip_crop(random, self.size, self.load_size, self.flip), self.size)
             seeds.append(random.getrandbits(63))
-            sample[domain] = image if self.late else augmented(image, self.augment, seeds[-1])
-        late = {"seeds": torch.tensor(seeds)} if self.late else {}
-        return sample | {"skipped": skipped} | late
+            sample[domain] = image if self.augment_on == "device" else augment_image(image, self.augment, seeds[-1])
+        sample["skipped"] = skipped
+        return sample | {"seeds": torch.tensor(seeds)} if self.augment_on == "device" else sample
 
     def device_transform(self, batch: dict[str, Tensor], seeds: Tensor) -> dict[str, Tensor]:
         """Augments a batch on the device where it is.
@@ -134,12 +125,14 @@ class Folders(ImageDataset):
         Args:
             batch: of samples, without "skipped" and "seeds".
             seeds: [B, 2], those of the samples.
+
+        Returns:
+            batch: with its images augmented.
         """
-        made = {
-            domain: all_augmented(batch[domain], self.augment, seeds[:, index])
+        return batch | {
+            domain: augment_batch(batch[domain], self.augment, seeds[:, index])
             for index, domain in enumerate(self.domains)
         }
-        return batch | made
 
     def preview(self, count: int) -> dict[str, Tensor]:
         """The first images of each domain's test folder, or else of its training folder, neither flipped nor cropped.
@@ -151,55 +144,24 @@ class Folders(ImageDataset):
             batch: for each domain [n, 3, size, size] in [-1, 1]; n is `count`, or less where there are fewer images.
         """
         batch: dict[str, Tensor] = {}
-        for domain in self.domains:
-            images = self.test[domain]
-            readable = islice(self._readable(images, range(len(images.files)), []), count)
-            batch[domain] = torch.stack([eval_transform(image, self.size, self.resample) for _, image in readable])
+        for domain, images in self.test.items():
+            readable = islice(images.readable(range(len(images)), []), count)
+            batch[domain] = torch.stack([eval_transform(image, self.size, self.resample) for _, (image,) in readable])
         return batch
 
-    def _find(self, folders: dict[str, Path]) -> dict[str, _Pictures]:
-        found: dict[str, _Pictures] = {}
-        problems: list[str] = []
-        for name, folder in folders.items():
-            try:
-                found[name] = images = _Pictures(folder, find_images(folder))
-                # Here and not in a worker process, whose errors torch wraps in a traceback.
-                next(self._readable(images, range(len(images.files)), []))
-            except DataError as error:
-                problems.append(str(error))
-        if problems:
-            raise DataError("\n".join(problems))
-        return found
 
-    def _read(self, images: _Pictures, index: int) -> Image.Image:
-        if images.place is None:
-            return read_image(images.files[index])
-        kept = self._cache.get(images.place + index)
-        if kept is None:
-            kept = resized(read_image(images.files[index]), self.load_size, self.resample)
-            self._cache.put(images.place + index, kept)
-        return kept
-
-    def _readable(
-        self, images: _Pictures, indices: Iterable[int], skipped: list[str]
-    ) -> Iterator[tuple[int, Image.Image]]:
-        """Each readable image at `indices`; raises if there is none, and tells `skipped` of the others on the way."""
-        none_yet = True
-        for index in indices:
-            path = images.files[index]
-            if path not in self.unreadable:
-                try:
-                    image = self._read(images, index)
-                except UnreadableImage as error:
-                    self.unreadable[path] = str(error)
-                else:
-                    none_yet = False
-                    yield index, image
-                    continue
-            skipped.append(self.unreadable[path])
-        if none_yet:
-            reasons = "; ".join(self.unreadable[path] for path in images.files[:3])
-            raise DataError(f"none of the {len(images.files)} images in {images.folder} can be read: {reasons}")
+def _open(folders: dict[str, Path]) -> dict[str, ImageFiles]:
+    """The images of each folder; raises all problems at once."""
+    files: dict[str, ImageFiles] = {}
+    problems: list[str] = []
+    for name, folder in folders.items():
+        try:
+            files[name] = ImageFiles([(file,) for file in find_images(folder)], str(folder))
+        except DataError as error:
+            problems.append(str(error))
+    if problems:
+        raise DataError("\n".join(problems))
+    return files
 
 
 def _resolve(a: Path | None, b: Path | None, root: Path | None) -> dict[str, Path]:
@@ -216,5 +178,5 @@ def _resolve(a: Path | None, b: Path | None, root: Path | None) -> dict[str, Pat
         if all(folder.is_dir() for folder in folders.values()):
             tests = {f"test_{domain}": root / test.format(d=domain, D=domain.upper()) for domain in folders}
             return folders | {name: folder for name, folder in tests.items() if folder.is_dir()}
-    held = ", ".join(sorted(entry.name for entry in root.iterdir())[:8]) or "nothing"
-    raise DataError(f"data.root: expected {root} to hold trainA and trainB, got {held}; {wanted}")
+    entries = ", ".join(sorted(entry.name for entry in root.iterdir())[:8]) or "nothing"
+    raise DataError(f"data.root: expected {root} to hold trainA and trainB, got {entries}; {wanted}")

@@ -1,14 +1,17 @@
-"""Image files are found and read as RGB, which becomes tensors in [-1, 1] and back."""
+"""Finds image files, reads them as RGB, and converts between images and tensors in [-1, 1]."""
 
 from __future__ import annotations
 
 import difflib
 import os
 import stat
+import sys
+import threading
 import unicodedata
 from collections import Counter
 from pathlib import Path
 from types import MappingProxyType
+from typing import BinaryIO, overload
 
 import numpy as np
 import torch
@@ -20,15 +23,18 @@ from i2i.errors import DataError
 
 _RASTER = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "PPM", "AVIF", "JPEG2000", "TGA")
 _BY_SUFFIX = MappingProxyType(Image.registered_extensions())  # registers every reader that this Pillow was built with
-# Only these readers are ever asked: others start programs (EPS), need handlers (HDF5), or hold no images (MPEG).
+# Only these readers are used: others start programs (EPS), need handlers (HDF5), or hold no images (MPEG).
 _FORMATS = tuple(name for name in _RASTER if name in Image.OPEN)
+
+LIMIT_VARIABLE = "I2I_MAX_PIXELS"
+_LIMIT_LOCK = threading.Lock()
 
 SUFFIXES = frozenset(suffix for suffix, name in _BY_SUFFIX.items() if name in _FORMATS)
 """File name endings that count as images: lower case, with the dot."""
 
 
-class UnreadableImage(DataError):  # noqa: N818 - says what it found, not that it is an error
-    """A file that is no image, or a damaged one.
+class UnreadableImage(DataError):  # noqa: N818 - the name says what the file is
+    """A file that is not an image, or is damaged.
 
     Args:
         path: the file.
@@ -36,7 +42,7 @@ class UnreadableImage(DataError):  # noqa: N818 - says what it found, not that i
     """
 
     def __init__(self, path: Path, reason: str) -> None:
-        # Names from old archives may hold bytes that are not UTF-8, or letters that steer a terminal.
+        # Names from old archives may hold bytes that are not UTF-8, or characters that control a terminal.
         text = f"cannot read {path}: {reason}"
         super().__init__("".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text))
         self.path = path
@@ -49,12 +55,12 @@ class UnreadableImage(DataError):  # noqa: N818 - says what it found, not that i
 def read_image(path: Path) -> Image.Image:
     """Reads an image of any mode as upright 8-bit RGB.
 
-    The EXIF orientation is applied, transparent pixels are laid over white, of an animation the first frame is
-    taken, and deep images are brought to 8 bits as `to_rgb` says. Colour profiles are not applied, like in the
+    The EXIF orientation is applied, transparent pixels are composited over white, of an animation the first frame is
+    taken, and deeper images are converted to 8 bits as in `to_rgb`. Colour profiles are not applied, as in the
     reference implementations.
 
     Args:
-        path: a file whose bytes, not its suffix, say which format it has.
+        path: a file; its bytes, not its suffix, say which format it has.
 
     Returns:
         image: mode RGB, detached from the file.
@@ -62,33 +68,76 @@ def read_image(path: Path) -> Image.Image:
     Raises:
         UnreadableImage: names the file and what is wrong with it.
     """
-    if fault := _fault_of_file(path):
-        raise UnreadableImage(path, fault)
-    # TGA has no signature, so its reader would take much of what is not an image at all for one.
+    if problem := _problem_of_file(path):
+        raise UnreadableImage(path, problem)
+    # TGA has no signature, so its reader would accept many files that are not images at all.
     is_tga = _BY_SUFFIX.get(path.suffix.lower()) == "TGA"
     formats = tuple(name for name in _FORMATS if is_tga or name != "TGA")
     try:
         # A file object, for given a path Pillow maps raw TIFFs into memory, and mixes up the pixels of turned ones.
-        with path.open("rb") as file, Image.open(file, formats=formats) as image:
-            # Pillow only warns up to twice its limit. warnings.catch_warnings() would turn that into an error, but it
-            # makes every other warning of the process appear again after each image.
-            if Image.MAX_IMAGE_PIXELS is not None and image.width * image.height > Image.MAX_IMAGE_PIXELS:
-                raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
+        with path.open("rb") as file, _open(file, formats) as image:
+            if image.width * image.height > pixel_limit():
+                raise DataError(
+                    f"it has {image.width} x {image.height} pixels, more than the limit of {pixel_limit()}; to read "
+                    f"it, set the environment variable {LIMIT_VARIABLE}={image.width * image.height}"
+                )
             image.load()
             return to_rgb(upright(image))
     except MemoryError:
-        raise  # the machine's trouble, not the file's
-    except DataError as error:  # the mode's: already in words
+        raise  # the machine's problem, not the file's
+    except DataError as error:
         raise UnreadableImage(path, str(error)) from error
     except Exception as error:  # on damaged bytes decoders raise nearly anything: SyntaxError, struct.error, KeyError
-        raise UnreadableImage(path, _fault_of_bytes(path, error)) from error
+        raise UnreadableImage(path, _problem_of_bytes(path, error)) from error
+
+
+def pixel_limit() -> int:
+    """Largest number of pixels of an image that is read: `I2I_MAX_PIXELS`, or Pillow's `Image.MAX_IMAGE_PIXELS`.
+
+    A small file may hold an image that fills the memory when it is decoded, so there has to be a limit.
+
+    Raises:
+        DataError: `I2I_MAX_PIXELS` is not a positive integer.
+    """
+    text = os.environ.get(LIMIT_VARIABLE)
+    if text is None:
+        return sys.maxsize if Image.MAX_IMAGE_PIXELS is None else Image.MAX_IMAGE_PIXELS
+    if not text.isdecimal() or int(text) == 0:
+        raise DataError(f"environment variable {LIMIT_VARIABLE}: expected a positive integer, got {text!r}")
+    return int(text)
+
+
+def _open(file: BinaryIO, formats: tuple[str, ...]) -> Image.Image:
+    """`Image.open` without Pillow's own limit, which warns at a size and raises at twice that size.
+
+    The limit is a global of Pillow that its file plugins read, too; the lock keeps threads from restoring it in the
+    wrong order.
+    """
+    with _LIMIT_LOCK:
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(file, formats=formats)
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+
+
+@overload
+def as_path(path: Path | str) -> Path: ...
+@overload
+def as_path(path: Path | str | None) -> Path | None: ...
+def as_path(path: Path | str | None) -> Path | None:
+    """A path that was given as text or not at all, with `~` expanded, as a constructor called from Python gets it."""
+    return None if path is None else Path(path).expanduser()
 
 
 def find_images(folder: Path) -> list[Path]:
     """All images in a folder and its subfolders, in an order that is the same on every system.
 
-    An image is what ends in one of `SUFFIXES`, in any case of letters. Hidden files and folders (`.name`) are passed
-    over. So are links to folders, and links to files outside `folder`: a data set is what lies in its folder.
+    A file is an image if its name ends in one of `SUFFIXES`, in upper or lower case. Hidden files and folders (`.name`)
+    are passed over, and so are links to folders and links to files outside `folder`.
+
+    Args:
+        folder: where to look.
 
     Returns:
         paths: `folder / ...`, sorted by code points of the relative path in NFC, because macOS may hand out NFD.
@@ -159,7 +208,11 @@ def _no_image(folder: Path, others: Counter[str], links: int) -> str:
 
 
 def to_tensor(image: Image.Image) -> Tensor:
-    """RGB image to `(x / 255 - 0.5) / 0.5`: [3, H, W] float32 in [-1, 1]."""
+    """Converts an RGB image by `(x / 255 - 0.5) / 0.5`: [3, H, W] float32 in [-1, 1].
+
+    Raises:
+        DataError: the image has another mode.
+    """
     if image.mode != "RGB":
         raise DataError(f"to_tensor: expected an image of mode RGB, got {image.mode}; call to_rgb first")
     pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
@@ -168,14 +221,20 @@ def to_tensor(image: Image.Image) -> Tensor:
 
 
 def to_image(tensor: Tensor) -> Image.Image:
-    """Tensor [3, H, W] in [-1, 1] to an RGB image; rounds to the nearest level and clamps what lies outside."""
+    """Converts a tensor [3, H, W] in [-1, 1] to an RGB image.
+
+    Values are rounded to the nearest of 256 levels; those outside the range are clamped.
+
+    Raises:
+        DataError: the tensor has another shape.
+    """
     if tensor.ndim != 3 or tensor.shape[0] != 3:
         raise DataError(f"to_image: expected a tensor [3, H, W], got {list(tensor.shape)}; take one sample of a batch")
     levels = tensor.detach().to("cpu", torch.float32).mul(0.5).add(0.5).mul(255).round().clamp(0, 255)
     return Image.fromarray(levels.to(torch.uint8).permute(1, 2, 0).contiguous().numpy())
 
 
-def _fault_of_file(path: Path) -> str | None:
+def _problem_of_file(path: Path) -> str | None:
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -189,12 +248,14 @@ def _fault_of_file(path: Path) -> str | None:
     return "it is empty (0 bytes)" if status.st_size == 0 else None
 
 
-def _fault_of_bytes(path: Path, error: Exception) -> str:
+def _problem_of_bytes(path: Path, error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         with path.open("rb") as file:
             return f"its bytes are of no known image format, they begin with {file.read(16)!r}"
-    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
-        return f"it is larger than Pillow's limit of {Image.MAX_IMAGE_PIXELS} pixels ({error})"
+    if isinstance(
+        error, Image.DecompressionBombError
+    ):  # of a frame inside the file that is larger than its header says
+        return f"a part of it is larger than Pillow's limit of {Image.MAX_IMAGE_PIXELS} pixels ({error})"
     if isinstance(error, OSError) and error.strerror:
         return f"the system says {error.strerror!r}"
     return f"it is damaged or cut short (Pillow: {error})"

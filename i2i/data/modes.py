@@ -1,4 +1,4 @@
-"""Decoded images of any mode and orientation become upright 8-bit RGB."""
+"""Converts decoded images of any mode and orientation to upright 8-bit RGB."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ _ORIENTATION = 0x0112  # the EXIF tag
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """Turns and mirrors a loaded image as its EXIF orientation says, if it has one."""
-    # ImageOps.exif_transpose also writes the rest of the EXIF block anew, and fails where that is damaged.
+    """Rotates and mirrors a loaded image as its EXIF orientation says, if it has one."""
+    # ImageOps.exif_transpose also rewrites the rest of the EXIF block, and fails where that is damaged.
     try:
         orientation = image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # an unreadable note about a readable image
+    except Exception:  # unreadable metadata of a readable image
         return image
     method = _UPRIGHT.get(orientation)
     if method is None:
         return image
     turned = image.transpose(method)
-    # The note would turn it once more wherever it is asked again; of all notes only this one still matters.
+    # The orientation would be applied once more by whoever reads it; of the rest only transparency still matters.
     turned.info = {name: value for name, value in image.info.items() if name == "transparency"}
     return turned
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Any mode as 8-bit RGB, transparent pixels laid over white.
+    """Converts an image of any mode to 8-bit RGB, with transparent pixels composited over white.
 
     Greyscale of 16 bits (I;16) maps 0..65535 to 0..255. A file does not say which range 32-bit integers (I) and
     floats (F) have, so none is guessed from the content: I is taken as 16-bit values in a wider type, which is how

@@ -1,4 +1,4 @@
-"""Patches of one image for each domain: all there is to train on."""
+"""Patches of one image for each domain."""
 
 from __future__ import annotations
 
@@ -11,31 +11,32 @@ from PIL import Image
 from torch import Tensor
 
 from i2i.data.base import ImageDataset
-from i2i.data.images import read_image, to_tensor
+from i2i.data.images import as_path, read_image, to_tensor
 from i2i.data.sampler import epoch_order
 from i2i.data.transforms import FILTERS, Resample, eval_transform
 from i2i.errors import DataError
 
-EPOCH = 100_000
-"""Patches that count as an epoch, as in the reference."""
-PREVIEW = 4
+PATCHES_PER_EPOCH = 100_000
+"""As in the official implementation."""
+PATCHES_PER_PREVIEW = 4
 """Side of a preview, in patches."""
 
 
 class SingleImage(ImageDataset):
-    """Two unpaired domains of one image each, shown as patches of an image that is shrunk at random.
+    """Two unpaired domains of one image each; samples are patches of the image, which is shrunk at random.
 
-    Samples come in groups, each of which shares a zoom and shows different places: a loss that compares patches of a
-    batch needs both. What a sample holds depends on the arguments and its number alone.
+    Samples come in groups: those of a group share a zoom and show different places, which a loss that compares patches
+    of a batch needs. A sample depends on the arguments and its number alone.
 
     Args:
-        a, b: an image each.
-        size: side of a patch in pixels.
-        zoom: the most that an image is shrunk, in width and height independently of each other.
-        group: samples in a row that share a zoom; best the batch size.
+        a: domain a's image.
+        b: domain b's image.
+        size: height and width of a patch in pixels.
+        zoom: largest factor by which an image is shrunk, drawn for width and height independently, >= 1.
+        group: consecutive samples that share a zoom; best the batch size.
         flip: whether half of the patches are mirrored left to right.
         resample: Pillow's filter for resizing.
-        seed: of zoom, place and flip, >= 0.
+        seed: of zooms, places and flips, >= 0.
 
     Raises:
         DataError: an image is missing, cannot be read, or is smaller than a patch.
@@ -55,9 +56,10 @@ class SingleImage(ImageDataset):
         seed: Annotated[int, Ge(0)] = 0,
     ) -> None:
         self.size, self.zoom, self.group, self.flip, self.resample, self.seed = size, zoom, group, flip, resample, seed
-        if a is None or b is None:
+        paths = {"a": as_path(a), "b": as_path(b)}
+        if None in paths.values():
             raise DataError("expected two images: give data.a and data.b, a file each")
-        self.images = {"a": read_image(a), "b": read_image(b)}
+        self.images = {domain: read_image(path) for domain, path in paths.items() if path is not None}
         for domain, image in self.images.items():
             if min(image.size) < size:
                 sides = " x ".join(map(str, image.size))
@@ -67,23 +69,23 @@ class SingleImage(ImageDataset):
         self._last: dict[str, tuple[int, Image.Image]] = {}
 
     def __len__(self) -> int:
-        """Patches of an epoch; the stream of samples itself has no end."""
-        return EPOCH
+        """Patches that count as one epoch."""
+        return PATCHES_PER_EPOCH
 
     def __getitem__(self, number: int) -> dict[str, Tensor]:
-        """Sample `number` >= 0 of the stream: `a` and `b`, [3, size, size] in [-1, 1]."""
+        """Sample `number` >= 0: "a" and "b", [3, size, size] in [-1, 1]."""
         return {domain: to_tensor(self._patch(domain, number)) for domain in self.domains}
 
     def preview(self, count: int) -> dict[str, Tensor]:
-        """Both images whole, as squares of four patches a side; `count` is not used, for there is one each."""
-        side = PREVIEW * self.size
+        """Both images whole, [1, 3, 4 * size, 4 * size]; `count` is not used, for there is one image each."""
+        side = PATCHES_PER_PREVIEW * self.size
         return {domain: eval_transform(self.images[domain], side, self.resample)[None] for domain in self.domains}
 
     def _patch(self, domain: str, number: int) -> Image.Image:
         group, place = divmod(number, self.group)
         zoomed = self._zoomed(domain, group)
         columns, rows = (side // self.size for side in zoomed.size)
-        # Patches on a grid do not overlap while there are enough of them; where the grid lies is drawn for each group.
+        # Patches lie on a grid, so that those of a group do not overlap; the grid is moved at random for each group.
         random = Random(f"{self.seed} {domain} {group} grid")
         left, top = (int(random.random() * (side % self.size + 1)) for side in zoomed.size)
         cell = int(epoch_order(self.seed, domain, group, columns * rows)[place % (columns * rows)])
@@ -93,13 +95,13 @@ class SingleImage(ImageDataset):
         return patch.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirrored else patch
 
     def _zoomed(self, domain: str, group: int) -> Image.Image:
-        known = self._last.get(domain)
-        if known is None or known[0] != group:
+        last = self._last.get(domain)
+        if last is None or last[0] != group:
             random = Random(f"{self.seed} {domain} {group} zoom")
             shares = [1 / self.zoom + random.random() * (1 - 1 / self.zoom) for _ in range(2)]
             image = self.images[domain]
             width, height = (
                 max(self.size, round(side * share)) for side, share in zip(image.size, shares, strict=True)
             )
-            known = self._last[domain] = (group, image.resize((width, height), FILTERS[self.resample]))
-        return known[1]
+            last = self._last[domain] = (group, image.resize((width, height), FILTERS[self.resample]))
+        return last[1]

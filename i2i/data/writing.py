@@ -1,4 +1,4 @@
-"""Images are written whole or not at all, with notes of what made them."""
+"""Writes images completely or not at all, with metadata about how they were made."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 def write_image(image: Image.Image, target: Path, notes: Mapping[str, str] = NOTHING) -> None:
-    """Writes an image beside its place and renames it; folders on the way are made.
+    """Writes an image to a temporary file next to `target` and renames it; missing folders are created.
 
     Args:
-        target: its ending says the format.
-        notes: become text chunks of a PNG and the comment of a JPEG; other formats have no place for them.
+        image: of a mode that the format can hold.
+        target: its suffix says the format.
+        notes: text by name, which becomes text chunks of a PNG or the comment of a JPEG; other formats drop it.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{target.name}.part{target.suffix}")
-    more: dict[str, Any] = {}
+    temporary = target.with_name(f".{target.name}.part{target.suffix}")
+    options: dict[str, Any] = {}
     if notes and target.suffix.lower() == ".png":
-        more["pnginfo"] = text = PngInfo()
+        options["pnginfo"] = text = PngInfo()
         for name, value in notes.items():
             text.add_itxt(name, value)
     elif notes and target.suffix.lower() in (".jpg", ".jpeg"):
-        more["comment"] = "; ".join(f"{name}: {value}" for name, value in notes.items()).encode()
+        options["comment"] = "; ".join(f"{name}: {value}" for name, value in notes.items()).encode()
     try:
-        image.save(beside, quality=95, **more)
-        os.replace(beside, target)
+        image.save(temporary, quality=95, **options)
+        os.replace(temporary, target)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from i2i.core.kinds import AUGMENTATION
-from i2i.data.augmentation import augmented
+from i2i.data.augmentation import augment_image
 from i2i.data.checked import CheckedDataset, apply_device_transform, raise_if_error
 from i2i.data.folders import Folders
 from i2i.data.loader import make_loader
@@ -25,7 +25,7 @@ JITTER = AUGMENTATION("kornia.augmentation.ColorJiggle", brightness=0.5, p=1.0)
 def test_draws_follow_from_the_seed_alone() -> None:
     image = torch.rand(3, 16, 16) * 2 - 1
     state = torch.get_rng_state()
-    one, same, other = (augmented(image, [JITTER()], seed) for seed in (1, 1, 2))
+    one, same, other = (augment_image(image, [JITTER()], seed) for seed in (1, 1, 2))
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
@@ -35,7 +35,7 @@ def test_draws_follow_from_the_seed_alone() -> None:
 
 def test_no_step_changes_nothing() -> None:
     image = torch.rand(3, 8, 8)
-    assert augmented(image, [], 0) is image
+    assert augment_image(image, [], 0) is image
 
 
 @pytest.fixture
@@ -53,6 +53,21 @@ def test_folders_use_it_in_training_alone(folders: dict[str, Path]) -> None:
     assert not torch.equal(plain[0]["a"], jittered[0]["a"])
     assert torch.equal(jittered[3]["a"], jittered[3]["a"])
     assert torch.equal(plain.preview(1)["a"], jittered.preview(1)["a"])
+
+
+def test_random_numbers_differ_between_samples_domains_epochs_and_seeds(folders: dict[str, Path]) -> None:
+    datasets = [Folders(**folders, size=16, augment_on="device", seed=seed) for seed in (0, 1)]  # of one image each
+    seeds = [seed for data in datasets for number in range(5) for seed in data[number]["seeds"].tolist()]  # type: ignore[attr-defined]
+    assert len(set(seeds)) == 2 * 5 * 2
+    late = datasets[0]
+    late.augment = [JITTER()]
+    images = torch.full((3, 3, 16, 16), 0.2)
+    augmented = late.device_transform({"a": images, "b": images}, torch.tensor([[1, 2], [3, 1], [1, 2]]))
+    a, b = augmented["a"], augmented["b"]
+    assert torch.equal(a[0], a[2])
+    assert torch.equal(a[0], b[1])
+    assert not torch.equal(a[0], a[1])
+    assert not torch.equal(a[0], b[0])
 
 
 def test_recipes_name_it(folders: dict[str, Path]) -> None:

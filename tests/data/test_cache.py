@@ -13,14 +13,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from i2i.data import folders as folders_module
+from i2i.data import files as files_module
 from i2i.data import paired as paired_module
 from i2i.data.cache import ImageCache
 from i2i.data.folders import Folders
 from i2i.data.images import read_image, to_tensor
 from i2i.data.loader import make_loader
 from i2i.data.paired import Paired
-from i2i.data.transforms import FILTERS, FlipCrop, Resample, flip_resize_crop
+from i2i.data.transforms import FILTERS, FlipCrop, Resample, flip_crop, resized
 
 
 def noise(width: int, height: int, seed: int) -> Image.Image:
@@ -95,7 +95,7 @@ def test_samples_of_folders_are_the_same_with_and_without(
     plain = samples(Folders(root=root, size=16, margin=6, cache=0), range(30))
     data = Folders(root=root, size=16, margin=6, cache=cache)
     reads: list[Path] = []
-    monkeypatch.setattr(folders_module, "read_image", lambda path: reads.append(path) or read_image(path))
+    monkeypatch.setattr(files_module, "read_image", lambda path: reads.append(path) or read_image(path))
     assert same(plain, samples(data, range(30)))
     assert same(plain, samples(data, range(30)))
     assert len(reads) == 5 + 3 + 1  # each file once, the broken one too
@@ -120,7 +120,9 @@ def test_workers_fill_one_cache(root: Path) -> None:
     for _ in range(5):
         one, other = next(batches), next(expected)
         assert all(torch.equal(one[domain], other[domain]) for domain in "ab")
-    assert all(data._cache.get(number) is not None for number in range(8))
+    for images in data.train.values():
+        assert images._cache is not None
+        assert all(images._cache.get(index) is not None for index in range(len(images)))
 
 
 def test_a_preview_shows_whole_images(root: Path) -> None:
@@ -138,4 +140,4 @@ def test_resizing_before_the_flip_is_bit_for_bit_the_official_order(resample: Re
         draw = FlipCrop(True, random.randint(0, 8), random.randint(0, 8))
         turned = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).resize((side, side), FILTERS[resample])
         official = to_tensor(turned.crop((draw.left, draw.top, draw.left + side - 8, draw.top + side - 8)))
-        assert torch.equal(flip_resize_crop(image, draw, side - 8, side, resample), official)
+        assert torch.equal(flip_crop(resized(image, side, resample), draw, side - 8), official)

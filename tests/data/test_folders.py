@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from i2i.core.kinds import DATASET
 from i2i.data.folders import Folders
 from i2i.data.images import read_image
 from i2i.data.sampler import epoch_order
@@ -63,7 +64,7 @@ def test_layouts(tmp_path: Path, train: str, test: str) -> None:
         fill(tmp_path / test.format(domain), 1)
     data = Folders(root=tmp_path, size=8)
     assert len(data) == 3
-    assert [data.test[domain].folder for domain in "ab"] == [tmp_path / test.format(domain) for domain in "AB"]
+    assert [data.folders[f"test_{domain}"] for domain in "ab"] == [tmp_path / test.format(domain) for domain in "AB"]
 
 
 def test_two_folders_and_lower_case_layout(tmp_path: Path) -> None:
@@ -89,7 +90,7 @@ def test_every_epoch_visits_every_image_once_in_its_own_order(root: Path) -> Non
         assert all(sorted(epoch) == list(range(base, base + count)) for epoch in epochs)
         assert len({tuple(epoch) for epoch in epochs}) > 1
         # files are sorted by name, and "sub/..." comes after the digits
-        names = [path.name for path in data.train[domain].files]
+        names = [path.name for (path,) in data.train[domain].items]
         assert epochs[1] == [base + int(names[index][:3]) for index in epoch_order(0, domain, 1, count)]
 
 
@@ -125,7 +126,7 @@ def test_damaged_files_are_skipped_and_named(root: Path) -> None:
     (root / "trainA" / "000.png").write_bytes(b"not an image")
     data = Folders(root=root, size=8)
     order = epoch_order(0, "a", 0, 5).tolist()
-    names = [path.name for path in data.train["a"].files]
+    names = [path.name for (path,) in data.train["a"].items]
     line = f"cannot read {bad}: it is empty (0 bytes)"
     for number in range(5):
         ahead = [int(names[order[(number + step) % 5]][:3]) for step in range(5)]
@@ -146,12 +147,12 @@ def test_damaged_files_are_decoded_once(root: Path, monkeypatch: pytest.MonkeyPa
         tried.append(path)
         return read_image(path)
 
-    monkeypatch.setattr("i2i.data.folders.read_image", counted)
+    monkeypatch.setattr("i2i.data.files.read_image", counted)
     data = Folders(root=root, size=8)
     lines = [line for number in range(9) for line in data[number]["skipped"]]  # type: ignore[attr-defined]
     assert tried.count(bad) == 1
-    assert len(lines) >= 3  # told anew in each epoch: whoever hears it may not be who heard the last
-    assert data.unreadable == {bad: lines[0]}
+    assert len(lines) >= 3  # reported again in each epoch: another worker may read it than in the last
+    assert data.train["b"].damaged == {bad: lines[0]}
 
 
 def test_a_domain_without_a_readable_file(tmp_path: Path) -> None:
@@ -165,7 +166,7 @@ def test_a_domain_without_a_readable_file(tmp_path: Path) -> None:
 
 def test_all_files_lost_in_the_middle_of_a_run(root: Path) -> None:
     data = Folders(root=root, size=8)
-    for path in data.train["b"].files:
+    for (path,) in data.train["b"].items:
         path.unlink()
     with pytest.raises(DataError, match=f"^none of the 3 images in {root / 'trainB'} can be read: cannot read "):
         data[0]
@@ -175,7 +176,7 @@ def test_preview(root: Path) -> None:
     data = Folders(root=root, size=8)
     first = data.preview(2)
     assert {domain: tuple(batch.shape) for domain, batch in first.items()} == {"a": (2, 3, 8, 8), "b": (2, 3, 8, 8)}
-    assert torch.equal(first["a"][1], eval_transform(read_image(data.train["a"].files[1]), 8))
+    assert torch.equal(first["a"][1], eval_transform(read_image(data.train["a"].items[1][0]), 8))
     assert torch.equal(first["a"], data.preview(2)["a"])
     assert [len(batch) for batch in data.preview(4).values()] == [4, 3]
 
@@ -209,6 +210,33 @@ def test_all_problems_at_once(tmp_path: Path) -> None:
         f"folder {one} does not exist; the nearest folder that exists is {tmp_path}",
         f"folder {two} does not exist; did you mean {tmp_path / 'good'}?",
     ]
+
+
+def test_paths_may_be_text(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    factory = DATASET("folders", root=str(root), test_a=str(root / "trainB"), size=8)
+    assert same(factory(seed=0)[3], Folders(root=root, test_a=root / "trainB", size=8)[3])  # type: ignore[arg-type]
+    monkeypatch.setenv("HOME", str(root.parent))
+    assert len(Folders(root=f"~/{root.name}", size=8)) == 5  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="folder nowhere does not exist"):
+        DATASET("folders", root="nowhere")(seed=0)
+    with pytest.raises(DataError, match="folder nowhere does not exist"):
+        DATASET("paired", root="nowhere")(seed=0)
+    with pytest.raises(DataError, match=r"cannot read nowhere\.png: it does not exist"):
+        DATASET("single_image", a="nowhere.png", b="nowhere.png")(seed=0)
+
+
+def test_crops_and_flips_differ_between_images_domains_epochs_and_seeds(tmp_path: Path) -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8))
+    for name in ("a/1.png", "a/2.png", "b/1.png", "b/2.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        noise.save(tmp_path / name)
+    datasets = [Folders(root=tmp_path, size=16, load_size=32, flip=False, seed=seed) for seed in (0, 1)]
+    patches = [data[n][domain].numpy().tobytes() for data in datasets for domain in "ab" for n in range(12)]  # type: ignore[attr-defined]
+    assert len(set(patches)) > 30  # of 48 draws from 17 x 17 places
+    flips = [Folders(root=tmp_path, size=32, load_size=32, seed=seed) for seed in (0, 1)]
+    drawn = [[data[n][domain].numpy().tobytes() for n in range(24)] for data in flips for domain in "ab"]  # type: ignore[attr-defined]
+    assert all(len(set(column)) == 2 for column in drawn)
+    assert len({tuple(column) for column in drawn}) == 4
 
 
 def test_load_size(root: Path) -> None:

@@ -89,12 +89,32 @@ def test_truncated(tmp_path: Path, suffix: str) -> None:
     assert reason(path).startswith(("it is damaged or cut short (Pillow: ", "its bytes are of no known image format"))
 
 
-@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("side", [10_000, 20_000])  # Pillow only warns of the first
 def test_bombs(tmp_path: Path, side: int) -> None:
     (tmp_path / "bomb.png").write_bytes(png_of(side, side))
-    text = reason(tmp_path / "bomb.png")
-    assert text.startswith(f"it is larger than Pillow's limit of {Image.MAX_IMAGE_PIXELS} pixels (")
+    assert reason(tmp_path / "bomb.png") == (
+        f"it has {side} x {side} pixels, more than the limit of {Image.MAX_IMAGE_PIXELS}; to read it, set the "
+        f"environment variable I2I_MAX_PIXELS={side * side}"
+    )
+
+
+def test_the_pixel_limit_can_be_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "photo.png").write_bytes(png_of(12_000, 9_000))
+    Image.new("RGB", (30, 30)).save(tmp_path / "small.png")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # Pillow warns of an image that is larger than its limit
+        monkeypatch.setenv("I2I_MAX_PIXELS", "108000000")
+        assert reason(tmp_path / "photo.png").startswith("it is damaged or cut short")  # decoded as far as it goes
+        monkeypatch.setenv("I2I_MAX_PIXELS", "899")
+        assert "it has 30 x 30 pixels, more than the limit of 899" in reason(tmp_path / "small.png")
+        monkeypatch.setenv("I2I_MAX_PIXELS", "many")
+        assert reason(tmp_path / "small.png") == (
+            "environment variable I2I_MAX_PIXELS: expected a positive integer, got 'many'"
+        )
+    monkeypatch.delenv("I2I_MAX_PIXELS")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    assert pixels(tmp_path / "small.png").shape == (30, 30, 3)
 
 
 def test_nothing_global_is_changed(tmp_path: Path) -> None:

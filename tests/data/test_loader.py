@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from itertools import islice
 from typing import Any
 
@@ -13,7 +14,8 @@ from PIL import Image
 from torch import Tensor
 
 from i2i.data.folders import Folders
-from i2i.data.loader import InfiniteBatchSampler, collate, make_loader, reading
+from i2i.data.loader import collate, make_loader, reading
+from i2i.data.sampler import InfiniteBatchSampler
 from i2i.errors import DataError
 
 
@@ -58,7 +60,7 @@ def test_batch(folders: Folders) -> None:
     (batch,) = batches(folders, 1, batch_size=4)
     assert list(batch) == ["a", "b", "skipped"]
     assert batch["a"].shape == batch["b"].shape == (4, 3, 8, 8)
-    lines = [f"cannot read {folders.train['a'].files[2]}: its bytes are of no known image format"]
+    lines = [f"cannot read {folders.train['a'].items[2][0]}: its bytes are of no known image format"]
     assert {line.split(",")[0] for line in batch["skipped"]} <= set(lines)
 
 
@@ -127,3 +129,34 @@ def test_workers_end_with_the_reading(folders: Folders) -> None:
         next(read)
         assert len(multiprocessing.active_children()) == len(before) + 2
     assert multiprocessing.active_children() == before  # though `read` is still there, as in an error's traceback
+
+
+class ExitsOnce(Threads):
+    def __getitem__(self, number: int) -> dict[str, Any]:
+        if number == 5:
+            os._exit(1)
+        return super().__getitem__(number)
+
+
+def test_workers_end_while_an_error_is_held() -> None:
+    before = multiprocessing.active_children()
+    with (
+        pytest.raises(RuntimeError, match="DataLoader worker") as caught,
+        reading(make_loader(ExitsOnce(), batch_size=1, workers=2)) as read,
+    ):
+        list(read)
+    assert multiprocessing.active_children() == before
+    assert caught.tb is not None
+
+
+def test_workers_end_when_the_block_fails() -> None:
+    before = multiprocessing.active_children()
+
+    def fail() -> None:
+        with reading(make_loader(Threads(), batch_size=1, workers=1)) as read:
+            next(read)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert multiprocessing.active_children() == before

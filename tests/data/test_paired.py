@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,39 @@ def test_two_folders(tmp_path: Path) -> None:
         Paired(a=tmp_path / "a", b=tmp_path / "b")
 
 
+def test_names_that_differ_only_in_their_suffix_are_refused(tmp_path: Path) -> None:
+    for name in ("a/1.png", "a/1.jpg", "b/1.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        image(1).save(tmp_path / name)
+    for options in ({"a": "a", "b": "b"}, {"a": "b", "b": "a"}):
+        with pytest.raises(DataError, match="differ only in their suffix") as caught:
+            Paired(**{domain: tmp_path / name for domain, name in options.items()})
+        assert str(tmp_path / "a" / "1.png") in str(caught.value)
+        assert str(tmp_path / "a" / "1.jpg") in str(caught.value)
+
+
+def test_crops_and_flips_differ_between_samples_epochs_and_seeds(tmp_path: Path) -> None:
+    for index in range(3):
+        side_by_side(tmp_path / f"{index}.png", image(0), image(0))
+    for options in ({"flip": False, "load_size": 32}, {"flip": True, "load_size": 16}):
+        datasets = [Paired(tmp_path, size=16, seed=seed, **options) for seed in (0, 1)]
+        patches = [data[number]["a"].numpy().tobytes() for data in datasets for number in range(24)]  # type: ignore[attr-defined]
+        # Of 17 x 17 places, 48 draws hit far more than the 2 that a flip alone can give.
+        assert len(set(patches)) == 2 if options["flip"] else len(set(patches)) > 30
+        assert patches[:24] != patches[24:]
+
+
+def test_the_order_differs_between_seeds_and_epochs(root: Path) -> None:
+    datasets = [Paired(root, size=16, load_size=16, flip=False, seed=seed) for seed in (0, 1)]
+    orders = [
+        tuple(float(data[6 * epoch + place]["a"].mean()) for place in range(6))  # type: ignore[attr-defined]
+        for data in datasets
+        for epoch in range(3)
+    ]
+    assert len({tuple(sorted(order)) for order in orders}) == 1
+    assert len(set(orders)) == 6
+
+
 def test_damaged_pairs_are_passed_over_in_the_same_way(root: Path) -> None:
     (root / "train" / "2.png").write_bytes(b"no image")
     image(7, 20, 40).save(root / "train" / "4.png")
@@ -102,14 +136,18 @@ def test_messages(root: Path, tmp_path: Path) -> None:
         given: dict[str, Any] = dict(options)
         with pytest.raises(DataError, match=re.escape(wanted)):
             Paired(**given)
+    other = tmp_path / "other"
+    shutil.copytree(root / "train", other)
     with pytest.raises(DataError, match=r"give data\.test, a folder of side-by-side images, or data\.test_a"):
-        Paired(a=root, b=root, test_a=root)
+        Paired(a=root / "train", b=other, test_a=root)
+    with pytest.raises(DataError, match=re.escape(f"data.a and data.b are one folder, {other}")):
+        Paired(a=other, b=tmp_path / "set" / ".." / "other")
     with pytest.raises(OptionError, match="expected at least the size, 16, got 8"):
         Paired(root, size=16, load_size=8)
     bad = tmp_path / "bad"
     bad.mkdir()
     (bad / "x.png").write_bytes(b"x")
-    with pytest.raises(DataError, match=re.escape(f"none of the 1 pairs in {bad} can be read")):
+    with pytest.raises(DataError, match=re.escape(f"none of the 1 images in {bad} can be read")):
         Paired(bad)
 
 

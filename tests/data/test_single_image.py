@@ -57,6 +57,30 @@ def test_flips_half(images: dict[str, Path]) -> None:
     assert 8 < sum(mirrored) < 32
 
 
+def test_random_numbers_differ_between_groups_domains_and_seeds(images: dict[str, Path]) -> None:
+    both = {"a": images["b"], "b": images["b"]}  # one image, so that nothing but the random numbers can differ
+    keys = [(seed, domain) for seed in (0, 1) for domain in "ab"]
+    still = {seed: SingleImage(**both, size=18, zoom=1, group=4, flip=False, seed=seed) for seed in (0, 1)}
+    turned = {seed: SingleImage(**both, size=96, zoom=1, group=4, seed=seed) for seed in (0, 1)}
+    zoomed = {seed: SingleImage(**both, size=16, zoom=3, group=4, seed=seed) for seed in (0, 1)}
+    corners = [
+        [tuple(((still[seed][n][domain][:2, 0, 0] + 1) * 127.5).round().int().tolist()) for n in range(48)]
+        for seed, domain in keys
+    ]  # 5 x 5 patches of 18 px in 96 px leave 7 x 7 places for the grid
+    grids = [tuple((x % 18, y % 18) for x, y in column[::4]) for column in corners]
+    cells = [tuple((x // 18, y // 18) for x, y in column) for column in corners]
+    flips = [
+        tuple(bool(turned[seed][n][domain][0, 0, 0] > turned[seed][n][domain][0, 0, -1]) for n in range(48))
+        for seed, domain in keys
+    ]
+    zooms = [tuple(zoomed[seed]._zoomed(domain, group).size for group in range(12)) for seed, domain in keys]
+    for drawn in (grids, cells, flips, zooms):
+        assert len(set(drawn)) == len(keys)
+    assert all(len(set(column)) > 6 for column in (*grids, *zooms))
+    assert all(len({column[start : start + 4] for start in range(0, 48, 4)}) > 8 for column in cells)
+    assert all(len(set(column)) == 2 for column in flips)
+
+
 def test_preview_is_the_whole_image(images: dict[str, Path]) -> None:
     preview = SingleImage(**images, size=16).preview(4)
     assert {domain: tuple(images.shape) for domain, images in preview.items()} == dict.fromkeys("ab", (1, 3, 64, 64))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from random import Random
 
 import numpy as np
 import pytest
 import torch
+from official_figures import read
 from PIL import Image
-from safetensors import safe_open
 
 from i2i.data.images import to_tensor
 from i2i.data.transforms import (
@@ -18,9 +17,9 @@ from i2i.data.transforms import (
     Resample,
     draw_flip_crop,
     eval_transform,
-    flip_resize_crop,
+    flip_crop,
     resize_short_side,
-    train_transform,
+    resized,
 )
 
 
@@ -30,12 +29,12 @@ def noise(width: int, height: int) -> Image.Image:
 
 
 def test_official_preprocessing_bit_for_bit(golden: Path) -> None:
-    with safe_open(golden / "ugatit" / "preprocess.safetensors", "pt") as file:
-        size, crop = int(file.metadata()["size"]), json.loads(file.metadata()["crop"])
-        source, test, train = (file.get_tensor(name) for name in ("src_hwc_uint8", "test", "train_flip_crop"))
+    figures = read(golden / "ugatit", "preprocess")
+    size, crop = int(figures.config["size"]), figures.config["crop"]
+    source, test, train = (figures.tensor(name) for name in ("src_hwc_uint8", "test", "train_flip_crop"))
     image = Image.fromarray(source.numpy())
     assert torch.equal(eval_transform(image, size), test)
-    assert torch.equal(flip_resize_crop(image, FlipCrop(**crop | {"flipped": True}), size, size + 30), train)
+    assert torch.equal(flip_crop(resized(image, size + 30), FlipCrop(**crop | {"flipped": True}), size), train)
 
 
 def test_draws_cover_every_place_and_nothing_else() -> None:
@@ -57,20 +56,18 @@ def test_draws_stay_the_same_in_every_version() -> None:
 
 
 def test_crop_and_flip_are_where_the_draw_says() -> None:
-    image = noise(12, 12)  # of load_size already, so that resizing changes nothing
+    image = noise(12, 12)
     whole = to_tensor(image)
-    assert torch.equal(flip_resize_crop(image, FlipCrop(False, 3, 1), 8, 12), whole[:, 3:11, 1:9])
-    assert torch.equal(flip_resize_crop(image, FlipCrop(True, 0, 2), 8, 12), whole.flip(2)[:, 0:8, 2:10])
+    assert torch.equal(flip_crop(image, FlipCrop(False, 3, 1), 8), whole[:, 3:11, 1:9])
+    assert torch.equal(flip_crop(image, FlipCrop(True, 0, 2), 8), whole.flip(2)[:, 0:8, 2:10])
 
 
 @pytest.mark.parametrize("resample", ["bilinear", "bicubic", "lanczos"])
 def test_every_filter(resample: Resample) -> None:
     image = noise(50, 30)
-    sample = train_transform(image, Random(1), size=16, load_size=20, resample=resample)
-    assert sample.shape == (3, 16, 16)
-    assert -1 <= sample.min() < sample.max() <= 1
     filter_ = Image.Resampling[resample.upper()]
     assert torch.equal(eval_transform(image, 16, resample), to_tensor(image.resize((16, 16), filter_)))
+    assert torch.equal(eval_transform(image, 16, resample), to_tensor(resized(image, 16, resample)))
 
 
 @pytest.mark.parametrize(

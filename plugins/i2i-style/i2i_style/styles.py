@@ -16,7 +16,7 @@ from i2i.core.contracts import Augmentation, Stream
 from i2i.core.factory import Factory
 from i2i.data.base import ImageDataset
 from i2i.data.folders import Folders
-from i2i.data.images import find_images, read_image, to_tensor
+from i2i.data.images import as_path, find_images, read_image, to_tensor
 from i2i.data.sampler import epoch_order
 from i2i.data.transforms import FILTERS, Resample
 from i2i.errors import DataError
@@ -62,6 +62,7 @@ class Styles(ImageDataset):
         seed: Annotated[int, Ge(0)] = 0,
         cache: Count = 1024,
     ) -> None:
+        a, b, test_a = map(as_path, (a, b, test_a))
         if a is None or b is None:
             raise DataError("expected contents and styles: give data.a, a folder, and data.b, a folder or one image")
         self.contents = Folders(a, a, None, test_a, None, size, load_size, margin, flip, resample, augment, seed, cache)
