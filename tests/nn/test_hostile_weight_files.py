@@ -1,4 +1,4 @@
-"""Files that would make a reader hang, or take memory that nothing in them backs: a line, quickly, in little memory."""
+"""Weight files made to hang a reader or to take memory that nothing in them backs: refused quickly and in words."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ import pytest
 import torch
 
 from i2i.errors import CheckpointError
-from i2i.nn.foreign import load
-from i2i.nn.foreign.pickles import MOST_OPCODES
+from i2i.nn.weight_files import MAX_OPCODES, load_weight_file
 
 PROTO, STOP = b"\x80\x02", b"."
 NESTED = (
@@ -76,41 +75,44 @@ def archive(data: bytes, **more: Any) -> bytes:
 def stream(data: bytes, claimed: int = 4) -> bytes:
     system = {"protocol_version": 1001, "little_endian": True, "type_sizes": {}}
     head = b"".join(pickle.dumps(one, 2) for one in (0x1950A86A20F9469CFC6C, 1001, system))
+    data = data.replace(b"tQ", b"NtQ")  # where a view of the storage stood in very old files
     return head + data + pickle.dumps(["0"] if b"Storage" in data else [], 2) + struct.pack("<q", claimed) + bytes(16)
 
 
+DAMAGED = "something else or a damaged one"
 PICKLES: dict[str, tuple[bytes, str]] = {
-    "tuples that hold each other, as a key": (PROTO + b"}" + NESTED + b"K\x01s" + STOP, "a key that is a tuple"),
-    "tuples that hold each other, in a set": (
+    "tuples that contain each other, as a key": (PROTO + b"}" + NESTED + b"K\x01s" + STOP, "containers that unfold to "),
+    "tuples that contain each other, in a set": (
         PROTO + b"}" + text("w") + b"c__builtin__\nset\n]" + NESTED + b"a\x85Rs" + STOP,
         "containers that unfold to ",
     ),
-    "lists that hold each other": (named(LISTS), "containers that unfold to "),
-    "a list that holds itself": (named(b"]q\x00h\x00a"), "containers that hold themselves, or too many others in"),
-    "a dict that holds itself": (named(b"}q\x00" + text("x") + b"h\x00s"), "containers that hold themselves, or too"),
-    "lists, each in the next": (named(b"]" * 10_000 + b"a" * 9_999), "containers that hold themselves, or too many"),
-    "a million opcodes": (named(b"N0" * MOST_OPCODES), "the opcode POP"),
-    "millions of values": (named(b"(" + b"N" * MOST_OPCODES + b"t"), f"more than {MOST_OPCODES} opcodes"),
-    "a number of a billion bytes": (named(b"\x8b" + struct.pack("<i", 2**30)), "something else or a damaged one"),
-    "a text of four billion bytes": (named(b"X\xff\xff\xff\xff"), "something else or a damaged one"),
-    "a number of a million digits": (named(b"I" + b"9" * 10**6 + b"\n"), "something else or a damaged one"),
-    "a shape of 10^12 with stride 0": (named(tensor((10**12,), (0,))), "a tensor [1000000000000] of 4 numbers"),
-    "a shape whose product overflows": (named(tensor((2**40, 2**40), (0, 0))), "of 4 numbers"),
-    "a shape of 1 beyond its end": (named(tensor((1,), (1,), offset=4)), "a tensor [1] of 4 numbers"),
-    "a negative offset": (named(tensor((1,), (1,), offset=-1)), "a tensor that is none"),
-    "a negative stride": (named(tensor((2,), (-1,), offset=2)), "a tensor that is none"),
-    "a stride too few": (named(tensor((2, 2), (1,))), "something else or a damaged one"),
-    "a thousand dimensions": (named(tensor((1,) * 1000, (1,) * 1000)), "of 4 numbers"),
-    "an empty tensor that is long": (named(tensor((2**40, 0), (1, 1))), "a tensor [1099511627776, 0] of 4 numbers"),
-    "a storage of 2^40 numbers": (named(tensor((4,), (1,), count=2**40)), "a storage"),
-    "a storage of no known type": (named(storage(kind="QInt8Storage")), "numbers of an unknown type, QInt8Storage"),
-    "a storage of two sizes": (named(b"(" + storage(4) + storage(2) + b"t"), "one storage of two sizes"),
+    "a deep tuple as a key": (PROTO + b"})" + b"\x85" * 10_000 + b"K\x01s" + STOP, "in 65 levels"),
+    "lists that contain each other": (named(LISTS), "containers that contain themselves, or each other too many"),
+    "a list that contains itself": (named(b"]q\x00h\x00a"), "containers that contain themselves, or each other"),
+    "a dict that contains itself": (named(b"}q\x00" + text("x") + b"h\x00s"), "containers that contain themselves, or"),
+    "lists, each in the next": (named(b"]" * 10_000 + b"a" * 9_999), "in 65 levels"),
+    "half a million POP": (named(b"N0" * MAX_OPCODES), "the opcode POP"),
+    "a million values": (named(b"(" + b"N" * MAX_OPCODES + b"t"), f"more than {MAX_OPCODES} opcodes"),
+    "an integer of a billion bytes": (named(b"\x8b" + struct.pack("<i", 2**30)), DAMAGED),
+    "a text of four billion bytes": (named(b"X\xff\xff\xff\xff"), DAMAGED),
+    "an integer of a million digits": (named(b"I" + b"9" * 10**6 + b"\n"), DAMAGED),
+    "a shape of 10^12 with stride 0": (named(tensor((10**12,), (0,))), "a tensor [1000000000000] of more numbers"),
+    "a shape whose product overflows": (named(tensor((2**40, 2**40), (0, 0))), DAMAGED),
+    "a shape of 1 beyond its end": (named(tensor((1,), (1,), offset=4)), DAMAGED),
+    "a negative offset": (named(tensor((1,), (1,), offset=-1)), DAMAGED),
+    "a negative stride": (named(tensor((2,), (-1,), offset=2)), DAMAGED),
+    "a stride too few": (named(tensor((2, 2), (1,))), DAMAGED),
+    "a thousand dimensions": (named(tensor((1,) * 1000, (1,) * 1000)), "of more numbers than are in the file"),
+    "an empty tensor that is long": (named(tensor((2**40, 0), (1, 1))), "a tensor [1099511627776, 0] of more numbers"),
+    "a tensor and a storage of 2^40 numbers": (named(tensor((2**40,), (1,), count=2**40)), DAMAGED),
+    "a storage of a quantized type": (named(storage(kind="QInt8Storage")), "would call torch.QInt8Storage"),
+    "storages that are no tensors": (named(b"(" + storage(4) + storage(2) + b"t"), "a TypedStorage among tensors"),
     "one storage for 10000 tensors": (
         named(b"(" + tensor((4,), (1,)) + b"q\x00" + b"h\x00" * 10_000 + b"t"),
-        "containers that unfold to 10002 values and 160016 bytes of numbers",
+        "a tensor [4] of more numbers than are in the file",
     ),
-    "a mark too many": (named(b"((" + b"a"), "a mark too many"),
-    "an extension": (named(b"\x82\x01"), "something else or a damaged one"),
+    "more values taken than are there": (named(b"((" + b"a"), "a pickle that takes more values than it has"),
+    "an extension": (named(b"\x82\x01"), DAMAGED),
     "a bytearray of a terabyte": (calls("builtins", "bytearray", number(2**40) + b"\x85"), "would call bytearray"),
     "a sparse tensor": (
         calls("torch._utils", "_rebuild_sparse_tensor", b")"),
@@ -135,12 +137,13 @@ PICKLES: dict[str, tuple[bytes, str]] = {
 }
 
 
-def told(path: Path, memory: int = 2**26, seconds: float = 8) -> str:
+def refusal(path: Path, memory: int = 2**26, seconds: float = 8) -> str:
+    """The message with which a file is refused, within these bounds of memory and time."""
     tracemalloc.start()
     began = time.process_time()
     try:
         with pytest.raises(CheckpointError) as caught:
-            load(path)
+            load_weight_file(path)
         assert tracemalloc.get_traced_memory()[1] < memory
     finally:
         tracemalloc.stop()
@@ -153,7 +156,7 @@ def told(path: Path, memory: int = 2**26, seconds: float = 8) -> str:
 
 FORMS = {"archive": archive, "stream": stream}
 CASES = [(case, form) for case in PICKLES for form in FORMS]
-CASES.remove(("millions of values", "stream"))  # seconds to count the same opcodes again
+CASES.remove(("a million values", "stream"))  # takes seconds to count the same opcodes again
 
 
 @pytest.mark.parametrize(("case", "form"), CASES)
@@ -161,15 +164,25 @@ def test_a_pickle_takes_neither_time_nor_memory(case: str, form: str, tmp_path: 
     data, reason = PICKLES[case]
     path = tmp_path / "evil.pt"
     path.write_bytes(FORMS[form](data))
-    assert reason in told(path, 2**27 if "million" in case else 2**24)
+    assert reason in refusal(path, 2**27 if "million" in case else 2**26)
 
 
-def test_what_is_sound_comes_back(tmp_path: Path) -> None:
+def test_a_valid_file_is_loaded(tmp_path: Path) -> None:
     path = tmp_path / "good.pt"
     path.write_bytes(archive(named(tensor((2, 2), (1, 2)))))
-    loaded = load(path)
+    loaded = load_weight_file(path)
     assert isinstance(loaded, dict)
     assert torch.equal(loaded["w"], torch.zeros(2, 2))
+
+
+def test_attributes_that_a_pickle_sets_are_not_called(tmp_path: Path) -> None:
+    """An OrderedDict whose `items` is a number."""
+    path = tmp_path / "odd.pt"
+    ordered = b"ccollections\nOrderedDict\n)R" + text("w") + tensor((4,), (1,)) + b"s"
+    path.write_bytes(archive(PROTO + ordered + b"}" + text("items") + b"K\x07s" + text("keys") + b"K\x07sb" + STOP))
+    loaded = load_weight_file(path)
+    assert type(loaded) is dict
+    assert list(loaded) == ["w"]
 
 
 def test_dtypes_views_and_shared_storages_are_those_of_torch(tmp_path: Path) -> None:
@@ -184,7 +197,7 @@ def test_dtypes_views_and_shared_storages_are_those_of_torch(tmp_path: Path) -> 
     }
     for archived in (True, False):
         torch.save(wanted, tmp_path / "x.pt", _use_new_zipfile_serialization=archived)
-        got = load(tmp_path / "x.pt")
+        got = load_weight_file(tmp_path / "x.pt")
         assert isinstance(got, dict)
         assert list(got) == list(wanted)
         flat = {**got, **got.pop("state")}
@@ -194,7 +207,7 @@ def test_dtypes_views_and_shared_storages_are_those_of_torch(tmp_path: Path) -> 
                 assert torch.equal(flat[name], value), name
         assert got["plain"] == wanted["plain"]
         got["whole"].zero_()  # what is read may be changed; the file stays
-    assert torch.equal(load(tmp_path / "x.pt")["whole"], base)  # type: ignore[index]
+    assert torch.equal(load_weight_file(tmp_path / "x.pt")["whole"], base)  # type: ignore[index]
 
 
 @cache
@@ -213,7 +226,7 @@ def bombs() -> dict[str, tuple[bytes, str]]:
         file.writestr("x/data.pkl", sound + bytes(2**24), zipfile.ZIP_DEFLATED)
         file.writestr("x/data/0", bytes(2**25))
     return {
-        "deflated": (archive(sound + bytes(2**24), compression=zipfile.ZIP_DEFLATED), "refused, since it would unpack"),
+        "deflated": (archive(sound + bytes(2**24), compression=zipfile.ZIP_DEFLATED), "torch.save does not compress"),
         "deflated and padded": (
             padded.getvalue(),
             "torch.save does not compress",
@@ -222,9 +235,8 @@ def bombs() -> dict[str, tuple[bytes, str]]:
         "an archive in an archive": (inner, "something else or a damaged one"),
         "no pickle": (whole.replace(b"data.pkl", b"dada.pkl"), "something else or a damaged one"),
         "a storage that is not there": (whole.replace(b"x/data/0", b"x/data/1"), "something else or a damaged one"),
-        "a stream whose storage claims more": (stream(sound, 2**60), "a storage that does not have 4 numbers"),
-        "a stream that is cut off": (stream(sound)[:-8], "more numbers than are in the file"),
-        "a stream of another machine": (stream(sound).replace(b"\x88", b"\x89", 1), "not little-endian"),
+        "a stream whose storage claims more": (stream(sound, 2**60), DAMAGED),
+        "a stream that is cut off": (stream(sound)[:-8], DAMAGED),
     }
 
 
@@ -233,7 +245,7 @@ def test_files_are_not_larger_than_they_are(case: str, tmp_path: Path) -> None:
     data, reason = bombs()[case]
     path = tmp_path / "evil.pt"
     path.write_bytes(data)
-    assert reason in told(path)
+    assert reason in refusal(path)
 
 
 def directory(data: bytes) -> tuple[bytes, bytes, bytes]:
@@ -271,17 +283,18 @@ def test_two_readers_do_not_see_two_archives(tmp_path: Path) -> None:
     with zipfile.ZipFile(path) as file:
         assert file.read("x/data.pkl") == named(b"N")  # so far for Python
     for data, reason in [
-        (two_faced(), "an archive whose directory is elsewhere than it says"),
-        (b"before" + sound, "an archive whose directory is elsewhere than it says"),
-        (sound[:-2] + b"\7\0" + b"comment", "an archive with something behind its end"),
+        (two_faced(), "bytes elsewhere than expected"),
+        (b"before" + sound, "an unknown format"),
+        (sound[:4] + sound, "bytes elsewhere than expected"),
+        (sound[:-2] + b"\7\0" + b"comment", "an archive with something after its end"),
         (several("x/data.pkl", "x/data.pkl"), "two entries of one name"),
         (several("x/data.pkl", "X/DATA.pkl"), "two entries of one name"),
         (several("y/version", "x/data.pkl", "y/data.pkl"), "two entries of one name"),
     ]:
         path.write_bytes(data)
-        assert reason in told(path)
+        assert reason in refusal(path)
     path.write_bytes(sound)
-    assert load(path) == {"w": None}
+    assert load_weight_file(path) == {"w": None}
 
 
 def test_the_wide_end_of_archives_of_many_gigabytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,10 +302,10 @@ def test_the_wide_end_of_archives_of_many_gigabytes(tmp_path: Path, monkeypatch:
     data, path = archive(named(tensor((2, 2), (1, 2)))), tmp_path / "wide.pt"
     assert data[-42:-38] == b"PK\6\7"
     path.write_bytes(data)
-    assert torch.equal(load(path)["w"], torch.zeros(2, 2))  # type: ignore[index]
+    assert torch.equal(load_weight_file(path)["w"], torch.zeros(2, 2))  # type: ignore[index]
     for place in (-98 + 40, -98 + 48, -42 + 8):  # size and place of the directory, place of the wide end
         path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
-        told(path)
+        refusal(path)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="files with holes")
@@ -302,4 +315,4 @@ def test_a_hole_of_a_terabyte_is_not_read(begin: bytes, tmp_path: Path) -> None:
     path.write_bytes(begin)
     with path.open("r+b") as file:
         file.truncate(2**40)
-    told(path, 2**28)
+    refusal(path, 2**28)

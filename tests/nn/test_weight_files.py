@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from i2i.errors import CheckpointError
-from i2i.nn.foreign import load
+from i2i.nn.weight_files import load_weight_file
 
 WEIGHTS = {"conv.weight": torch.arange(24.0).view(2, 3, 4), "steps": torch.tensor(3)}
 
@@ -29,7 +29,7 @@ def written(path: Path, content: Any, archive: bool) -> bytes:
 def test_any_damage_is_a_message_or_tensors(tmp_path: Path, archive: bool) -> None:
     path = tmp_path / "params.pt"
     whole = written(path, WEIGHTS, archive)
-    assert isinstance(load(path), dict)
+    assert isinstance(load_weight_file(path), dict)
     random, refused = Random(0), 0
     for _ in range(300):
         data = bytearray(whole)
@@ -44,7 +44,7 @@ def test_any_damage_is_a_message_or_tensors(tmp_path: Path, archive: bool) -> No
             data[place : place + 8] = b"\xff" * 8
         path.write_bytes(data)
         try:
-            load(path)
+            load_weight_file(path)
         except CheckpointError as error:
             assert str(error).startswith(f"{path}: ")  # noqa: PT017  # what is not damaged is welcome
             refused += 1
@@ -63,7 +63,7 @@ def test_sizes_that_nothing_backs_are_refused(tmp_path: Path, archive: bool) -> 
         rewritten(whole, lambda data: data.replace(small, tall)) if archive else whole.replace(small, tall)
     )
     with pytest.raises(CheckpointError, match="found something else or a damaged one"):
-        load(path)
+        load_weight_file(path)
 
 
 def rewritten(archive: bytes, change: Any, compression: int = zipfile.ZIP_STORED) -> bytes:
@@ -80,8 +80,8 @@ def test_an_archive_that_grows_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "params.pt"
     whole = written(path, WEIGHTS, archive=True)
     path.write_bytes(rewritten(whole, lambda data: data + bytes(2**24), zipfile.ZIP_DEFLATED))
-    with pytest.raises(CheckpointError, match=r"refused, since it would unpack to \d+ bytes; torch\.save does not"):
-        load(path)
+    with pytest.raises(CheckpointError, match=r"a compressed archive; torch\.save does not compress"):
+        load_weight_file(path)
 
 
 class Evil:
@@ -99,8 +99,9 @@ def test_a_pickle_runs_nothing(tmp_path: Path, how: str) -> None:
         path.write_bytes(pickle.dumps(Evil(mark), protocol=2))
     else:
         written(path, {"w": torch.zeros(1), "x": Evil(mark)}, how == "archive")
-    with pytest.raises(CheckpointError, match=r"refused, since it holds more than tensors: loading it would call \w+"):
-        load(path)
+    reason = "an unknown format" if how == "plain" else r"it holds more than tensors: loading it would call \w+"
+    with pytest.raises(CheckpointError, match=reason):
+        load_weight_file(path)
     assert not mark.exists()
 
 
@@ -117,4 +118,4 @@ def test_a_pickle_runs_nothing(tmp_path: Path, how: str) -> None:
 def test_what_is_no_checkpoint_is_said(tmp_path: Path, make: Any, reason: str) -> None:
     make(tmp_path / "x.pt")
     with pytest.raises(CheckpointError, match=reason):
-        load(tmp_path / "x.pt")
+        load_weight_file(tmp_path / "x.pt")
