@@ -1,4 +1,4 @@
-"""`i2i import`: other people's checkpoints."""
+"""`i2i import`: convert official checkpoints."""
 
 from __future__ import annotations
 
@@ -12,16 +12,26 @@ from i2i.cli.train import settings
 @click.command("import")
 @click.argument("format", metavar="FORMAT")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="Run folder to make.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Run folder to write; it must not hold a run yet.",
+)
 @settings
 def import_checkpoint(format: str, file: Path, output: Path, settings: tuple[str, ...]) -> None:
-    """Turn a checkpoint FILE of another program into a run that translates and trains on.
+    """Convert an official checkpoint FILE into a run folder that translates and can be trained further.
 
     \b
+      i2i list importer
       i2i import FORMAT selfie2anime_params_0100000.pt --output runs/selfie2anime
       i2i translate runs/selfie2anime portrait.jpg --to b --output translated
+      i2i train --resume runs/selfie2anime --set data.root=selfie2anime
 
-    `i2i list importer` names the formats. Nothing in FILE is executed.
+    FORMAT names the program that wrote FILE, such as ugatit-pytorch or cyclegan-pytorch. FILE was written by torch.save
+    or is a safetensors file, or it is the folder of a program that writes one file for each network. Prefixes of
+    DataParallel and wrappers such as {"state_dict": ...} are removed. Sizes come from the shapes of the weights; what
+    the file does not tell, such as the image size, can be set with --set. Nothing in FILE is executed.
     """
     from i2i.core import kinds
     from i2i.core.plugins import default_registry
@@ -29,6 +39,7 @@ def import_checkpoint(format: str, file: Path, output: Path, settings: tuple[str
 
     importer = default_registry().get(kinds.IMPORTER, format).load()
     imported = importer(file)
-    write_run(imported, output, settings)
+    checkpoint = write_run(imported, output, settings)
     click.echo(imported.summary)
-    click.echo(output)
+    for line in (*imported.notes, f"wrote {checkpoint}"):
+        click.echo(f"  {line}")

@@ -271,15 +271,16 @@ class Metric(Protocol):
 
 
 class Imported(NamedTuple):
-    """Somebody else's checkpoint, understood.
+    """An official checkpoint, converted.
 
     Args:
-        recipe: name of the shipped recipe that it belongs to.
-        settings: what that recipe must be set to, as `--set` would.
+        recipe: name of the recipe that it belongs to.
+        settings: values for that recipe by key path, as `--set` takes them.
         weights: the translator's state dict.
-        summary: what was found, in one sentence.
-        step: steps that it had been trained for, as far as one can tell.
-        untrained: submodules of the translator that the checkpoint has no weights for; they begin anew.
+        summary: method, recipe and sizes, in one line.
+        step: number of training steps that the weights have seen, as far as the checkpoint tells.
+        untrained: submodules of the translator that the checkpoint has no weights for; they start from scratch.
+        notes: what was taken, renamed, ignored and missing, one line each.
     """
 
     recipe: str
@@ -288,10 +289,11 @@ class Imported(NamedTuple):
     summary: str
     step: int = 0
     untrained: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Importer(Protocol):
-    """Reads somebody else's checkpoint."""
+    """Converts an official checkpoint; raises `CheckpointError` where a file is something else or damaged."""
 
     def __call__(self, path: Path) -> Imported: ...
 

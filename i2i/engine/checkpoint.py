@@ -18,7 +18,7 @@ from torch import Tensor
 
 from i2i.engine.disk import check_regular, remove
 from i2i.errors import CheckpointError, TrainingError
-from i2i.nn.tensorfile import read_tensors
+from i2i.nn.weight_files import load_safetensors
 
 FORMAT = 1
 RECIPE = "recipe.toml"
@@ -90,7 +90,7 @@ class Checkpoint:
         if not path.exists():
             return {}
         try:
-            return read_tensors(path)
+            return load_safetensors(path)
         except (OSError, ValueError) as error:
             raise CheckpointError(f"{path} is damaged: {error}; use an older checkpoint of this run") from error
 

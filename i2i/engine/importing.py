@@ -1,4 +1,4 @@
-"""From somebody else's checkpoint to a run folder."""
+"""Write an imported checkpoint as a run folder."""
 
 from __future__ import annotations
 
@@ -14,10 +14,15 @@ from i2i.recipe.recipe import Recipe, to_setting
 
 
 def write_run(imported: Imported, folder: Path, settings: Iterable[str] = ()) -> Path:
-    """Writes a run with one checkpoint, whose optimizers begin anew.
+    """Write a run with one checkpoint, whose optimizers start from scratch.
 
     Args:
-        settings: `key=value` each, on top of what the importer found.
+        imported: what an importer returned.
+        folder: of the new run.
+        settings: `key=value` each, on top of the importer's settings.
+
+    Returns:
+        The checkpoint's folder.
 
     Raises:
         CheckpointError: the folder holds a run, or the weights do not fit the recipe.
@@ -28,12 +33,9 @@ def write_run(imported: Imported, folder: Path, settings: Iterable[str] = ()) ->
     recipe = Recipe.read(imported.recipe, [*found, *settings])
     _check(imported, recipe)
     translator = build(recipe, steps=False)
-    own = translator.state_dict()
-    begun = {name: own[name] for name in own if name.startswith(tuple(f"{part}." for part in imported.untrained))}
-    try:
-        translator.load_state_dict({**begun, **imported.weights})
-    except RuntimeError as error:
-        raise CheckpointError(f"the weights do not fit the recipe {imported.recipe!r}: {error}") from error
+    scratch = tuple(f"{part}." for part in imported.untrained)
+    initial = {name: value for name, value in translator.state_dict().items() if name.startswith(scratch)}
+    translator.load_state_dict({**(initial if scratch else {}), **imported.weights})
     files = {checkpoint.WEIGHTS: translator.state_dict()}
     state: dict[str, Any] = {"recipe": recipe.name, "optimizers": {}, "scaler": None, "processes": 1}
     written = checkpoint.write(folder / "checkpoints", imported.step, files, state, recipe.to_toml())
@@ -42,15 +44,15 @@ def write_run(imported: Imported, folder: Path, settings: Iterable[str] = ()) ->
 
 
 def _check(imported: Imported, recipe: Recipe) -> None:
-    """Refuses weights of other shapes before networks are made that a file of some bytes can claim to be of any size.
+    """Compare shapes before any network is built: a file of some bytes can claim any size.
 
     Raises:
-        CheckpointError: names the first weight.
+        CheckpointError: names the first weight that does not fit.
     """
-    begun = tuple(f"{part}." for part in imported.untrained)
+    scratch = tuple(f"{part}." for part in imported.untrained)
     for name, shape in shapes_of(recipe).items():
         weight = imported.weights.get(name)
-        if weight is None and name.startswith(begun):
+        if weight is None and name.startswith(scratch):
             continue
         if weight is None or tuple(weight.shape) != shape:
             found = "nothing" if weight is None else list(weight.shape)
@@ -58,4 +60,4 @@ def _check(imported: Imported, recipe: Recipe) -> None:
                 f"the weights do not fit the recipe {imported.recipe!r}: {name}: expected {list(shape)}, got {found}"
             )
         if weight.is_floating_point() and not weight.isfinite().all():
-            raise CheckpointError(f"{name} holds values that are no numbers")
+            raise CheckpointError(f"{name} contains NaN or Inf")

@@ -69,10 +69,14 @@ def count_parameters(recipe: Recipe) -> dict[str, int]:
     return parameters_of(translator)
 
 
-def shapes_of(recipe: Recipe) -> dict[str, tuple[int, ...]]:
-    """Shapes of all that the translator's state holds, by name, found without making any of it."""
-    with fake_tensors():
-        return {name: tuple(value.shape) for name, value in _assembled(recipe).state_dict().items()}
+def shapes_of(recipe: Recipe, losses: bool = True) -> dict[str, tuple[int, ...]]:
+    """Shapes of all tensors of the translator's state dict by name, found without allocating any.
+
+    Args:
+        losses: with the tensors of its losses.
+    """
+    with fake_tensors() if losses else torch.device("meta"):  # some losses ask for a device; meta is ten times faster
+        return {name: tuple(value.shape) for name, value in _assembled(recipe, losses).state_dict().items()}
 
 
 def parameters_of(translator: Translator) -> dict[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import pickletools
+import re
 import struct
 import warnings
 import zipfile
@@ -24,8 +25,8 @@ MAX_PICKLE_BYTES = 2**26
 """Of one pickle, which needs a few hundred bytes for each tensor."""
 MAX_OPCODES = 2**19
 """Of one pickle, which needs about thirty for each tensor."""
-MAX_VALUES = 2**19
-"""That a pickle's containers may unfold to; they can contain each other many times."""
+MAX_VALUES = 2**17
+"""Of the loaded containers, which can contain each other many times."""
 MAX_DEPTH = 64
 """Of containers inside each other."""
 MAX_REUSE = 4
@@ -41,7 +42,14 @@ OPCODES = {
 }
 STORAGES = ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
 GLOBALS = {
-    *("collections OrderedDict", "collections Counter", "torch Size", "torch device", "builtins set", "__builtin__ set"),
+    *(
+        "collections OrderedDict",
+        "collections Counter",
+        "torch Size",
+        "torch device",
+        "builtins set",
+        "__builtin__ set",
+    ),
     *(f"torch._utils _rebuild_{what}" for what in ("tensor", "tensor_v2", "parameter")),
     *(f"torch {kind}Storage" for kind in STORAGES),
 }
@@ -131,14 +139,14 @@ def check_pickle(data: bytes) -> int:
     """
     stack: list[tuple[int, int]] = []
     marks: list[int] = []
-    memo: dict[int, tuple[int, int]] = {}
+    memo: dict[object, tuple[int, int]] = {}
     stream = BytesIO(data)
     for number, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
         name = opcode.name
         if number > MAX_OPCODES:
             raise ValueError(f"a pickle of more than {MAX_OPCODES} opcodes")
         if name == "GLOBAL" and argument not in GLOBALS:
-            raise _UnsafeError(printable(str(argument).removeprefix("builtins ").replace(" ", ".")))
+            raise _UnsafeError(printable(re.sub(r"^(builtins|__builtin__)\.", "", str(argument).replace(" ", ".", 1))))
         if name not in OPCODES:
             raise ValueError(f"the opcode {name} in a pickle")
         if name == "MARK":
@@ -160,7 +168,7 @@ def check_pickle(data: bytes) -> int:
             mutated = name in MUTATING  # the first part then stays on the stack, and the others are one level deeper
             depth = max((deep + (not mutated or place > 0) for place, (_, deep) in enumerate(parts)), default=1)
             count = 1 + sum(unfolded for unfolded, _ in parts)
-            if count > MAX_VALUES or depth > MAX_DEPTH:
+            if count > MAX_OPCODES or depth > MAX_DEPTH:
                 raise ValueError(f"containers that unfold to {count} values in {depth} levels")
             stack.extend([(count, depth)] * len(opcode.stack_after))
     return stream.tell()

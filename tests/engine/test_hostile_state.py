@@ -20,7 +20,7 @@ from i2i.engine import checkpoint
 from i2i.engine.run import Run
 from i2i.engine.trainer import train
 from i2i.errors import CheckpointError
-from i2i.nn.tensorfile import read_tensors
+from i2i.nn.weight_files import load_safetensors
 from i2i.recipe.recipe import Recipe
 from i2i.use.loaded import load
 
@@ -179,7 +179,7 @@ def test_hostile_tensors_are_told(case: str, tmp_path: Path) -> None:
     path.write_bytes(HOSTILE_TENSORS[case])
     began = time.process_time()
     with pytest.raises(ValueError, match=r".") as caught:
-        read_tensors(path)
+        load_safetensors(path)
     assert time.process_time() - began < 5
     assert len(str(caught.value)) < 250
 

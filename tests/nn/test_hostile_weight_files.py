@@ -81,8 +81,11 @@ def stream(data: bytes, claimed: int = 4) -> bytes:
 
 DAMAGED = "something else or a damaged one"
 PICKLES: dict[str, tuple[bytes, str]] = {
-    "tuples that contain each other, as a key": (PROTO + b"}" + NESTED + b"K\x01s" + STOP, "containers that unfold to "),
-    "tuples that contain each other, in a set": (
+    "tuples that contain each other, as a key": (
+        PROTO + b"}" + NESTED + b"K\x01s" + STOP,
+        "containers that unfold to ",
+    ),
+    "nested tuples in a set": (
         PROTO + b"}" + text("w") + b"c__builtin__\nset\n]" + NESTED + b"a\x85Rs" + STOP,
         "containers that unfold to ",
     ),

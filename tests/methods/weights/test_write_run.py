@@ -1,4 +1,4 @@
-"""What becomes a run: weights that fit, and no networks of a size that a file merely claims."""
+"""Runs of imported weights: shapes that fit, and no networks of a size that a file merely claims."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_networks_that_only_a_claim_backs_are_not_made(
     assert not (tmp_path / "run").exists()
 
 
-def test_weights_that_are_no_numbers_are_refused(weights: dict[str, torch.Tensor], tmp_path: Path) -> None:
+def test_weights_with_infinities_are_refused(weights: dict[str, torch.Tensor], tmp_path: Path) -> None:
     name = next(iter(weights))
-    with pytest.raises(CheckpointError, match=f"{name} holds values that are no numbers"):
+    with pytest.raises(CheckpointError, match=f"{name} contains NaN or Inf"):
         write_run(imported({**weights, name: weights[name] * float("inf")}), tmp_path / "run")

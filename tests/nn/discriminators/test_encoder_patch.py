@@ -14,7 +14,7 @@ from torch import Tensor
 
 from i2i.core.contracts import DiscriminatorOutput
 from i2i.errors import OptionError, ShapeError
-from i2i.methods.weights.nicegan import convert
+from i2i.methods.weights.nicegan import NICEGAN
 from i2i.nn.discriminators.encoder_patch import EncoderPatch
 
 
@@ -28,7 +28,7 @@ def part(figures: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def ours(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix("discriminators.a."): value for name, value in convert({"disA": state}).items()}
+    return NICEGAN.networks["disA"].convert(state)
 
 
 def error(got: Tensor | None, expected: Tensor) -> float:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from i2i.core.kinds import NORM
 from i2i.errors import OptionError, ShapeError
-from i2i.methods.weights.munit_names import convert, counts, names_of
+from i2i.methods.weights.munit import MUNIT
 from i2i.nn.discriminators.multiscale import Multiscale, smallest_image
 from i2i.nn.losses.adversarial import BCEGAN, LSGAN
 
@@ -75,7 +75,7 @@ def test_the_official_logits_losses_and_gradients(golden: Path, method: str, nam
 
     def ours(prefix: str) -> dict[str, Tensor]:
         state = {key.removeprefix(prefix): value for key, value in figures.items() if key.startswith(prefix)}
-        return convert(state, names_of(counts(state), "discriminator", method))
+        return MUNIT.networks["dis.a"].convert(state)
 
     for dtype, tolerance in ((torch.float32, 1e-5), (torch.float64, 1e-10)):
         model.to(dtype).load_state_dict(ours("param/"))

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from i2i.core.contracts import DiscriminatorOutput
 from i2i.core.kinds import ATTENTION
-from i2i.methods.weights.ugatit import convert
+from i2i.methods.weights.ugatit import UGATIT
 from i2i.nn.discriminators.patch import Patch
 
 
@@ -55,7 +55,7 @@ def test_ugatit(golden: Path, name: str) -> None:
         final_bias=False,
         init="default",
     )
-    start = part(convert({"disLA": part(figures, "param/")}), "discriminators.a.local.")
+    start = UGATIT.networks["disLA"].convert(part(figures, "param/"))
     # The global one's second logit is a single number near 0, of which single precision leaves 5 digits.
     for dtype, tolerance in ((torch.float64, 1e-10), (torch.float32, 2e-5)):
         model.to(dtype).load_state_dict(start)
@@ -68,7 +68,7 @@ def test_ugatit(golden: Path, name: str) -> None:
                 scalar = scalar + (got * figures[f"cot{call}/{key}"].to(dtype)).sum()
             buffers = part(figures, f"train{call}_buf/")
             everything = {**part(figures, "param/"), **buffers}
-            expected = part(convert({"disLA": everything}), "discriminators.a.local.")
+            expected = UGATIT.networks["disLA"].convert(everything)
             for key, buffer in model.named_buffers():
                 assert error(buffer, expected[key].double()) < 1e-5, key
         state = {key: value.clone() for key, value in model.state_dict().items()}
@@ -81,7 +81,7 @@ def test_ugatit(golden: Path, name: str) -> None:
         scalar.backward()
         # Gradients are stored in single precision; vectors have none and are only there to make the table whole.
         gradients = {**part(figures, "param/"), **part(figures, "grad64/param/")}
-        expected = part(convert({"disLA": gradients}), "discriminators.a.local.")
+        expected = UGATIT.networks["disLA"].convert(gradients)
         for key, parameter in model.named_parameters():
             assert error(parameter.grad, expected[key].double()) < (1e-7 if dtype == torch.float64 else 1e-4), key
 

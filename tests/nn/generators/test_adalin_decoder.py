@@ -14,7 +14,7 @@ from torch import Tensor
 
 from i2i.core.kinds import ADAPTIVE_NORM, DECODER, NORM
 from i2i.errors import OptionError, ShapeError
-from i2i.methods.weights.nicegan import convert
+from i2i.methods.weights.nicegan import NICEGAN
 from i2i.nn.generators.adalin_decoder import AdaLINDecoder
 from i2i.nn.generators.resnet_adalin import ResnetAdaLIN
 
@@ -26,7 +26,7 @@ def figures_of(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 def ours(figures: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     state = {name.removeprefix(prefix): value for name, value in figures.items() if name.startswith(prefix)}
-    return {name.removeprefix("generators.b."): value for name, value in convert({"gen2B": state}).items()}
+    return NICEGAN.networks["gen2B"].convert(state)
 
 
 def error(got: Tensor | None, expected: Tensor) -> float:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
-from i2i.methods.weights import cut_names
+from i2i.methods.weights.cut import CUT
+from i2i.methods.weights.weight_map import Network
 from i2i.nn.discriminators.patch import Patch
 from i2i.nn.generators.resnet import Resnet
 from i2i.nn.layers.projection import PatchHeads
@@ -33,14 +35,23 @@ def error(got: Tensor | None, expected: Tensor) -> float:
     return float((got.detach().double() - expected).norm()) / (norm if norm > 1e-9 else 1.0)
 
 
+def network_of(model: nn.Module) -> Network:
+    return CUT.networks["G" if isinstance(model, Resnet) else "D" if isinstance(model, Patch) else "F"]
+
+
 def load(model: nn.Module, figures: Figures, dtype: torch.dtype) -> None:
-    state = cut_names.names_of(model).to_ours(part(figures, "param/"), model.state_dict())
-    model.to(dtype).load_state_dict(state)
+    model.to(dtype).load_state_dict(network_of(model).convert(part(figures, "param/")))
+
+
+def options_of(network: Network, state: Figures) -> dict[str, Any]:
+    options = network.options(network.convert(state), network.traces(state))
+    return {name: value for name, value in options.items() if name not in ("type", "norm", "bias", "in_channels")}
 
 
 def check_gradients(model: nn.Module, figures: Figures) -> None:
     expected = part(figures, "grad64/param/")
-    names = cut_names.names_of(model).tensors
+    state = part(figures, "param/")
+    names = {official: ours for official, ours in network_of(model).names(state).items() if official in expected}
     assert names.keys() == expected.keys()
     parameters = dict(model.named_parameters())
     assert len(parameters) == len(names)
@@ -51,10 +62,11 @@ def check_gradients(model: nn.Module, figures: Figures) -> None:
 @pytest.mark.parametrize("name", ["gen_antialias_resnet9", "gen_antialias_down_only_resnet6", "gen_plain_resnet6"])
 def test_generator(golden: Path, name: str) -> None:
     figures, config = figures_of(golden / "cut" / f"{name}.safetensors")
-    options = cut_names.generator_options(part(figures, "param/"))
+    options = options_of(CUT.networks["G"], part(figures, "param/"))
     assert options == {
         "channels": config["ngf"],
         "blocks": 9 if config["netG"] == "resnet_9blocks" else 6,
+        "dropout": 0.0,
         "down": "strided" if config["no_antialias"] else "blur",
         "upsample": "transposed" if config["no_antialias_up"] else "blur",
     }
@@ -78,7 +90,7 @@ def test_generator(golden: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["dis_antialias", "dis_plain"])
 def test_discriminator(golden: Path, name: str) -> None:
     figures, config = figures_of(golden / "cut" / f"{name}.safetensors")
-    options = cut_names.discriminator_options(part(figures, "param/"))
+    options = options_of(CUT.networks["D"], part(figures, "param/"))
     down = "strided" if config["no_antialias"] else "blur"
     assert options == {"channels": config["ndf"], "layers": 5, "down": down}
     model = Patch(**options)
@@ -121,7 +133,7 @@ def test_default_size_has_the_official_names_and_shapes(golden: Path, options: d
     with torch.device("meta"):
         model = Resnet(**options)  # type: ignore[arg-type]
     assert sum(parameter.numel() for parameter in model.parameters()) == expected["parameters"]
-    official = cut_names.names_of(model).to_official(model.state_dict())
+    official = CUT.networks["G"].export(model.state_dict(), options)
     assert {name: list(value.shape) for name, value in official.items()} == {
         name: shape for name, (shape, _) in expected["state_dict"].items()
     }

@@ -10,7 +10,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
-from i2i.methods.weights.ugatit import convert
+from i2i.methods.weights.ugatit import UGATIT
 from i2i.nn.generators.resnet import Resnet
 from i2i.nn.generators.resnet_adalin import ResnetAdaLIN
 
@@ -61,10 +61,12 @@ def test_ugatit(golden: Path, name: str) -> None:
     size = config["img_size"]
     model = ResnetAdaLIN(config["ch"], config["n_res"], config["light"], image_size=size)  # type: ignore[arg-type]
 
-    def to_ours(state: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {name.removeprefix("generators.b."): value for name, value in convert({"genA2B": state}).items()}
-
-    compare(model, figures, to_ours, {"image": "/image", "cam": "/cam_logit", "heatmap": "/heatmap"})
+    compare(
+        model,
+        figures,
+        UGATIT.networks["genA2B"].convert,
+        {"image": "/image", "cam": "/cam_logit", "heatmap": "/heatmap"},
+    )
 
 
 @pytest.mark.parametrize("name", ["gen_resnet9", "gen_resnet6", "gen_resnet6_dropout_layout_eval"])

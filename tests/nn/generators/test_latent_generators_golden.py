@@ -10,7 +10,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
-from i2i.methods.weights.munit_names import convert, counts, names_of
+from i2i.methods.weights.munit import MUNIT, UNIT
 from i2i.nn.generators.content_style import ContentStyle
 from i2i.nn.generators.shared_latent import SharedLatent
 from i2i.nn.norms.layer import LayerNorm
@@ -34,7 +34,7 @@ def error(got: Tensor | None, expected: Tensor) -> float:
 
 def ours(figures: dict[str, Tensor], prefix: str, method: str) -> dict[str, Tensor]:
     state = {name: value for name, value in part(figures, prefix).items() if ".running_" not in name}
-    return convert(state, names_of(counts(state), "generator", method))
+    return {"munit": MUNIT, "unit": UNIT}[method].networks["gen.a"].convert(state)
 
 
 def check_gradients(model: nn.Module, scalar: Tensor, figures: dict[str, Tensor], method: str) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from i2i.core.kinds import ATTENTION, NORM
 from i2i.errors import OptionError, ShapeError
-from i2i.methods.weights import official
+from i2i.methods.weights.pix2pix import PIX2PIX
 from i2i.nn.discriminators.patch import Patch
 from i2i.nn.discriminators.pixel import Pixel
 from i2i.nn.generators.unet import Unet
@@ -34,18 +34,18 @@ def error(got: Tensor | None, expected: Tensor) -> float:
     return float((got.detach().double() - expected).norm()) / (norm if norm > 1e-9 else 1.0)
 
 
-def compare(model: torch.nn.Module, options: dict[str, Any], figures: dict[str, Tensor], train: bool) -> None:
+def compare(model: torch.nn.Module, figures: dict[str, Tensor], train: bool) -> None:
     """Forward, gradients and running statistics; official gradients are renamed as the weights are."""
     start = part(figures, "param/")
     for dtype, tolerance in ((torch.float64, 1e-10), (torch.float32, 1e-5)):
-        kind = "generator" if isinstance(model, Unet) else "discriminator"
-        model.load_state_dict(official.convert(start, kind).state)
+        network = PIX2PIX.networks["G" if isinstance(model, Unet) else "D"]
+        model.load_state_dict(network.convert(start))
         model.to(dtype).train(train)
         image = figures["input"].to(dtype).requires_grad_()
         made = model(image)
         output = made.image if isinstance(model, Unet) else made.logits["patch"]
         assert error(output, figures["out64"]) < tolerance
-        after = official.export(options, model.state_dict())
+        after = network.export(model.state_dict())
         for name, value in part(figures, "after64/").items():
             assert error(after[name], value.double()) < tolerance, name
         if dtype == torch.float32 or "cot" not in figures:
@@ -55,9 +55,7 @@ def compare(model: torch.nn.Module, options: dict[str, Any], figures: dict[str, 
         # The file of the deepest network stores single precision.
         exact = figures["grad64/input"].dtype == torch.float64
         assert error(image.grad, figures["grad64/input"].double()) < (tolerance if exact else 1e-6)
-        gradients = official.export(
-            options, {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
-        )
+        gradients = network.export({name: p.grad for name, p in model.named_parameters() if p.grad is not None})
         for name, value in part(figures, "grad64/param/").items():
             assert error(gradients[name], value) < tolerance, name
 
@@ -76,7 +74,7 @@ def test_official_unets(golden: Path) -> None:
             in_channels=config["input_nc"],
             out_channels=config["output_nc"],
         )
-        compare(model, {"type": "unet", "levels": config["num_downs"]}, figures, config["train"])
+        compare(model, figures, config["train"])
 
 
 def test_official_conditional_discriminators(golden: Path) -> None:
@@ -86,12 +84,12 @@ def test_official_conditional_discriminators(golden: Path) -> None:
         figures, config = figures_of(file)
         layers = config["n_layers_D"] + 2
         model = Patch(config["ndf"], layers, config["input_nc"], norm=NORM("bn"), bias=False)
-        compare(model, {"type": "patch", "layers": layers}, figures, config["train"])
+        compare(model, figures, config["train"])
 
 
 def test_official_pixel_discriminator(golden: Path) -> None:
     figures, config = figures_of(golden / "cyclegan" / "dis_pixel.safetensors")
-    compare(Pixel(config["ndf"], config["input_nc"]), {"type": "pixel"}, figures, train=True)
+    compare(Pixel(config["ndf"], config["input_nc"]), figures, train=True)
 
 
 def test_default_sizes_and_names(golden: Path) -> None:
@@ -103,12 +101,12 @@ def test_default_sizes_and_names(golden: Path) -> None:
         entries = dict(names)
         with torch.device("meta"):
             state = {key: torch.empty(shape, dtype=getattr(torch, dtype)) for key, (shape, dtype) in entries.items()}
-            kind = "generator" if name.startswith(("unet", "resnet")) else "discriminator"
-            found = official.convert(state, kind)
+            network = PIX2PIX.networks["G" if name.startswith(("unet", "resnet")) else "D"]
+            found = network.convert(state)
             parameters = sum(
-                value.numel() for key, value in found.state.items() if not key.endswith(("_mean", "_var", "_tracked"))
+                value.numel() for key, value in found.items() if not key.endswith(("_mean", "_var", "_tracked"))
             )
-        back = official.export(found.options, found.state)
+        back = network.export(found, network.traces(state))
         assert {key: (list(value.shape), value.dtype) for key, value in back.items()} == {
             key: (list(value.shape), value.dtype) for key, value in state.items()
         }
