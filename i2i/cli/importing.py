@@ -23,13 +23,12 @@ def import_checkpoint(format: str, file: Path, output: Path, settings: tuple[str
     """Convert an official checkpoint FILE into a run folder that translates and can be trained further.
 
     \b
-      i2i list importer
       i2i import FORMAT selfie2anime_params_0100000.pt --output runs/selfie2anime
       i2i translate runs/selfie2anime portrait.jpg --to b --output translated
       i2i train --resume runs/selfie2anime --set data.root=selfie2anime
 
-    FORMAT names the program that wrote FILE, such as ugatit-pytorch or cyclegan-pytorch. FILE was written by torch.save
-    or is a safetensors file, or it is the folder of a program that writes one file for each network. Prefixes of
+    FORMAT names the program that wrote FILE; `i2i list importer` lists all. FILE was written by torch.save or is a
+    safetensors file, or it is the folder of a program that writes one file for each network. Prefixes of
     DataParallel and wrappers such as {"state_dict": ...} are removed. Sizes come from the shapes of the weights; what
     the file does not tell, such as the image size, can be set with --set. Nothing in FILE is executed.
     """

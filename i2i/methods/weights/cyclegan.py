@@ -7,8 +7,9 @@ from pathlib import Path
 
 from i2i.core.contracts import Imported
 from i2i.methods.weights import junyanz
+from i2i.methods.weights.official_files import Report, epoch_files, network_in
 from i2i.methods.weights.pix2pix import GENERATOR_ALIASES, PIX2PIX
-from i2i.methods.weights.weight_map import Format, Network, Report, epoch_files, network_in
+from i2i.methods.weights.weight_map import Format, Network
 
 
 def _generator(domain: str) -> Network:

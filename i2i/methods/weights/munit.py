@@ -9,18 +9,8 @@ from torch import Tensor
 
 from i2i.core.contracts import Imported
 from i2i.errors import CheckpointError
-from i2i.methods.weights.weight_map import (
-    Format,
-    Layers,
-    Network,
-    Options,
-    Report,
-    State,
-    count,
-    networks_in,
-    newest,
-    step_of,
-)
+from i2i.methods.weights.official_files import Report, networks_in, newest, step_of
+from i2i.methods.weights.weight_map import Format, Layers, Network, Options, State, count
 
 FIRST_BLOCK = r"(?:enc|enc_content)\.model\.\d+\.model\.\d+\.model\.0\.conv\.weight"
 OUR_FIRST_BLOCK = r"encoder\.blocks\.\d+\.first\.conv\.weight"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from i2i.core.contracts import Imported
+from i2i.methods.weights.official_files import Report, networks_in, newest
 from i2i.methods.weights.ugatit import image_size
-from i2i.methods.weights.weight_map import Format, Layers, Network, Options, Report, State, count, networks_in, newest
+from i2i.methods.weights.weight_map import Format, Layers, Network, Options, State, count
 
 VIEWS = {"rho": (1, -1, 2), "gamma": (1, -1, 1, 1), "beta": (1, -1, 1, 1)}
 FIXED_LAYERS = 6

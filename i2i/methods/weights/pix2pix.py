@@ -7,7 +7,8 @@ from pathlib import Path
 
 from i2i.core.contracts import Imported
 from i2i.methods.weights import junyanz
-from i2i.methods.weights.weight_map import Format, Network, Options, Report, State, epoch_files, network_in
+from i2i.methods.weights.official_files import Report, epoch_files, network_in
+from i2i.methods.weights.weight_map import Format, Network, Options, State
 
 PIX2PIX = Format(
     "pix2pix",

@@ -6,7 +6,8 @@ import math
 from pathlib import Path
 
 from i2i.core.contracts import Imported
-from i2i.methods.weights.weight_map import Format, Layers, Network, Options, Report, State, count, networks_in, newest
+from i2i.methods.weights.official_files import Report, networks_in, newest
+from i2i.methods.weights.weight_map import Format, Layers, Network, Options, State, count
 
 VIEWS = dict.fromkeys(("rho", "gamma", "beta"), (1, -1, 1, 1))
 

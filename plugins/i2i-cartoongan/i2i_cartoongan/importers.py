@@ -5,17 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from i2i.core.contracts import Imported
-from i2i.methods.weights.weight_map import (
-    Format,
-    Layers,
-    Network,
-    Options,
-    Report,
-    State,
-    count,
-    layers_and_norms,
-    network_in,
-)
+from i2i.methods.weights.official_files import Report, network_in
+from i2i.methods.weights.weight_map import Format, Layers, Network, Options, State, count, layers_and_norms
 
 ALIASES = ("netG", "generator", "G")
 
