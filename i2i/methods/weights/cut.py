@@ -15,7 +15,7 @@ from i2i.methods.weights import junyanz
 from i2i.methods.weights.official_files import Report, epoch_files, network_in
 from i2i.methods.weights.pix2pix import DISCRIMINATOR_ALIASES, GENERATOR_ALIASES
 from i2i.methods.weights.weight_map import Format, Layers, Network, Options, State, count
-from i2i.nn.functional.blur import DOUBLING, HALVING, blur_kernel
+from i2i.nn.functional.resampling import DOUBLING, HALVING, blur_kernel
 from i2i.nn.layers.stages import named_taps
 from i2i.nn.weight_files import few, load_weight_file
 
