@@ -33,7 +33,7 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
     },
     kinds.ATTENTION: {
         "cam": "i2i.nn.attention.cam:CAM",
-        "residual_cam": "i2i.nn.attention.residual_cam:ResidualCAM",
+        "residual_cam": "i2i.nn.attention.cam:ResidualCAM",
     },
     kinds.GENERATOR: {
         "resnet": "i2i.nn.generators.resnet:Resnet",

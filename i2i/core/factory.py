@@ -142,7 +142,7 @@ class Factory(Generic[T]):
         arguments |= {name: value for name, value in offered.items() if name in declared}
         arguments = self._bound({**arguments, **self.options})
         for name, value in arguments.items():  # options set from Python, which no recipe check has seen
-            if isinstance(value, str) and name in declared and _takes_path(declared[name].annotation):
+            if isinstance(value, str) and name in declared and _is_path(value, declared[name].annotation):
                 arguments[name] = Path(value)
         try:
             built: T = component(*passed, **arguments)
@@ -208,10 +208,11 @@ def plain(value: Any) -> Any:
     return value if isinstance(value, bool | int | float | str) else str(value)
 
 
-def _takes_path(annotation: Any) -> bool:
-    """Whether text stands for a path there."""
+def _is_path(text: str, annotation: Any) -> bool:
+    """Whether text stands for a path there, and not for itself as one of the annotation's literals."""
     alternatives = (annotation, *typing.get_args(annotation))
-    return Path in alternatives and str not in alternatives
+    literals = [value for choice in alternatives for value in typing.get_args(choice)]
+    return Path in alternatives and str not in alternatives and text not in literals
 
 
 def _is_table(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Class activation maps as attention."""
+"""Class activation maps as attention: U-GAT-IT's, and NICE-GAN's with a residual connection."""
 
 from __future__ import annotations
 
@@ -17,19 +17,22 @@ from i2i.nn.layers.convolution import Conv2d, SpectralLinear
 
 
 class CAM(nn.Module):
-    """Weights features by how much an auxiliary domain classifier relies on each channel.
+    """Weight channels by how much an auxiliary domain classifier relies on each of them.
 
-    For each pool p, a linear classifier without bias gives a logit from the pooled features, and its weight multiplies
-    the channels; a 1x1 convolution brings the results back to C channels:
+    For each pool p, a linear classifier without bias computes a logit from the pooled features, and its weight
+    multiplies the channels; a 1x1 convolution maps the results back to C channels:
 
         logit_p = w_p · pool_p(x),   features = act(conv1x1(concat_p(w_p ⊙ x))),   heatmap = sum_c(features)
 
     Args:
         num_features: channels C of the features [B, C, H, W].
-        pools: how the map is pooled, one classifier and one logit each.
+        pools: poolings of the map, with one classifier and one logit each.
         activation: after the 1x1 convolution; ReLU when None.
-        spectral_norm: divides the classifiers' weights by their spectral norm for the logits. The multiplication takes
-            the weight that is not normalized, and the 1x1 convolution has no spectral norm, as in the official code.
+        spectral_norm: whether the classifiers' weights are divided by their spectral norm for the logits. The
+            multiplication uses the weight without it, and the 1x1 convolution has none, as in the official code.
+
+    Raises:
+        OptionError: no pools, an unknown one, or one twice.
 
     Source: Kim et al., U-GAT-IT, ICLR 2020, arXiv:1907.10830, section 2.1; znxlwm/UGATIT-pytorch b8c4251.
     """
@@ -51,22 +54,55 @@ class CAM(nn.Module):
 
     def forward(self, x: Tensor) -> AttentionOutput:
         logits = torch.cat([classify(pooled(x, cast(Pool, pool))) for pool, classify in self.classifiers.items()], 1)
+        weights = [classifier.get_parameter("weight").view(1, -1, 1, 1) for classifier in self.classifiers.values()]
         if optimizations_enabled():
-            mixed = F.conv2d(x, self._mixing_weight(), self.mix.bias)
+            # Weighting and mixing are both linear: folding the classifiers' weights into the convolution saves half of
+            # its work, and a feature map of twice the channels.
+            parts = self.mix.weight.chunk(len(weights), 1)
+            folded = torch.stack([part * weight for part, weight in zip(parts, weights, strict=True)]).sum(0)
+            mixed = F.conv2d(x, folded, self.mix.bias)
         else:
-            mixed = self.mix(torch.cat([x * weight for weight in self._weights()], 1))
+            mixed = self.mix(torch.cat([x * weight for weight in weights], 1))
         features: Tensor = self.activation(mixed)
         return AttentionOutput(features, logits, features.sum(1, keepdim=True))
 
-    def _mixing_weight(self) -> Tensor:
-        """Weight [C, C, 1, 1] of one convolution that does what weighting, concatenating and mixing do.
 
-        Both steps are linear, so folding the classifiers' weights into the convolution saves half of its work and a
-        feature map of twice the channels.
-        """
-        parts = self.mix.weight.chunk(len(self.classifiers), 1)
-        return torch.stack([part * weight for part, weight in zip(parts, self._weights(), strict=True)]).sum(0)
+class ResidualCAM(nn.Module):
+    """Add to features what an auxiliary domain classifier relies on, with a learned factor that starts at 0.
 
-    def _weights(self) -> list[Tensor]:
-        """Each classifier's weight, [1, C, 1, 1]."""
-        return [classifier.get_parameter("weight").view(1, -1, 1, 1) for classifier in self.classifiers.values()]
+    One linear classifier without bias takes both poolings side by side, and its weight [w_average, w_max] multiplies
+    the channels:
+
+        logit = w · concat(average(x), max(x)),   features = act(x + scale · conv1x1(concat(w_average ⊙ x, w_max ⊙ x)))
+
+    The heat map is the sum of the features over their channels.
+
+    Args:
+        num_features: channels C of the features [B, C, H, W].
+        activation: after the sum; leaky ReLU of slope 0.2 when None.
+        spectral_norm: whether the classifier's weight is divided by its spectral norm for the logit. The
+            multiplication uses the weight without it, as in the official code.
+
+    Source: Chen et al., NICE-GAN, CVPR 2020, arXiv:2003.00273, section 3.2; alpc91/NICE-GAN-pytorch 1b114f1, where
+    `scale` is called `lamda`.
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        activation: Callable[[Tensor], Tensor] | None = None,
+        spectral_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        linear = SpectralLinear if spectral_norm else nn.Linear
+        self.classifier = linear(2 * num_features, 1, bias=False)
+        self.mix = Conv2d(2 * num_features, num_features, 1)
+        self.scale = nn.Parameter(torch.zeros(1))
+        self.activation: Callable[[Tensor], Tensor] = activation if activation is not None else nn.LeakyReLU(0.2)
+
+    def forward(self, x: Tensor) -> AttentionOutput:
+        logits = self.classifier(torch.cat([pooled(x, "average"), pooled(x, "max")], 1))
+        # Weighting and mixing are both linear, so one convolution with the product of their weights does both.
+        by_average, by_max = (self.mix.weight * self.classifier.weight.view(1, -1, 1, 1)).chunk(2, 1)
+        features: Tensor = self.activation(x + self.scale * F.conv2d(x, by_average + by_max, self.mix.bias))
+        return AttentionOutput(features, logits, features.sum(1, keepdim=True))

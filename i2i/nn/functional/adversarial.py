@@ -1,4 +1,4 @@
-"""GAN objectives on logits; each is a mean over its tensor."""
+"""Adversarial objectives of logits, each averaged over all of them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from i2i.nn.functional.precision import upcast
 
 
 def least_squares(logits: Tensor, target: bool) -> Tensor:
-    r"""LSGAN: :math:`\mathbb{E}[(D - 1)^2]` for real, :math:`\mathbb{E}[D^2]` for fake.
+    r"""Compute the LSGAN objective: :math:`\mathbb{E}[(D - 1)^2]` for real, :math:`\mathbb{E}[D^2]` for fake.
 
     Args:
         logits: any shape.
-        target: whether they should say real.
+        target: whether the logits should classify their images as real.
 
     Source: Mao et al., Least Squares GAN, ICCV 2017, arXiv:1611.04076, equation 9.
 
@@ -26,11 +26,11 @@ def least_squares(logits: Tensor, target: bool) -> Tensor:
 
 
 def binary_cross_entropy(logits: Tensor, target: bool) -> Tensor:
-    r"""Cross entropy: :math:`\mathbb{E}[\log(1 + e^{-D})]` for real, :math:`\mathbb{E}[\log(1 + e^{D})]` for fake.
+    r"""Cross entropy :math:`\mathbb{E}[\log(1 + e^{-D})]` for real, :math:`\mathbb{E}[\log(1 + e^{D})]` for fake.
 
     Args:
         logits: any shape.
-        target: whether they should say real.
+        target: whether the logits should classify their images as real.
 
     Source: Goodfellow et al., Generative Adversarial Nets, 2014, arXiv:1406.2661; for the generator it is the
     non-saturating form of section 3.
@@ -45,11 +45,11 @@ def binary_cross_entropy(logits: Tensor, target: bool) -> Tensor:
 
 
 def hinge(logits: Tensor, target: bool) -> Tensor:
-    r"""Hinge: :math:`\mathbb{E}[\max(0, 1 - D)]` for real, :math:`\mathbb{E}[\max(0, 1 + D)]` for fake.
+    r"""Compute the hinge loss :math:`\mathbb{E}[\max(0, 1 - D)]` for real, :math:`\mathbb{E}[\max(0, 1 + D)]` for fake.
 
     Args:
         logits: any shape.
-        target: whether they should say real.
+        target: whether the logits should classify their images as real.
 
     Source: Lim and Ye, Geometric GAN, arXiv:1705.02894; Miyato et al., arXiv:1802.05957, equation 16.
 
@@ -62,7 +62,10 @@ def hinge(logits: Tensor, target: bool) -> Tensor:
 
 
 def critic(logits: Tensor) -> Tensor:
-    r"""The Wasserstein critic's mean: :math:`\mathbb{E}[D]`.
+    r"""Compute the mean of a Wasserstein critic: :math:`\mathbb{E}[D]`.
+
+    Args:
+        logits: any shape.
 
     Source: Arjovsky et al., Wasserstein GAN, ICML 2017, arXiv:1701.07875.
 

@@ -8,13 +8,13 @@ from i2i.nn.functional.precision import upcast
 
 
 def gram(features: Tensor) -> Tensor:
-    r"""How strongly each two channels appear together, wherever they do: :math:`G = F F^\top / (C H W)`.
+    r"""Compute the Gram matrices of features, :math:`G = F F^\top / (C H W)`.
 
     Args:
         features: [B, C, H, W]; half precision is computed in float32.
 
     Returns:
-        [B, C, C], the same for every order of the pixels.
+        [B, C, C], the correlations of channels wherever they occur: the same for every order of the pixels.
 
     Source: Gatys et al., CVPR 2016, equation 3; divided by C·H·W as in Johnson et al., ECCV 2016, arXiv:1603.08155,
     section 3.2.

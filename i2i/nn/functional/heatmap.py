@@ -1,4 +1,4 @@
-"""Heat maps as the U-GAT-IT paper draws them, without OpenCV."""
+"""Heat maps in the colours of the U-GAT-IT paper, without OpenCV."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from i2i.nn.functional.precision import upcast
 
 @torch.no_grad()
 def draw_heatmap(heatmap: Tensor, size: int | Sequence[int]) -> Tensor:
-    """Colours heat maps from blue (the least of each map) to red (the most).
+    """Colour heat maps from blue (the minimum of each map) to red (its maximum).
 
-    Each map is stretched to 0..255 on its own, truncated to 8 bits, enlarged and coloured: to the bit what OpenCV's
-    `resize` and `COLORMAP_JET` give.
+    Each map is rescaled to 0..255 by itself, truncated to 8 bits, enlarged and coloured; bit-identical to OpenCV's
+    `resize` and `COLORMAP_JET`.
 
     Args:
         heatmap: [B, 1, h, w], any range; a constant map, which the official code turns into NaN, is all blue.
-        size: height and width of the drawing, or one number for both.
+        size: height and width (H, W) of the result in pixels, or one number for both.
 
     Returns:
         [B, 3, H, W] RGB in [-1, 1], float32.
@@ -38,7 +38,7 @@ def draw_heatmap(heatmap: Tensor, size: int | Sequence[int]) -> Tensor:
 
 
 def jet() -> Tensor:
-    """OpenCV's `COLORMAP_JET`: [256, 3] RGB levels 0..255.
+    """Return OpenCV's `COLORMAP_JET`: [256, 3] RGB levels 0..255.
 
     Three trapezoids of slope 4 around indices 64 (blue), 127 (green) and 191 (red).
 
@@ -57,19 +57,19 @@ def jet() -> Tensor:
 
 
 def _levels(heatmap: Tensor) -> Tensor:
-    """Each map stretched to 0..255 and truncated to integers."""
+    """Rescale each map to 0..255 and truncate to integers."""
     x = upcast(heatmap).nan_to_num()
     x = x - x.amin((1, 2, 3), keepdim=True)
-    most = x.amax((1, 2, 3), keepdim=True)
-    return (255 * (x / torch.where(most > 0, most, torch.ones_like(most)))).int()
+    largest = x.amax((1, 2, 3), keepdim=True)
+    return (255 * (x / torch.where(largest > 0, largest, torch.ones_like(largest)))).int()
 
 
 def _enlarged(levels: Tensor, height: int, width: int) -> Tensor:
-    """Bilinear with half-pixel centres in the fixed point of OpenCV's 8-bit `resize`."""
+    """Interpolate bilinearly with half-pixel centres in the fixed-point arithmetic of OpenCV's 8-bit `resize`."""
     rows, below, row_share = _neighbours(levels.shape[2], height, levels.device)
     columns, right, column_share = _neighbours(levels.shape[3], width, levels.device)
     across = levels[..., columns] * (2048 - column_share) + levels[..., right] * column_share
-    # Both terms are truncated before they are added; above the first row and below the last one both see the same row.
+    # Both terms are truncated before the addition; beyond the first and last rows both come from the same row.
     across = across >> 4
     upper = (across[:, :, rows] * (2048 - row_share)[:, None]) >> 16
     lower = (across[:, :, below] * row_share[:, None]) >> 16
@@ -77,8 +77,8 @@ def _enlarged(levels: Tensor, height: int, width: int) -> Tensor:
 
 
 def _neighbours(before: int, after: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """For each new place, the two old ones that it lies between and the second one's share in 2048ths."""
-    # In double precision on the CPU, as OpenCV has it; not every device has doubles.
+    """Return, for each new position, the two old ones around it and the weight of the second in 2048ths."""
+    # In double precision as in OpenCV, and on the CPU, as not every device has doubles.
     centre = ((torch.arange(after, dtype=torch.float64) + 0.5) * (before / after) - 0.5).float()
     first = centre.floor()
     share = ((centre - first) * 2048).round().int()

@@ -1,4 +1,4 @@
-"""A map's mean or maximum."""
+"""Global pooling of feature maps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ Pool = Literal["average", "max"]
 
 
 def pooled(x: Tensor, pool: Pool) -> Tensor:
-    """Features [B, C, H, W] over their pixels, or those of the whole image where they are a window of it: [B, C].
+    """Reduce features [B, C, H, W] over their pixels to [B, C].
+
+    Where the features are a window of an image that is translated in tiles, the pixels are those of the whole image.
+
+    Args:
+        x: features [B, C, H, W].
+        pool: `average` or `max`.
 
     Example:
         >>> import torch
@@ -21,7 +27,7 @@ def pooled(x: Tensor, pool: Pool) -> Tensor:
     """
     whole = whole_image()
     if whole is not None:
-        found = whole.statistics(x)
-        return (found.mean if pool == "average" else found.maximum).flatten(1).to(x.dtype)
+        statistics = whole.statistics(x)
+        return (statistics.mean if pool == "average" else statistics.maximum).flatten(1).to(x.dtype)
     # Not adaptive_max_pool2d, whose CUDA gradient has no deterministic implementation.
     return x.mean((2, 3)) if pool == "average" else x.flatten(2).max(2).values

@@ -14,14 +14,14 @@ from i2i.nn.functional.precision import without_autocast
 
 @torch.no_grad()
 def power_iteration(weight: Tensor, u: Tensor, eps: float = 1e-12) -> tuple[Tensor, Tensor]:
-    r"""One step towards the first singular vectors of a weight.
+    r"""Compute one step towards the first singular vectors of a weight.
 
     .. math:: v = W^\top u / \lVert W^\top u \rVert, \quad u' = W v / \lVert W v \rVert
 
     Args:
         weight: [n, ...], seen as the matrix W [n, m].
-        u: [n], the left vector of the step before.
-        eps: norms below it are taken for it.
+        u: [n], the left vector after the previous step.
+        eps: lower bound of the norms in the denominators.
 
     Returns:
         u' [n] and v [m], new tensors without gradient.
@@ -35,14 +35,14 @@ def power_iteration(weight: Tensor, u: Tensor, eps: float = 1e-12) -> tuple[Tens
         >>> u, v
         (tensor([1., 0.]), tensor([1., 0.]))
     """
-    with without_autocast(weight):  # one rounded to half precision drifts over the steps
+    with without_autocast(weight):  # vectors rounded to half precision drift over the steps
         matrix = weight.flatten(1)
         v = F.normalize(torch.mv(matrix.t(), u), dim=0, eps=eps)
         return F.normalize(torch.mv(matrix, v), dim=0, eps=eps), v
 
 
 def spectral_normalize(weight: Tensor, u: Tensor, v: Tensor) -> Tensor:
-    r"""Divides a weight by its spectral norm as the vectors see it.
+    r"""Divide a weight by the spectral norm that its singular vectors give.
 
     .. math:: \hat W = W / \sigma, \quad \sigma = u^\top W v
 
@@ -50,7 +50,8 @@ def spectral_normalize(weight: Tensor, u: Tensor, v: Tensor) -> Tensor:
 
     Args:
         weight: [n, ...], seen as the matrix W [n, m].
-        u, v: [n] and [m], of `power_iteration`.
+        u: left singular vector [n], of `power_iteration`.
+        v: right singular vector [m], of `power_iteration`.
 
     Returns:
         A weight of the same shape.
@@ -66,14 +67,16 @@ def spectral_normalize(weight: Tensor, u: Tensor, v: Tensor) -> Tensor:
 
 
 def spectral_norm(weight: Tensor, *vectors: tuple[Tensor, Tensor]) -> Tensor:
-    r"""The spectral norm of a weight as pairs of vectors see it, :math:`\sigma = u^\top W v`; the gradient passes to W.
+    r"""Compute a weight's spectral norm :math:`\sigma = u^\top W v` for each pair of singular vectors.
+
+    The gradient passes to W, not to the vectors.
 
     Args:
         weight: [n, ...], seen as the matrix W [n, m].
         vectors: pairs of u [n] and v [m].
 
     Returns:
-        One norm for each pair.
+        norms [p], one for each pair.
 
     Example:
         >>> spectral_norm(torch.tensor([[2.0, 0.0]]), (torch.tensor([1.0]), torch.tensor([1.0, 0.0])))
@@ -81,12 +84,12 @@ def spectral_norm(weight: Tensor, *vectors: tuple[Tensor, Tensor]) -> Tensor:
     """
     left, right = (torch.stack(side) for side in zip(*vectors, strict=True))
     with without_autocast(weight):
-        found: Tensor = _Norms.apply(weight, left, right)
-        return found
+        norms: Tensor = _Norms.apply(weight, left, right)
+        return norms
 
 
 class _Norms(Function):
-    """The gradient is one product, however many norms there are, not a matrix of the weight's size for each."""
+    """Norms whose gradient is one matrix product, however many pairs there are, not an outer product for each."""
 
     @staticmethod
     def forward(ctx: Any, weight: Tensor, left: Tensor, right: Tensor) -> Tensor:

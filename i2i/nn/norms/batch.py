@@ -11,14 +11,15 @@ Statistics = Literal["running", "batch"]
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """Normalizes each channel over the batch and its pixels.
+    """Normalize each channel over the batch and its pixels.
 
     Args:
         num_features: channels C of the features [B, C, H, W].
-        momentum: how far the running statistics move towards each batch's.
-        affine: learns a scale (from 1) and a shift (from 0) per channel.
-        statistics: what normalizes at inference, the running statistics or those of the batch at hand. pix2pix takes
-            the latter and translates one image at a time; the running ones are kept all the same.
+        eps: added to the variance.
+        momentum: weight of each batch's statistics in the running ones, in [0, 1].
+        affine: whether to learn a scale [C], initially 1, and a shift [C], initially 0.
+        statistics: what normalizes at inference, the `running` statistics or those of the `batch` itself. pix2pix uses
+            the latter and translates one image at a time; running ones are recorded all the same.
 
     Source: Ioffe and Szegedy, ICML 2015, arXiv:1502.03167; at inference Isola et al., CVPR 2017, arXiv:1611.07004,
     section 3.3.

@@ -9,15 +9,16 @@ from i2i.nn.functional.normalization import EpsOn, instance_norm
 
 
 class InstanceNorm(nn.Module):
-    """Normalizes each sample's channels over their pixels; see `i2i.nn.functional.normalization.instance_norm`.
+    """Normalize each sample's channels over their pixels; see `i2i.nn.functional.normalization.instance_norm`.
 
     Args:
         num_features: channels C of the features [B, C, H, W].
-        affine: learns a scale (from 1) and a shift (from 0) per channel.
-        unbiased: divides the squares by H·W - 1.
-        eps_on: adds eps to the variance or to the standard deviation.
+        eps: keeps the divisor from 0.
+        affine: whether to learn a scale [C], initially 1, and a shift [C], initially 0.
+        unbiased: divides the sum of squares by H·W - 1 instead of H·W.
+        eps_on: adds eps to the variance (`var`) or to the standard deviation (`std`).
 
-    Source: Ulyanov et al., arXiv:1607.08022. The defaults are CycleGAN's and those of U-GAT-IT's encoder.
+    Source: Ulyanov et al., arXiv:1607.08022. The defaults are those of CycleGAN and of U-GAT-IT's encoder.
     """
 
     def __init__(
@@ -38,11 +39,12 @@ class InstanceNorm(nn.Module):
 
 
 class AdaptiveInstanceNorm(nn.Module):
-    """Instance norm whose scale and shift [B, C] come from outside (AdaIN).
+    """Instance norm whose scale and shift [B, C] are inputs (AdaIN).
 
     Args:
         num_features: channels C of the features [B, C, H, W].
-        unbiased: divides the squares by H·W - 1, as in style transfer; MUNIT's is biased.
+        eps: added to the variance.
+        unbiased: divides the sum of squares by H·W - 1, as in style transfer; MUNIT's is biased.
 
     Source: Huang and Belongie, ICCV 2017, arXiv:1703.06868, equation 8; Huang et al., MUNIT, ECCV 2018,
     arXiv:1804.04732.

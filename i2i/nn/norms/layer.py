@@ -11,14 +11,15 @@ from i2i.nn.functional.normalization import EpsOn, layer_norm
 
 
 class LayerNorm(nn.Module):
-    """Normalizes each sample over channels and pixels; see `i2i.nn.functional.normalization.layer_norm`.
+    """Normalize each sample over channels and pixels; see `i2i.nn.functional.normalization.layer_norm`.
 
     Args:
         num_features: channels C of the features [B, C, H, W].
-        affine: learns a scale (from 1) and a shift (from 0) per channel.
-        unbiased: divides the squares by C·H·W - 1.
-        eps_on: adds eps to the variance or to the standard deviation; MUNIT's is unbiased, on the standard deviation.
-        init: where the scale starts: at 1, or drawn from U(0, 1) as MUNIT's.
+        eps: keeps the divisor from 0.
+        affine: whether to learn a scale [C] and a shift [C], the latter initially 0.
+        unbiased: divides the sum of squares by C·H·W - 1 instead of C·H·W; True in MUNIT.
+        eps_on: adds eps to the variance (`var`) or to the standard deviation (`std`, as MUNIT).
+        init: initial scale, 1 for `ones`, or drawn from U(0, 1) for `uniform`, as in MUNIT.
 
     Source: Ba et al., arXiv:1607.06450; Huang et al., MUNIT, arXiv:1804.04732, appendix B.
     """
@@ -34,8 +35,8 @@ class LayerNorm(nn.Module):
     ) -> None:
         super().__init__()
         self.eps, self.unbiased, self.eps_on = eps, unbiased, eps_on
-        start = torch.rand if init == "uniform" else torch.ones
-        self.weight = nn.Parameter(start(num_features)) if affine else None
+        initial = torch.rand if init == "uniform" else torch.ones
+        self.weight = nn.Parameter(initial(num_features)) if affine else None
         self.bias = nn.Parameter(torch.zeros(num_features)) if affine else None
 
     def forward(self, x: Tensor) -> Tensor:

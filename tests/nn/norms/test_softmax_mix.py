@@ -42,15 +42,15 @@ def test_official_figures(golden: Path, section: str) -> None:
 def test_starts_nine_tenths_to_one_side() -> None:
     adaptive, plain = ADAPTIVE_NORM("adalin", mix="softmax")(3), NORM("iln", mix="softmax")(3)
     assert adaptive.rho.tolist() == [[pytest.approx(3.2), 1.0]] * 3  # type: ignore[attr-defined]
-    assert adaptive.share.tolist() == pytest.approx([0.9002] * 3, abs=1e-4)  # type: ignore[attr-defined]
-    assert plain.share.tolist() == pytest.approx([0.0998] * 3, abs=1e-4)  # type: ignore[attr-defined]
+    assert adaptive.instance_share.tolist() == pytest.approx([0.9002] * 3, abs=1e-4)  # type: ignore[attr-defined]
+    assert plain.instance_share.tolist() == pytest.approx([0.0998] * 3, abs=1e-4)  # type: ignore[attr-defined]
 
 
 def test_logits_are_not_clamped() -> None:
     norm = AdaptiveLayerInstanceNorm(2, mix="softmax")
     norm.constrain_()
     assert norm.rho.max() > 3
-    assert ((norm.share >= 0) & (norm.share <= 1)).all()
+    assert ((norm.instance_share >= 0) & (norm.instance_share <= 1)).all()
 
 
 def test_equal_logits_are_half_of_each() -> None:
