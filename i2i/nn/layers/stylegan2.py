@@ -148,7 +148,9 @@ class MinibatchDeviation(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Features [B, C, H, W] to [B, C + 1, H, W]."""
         batch, channels, height, width = x.shape
-        group = next(size for size in range(self.group, 0, -1) if size <= batch and batch % size == 0)
+        # Not `min`: an export for batches that hold a whole group keeps the batch dynamic.
+        largest = self.group if self.group <= batch else batch
+        group = next(size for size in range(largest, 0, -1) if batch % size == 0)
         groups = x.reshape(group, batch // group, channels, height, width)
         deviation = (groups.var(0, unbiased=False) + DEVIATION_EPS).sqrt().mean((1, 2, 3))
         plane = deviation.repeat(group).view(batch, 1, 1, 1).expand(-1, 1, height, width)
