@@ -1,1 +1,1 @@
-"""Networks that judge images."""
+"""Networks that classify images as real or fake."""

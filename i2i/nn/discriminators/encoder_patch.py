@@ -1,4 +1,4 @@
-"""NICE-GAN's discriminator: its first layers are the encoder that generators decode from."""
+"""NICE-GAN's discriminator, whose first layers are the encoder of the generators."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from i2i.nn.layers.convolution import ConvBlock, Padding, SpectralConv2d
 from i2i.nn.layers.initialization import Initialization, initialize
 
 ENCODER = 2
-"""Halvings of the encoder: four pixels of the image to one of the features, as decoders expect."""
+"""Number of halvings in the encoder; decoders double as often."""
 ENDS = 2
-"""Convolutions of stride 1 that end each head."""
+"""Number of convolutions of stride 1 at the end of each head."""
 
 
 class EncoderPatch(nn.Module):
-    """Judges patches of two sizes and a class activation map, all from the features of one encoder.
+    """Classify patches of two sizes, and a class activation map's pooled features, from one encoder's features.
 
     Two 4x4 convolutions of stride 2 and attention make the features [B, 2·channels, H/4, W/4]. From them
-    `layers - deeper - 4` more convolutions of stride 2 lead to where the heads part: the head `local` ends there with
-    two of stride 1, the head `global` halves its sides `deeper` times more before it ends likewise. The attention's
-    logit is the head `cam`. Channels double from one convolution to the next, without a limit.
+    `layers - deeper - 4` more convolutions of stride 2 are common to two heads: `local` ends with two convolutions of
+    stride 1, `global` halves its sides `deeper` times more before it ends likewise. The attention's logit is the head
+    `cam`. Channels double from one convolution to the next, without a limit.
 
     Args:
-        channels: after the first convolution.
-        layers: convolutions from the image to the logits of `global`, all included; the paper's 7 need 96 px.
-        deeper: halvings that `global` has beyond `local`; 0 leaves `global` away.
-        spectral_norm: divides the weights of all convolutions but the attention's 1x1 by their spectral norm.
-        padding: how a pixel is added on every side before each convolution.
-        attention: over the encoder's features, which are the code.
-        activation: after every convolution but the last ones.
-        init: how the weights start.
+        channels: channels after the first convolution.
+        layers: number of all convolutions from the image to the logits of `global`; the paper's 7 need 96 px.
+        deeper: number of halvings that `global` has beyond `local`; 0 omits `global`.
+        spectral_norm: whether all weights but the attention's 1x1 convolution are divided by their spectral norm.
+        padding: how the pixel on each side is filled before each convolution, `zeros` or `reflect`.
+        attention: factory of an attention on the encoder's features, which are then the code; None for none.
+        activation: factory of the activations after every convolution but the last ones.
+        init: initialization of the weights; see `i2i.nn.layers.initialization.initialize`.
 
     Raises:
-        OptionError: no layers are left for the heads.
+        OptionError: there are too few layers for the heads.
 
     Source: Chen et al., NICE-GAN, CVPR 2020, arXiv:2003.00273, section 3.2; alpc91/NICE-GAN-pytorch 1b114f1, whose
     `n_dis` is `layers`.
@@ -101,10 +101,10 @@ class EncoderPatch(nn.Module):
 
     @classmethod
     def check(cls, image_size: int, layers: int, deeper: int) -> None:
-        """Refuses more layers than an image of this size can pass through.
+        """Refuse more layers than images of this size allow.
 
         Raises:
-            OptionError: says the smallest image for these layers, and which layers fit this image.
+            OptionError: names the smallest image for these layers, and the layers that this image allows.
         """
         _common_halvings(layers, deeper)
         if image_size % cls.multiple:
@@ -121,7 +121,7 @@ class EncoderPatch(nn.Module):
             )
 
     def encode(self, image: Tensor) -> AttentionOutput:
-        """The code of an image, and what the attention has seen."""
+        """Encode images [B, 3, H, W] to codes [B, num_features, H/4, W/4], with the attention's logits and heat map."""
         if image.ndim != 4 or image.shape[1] != 3 or any(n % self.multiple or n < 8 for n in image.shape[2:]):
             raise ShapeError(
                 f"encoder: expected images [B, 3, H, W] with sides that are multiples of {self.multiple} and at least "

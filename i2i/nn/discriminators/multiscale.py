@@ -18,7 +18,10 @@ from i2i.nn.layers.initialization import Initialization, initialize
 
 
 class Scale(nn.Module):
-    """Convolutions of stride 2 whose channels double, then a 1x1 convolution to the logit of each patch."""
+    """Convolutions of stride 2 whose channels double, then a 1x1 convolution to the logit of each patch.
+
+    The arguments are those of `Multiscale`.
+    """
 
     def __init__(
         self,
@@ -56,20 +59,20 @@ class Scale(nn.Module):
 
 
 class Multiscale(nn.Module):
-    """Judges patches of an image at several sizes, each with a network of its own.
+    """Classify patches of an image at several scales, each with a network of its own.
 
-    Each scale sees the image of the one before at half the size, by a 3x3 average that leaves the padding out. The
-    heads are `scale_0`, the image itself, `scale_1` and so on; a GAN loss counts all of them alike.
+    Each scale gets the image of the previous one at half the size, by a 3x3 average that excludes the padding. The
+    heads are `scale_0`, for the image itself, `scale_1` and so on; adversarial losses weight all of them equally.
 
     Args:
-        channels: after the first convolution of each scale; doubled by each of the others.
-        layers: convolutions of stride 2.
-        scales: how many sizes.
-        norm: after every convolution but the first and the last.
-        spectral_norm: divides the convolutions' weights by their spectral norm.
-        padding: how a pixel is added on every side before each convolution of stride 2.
-        activation: after every convolution but the last.
-        init: how the weights start; norms keep their own start.
+        channels: channels after the first convolution of each scale; doubled by each of the others.
+        layers: number of convolutions of stride 2.
+        scales: number of scales.
+        norm: factory of the norms after every convolution but the first and the last; None for none.
+        spectral_norm: whether the convolutions' weights are divided by their spectral norm.
+        padding: how the pixel on each side is filled before each convolution of stride 2, `zeros` or `reflect`.
+        activation: factory of the activations after every convolution but the last.
+        init: initialization of the weights, without those of norms; see `i2i.nn.layers.initialization.initialize`.
 
     Source: Huang et al., MUNIT, arXiv:1804.04732, section 5.1, after Wang et al., pix2pixHD, arXiv:1711.11585;
     NVlabs/MUNIT a82e222, `MsImageDis`.
@@ -95,10 +98,10 @@ class Multiscale(nn.Module):
 
     @classmethod
     def check(cls, image_size: int, layers: int, scales: int) -> None:
-        """Refuses more layers and scales than an image of this size can pass through.
+        """Refuse more layers and scales than images of this size allow.
 
         Raises:
-            OptionError: says the smallest image, and what this image could take.
+            OptionError: names the smallest image, and how many layers or scales this image allows.
         """
         if image_size >= smallest_image(layers, scales):
             return
@@ -127,9 +130,9 @@ class Multiscale(nn.Module):
 
 
 def smallest_image(layers: int, scales: int) -> int:
-    """The smallest side that leaves a logit at every scale.
+    """Return the smallest side in pixels that leaves a logit at every scale.
 
-    Averaging makes ceil(n / 2) of a side n, a convolution floor(n / 2), and it takes no map of one pixel.
+    Averaging turns a side n into ceil(n / 2), a convolution into floor(n / 2), which needs more than one pixel.
 
     Example:
         >>> smallest_image(4, 3), smallest_image(3, 2)

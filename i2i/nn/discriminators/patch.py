@@ -18,26 +18,26 @@ FEWEST_LAYERS = 3
 
 
 class Patch(nn.Module):
-    """Judges overlapping patches of an image by 4x4 convolutions.
+    """Classify overlapping patches of an image as real or fake by 4x4 convolutions (PatchGAN).
 
     `layers - 2` convolutions of stride 2, one of stride 1, and a last one of stride 1 to a single channel. Channels
-    double from one to the next. A patch is 70 px wide with 5 layers (CycleGAN's `n_layers_D=3`, U-GAT-IT's local
+    double from one to the next. The receptive field is 70 px with 5 layers (CycleGAN's `n_layers_D=3`, U-GAT-IT's local
     discriminator) and 286 px with 7 (U-GAT-IT's global one).
 
     Args:
-        channels: after the first convolution.
-        layers: all convolutions, the last one included.
-        in_channels: of the image; 6 for a pair of images.
-        norm: after every convolution but the first and the last.
-        spectral_norm: divides the convolutions' weights by their spectral norm.
-        down: whether convolutions of stride 2 halve the sides, or ones of stride 1 with a blur after them (CUT).
-        padding: how a pixel is added on every side before each convolution.
-        max_multiplier: the most that the channels grow to, as a multiple of `channels`; None for no limit.
-        attention: over the features before the last convolution; its logits become the head `cam`.
-        bias: of the convolutions between the first and the last; False beside batch norm, as in pix2pix.
-        final_bias: of the last convolution.
-        init: how the weights start.
-        activation: after every convolution but the last.
+        channels: channels after the first convolution.
+        layers: number of all convolutions, at least 3.
+        in_channels: channels of the image; 6 for a pair of images.
+        norm: factory of the norms after every convolution but the first and the last; None for none.
+        spectral_norm: whether the convolutions' weights are divided by their spectral norm.
+        padding: how the pixel on each side is filled before each convolution, `zeros` or `reflect`.
+        max_multiplier: upper bound of the channels, as a multiple of `channels`; None for none.
+        attention: factory of an attention on the features before the last convolution; its logits are the head `cam`.
+        bias: whether the convolutions between the first and the last have a bias; False with batch norm in pix2pix.
+        final_bias: whether the last convolution has a bias.
+        init: initialization of the weights; see `i2i.nn.layers.initialization.initialize`.
+        activation: factory of the activations after every convolution but the last.
+        down: whether convolutions of stride 2 halve the sides (`strided`), or a `blur` after those of stride 1 (CUT).
 
     Raises:
         OptionError: fewer than 3 layers.
@@ -94,10 +94,10 @@ class Patch(nn.Module):
 
     @classmethod
     def check(cls, image_size: int, layers: int) -> None:
-        """Refuses more layers than an image of this size can pass through.
+        """Refuse more layers than images of this size allow.
 
         Raises:
-            OptionError: says the smallest image for these layers and the most layers for this image.
+            OptionError: names the smallest image for these layers and the most layers for this image.
         """
         if layers < FEWEST_LAYERS:
             raise OptionError("layers", f"expected at least {FEWEST_LAYERS}, got {layers}")
@@ -130,11 +130,11 @@ class Patch(nn.Module):
 
 
 def smallest_image(layers: int) -> int:
-    """The smallest side that leaves a logit.
+    """Return the smallest side in pixels that leaves a logit.
 
     A side n becomes floor(n / 2) where the stride is 2 and n - 1 where it is 1. So after k = layers - 2 halvings it
-    must be at least 3, that is n >= 3·2^k. No map is then smaller than 2 before a convolution, which reflection also
-    needs, so the padding does not matter.
+    must be at least 3, that is n >= 3·2^k. No map is then smaller than 2 before a convolution, as reflection padding
+    requires, too.
 
     Example:
         >>> smallest_image(5), smallest_image(7)
@@ -144,7 +144,7 @@ def smallest_image(layers: int) -> int:
 
 
 def most_layers(image_size: int) -> int:
-    """The most layers that leave a logit for this side; 0 when no number does.
+    """Return the largest number of layers that leaves a logit for a side in pixels; 0 when none does.
 
     Example:
         >>> most_layers(64), most_layers(96), most_layers(5)

@@ -1,4 +1,4 @@
-"""The discriminator that judges every pixel by itself."""
+"""The discriminator of single pixels."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from i2i.nn.layers.initialization import Initialization, initialize
 
 
 class Pixel(nn.Module):
-    """Judges colours alone, by three 1x1 convolutions: the "1x1 PixelGAN", whose patches are one pixel wide.
+    """Classify every pixel by its colour alone, by three 1x1 convolutions (PixelGAN).
 
     Args:
-        channels: after the first convolution; doubled by the second.
-        in_channels: of the image; 6 for a pair of images.
-        norm: after the second convolution.
-        bias: of the last two convolutions; False beside batch norm, as in pix2pix.
-        activation: after every convolution but the last.
-        init: how the weights start.
+        channels: channels after the first convolution; doubled by the second.
+        in_channels: channels of the image; 6 for a pair of images.
+        norm: factory of the norm after the second convolution; None for none.
+        bias: whether the last two convolutions have a bias; False with batch norm in pix2pix.
+        activation: factory of the activations after every convolution but the last.
+        init: initialization of the weights; see `i2i.nn.layers.initialization.initialize`.
 
     Source: Isola et al., CVPR 2017, arXiv:1611.07004, appendix 6.1.2; junyanz/pytorch-CycleGAN-and-pix2pix,
     `PixelDiscriminator`.

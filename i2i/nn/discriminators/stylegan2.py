@@ -17,12 +17,13 @@ LAST = 4
 
 
 class StyleGAN2(nn.Module):
-    """Residual blocks that halve the image down to 4 px, the batch's deviation, a convolution and two linear layers.
+    """Residual blocks that halve the image down to 4 px, minibatch deviation, a convolution and two linear layers.
 
     Args:
-        channels: at the image's size; doubled by each halving.
-        max_channels: the most that they are doubled to.
-        group: images over which the deviation is taken; 0 leaves it away.
+        channels: channels at the image's size; doubled by each halving.
+        max_channels: upper bound of the channels.
+        group: number of images over which the minibatch deviation is computed; 0 omits it.
+        image_size: side of the images in pixels, a power of 2 from 8 on.
 
     Source: Karras et al., CVPR 2020, arXiv:1912.04958, section 4.1; rosinality/stylegan2-pytorch.
     """
@@ -48,7 +49,7 @@ class StyleGAN2(nn.Module):
 
     @classmethod
     def check(cls, image_size: int) -> None:
-        """Refuses an image side that halvings do not bring to 4."""
+        """Refuse an image size that is no power of 2, or below 8."""
         if image_size < SMALLEST or image_size & (image_size - 1):
             below = max(SMALLEST, 1 << (max(image_size, 1).bit_length() - 1))
             raise OptionError(
@@ -56,7 +57,7 @@ class StyleGAN2(nn.Module):
             )
 
     def forward(self, image: Tensor) -> DiscriminatorOutput:
-        """One logit for each image, [B, 1, 1, 1], as the head `patch`: it is a patch as large as the image."""
+        """Return one logit for each image, [B, 1, 1, 1], as the head `patch`."""
         if image.shape[1:] != (3, self.image_size, self.image_size):
             size = self.image_size
             raise ShapeError(f"stylegan2: expected images [B, 3, {size}, {size}], got {list(image.shape)}")

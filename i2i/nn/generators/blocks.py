@@ -1,4 +1,4 @@
-"""What the residual generators share: the size check, residual blocks, the encoder and the way back to an image."""
+"""Parts of the residual generators: size checks, residual blocks, encoder and image decoder."""
 
 from __future__ import annotations
 
@@ -14,16 +14,21 @@ from i2i.nn.layers.convolution import Conv2d, ConvBlock, Down, Padding, UpBlock,
 from i2i.nn.layers.stages import Stage, padded_image
 
 MULTIPLE = 4
-"""Two halvings and two doublings: other sides would come back larger than they went in."""
+"""With two halvings and two doublings, other sides would come out larger than they went in."""
 SMALLEST = 8
-"""Below, the residual blocks' maps would be too small to pad by reflection and to normalize."""
+"""Smallest side: below, the residual blocks' maps would be too small for reflection padding and norms."""
 
 
 def check_image_size(image_size: int, multiple: int = MULTIPLE, smallest: int = SMALLEST) -> None:
-    """Refuses an image side that the generators here cannot take.
+    """Check a recipe's image size.
+
+    Args:
+        image_size: side of the square training images in pixels.
+        multiple: what it must be a multiple of.
+        smallest: what it must be at least.
 
     Raises:
-        OptionError: names the nearest legal sides.
+        OptionError: it is neither; names the nearest sizes that are.
     """
     if image_size % multiple or image_size < smallest:
         below = max(smallest, image_size // multiple * multiple)
@@ -36,14 +41,16 @@ def check_image_size(image_size: int, multiple: int = MULTIPLE, smallest: int = 
 def check_image(
     image: Tensor, fixed_size: int | None = None, multiple: int = MULTIPLE, smallest: int = SMALLEST
 ) -> None:
-    """Refuses a batch of images that the generators here cannot take.
+    """Check the shape of a batch of images.
 
     Args:
         image: [B, 3, H, W].
-        fixed_size: the only side that is legal, if not every multiple is.
+        fixed_size: the only accepted side, or None for any multiple.
+        multiple: what both sides must be multiples of.
+        smallest: what both sides must be at least.
 
     Raises:
-        ShapeError: says what was expected and what came.
+        ShapeError: the shape is another one; names both.
     """
     if image.ndim != 4 or image.shape[1] != 3:
         raise ShapeError(f"generator: expected images [B, 3, H, W], got {list(image.shape)}")
@@ -61,7 +68,15 @@ def check_image(
 
 
 class ResidualBlock(nn.Module):
-    """`x + norm(conv(dropout(act(norm(conv(x))))))`, with 3x3 convolutions padded by reflection."""
+    """Residual block `x + norm(conv(dropout(act(norm(conv(x))))))` of 3x3 convolutions with reflection padding.
+
+    Args:
+        channels: C of the features [B, C, H, W].
+        norm: factory of both norms.
+        activation: factory of the activation.
+        bias: whether the convolutions have a bias.
+        dropout: probability of each element to become 0; 0 for no dropout.
+    """
 
     recomputable: ClassVar[bool] = True
 
@@ -86,7 +101,13 @@ class ResidualBlock(nn.Module):
 
 
 class AdaptiveConvBlock(nn.Module):
-    """A 3x3 convolution padded by reflection, then an adaptive norm."""
+    """3x3 convolution with reflection padding, then an adaptive norm.
+
+    Args:
+        channels: C of the features [B, C, H, W].
+        norm: factory of the norm.
+        bias: whether the convolution has a bias.
+    """
 
     def __init__(self, channels: int, norm: Factory[AdaptiveNorm], bias: bool = False) -> None:
         super().__init__()
@@ -98,7 +119,14 @@ class AdaptiveConvBlock(nn.Module):
 
 
 class AdaptiveResidualBlock(nn.Module):
-    """A residual block whose two norms take scale and shift from outside."""
+    """Residual block whose two norms take scale and shift as inputs.
+
+    Args:
+        channels: C of the features [B, C, H, W].
+        norm: factory of both norms.
+        activation: factory of the activation.
+        bias: whether the convolutions have a bias.
+    """
 
     recomputable: ClassVar[bool] = True
 
@@ -111,11 +139,13 @@ class AdaptiveResidualBlock(nn.Module):
         self.second = AdaptiveConvBlock(channels, norm, bias)
 
     def forward(self, x: Tensor, gamma: Tensor, beta: Tensor, *second: Tensor) -> Tensor:
-        """The block's features.
+        """Compute the features [B, C, H, W].
 
         Args:
-            gamma, beta: [B, C].
-            second: gamma and beta of the second norm; those of the first where they are not given.
+            x: features [B, C, H, W].
+            gamma: scale [B, C] of the first norm.
+            beta: shift [B, C] of the first norm.
+            second: scale and shift of the second norm; those of the first when omitted.
         """
         hidden = self.activation(self.first(x, gamma, beta))
         residual: Tensor = x + self.second(hidden, *(second or (gamma, beta)))
@@ -123,15 +153,19 @@ class AdaptiveResidualBlock(nn.Module):
 
 
 class Encoder(nn.Module):
-    """An image [B, 3, H, W] to features [B, 4·channels, H/4, W/4].
+    """Encoder from an image [B, 3, H, W] to features [B, 2^n·channels, H/2^n, W/2^n].
 
     Args:
-        channels: after the first convolution; doubled by each one of stride 2.
-        blocks: residual blocks at the smallest size.
-        down_padding: how the convolutions of stride 2 are padded.
-        down: whether those convolutions halve the sides, or a blur after them.
-        downsamplings: how many there are of those; H/4 stands for two.
-        down_kernel: their kernel, 3 or 4.
+        channels: channels after the first convolution; doubled by each one of stride 2.
+        blocks: number of residual blocks at the smallest size.
+        norm: factory of the norms.
+        activation: factory of the activations.
+        bias: whether the convolutions have a bias.
+        down_padding: padding mode of the convolutions of stride 2.
+        dropout: probability inside the residual blocks.
+        down: whether the convolutions halve the sides (`strided`), or a `blur` after them.
+        downsamplings: n, number of halvings.
+        down_kernel: kernel size of their convolutions, 3 or 4.
     """
 
     def __init__(
@@ -163,7 +197,7 @@ class Encoder(nn.Module):
         return x
 
     def stages(self) -> list[Stage]:
-        """The layers by name, for taps."""
+        """Return the layers by name, for taps."""
         halvings = [stage for i, block in enumerate(self.down) for stage in cast(ConvBlock, block).stages(f"down.{i}")]
         channels = halvings[-1].channels
         residual = [Stage(f"blocks.{i}", block, channels) for i, block in enumerate(self.blocks)]
@@ -171,11 +205,16 @@ class Encoder(nn.Module):
 
 
 class ImageDecoder(nn.Module):
-    """Features [B, 4·channels, H/4, W/4] to an image [B, 3, H, W] in [-1, 1].
+    """Decoder from features [B, 2^n·channels, H/2^n, W/2^n] to an image [B, 3, H, W] in [-1, 1].
 
     Args:
-        upsamplings: how often sides are doubled; H/4 stands for two.
-        up_kernel: of the convolutions after `nearest`.
+        channels: channels before the last convolution.
+        norm: factory of the norms.
+        activation: factory of the activations.
+        bias: whether the convolutions of the doublings have a bias.
+        upsample: how the sides are doubled; see `i2i.nn.layers.convolution.UpBlock`.
+        upsamplings: n, number of doublings.
+        up_kernel: kernel size of the convolutions with `nearest` and `pixel_shuffle`; odd.
     """
 
     def __init__(
@@ -201,5 +240,5 @@ class ImageDecoder(nn.Module):
         return torch.tanh(self.head(x))
 
     def stages(self) -> list[Stage]:
-        """The layers before the last one by name, for taps."""
+        """Return the layers before the last convolution by name, for taps."""
         return [stage for i, block in enumerate(self.up) for stage in cast(UpBlock, block).stages(f"up.{i}")]

@@ -1,4 +1,4 @@
-"""MUNIT's generator: a content encoder, a style encoder, and a decoder whose norms take the style."""
+"""MUNIT's generator: content encoder, style encoder, and a decoder whose norms take the style."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ from i2i.nn.layers.initialization import Initialization, initialize
 
 
 class StyleEncoder(nn.Module):
-    """An image [B, 3, H, W] to its style code [B, style_channels].
+    """Encoder from an image [B, 3, H, W] to its style code [B, style_channels].
 
-    No layer is normalized: that would take away the very statistics that make a style.
+    It has no norms, which would remove the statistics that a style consists of.
 
     Args:
-        channels: after the first convolution; doubled by the first two of stride 2, kept by the others.
+        channels: channels after the first convolution; doubled by the first two of stride 2, kept by the others.
+        style_channels: numbers in a style code.
+        downsamplings: number of convolutions of stride 2.
+        activation: factory of the activations.
     """
 
     def __init__(self, channels: int, style_channels: int, downsamplings: int, activation: Factory[Activation]) -> None:
@@ -44,14 +47,16 @@ class StyleEncoder(nn.Module):
 
 
 class StyleMLP(nn.Module):
-    """A style code [B, style_channels] to the gamma and beta [B, C] of every adaptive norm.
+    """Map a style code [B, style_channels] to the gamma and beta [B, C] of every adaptive norm.
 
-    The last layer's numbers are, norm after norm, first the C betas (means), then the C gammas (deviations).
+    The last layer's outputs are, norm after norm, first the C betas (means), then the C gammas (standard deviations).
 
     Args:
+        style_channels: numbers in a style code.
         hidden: width of the two hidden layers.
-        norms: how many norms there are.
+        norms: number of norms.
         num_features: C.
+        activation: factory of the activation.
     """
 
     def __init__(
@@ -71,21 +76,23 @@ class StyleMLP(nn.Module):
 
 
 class ContentStyle(nn.Module):
-    """The encoders and the decoder of one domain: an image is its content and a style code.
+    """Encoders and decoder of one domain, which represent an image by its content and a style code.
 
-    Painting another domain means decoding with that domain's generator and one of its styles.
+    To translate to another domain is to decode the content with that domain's generator and one of its styles.
 
     Args:
-        channels: after the first convolution of either encoder.
-        downsamplings: of the content; style has its own.
-        blocks: residual blocks of the content encoder, and as many of the decoder.
+        channels: channels after the first convolution of either encoder.
+        downsamplings: number of halvings in the content encoder.
+        blocks: number of residual blocks of the content encoder, and as many of the decoder.
         style_channels: numbers in a style code.
-        style_downsamplings: convolutions of stride 2 in the style encoder.
+        style_downsamplings: number of halvings in the style encoder.
         mlp_channels: hidden width of the layers from style to gamma and beta.
-        norm: of the content encoder.
-        decoder_norm: of the decoder's residual blocks.
-        upsample_norm: of the doublings; a layer norm keeps the styles' statistics, which instance norm would undo.
-        init: how the weights start; norms keep their own start.
+        norm: factory of the content encoder's norms.
+        decoder_norm: factory of the norms of the decoder's residual blocks.
+        upsample_norm: factory of the doublings' norms; layer norm keeps the statistics of a style, which instance norm
+            would remove.
+        activation: factory of all activations.
+        init: initialization of the weights, without those of norms; see `i2i.nn.layers.initialization.initialize`.
 
     Source: Huang et al., MUNIT, ECCV 2018, arXiv:1804.04732, section 5.1 and appendix B; NVlabs/MUNIT a82e222,
     `AdaINGen`.
@@ -127,23 +134,23 @@ class ContentStyle(nn.Module):
 
     @classmethod
     def check(cls, image_size: int, downsamplings: int, style_downsamplings: int) -> None:
-        """Refuses an image side that cannot be halved so often."""
+        """Refuse an image size that cannot be halved so often."""
         check_image_size(image_size, 2**downsamplings, _smallest(downsamplings, style_downsamplings))
 
     def encode_content(self, image: Tensor) -> Tensor:
-        """Content [B, C, h, w] of images [B, 3, H, W]."""
+        """Encode the content [B, C, h, w] of images [B, 3, H, W]."""
         check_image(image, multiple=self.multiple, smallest=self.smallest)
         content: Tensor = self.encoder(image)
         return content
 
     def encode_style(self, image: Tensor) -> Tensor:
-        """Style codes [B, style_channels] of images [B, 3, H, W]."""
+        """Encode the style codes [B, style_channels] of images [B, 3, H, W]."""
         check_image(image, multiple=self.multiple, smallest=self.smallest)
         style: Tensor = self.style_encoder(image)
         return style
 
     def decode(self, content: Tensor, style: Tensor) -> Tensor:
-        """Images [B, 3, H, W] of a content [B, C, h, w] from any domain and style codes [B, style_channels] of this."""
+        """Decode images [B, 3, H, W] of contents [B, C, h, w] of any domain and style codes of this one."""
         affine = self.mlp(style)
         for index, block in enumerate(self.decoder):
             content = block(content, *affine[2 * index], *affine[2 * index + 1])
@@ -151,10 +158,10 @@ class ContentStyle(nn.Module):
         return image
 
     def forward(self, image: Tensor) -> GeneratorOutput:
-        """The image painted again in this generator's domain, in its own style."""
+        """Reconstruct images of this generator's domain in their own styles."""
         return GeneratorOutput(self.decode(self.encode_content(image), self.encode_style(image)))
 
 
 def _smallest(downsamplings: int, style_downsamplings: int) -> int:
-    """Reflection in the residual blocks needs maps of two pixels, in the style encoder's last convolution too."""
+    """Return the smallest side: reflection padding needs maps of two pixels, also in the style encoder."""
     return int(max(2 * 2**downsamplings, 2**style_downsamplings))

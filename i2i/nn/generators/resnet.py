@@ -19,18 +19,20 @@ from i2i.nn.layers.stages import Features, Stage, Tap, capture_features, tapped,
 
 
 class Resnet(nn.Module):
-    """A residual network from image to image.
+    """Residual network from image to image.
 
     Args:
-        channels: after the first convolution; four times as many in the residual blocks.
-        blocks: residual blocks; the paper has 9 for images of 256 px and more, 6 below.
-        dropout: probability in the middle of each residual block.
-        upsample: how sides are doubled.
-        down: how they are halved; CUT blurs both ways.
-        down_padding: how the convolutions of stride 2 are padded.
-        bias: of every convolution.
-        attention: over the features after the residual blocks; gives logits and a heat map.
-        init: how the weights start.
+        channels: channels after the first convolution; four times as many in the residual blocks.
+        blocks: number of residual blocks; 9 in the paper for images of 256 px and more, 6 below.
+        norm: factory of all norms.
+        activation: factory of all activations.
+        dropout: probability in the middle of each residual block, in [0, 1).
+        upsample: how sides are doubled: `transposed`, `nearest`, `blur` (CUT) or `pixel_shuffle`.
+        down: how sides are halved: `strided`, or `blur` (CUT).
+        down_padding: padding mode of the convolutions of stride 2, `zeros` or `reflect`.
+        bias: whether the convolutions have a bias; the last one always has.
+        attention: factory of an attention on the features after the residual blocks; adds logits and a heat map.
+        init: initialization of the weights; see `i2i.nn.layers.initialization.initialize`.
 
     Source: Zhu et al., ICCV 2017, arXiv:1703.10593, appendix 7.2; junyanz/pytorch-CycleGAN-and-pix2pix,
     `ResnetGenerator`.
@@ -62,7 +64,7 @@ class Resnet(nn.Module):
 
     @classmethod
     def check(cls, image_size: int) -> None:
-        """Refuses an image side that is no multiple of 4."""
+        """Refuse an image size that is no multiple of 4."""
         check_image_size(image_size)
 
     def forward(self, image: Tensor) -> GeneratorOutput:
@@ -80,14 +82,14 @@ class Resnet(nn.Module):
     def capture_features(
         self, image: Tensor, taps: Sequence[Tap]
     ) -> AbstractContextManager[Callable[[], Features | None]]:
-        """Features of the call that is made in this context, given after it."""
+        """Capture the features of the call inside the context; see `i2i.nn.layers.stages.capture_features`."""
         return capture_features(self.stages(), image, taps)
 
     def tapped_channels(self, taps: Sequence[Tap]) -> tuple[int, ...]:
         return tapped_channels(self.stages(), taps)
 
     def stages(self) -> list[Stage]:
-        """The layers by name, which `taps` may name."""
+        """Return the layers, whose names or numbers `taps` may hold."""
         attention = [] if self.attention is None else [Stage("attention", self._attended, 4 * self.channels)]
         return [*self.encoder.stages(), *attention, *self.image_decoder.stages()]
 

@@ -1,4 +1,4 @@
-"""U-GAT-IT's generator: an encoder, attention, and a decoder whose norms adapt to the image."""
+"""U-GAT-IT's generator: encoder, attention, and a decoder whose norms adapt to the image."""
 
 from __future__ import annotations
 
@@ -29,13 +29,14 @@ from i2i.nn.layers.stages import Features, Tap, capture_features, tapped, tapped
 
 
 class Modulation(nn.Module):
-    """Features to the gamma and beta [B, C] that every adaptive norm of the decoder shares.
+    """Map features [B, C, H, W] to the gamma and beta [B, C] that all adaptive norms of a decoder share.
 
     Two linear layers with an activation each, then one for gamma and one for beta, all without bias.
 
     Args:
         num_features: C.
-        in_features: numbers per sample; C averages the map over its pixels, more takes it whole.
+        in_features: numbers per sample: C averages the map over its pixels, C·H·W uses all of them.
+        activation: factory of the activation.
     """
 
     def __init__(self, num_features: int, in_features: int, activation: Factory[Activation]) -> None:
@@ -54,24 +55,26 @@ class Modulation(nn.Module):
 
 
 class ResnetAdaLIN(nn.Module):
-    """A residual network from image to image with attention and adaptive norms.
+    """Residual network from image to image with attention and adaptive norms.
 
     Args:
-        channels: after the first convolution; C is four times as many.
-        blocks: residual blocks before the attention, and as many after it.
-        light: gamma and beta come from the features' average, so any image size works. Otherwise they come from all
-            pixels, by a layer that holds 96 % of the weights at 256 px and ties the network to one image size.
-        norm: of the encoder.
-        decoder_norm: of the residual blocks after the attention. With a plain norm, as in the paper's ablations, no
-            gamma and beta are computed.
-        upsample_norm: of the two doublings.
-        upsample: how sides are doubled.
-        attention: over the encoder's features; None passes them on, and there are no logits and no heat map.
-        init: how the weights start.
-        image_size: side of the images; needed when not light.
+        channels: channels after the first convolution; four times as many, C, in the residual blocks.
+        blocks: number of residual blocks before the attention, and as many after it.
+        light: whether gamma and beta are computed from the features' average, which works for any image size.
+            Otherwise they are computed from all pixels, by a layer that holds 96 % of the weights at 256 px and fixes
+            the image size.
+        norm: factory of the encoder's norms.
+        decoder_norm: factory of the norms in the residual blocks after the attention. With a norm that is not
+            adaptive, as in the paper's ablations, no gamma and beta are computed.
+        upsample_norm: factory of the norms of the two doublings.
+        attention: factory of the attention on the encoder's features; None for none, without logits and heat map.
+        activation: factory of all activations.
+        init: initialization of the weights; see `i2i.nn.layers.initialization.initialize`.
+        upsample: how sides are doubled; see `i2i.nn.layers.convolution.UpBlock`.
+        image_size: side of the images in pixels; required unless `light`.
 
     Raises:
-        OptionError: the full network was given no image size, or one that is no multiple of 4.
+        OptionError: the full network got no image size, or one that is no multiple of 4.
 
     Source: Kim et al., U-GAT-IT, ICLR 2020, arXiv:1907.10830; znxlwm/UGATIT-pytorch b8c4251.
     """
@@ -114,7 +117,7 @@ class ResnetAdaLIN(nn.Module):
 
     @classmethod
     def check(cls, image_size: int) -> None:
-        """Refuses an image side that is no multiple of 4."""
+        """Refuse an image size that is no multiple of 4."""
         check_image_size(image_size)
 
     def forward(self, image: Tensor) -> GeneratorOutput:
@@ -135,7 +138,7 @@ class ResnetAdaLIN(nn.Module):
     def capture_features(
         self, image: Tensor, taps: Sequence[Tap]
     ) -> AbstractContextManager[Callable[[], Features | None]]:
-        """Features of the call that is made in this context, given after it."""
+        """Capture the features of the call inside the context; see `i2i.nn.layers.stages.capture_features`."""
         return capture_features(self.encoder.stages(), image, taps)
 
     def tapped_channels(self, taps: Sequence[Tap]) -> tuple[int, ...]:
@@ -143,10 +146,13 @@ class ResnetAdaLIN(nn.Module):
 
 
 def needed_size(image_size: int | None) -> int:
-    """The image side that a full decoder is built for.
+    """Return the image size that a full decoder is built for.
+
+    Args:
+        image_size: as offered by the recipe.
 
     Raises:
-        OptionError: there is none, or it is no multiple of 4.
+        OptionError: it is None or no multiple of 4.
     """
     if image_size is None:
         raise OptionError(

@@ -1,4 +1,4 @@
-"""UNIT's generator: an auto-encoder whose latent has the same meaning in every domain."""
+"""UNIT's generator: an autoencoder whose latent has the same meaning in every domain."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ from i2i.nn.layers.initialization import Initialization, initialize
 
 
 class SharedLatent(nn.Module):
-    r"""The encoder and the decoder of one domain.
+    r"""Encoder and decoder of one domain.
 
-    The encoder gives the mean h of :math:`q(z|x) = N(h, I)`; whoever trains it adds the noise. Painting another
-    domain means decoding with that domain's generator.
+    The encoder computes the mean h of :math:`q(z|x) = N(h, I)`; the training method adds the noise. To translate to
+    another domain is to decode with that domain's generator.
 
     Args:
-        channels: after the first convolution; doubled by each one of stride 2.
-        downsamplings: convolutions of stride 2, and doublings on the way back.
-        blocks: residual blocks of the encoder, and as many of the decoder.
-        norm: of the encoder and of the decoder's residual blocks.
-        upsample_norm: of the doublings.
-        init: how the weights start; norms keep their own start.
+        channels: channels after the first convolution; doubled by each one of stride 2.
+        downsamplings: number of halvings in the encoder and of doublings in the decoder.
+        blocks: number of residual blocks of the encoder, and as many of the decoder.
+        norm: factory of the norms of the encoder and of the decoder's residual blocks.
+        upsample_norm: factory of the doublings' norms.
+        activation: factory of all activations.
+        init: initialization of the weights, without those of norms; see `i2i.nn.layers.initialization.initialize`.
 
     Source: Liu et al., UNIT, NIPS 2017, arXiv:1703.00848; as the code computes it: mingyuliutw/UNIT 28d5982, `VAEGen`,
     which has unit variance and no layers that two domains share.
@@ -59,22 +60,22 @@ class SharedLatent(nn.Module):
 
     @classmethod
     def check(cls, image_size: int, downsamplings: int) -> None:
-        """Refuses an image side that cannot be halved so often."""
+        """Refuse an image size that cannot be halved so often."""
         check_image_size(image_size, 2**downsamplings, 2 * 2**downsamplings)
 
     def encode(self, image: Tensor) -> Tensor:
-        """The latent's mean [B, C, h, w] of images [B, 3, H, W]."""
+        """Encode the latent's mean [B, C, h, w] of images [B, 3, H, W]."""
         check_image(image, multiple=self.multiple, smallest=2 * self.multiple)
         latent: Tensor = self.encoder(image)
         return latent
 
     def decode(self, latent: Tensor) -> Tensor:
-        """Images [B, 3, H, W] of latents [B, C, h, w], of whichever domain they came from."""
+        """Decode images [B, 3, H, W] of latents [B, C, h, w], of any domain."""
         for block in self.decoder:
             latent = block(latent)
         image: Tensor = self.image_decoder(latent)
         return image
 
     def forward(self, image: Tensor) -> GeneratorOutput:
-        """The image painted again in this generator's domain."""
+        """Reconstruct images of this generator's domain."""
         return GeneratorOutput(self.decode(self.encode(image)))

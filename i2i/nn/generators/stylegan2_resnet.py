@@ -21,15 +21,15 @@ SMALLEST = 8
 class StyleGAN2Resnet(nn.Module):
     """Halving blocks of StyleGAN2's discriminator, residual blocks, doubling blocks of its generator without styles.
 
-    A 1x1 convolution leads from the image to the features, another one back, without an activation as StyleGAN2's
-    "to RGB": values a little outside [-1, 1] are cut off when an image is written.
+    A 1x1 convolution maps the image to features, another one maps features to the image, without an activation as
+    StyleGAN2's "to RGB": values outside [-1, 1] are clipped when an image is written.
 
     Args:
-        channels: at the image's size; doubled by each halving.
-        max_channels: the most that they are doubled to.
-        halvings: blocks that halve the sides, and as many that double them.
-        blocks: residual blocks between them.
-        noise: whether the doubling blocks add noise while training.
+        channels: channels at the image's size; doubled by each halving.
+        max_channels: upper bound of the channels.
+        halvings: number of blocks that halve the sides, and as many that double them.
+        blocks: number of residual blocks between them.
+        noise: whether the doubling blocks add noise in training.
 
     Source: Park et al., ECCV 2020, arXiv:2007.15651, appendix on single-image translation: one halving block, six
     residual ones, one doubling block; StyleGAN2, Karras et al., CVPR 2020, arXiv:1912.04958.
@@ -60,7 +60,7 @@ class StyleGAN2Resnet(nn.Module):
 
     @classmethod
     def check(cls, image_size: int, halvings: int) -> None:
-        """Refuses an image side that cannot be halved so often."""
+        """Refuse an image size that cannot be halved so often."""
         check_image_size(image_size, 2**halvings, max(SMALLEST, 2**halvings))
 
     def forward(self, image: Tensor) -> GeneratorOutput:
@@ -77,14 +77,14 @@ class StyleGAN2Resnet(nn.Module):
     def capture_features(
         self, image: Tensor, taps: Sequence[Tap]
     ) -> AbstractContextManager[Callable[[], Features | None]]:
-        """Features of the call that is made in this context, given after it."""
+        """Capture the features of the call inside the context; see `i2i.nn.layers.stages.capture_features`."""
         return capture_features(self.stages(), image, taps)
 
     def tapped_channels(self, taps: Sequence[Tap]) -> tuple[int, ...]:
         return tapped_channels(self.stages(), taps)
 
     def stages(self) -> list[Stage]:
-        """The layers by name, which `taps` may name."""
+        """Return the layers, whose names or numbers `taps` may hold."""
         narrow = self.from_image.out_channels
         parts = [Stage(IMAGE, nn.Identity(), 3), Stage("from_image", self.from_image, narrow)]
         for name in ("down", "blocks"):

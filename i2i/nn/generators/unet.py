@@ -1,4 +1,4 @@
-"""pix2pix's generator: an encoder to a single pixel and back, with a skip at every level."""
+"""pix2pix's generator: an encoder to a single pixel and a decoder, with a skip connection at every level."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from i2i.nn.layers.convolution import Conv2d
 from i2i.nn.layers.initialization import Initialization, initialize
 
 WIDEST = 8
-"""The most that the channels grow to, as a multiple of the first level's."""
+"""Upper bound of the channels, as a multiple of the first level's."""
 OUTER = 4
-"""Levels without dropout; neither has the innermost one."""
+"""Number of outer levels without dropout; the innermost level has none either."""
 
 Levels = Annotated[int, Field(ge=2)]
 
@@ -47,7 +47,15 @@ class Dropout(nn.Module):
 
 
 class Down(nn.Module):
-    """Halves the sides: activation, 4x4 convolution of stride 2, norm."""
+    """Halve the sides: activation, 4x4 convolution of stride 2, norm.
+
+    Args:
+        in_channels: channels C of the features [B, C, H, W].
+        out_channels: channels C' of the result [B, C', H/2, W/2].
+        bias: whether the convolution has a bias.
+        norm: factory of the norm; None for no norm.
+        activation: factory of the activation; None for no activation.
+    """
 
     def __init__(
         self,
@@ -68,7 +76,16 @@ class Down(nn.Module):
 
 
 class Up(nn.Module):
-    """Doubles the sides: activation, 4x4 transposed convolution of stride 2, norm, dropout."""
+    """Double the sides: activation, 4x4 transposed convolution of stride 2, norm, dropout.
+
+    Args:
+        in_channels: channels C of the features [B, C, H, W].
+        out_channels: channels C' of the result [B, C', 2·H, 2·W].
+        bias: whether the convolution has a bias.
+        norm: factory of the norm; None for no norm.
+        activation: factory of the activation.
+        dropout: the dropout layer; None for no dropout.
+    """
 
     def __init__(
         self,
@@ -92,26 +109,30 @@ class Up(nn.Module):
 
 
 class Unet(nn.Module):
-    """An encoder and a decoder whose level k sees the encoder's level k beside what comes from below.
+    """Encoder and decoder, whose level k concatenates the encoder's features of level k to those of level k + 1.
 
-    Channels double with each level up to eight times the first level's. Activations stand before the convolutions, so
-    skips carry what the norm gave. Nothing is normalized after the first, the innermost and the last convolution.
+    Channels double with each level up to eight times the first level's. Activations precede the convolutions, so that
+    skip connections carry normalized features. There is no norm after the first, the innermost and the last
+    convolution.
 
     Args:
-        channels: of the first level.
-        levels: halvings; 8 for images of 256 px (a single pixel remains), 7 for 128 px.
-        norm: pix2pix's takes each batch's statistics at inference too.
-        dropout: probability after the norms of the `levels - 5` innermost levels but one.
-        dropout_at_inference: keeps it on when translating, as pix2pix does; two translations then differ.
-        bias: of the convolutions before a norm; those of batch norm need none.
-        in_channels, out_channels: of the images.
-        down_activation, up_activation: before the convolutions of the two halves.
-        attention: over the features of the level `attention_level`; gives logits and a heat map.
-        attention_level: halvings before the attention.
-        init: how the weights start.
+        channels: channels of the first level.
+        levels: number of halvings; 8 for images of 256 px, of which a single pixel remains, 7 for 128 px.
+        norm: factory of the norms; pix2pix's uses each batch's statistics at inference, too.
+        dropout: probability, in [0, 1), after the norms of the `levels - 5` levels outside the innermost one.
+        dropout_at_inference: whether dropout remains active in translation, as in pix2pix; two translations of an
+            image then differ.
+        bias: whether convolutions before a norm have a bias, which batch norm makes useless.
+        in_channels: channels of the input images.
+        out_channels: channels of the output images.
+        down_activation: factory of the encoder's activations.
+        up_activation: factory of the decoder's activations.
+        attention: factory of an attention on the features of level `attention_level`; adds logits and a heat map.
+        attention_level: number of halvings before the attention, from 1 to `levels`.
+        init: initialization of the weights; see `i2i.nn.layers.initialization.initialize`.
 
     Raises:
-        OptionError: an attention at a level that does not exist.
+        OptionError: there is no level `attention_level`.
 
     Source: Isola et al., CVPR 2017, arXiv:1611.07004, appendix 6.1; junyanz/pytorch-CycleGAN-and-pix2pix,
     `UnetGenerator`.
@@ -170,10 +191,10 @@ class Unet(nn.Module):
 
     @classmethod
     def check(cls, image_size: int, levels: int) -> None:
-        """Refuses an image side that cannot be halved so often.
+        """Refuse an image size that cannot be halved so often.
 
         Raises:
-            OptionError: says how many levels would be legal.
+            OptionError: it is no multiple of 2^levels; names the number of levels that would work.
         """
         if image_size % 2**levels:
             most = (image_size & -image_size).bit_length() - 1

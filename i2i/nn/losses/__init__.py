@@ -1,1 +1,1 @@
-"""Terms that a recipe may weigh: a method per phase, a parameter per output."""
+"""Loss terms that a recipe weights: one method for each phase, one parameter for each output."""

@@ -1,4 +1,4 @@
-"""The loss that keeps a translation's patches recognizable."""
+"""The contrastive loss between patches of a source and its translation."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from i2i.nn.functional.contrastive import patch_nce
 
 
 class PatchNCE(nn.Module):
-    """A patch of the translation must find the source's patch at the same place among those at other places.
+    """PatchNCE: classify which of the source's patches is at the same place as a patch of the translation.
 
     Args:
-        temperature: tau, which the similarities are divided by.
-        negatives: whether the other places are those of the same image, or of all images of the batch.
+        temperature: tau, by which similarities are divided; greater than 0.
+        negatives: whether the patches at other places come from the same `image` or from all images of the `batch`.
 
     Source: Park et al., ECCV 2020, arXiv:2007.15651, equation 4; here the mean over layers, as in the official code.
     """
@@ -29,11 +29,11 @@ class PatchNCE(nn.Module):
         self.temperature, self.negatives = temperature, negatives
 
     def generator(self, queries: Sequence[Tensor], keys: Sequence[Tensor]) -> Tensor:
-        """The mean over layers and patches.
+        """Average the loss over layers and patches.
 
         Args:
-            queries: [B, P, C] for each layer, of the translation.
-            keys: [B, P, C] for each layer, of the source at the same places; they get no gradient.
+            queries: unit vectors [B, P, C] of the translation, for each layer.
+            keys: unit vectors [B, P, C] of the source at the same places, for each layer; they get no gradient.
         """
         return torch.stack([self._layer(*pair) for pair in zip(queries, keys, strict=True)]).mean()
 

@@ -1,4 +1,4 @@
-"""Losses with a penalty on the discriminator's gradient; each is called once per domain and discriminator."""
+"""Losses with a penalty on the discriminator's gradient, called once per domain."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from torch import Tensor, nn
 from i2i.nn.functional import adversarial
 from i2i.nn.functional.precision import to_like, upcast, without_autocast
 
-Judge = Callable[[Tensor], dict[str, Tensor]]
-"""A discriminator as a function of the image [B, 3, H, W]: logits by head."""
+Discriminate = Callable[[Tensor], dict[str, Tensor]]
+"""A discriminator as a function of the image [B, 3, H, W], which returns logits by head."""
 
 
 class R1(nn.Module):
-    r"""Penalizes the discriminator's gradient at real images.
+    r"""R1: squared norm of the discriminator's gradient at real images, next to an adversarial loss.
 
     .. math:: \frac{\gamma}{2} \sum_{heads} \mathbb{E}\big[\lVert \nabla_x \textstyle\sum D_{head}(x) \rVert^2\big]
 
-    Stands beside an adversarial loss. The judge is called once more, so spectral norms take one more power iteration.
+    The discriminator is called once more, so spectral norms make one more power iteration.
 
     Args:
-        gamma: weight; 10 as in the paper.
+        gamma: weight of the penalty; 10 in the paper.
 
     Source: Mescheder et al., ICML 2018, arXiv:1801.04406, equation 9; a head of patches counts as the sum of its
     logits.
@@ -33,7 +33,13 @@ class R1(nn.Module):
         super().__init__()
         self.gamma = gamma
 
-    def discriminator(self, real: Tensor, discriminate: Judge) -> Tensor:
+    def discriminator(self, real: Tensor, discriminate: Discriminate) -> Tensor:
+        """Compute the penalty.
+
+        Args:
+            real: images [B, 3, H, W].
+            discriminate: the discriminators of their domain.
+        """
         with without_autocast(real):  # second derivatives overflow and vanish in half precision
             gradients = _gradients(real, discriminate)
             squares = [gradient.square().sum((1, 2, 3)).mean() for gradient in gradients]
@@ -41,7 +47,7 @@ class R1(nn.Module):
 
 
 class WGANGP(nn.Module):
-    r"""The Wasserstein critic with a penalty on gradients whose norm is not 1.
+    r"""Wasserstein GAN whose critic's gradients are penalized where their norm is not 1.
 
     .. math:: \sum_{heads} \mathbb{E}[D(\tilde x)] - \mathbb{E}[D(x)]
         + \lambda\, \mathbb{E}\big[(\lVert \nabla_{\hat x} \textstyle\sum D(\hat x) \rVert_2 - 1)^2\big]
@@ -50,7 +56,7 @@ class WGANGP(nn.Module):
     :math:`-\mathbb{E}[D(\tilde x)]`.
 
     Args:
-        penalty: lambda; 10 as in the paper.
+        penalty: lambda; 10 in the paper.
 
     Source: Gulrajani et al., NeurIPS 2017, arXiv:1704.00028, equation 3. A head of patches counts as the sum of its
     logits in the penalty and as their mean in the critic, as in CycleGAN's and U-GAT-IT's code.
@@ -60,23 +66,26 @@ class WGANGP(nn.Module):
         super().__init__()
         self.penalty = penalty
 
-    def discriminator(self, real: Tensor, fake_for_discriminator: Tensor, discriminate: Judge, draw: int) -> Tensor:
-        """The critic's loss.
+    def discriminator(
+        self, real: Tensor, fake_for_discriminator: Tensor, discriminate: Discriminate, draw: int
+    ) -> Tensor:
+        """Compute the critic's loss.
 
         Args:
-            real: [B, 3, H, W].
-            shown: [B, 3, H, W], the translations that the critic sees, without gradient.
-            draw: seed of the interpolation, so that a step is the same step again.
+            real: images [B, 3, H, W].
+            fake_for_discriminator: translated images [B, 3, H, W] without gradient.
+            discriminate: the discriminators of their domain.
+            draw: seed of the interpolation, which makes a step reproducible.
         """
         with without_autocast(real):
             share = torch.rand(real.shape[0], 1, 1, 1, generator=torch.Generator().manual_seed(draw))
             share = to_like(share, upcast(real))
-            real_for_discriminator = zip(
-                discriminate(upcast(real)).values(), discriminate(upcast(fake_for_discriminator)).values(), strict=True
-            )
+            # Real before fake: the order in which spectral norms see them.
+            real_logits = discriminate(upcast(real)).values()
+            fake_logits = discriminate(upcast(fake_for_discriminator)).values()
             terms = [
-                adversarial.critic(of_shown) - adversarial.critic(of_real)
-                for of_real, of_shown in real_for_discriminator
+                adversarial.critic(fake) - adversarial.critic(true)
+                for true, fake in zip(real_logits, fake_logits, strict=True)
             ]
             gradients = _gradients(share * real + (1 - share) * fake_for_discriminator, discriminate)
             excess = [torch.linalg.vector_norm(gradient, dim=(1, 2, 3)) - 1 for gradient in gradients]
@@ -88,18 +97,18 @@ class WGANGP(nn.Module):
 
 
 class DRAGAN(nn.Module):
-    r"""Penalizes gradients of the discriminator near real images whose norm is not 1.
+    r"""Penalty on the discriminator's gradients near real images where their norm is not 1, for any adversarial loss.
 
     .. math:: \lambda \sum_{heads} \mathbb{E}\big[(\lVert \nabla_{\hat x} \textstyle\sum D(\hat x) \rVert_2 - 1)^2\big],
         \qquad \hat x = x + \nu\, s\, u,\quad u \sim U(-1, 1)
 
-    with one u for each number of the images, and their spread s over the whole batch. Stands beside an adversarial
-    loss. The judge is called once more, so spectral norms take one more power iteration.
+    with one u for each value of the images, and the spread s of all values of the batch. The discriminator is called
+    once more, so spectral norms make one more power iteration.
 
     Args:
-        penalty: lambda; 10 as in the paper.
-        noise: nu.
-        spread: what s is, the standard deviation of the batch or its variance, which TwinGAN takes.
+        penalty: lambda; 10 in the paper.
+        noise: nu, scale of the noise.
+        spread: what s is: the standard `deviation`, or the `variance`, as in TwinGAN.
 
     Source: Kodali et al., arXiv:1705.07215, section 2.3, where the noise is normal; uniform as in TwinGAN, Li,
     arXiv:1809.00946, whose penalty is 0.25.
@@ -111,12 +120,13 @@ class DRAGAN(nn.Module):
         super().__init__()
         self.penalty, self.noise, self.spread = penalty, noise, spread
 
-    def discriminator(self, real: Tensor, discriminate: Judge, draw: int) -> Tensor:
-        """The penalty.
+    def discriminator(self, real: Tensor, discriminate: Discriminate, draw: int) -> Tensor:
+        """Compute the penalty.
 
         Args:
-            real: [B, 3, H, W].
-            draw: seed of the noise, so that a step is the same step again.
+            real: images [B, 3, H, W].
+            discriminate: the discriminators of their domain.
+            draw: seed of the noise, which makes a step reproducible.
         """
         with without_autocast(real):
             wide = upcast(real)
@@ -128,7 +138,7 @@ class DRAGAN(nn.Module):
             return self.penalty * torch.stack([distance.square().mean() for distance in excess]).sum()
 
 
-def _gradients(image: Tensor, discriminate: Judge) -> list[Tensor]:
-    """Each head's gradient [B, 3, H, W] with regard to the image, which can be derived again."""
+def _gradients(image: Tensor, discriminate: Discriminate) -> list[Tensor]:
+    """Return each head's gradient [B, 3, H, W] with respect to the image, itself differentiable."""
     image = upcast(image.detach()).requires_grad_()
     return [torch.autograd.grad(logits.sum(), image, create_graph=True)[0] for logits in discriminate(image).values()]

@@ -1,4 +1,4 @@
-"""Distances between what a frozen network sees in two images: content, Gram matrices, means and deviations."""
+"""Distances between the features of two images in a frozen network."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Weights = tuple[float, ...]
 
 
 class Tapped(nn.Module):
-    """What the losses here share: an extractor that is neither trained nor saved with them, and a weight for each tap.
+    """Base of losses on features: an extractor that is neither trained nor saved, and a weight for each tap.
 
     Args:
-        features: the frozen network.
-        taps: its layers by name. Whether features are seen before or after an activation is a matter of the name.
-        weights: of the taps; 1 for each where there are none.
+        features: factory of the frozen network.
+        taps: names of its layers; the name decides whether features are taken before or after an activation.
+        weights: one for each tap; 1 when empty.
     """
 
     def __init__(self, features: Factory[FeatureExtractor], taps: Taps, weights: Weights) -> None:
@@ -39,28 +39,28 @@ class Tapped(nn.Module):
 
     @classmethod
     def check(cls, taps: Taps, weights: Weights) -> None:
-        """At least one tap, and as many weights, if any."""
+        """Refuse no taps, and weights of another number."""
         if not taps:
             raise OptionError("taps", "expected at least one layer of the feature extractor, got none")
         if weights and len(weights) != len(taps):
             raise OptionError("weights", f"expected one for each of {len(taps)} taps, got {len(weights)}")
 
-    def seen(self, prediction: Tensor, target: Tensor) -> Iterator[tuple[float, Tensor, Tensor]]:
-        """Weight and both images' features for each tap."""
+    def compared(self, prediction: Tensor, target: Tensor) -> Iterator[tuple[float, Tensor, Tensor]]:
+        """Yield weight and both images' features for each tap."""
         pairs = zip(self.weights, self.features(prediction), self.features(target), strict=True)
-        return ((weight, upcast(made), upcast(wanted)) for weight, made, wanted in pairs)
+        return ((weight, upcast(x), upcast(y)) for weight, x, y in pairs)
 
 
 class Perceptual(Tapped):
     r"""Distance of features, :math:`\sum_t w_t\, \mathbb{E}[(f_t(x) - f_t(y))^2]`, or of their absolute values.
 
     Args:
-        taps: layers whose features are compared.
-        weights: of the taps.
-        distance: `l2` or `l1`.
-        norm: of the features before they are compared; `in` makes the loss blind to what a domain's contrast and
-            brightness do to them, as MUNIT's domain-invariant perceptual loss.
-        features: the frozen network.
+        taps: names of the layers whose features are compared.
+        weights: one for each tap; 1 when empty.
+        distance: squared (`l2`) or absolute (`l1`) difference.
+        norm: factory of a norm of the features before the comparison; `in` makes the loss invariant to a domain's
+            contrast and brightness, as MUNIT's domain-invariant perceptual loss.
+        features: factory of the frozen network.
 
     Source: Johnson et al., ECCV 2016, arXiv:1603.08155, equation 2; with one tap and `l1` CartoonGAN's content loss,
     Chen et al., CVPR 2018, equation 4; `norm` Huang et al., ECCV 2018, arXiv:1804.04732, section 5.1.
@@ -83,10 +83,10 @@ class Perceptual(Tapped):
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         terms = []
-        for index, (weight, made, wanted) in enumerate(self.seen(prediction, target)):
+        for index, (weight, x, y) in enumerate(self.compared(prediction, target)):
             if self.norms is not None:
-                made, wanted = self.norms[index](made), self.norms[index](wanted)
-            difference = made - wanted
+                x, y = self.norms[index](x), self.norms[index](y)
+            difference = x - y
             terms.append(weight * (difference.square() if self.distance == "l2" else difference.abs()).mean())
         return torch.stack(terms).sum()
 
@@ -95,13 +95,13 @@ class Gram(Tapped):
     r"""Distance of Gram matrices, :math:`\sum_t w_t\, \mathbb{E}[(G_t(x) - G_t(y))^2]`, or of their absolute values.
 
     Args:
-        taps: layers whose features are compared.
-        weights: of the taps.
-        distance: `l2` or `l1`.
-        relative: divides each tap's error by :math:`\mathbb{E}[G_t(y)^2]`, or by that of absolute values. Taps of any
-            network then count alike, while without it those with large features do; the papers' weights belong to a VGG
-            without it.
-        features: the frozen network.
+        taps: names of the layers whose features are compared.
+        weights: one for each tap; 1 when empty.
+        distance: squared (`l2`) or absolute (`l1`) difference.
+        relative: whether each tap's error is divided by :math:`\mathbb{E}[G_t(y)^2]`, or the mean of absolute values.
+            All taps then have a similar influence, whereas without it those with large features dominate; the papers'
+            weights are for a VGG without it.
+        features: factory of the frozen network.
 
     Source: Gatys et al., CVPR 2016, equations 4 and 5; Johnson et al., ECCV 2016, arXiv:1603.08155, equation 4. Both
     sum over the matrix; this is the mean, as in their successors' codes.
@@ -120,10 +120,10 @@ class Gram(Tapped):
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         terms = []
-        for weight, made, wanted in self.seen(prediction, target):
-            goal = gram(wanted)
-            error = self._size(gram(made) - goal)
-            terms.append(weight * (error / self._size(goal) if self.relative else error).mean())
+        for weight, x, y in self.compared(prediction, target):
+            target_gram = gram(y)
+            error = self._size(gram(x) - target_gram)
+            terms.append(weight * (error / self._size(target_gram) if self.relative else error).mean())
         return torch.stack(terms).sum()
 
     def _size(self, matrix: Tensor) -> Tensor:

@@ -37,7 +37,7 @@ class MeanStd(Tapped):
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Return the loss of images [B, 3, H, W] and [B, 3, h, w] in [-1, 1]."""
         terms = []
-        for weight, prediction_features, target_features in self.seen(prediction, target):
+        for weight, prediction_features, target_features in self.compared(prediction, target):
             for value, goal in zip(mean_std(prediction_features), mean_std(target_features), strict=True):
                 terms.append(weight * (value - goal).square().mean())
         return torch.stack(terms).sum()

@@ -83,7 +83,7 @@ def test_weights_of_a_file_are_named_or_in_order(tmp_path: Path) -> None:
         (
             {"model": "resnet10t", "taps": ("layer1",)},
             "weights",
-            "no package carries weights of resnet10t; give a file, or take one of tf_efficientnet_lite0",
+            "no package contains weights of resnet10t; give a file, or use one of tf_efficientnet_lite0",
         ),
     ],
 )
@@ -129,5 +129,5 @@ def test_average_pooling_in_place_of_max_pooling() -> None:
     with pytest.raises(OptionError) as caught:
         TimmFeatures(TAPS, weights="untrained", pooling="average")
     assert str(caught.value) == (
-        "pooling: tf_efficientnet_lite0 has no max pooling that 'average' could stand for; leave pooling away"
+        "pooling: tf_efficientnet_lite0 has no max pooling for 'average' to replace; omit pooling"
     )
