@@ -1,10 +1,10 @@
-"""What a sample costs with and without the cache of images: CPU time, both in one run, in turns.
+"""Measure the CPU time of a sample with and without the cache of images, in turns.
 
     python benchmarks/data.py photos/selfie2anime-128 --size 128
     python benchmarks/data.py photos/horse2zebra-256 --size 256 --pairs 5
 
-The first pass over the data fills the cache and is told apart. Later ones take turns with passes of a data set without
-it; the ratio is the median over the pairs.
+The first pass over the data fills the cache and is reported separately. Later passes alternate with those of a data set
+without it; the ratio is the median over the pairs.
 """
 
 from __future__ import annotations

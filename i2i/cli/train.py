@@ -54,7 +54,7 @@ def train(
     from i2i.engine.hooks.samples import Samples
     from i2i.engine.hooks.trackers import Trackers
     from i2i.engine.trainer import train as run_training
-    from i2i.evaluation.pairs import HiddenPairs
+    from i2i.evaluation.pairs import HeldOutPairs
     from i2i.recipe.recipe import Recipe
 
     saved = None
@@ -82,7 +82,7 @@ def train(
         folder = output or free_folder(checked.name)
     console = Console()
     try:
-        extras = [HiddenPairs(), Trackers(), Samples(), Diagnostics(), JSONLines(), console]
+        extras = [HeldOutPairs(), Trackers(), Samples(), Diagnostics(), JSONLines(), console]
         run = run_training(checked, folder, saved, extras)
     finally:
         console.close()

@@ -89,7 +89,7 @@ def reading(loader: DataLoader[dict[str, Any]]) -> closing[Generator[dict[str, A
     """A context that gives a loader's batches and ends its workers on leaving.
 
     torch ends workers when their iterator is finalized. Left to the garbage collector they may find their queues closed
-    before they are told to stop, and torch then waits ten seconds for each. So the iterator is held only in this
+    before they get the message to stop, and torch then waits ten seconds for each. So the iterator is held only in this
     generator, which `closing` ends.
     """
     return closing(_batches(loader))

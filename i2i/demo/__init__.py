@@ -1,1 +1,1 @@
-"""Demonstration data that i2i draws itself, and measures against its ground truth."""
+"""Demonstration data that i2i draws, with ground truth and metrics."""

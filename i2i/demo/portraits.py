@@ -1,4 +1,4 @@
-"""Drawn portraits: photos as domain a and anime drawings as domain b, made on the fly from a seed."""
+"""Drawn portraits: photos as domain a and anime drawings as domain b."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from torch import Tensor
 
 from i2i.data.base import ImageDataset
 from i2i.data.sampler import epoch_order
-from i2i.demo.drawn.anime import anime
-from i2i.demo.drawn.character import Character
-from i2i.demo.drawn.photo import photo
+from i2i.demo.anime import anime
+from i2i.demo.character import Character
+from i2i.demo.photo import photo
 
-Manner = Callable[[Character, int], NDArray[np.float32]]
+Drawing = Callable[[Character, int], NDArray[np.float32]]
 
-# Characters from here on are never trained on; `count` stays below, so more data never spoils a comparison.
+# Characters with these numbers and above are never trained on; `count` stays below.
 _PREVIEW = 2**40
 _PAIRS = 2**41
 
 
 class Portraits(ImageDataset):
-    """Two unpaired domains of one small world, for a first run without any files.
+    """Photos (a) and anime drawings (b) of characters, unpaired, for a first run without any files.
 
-    A character's number and the seed decide everything about it. Domain a shows photos of characters with even
-    numbers and domain b drawings of those with odd ones, so nobody is ever seen in both manners.
+    A character is a function of its number and the seed. Domain a shows photos of characters with even numbers and
+    domain b drawings of those with odd ones, so no character is seen in both domains.
 
     Args:
-        size: the images' side in pixels.
-        count: characters per domain.
-        seed: another seed is another world.
+        size: height and width of the images in pixels.
+        count: characters per domain, which are the samples of one epoch.
+        seed: of all characters, >= 0.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Portraits(ImageDataset):
         return self.count
 
     def numbers(self, number: int) -> tuple[int, int]:
-        """The characters that sample `number` shows in domains a and b."""
+        """Numbers of the characters that sample `number` shows in domains a and b."""
         if number < 0:
             raise IndexError(f"portraits: samples are numbered from 0, got {number}")
         epoch, place = divmod(number, self.count)
@@ -59,7 +59,7 @@ class Portraits(ImageDataset):
         return 2 * first, 2 * second + 1
 
     def __getitem__(self, number: int) -> dict[str, Tensor]:
-        """Sample `number` of an endless stream; every `len(self)` samples show all characters in a new order.
+        """Sample `number` >= 0; each epoch shows all characters in a new order.
 
         Returns:
             sample: `a` and `b`, each [3, size, size] in [-1, 1], of two different characters.
@@ -68,7 +68,7 @@ class Portraits(ImageDataset):
         return {"a": self._drawn(photo, [first])[0], "b": self._drawn(anime, [second])[0]}
 
     def preview(self, count: int) -> dict[str, Tensor]:
-        """Held-out characters, always the same ones, other people in a than in b.
+        """Held-out characters, always the same ones, others in a than in b.
 
         Returns:
             batch: `a` and `b`, each [count, 3, size, size] in [-1, 1].
@@ -77,7 +77,7 @@ class Portraits(ImageDataset):
         return {"a": self._drawn(photo, even), "b": self._drawn(anime, [number + 1 for number in even])}
 
     def pairs(self, count: int) -> dict[str, Tensor]:
-        """Held-out characters in both manners: the truth that training never sees, for evaluation only.
+        """Held-out pairs: characters in both domains that training never sees, for evaluation.
 
         Returns:
             batch: `a` and `b`, each [count, 3, size, size] in [-1, 1]; `a[i]` and `b[i]` are the same character.
@@ -86,21 +86,21 @@ class Portraits(ImageDataset):
         return {"a": self._drawn(photo, both), "b": self._drawn(anime, both)}
 
     def character(self, number: int) -> Character:
-        """The character of a number."""
+        """The character with a number."""
         return Character.drawn_from([self.seed, number])
 
-    def _drawn(self, manner: Manner, numbers: Sequence[int]) -> Tensor:
+    def _drawn(self, draw: Drawing, numbers: Sequence[int]) -> Tensor:
         images = torch.empty(len(numbers), 3, self.size, self.size)
         for image, number in zip(images, numbers, strict=True):
-            image.copy_(torch.from_numpy(manner(self.character(number), self.size)).permute(2, 0, 1))
+            image.copy_(torch.from_numpy(draw(self.character(number), self.size)).permute(2, 0, 1))
         return images.mul_(2).sub_(1)
 
 
 class PortraitPairs(Portraits):
-    """The same world with each character in both manners, as pairs to learn from."""
+    """Portraits of which both domains show the same character, as pairs to train on."""
 
     def __getitem__(self, number: int) -> dict[str, Tensor]:
-        """Sample `number`: a photo and a drawing of one character; the epochs' order is that of domain a.
+        """Sample `number` >= 0: a photo and a drawing of one character, in the order of domain a.
 
         Returns:
             sample: `a` and `b`, each [3, size, size] in [-1, 1].
@@ -109,7 +109,7 @@ class PortraitPairs(Portraits):
         return {"a": self._drawn(photo, [character])[0], "b": self._drawn(anime, [character])[0]}
 
     def preview(self, count: int) -> dict[str, Tensor]:
-        """Held-out characters in both manners, others than those of `pairs`.
+        """Held-out characters in both domains, others than those of `pairs`.
 
         Returns:
             batch: `a` and `b`, each [count, 3, size, size] in [-1, 1]; `a[i]` and `b[i]` are the same character.

@@ -1,1 +1,1 @@
-"""Evaluation: figures that compare images."""
+"""Metrics that compare images, and hooks that apply them to a run."""

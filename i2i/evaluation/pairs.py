@@ -1,4 +1,4 @@
-"""A figure at the end of a run whose data set knows the truth that training never sees."""
+"""Pairwise metrics at the end of a run whose data set has ground truth."""
 
 from __future__ import annotations
 
@@ -11,44 +11,52 @@ from i2i.engine.hooks.console import say
 from i2i.engine.run import Run
 
 COUNT = 64
+"""Held-out pairs that are compared."""
 
 
-class HiddenPairs:
-    """Compares translations with their true counterparts by every registered metric, where the data set has `pairs`."""
+class HeldOutPairs:
+    """Compares translations of held-out pairs with their ground truth, by every registered metric.
+
+    It needs a data set with a method `pairs` and a translator that needs no condition; for others it does nothing. Each
+    metric is also computed for the identity baseline, whose output is its input: `run.metrics` gets "l1" and
+    "l1 (identity baseline)".
+    """
 
     def __init__(self) -> None:
         self.pairs: dict[str, Tensor] | None = None
-        """Drawn when first needed: those of portraits take a second."""
+        """Drawn at the first comparison, which takes a second for portraits."""
 
     @hookimpl
     def evaluate_checkpoint(self, run: Run) -> None:
+        """Measures for `train.keep_best`."""
         if run.is_main and _measurable(run):
             self._measure(run)
 
     @hookimpl
     def training_finished(self, run: Run) -> None:
+        """Measures once more and prints the metrics."""
         if not run.is_main or run.interrupted or not _measurable(run):
             return
         source, target = self._measure(run)
         self.pairs = None
-        say(f"against {COUNT} hidden pairs, {source} to {target} (in brackets: copying the input):")
+        say(f"{COUNT} held-out pairs, {source} to {target} (in brackets: identity baseline, output = input):")
         for name in default_registry().names(METRIC):
-            reached, copied = run.metrics[name], run.metrics[f"{name} of the input"]
-            say(f"  {name} {reached:.3f} ({copied:.3f}; {METRIC(name).component.better} is better)")
+            value, baseline = run.metrics[name], run.metrics[f"{name} (identity baseline)"]
+            say(f"  {name} {value:.3f} ({baseline:.3f}; {METRIC(name).component.better} is better)")
 
     def _measure(self, run: Run) -> tuple[str, str]:
-        """Fills the run's figures; gives the domains between which it looked."""
+        """Puts the metrics into `run.metrics`; returns the domains that were translated from and to."""
         pairs = self.pairs = run.dataset.pairs(COUNT) if self.pairs is None else self.pairs
         target = "b" if "b" in run.translator.targets else "a"
         source = next(domain for domain in pairs if domain != target)
-        made = run.translated(pairs[source], target)
+        translations = run.translated(pairs[source], target)
         for name in default_registry().names(METRIC):
             metric = METRIC(name)()
-            run.metrics[name] = metric(made, pairs[target])
-            run.metrics[f"{name} of the input"] = metric(pairs[source], pairs[target])
+            run.metrics[name] = metric(translations, pairs[target])
+            run.metrics[f"{name} (identity baseline)"] = metric(pairs[source], pairs[target])
         return source, target
 
 
 def _measurable(run: Run) -> bool:
-    """Whether there is a truth, and one translation that it could be compared with."""
+    """Whether there is ground truth, and a single translation to compare with it."""
     return hasattr(run.dataset, "pairs") and not run.translator.requires_condition

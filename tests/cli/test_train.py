@@ -71,7 +71,7 @@ def test_the_end_names_the_sample_grid_and_the_hidden_pairs(trained: Path, capfd
     assert run(["train", "--resume", str(trained), "--set=train.steps=3"]) == 0
     said = capfd.readouterr().err
     assert f"resumes at step 2 of 3 on {said.split(' on ')[1].split(',')[0]}, fp32; run folder: {trained}" in said
-    assert "against 4 hidden pairs, a to b (in brackets: copying the input):" in said
+    assert "4 held-out pairs, a to b (in brackets: identity baseline, output = input):" in said
     assert f"done; sample grid: {trained}/samples/step-0000003.png" in said
 
 

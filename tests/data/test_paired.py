@@ -14,7 +14,7 @@ from PIL import Image
 
 from i2i.data.loader import make_loader
 from i2i.data.paired import Paired
-from i2i.demo.drawn.anime import anime
+from i2i.demo.anime import anime
 from i2i.demo.portraits import PortraitPairs, Portraits
 from i2i.errors import DataError, OptionError
 

@@ -15,7 +15,7 @@ from i2i.engine.hooks.log import JSONLines
 from i2i.engine.trainer import train
 from i2i.errors import TrainingError
 from i2i.evaluation import pairs
-from i2i.evaluation.pairs import HiddenPairs
+from i2i.evaluation.pairs import HeldOutPairs
 from i2i.recipe.recipe import Recipe
 from i2i.recipe.source import RecipeError
 
@@ -51,7 +51,7 @@ def test_the_best_by_a_metric_stays(cheap: dict[str, object], tmp_path: Path, mo
         "train.keep_best": "psnr",
         "optimizers.generator.lr": 0.01,
     }
-    run = train(Recipe.read("pix2pix_small", settings), tmp_path / "run", extras=[HiddenPairs(), JSONLines()])
+    run = train(Recipe.read("pix2pix_small", settings), tmp_path / "run", extras=[HeldOutPairs(), JSONLines()])
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     found = {line["step"]: line["metrics"]["psnr"] for line in lines if line["event"] == "checkpoint"}
     best = max(found, key=lambda step: found[step])

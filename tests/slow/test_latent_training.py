@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 import i2i
-from i2i.demo.measures import measure, object_mask
-from i2i.demo.shapes import Shapes
+from i2i.demo.shapes import Shapes, measure, object_mask
 from i2i.engine.trainer import train
 from i2i.recipe.recipe import Recipe
 from i2i.use.loaded import Loaded

@@ -14,8 +14,7 @@ import pytest
 import torch
 
 from i2i.data.loader import make_loader
-from i2i.demo.measures import ShapeFigures, measure
-from i2i.demo.shapes import Shapes
+from i2i.demo.shapes import ShapeMetrics, Shapes, measure
 from i2i.engine.stepper import Stepper
 from i2i.recipe.recipe import Recipe
 
@@ -28,7 +27,7 @@ RUNS: dict[str, tuple[dict[str, Any], int]] = {
 
 
 @torch.no_grad()
-def figures(stepper: Stepper, dataset: Shapes) -> ShapeFigures:
+def figures(stepper: Stepper, dataset: Shapes) -> ShapeMetrics:
     """a to b on held-out objects."""
     truth = dataset.pairs(COUNT)
     with stepper.eval_mode() as translator:

@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 
 from i2i.data.loader import make_loader
-from i2i.demo.measures import HeatFigures, ShapeFigures, measure, measure_heat
-from i2i.demo.shapes import Shapes
+from i2i.demo.shapes import HeatmapMetrics, ShapeMetrics, Shapes, measure, measure_heatmap
 from i2i.engine.stepper import Stepper
 from i2i.recipe.recipe import Recipe
 
@@ -30,7 +29,7 @@ RUNS: dict[str, tuple[str, dict[str, Any], int]] = {
 
 
 @torch.no_grad()
-def figures(stepper: Stepper, dataset: Shapes) -> tuple[ShapeFigures, ShapeFigures, float]:
+def figures(stepper: Stepper, dataset: Shapes) -> tuple[ShapeMetrics, ShapeMetrics, float]:
     """Both directions on held-out objects, and the mean absolute difference of a after its way there and back."""
     truth = dataset.pairs(COUNT)
     with stepper.eval_mode() as translator:
@@ -45,12 +44,12 @@ def figures(stepper: Stepper, dataset: Shapes) -> tuple[ShapeFigures, ShapeFigur
 
 
 @torch.no_grad()
-def heat(stepper: Stepper, dataset: Shapes) -> tuple[HeatFigures, ...]:
+def heat(stepper: Stepper, dataset: Shapes) -> tuple[HeatmapMetrics, ...]:
     """Where the generators' attention looks, by direction; nothing where there is none."""
     truth = dataset.pairs(COUNT)
     with stepper.eval_mode() as translator:
         maps = {domain: translator.translate(truth[domain], to).heatmap for domain, to in (("a", "b"), ("b", "a"))}
-    return tuple(measure_heat(found, truth[domain]) for domain, found in maps.items() if found is not None)
+    return tuple(measure_heatmap(found, truth[domain]) for domain, found in maps.items() if found is not None)
 
 
 @pytest.mark.slow

@@ -17,8 +17,7 @@ from torch import Tensor
 
 from i2i.data.images import to_image
 from i2i.data.loader import make_loader
-from i2i.demo.measures import has_color, measure, object_mask
-from i2i.demo.shapes import Shapes
+from i2i.demo.shapes import Shapes, has_color, measure, object_mask
 from i2i.engine.stepper import Stepper
 from i2i.recipe.recipe import Recipe
 

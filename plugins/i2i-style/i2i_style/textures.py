@@ -14,7 +14,7 @@ from torch import Tensor
 from i2i.core.contracts import Stream
 from i2i.data.base import ImageDataset
 from i2i.data.sampler import epoch_order
-from i2i.demo.drawn.canvas import Canvas, Plane
+from i2i.demo.canvas import Canvas, Plane
 
 _PREVIEW = 2**60  # numbers from here on are not used in training
 _SCENE, _TEXTURE = 0, 1

@@ -14,8 +14,7 @@ import i2i
 from i2i.core.contracts import Batch
 from i2i.core.hookspecs import hookimpl
 from i2i.core.plugins import default_plugins
-from i2i.demo.measures import measure, object_mask
-from i2i.demo.shapes import Shapes
+from i2i.demo.shapes import Shapes, measure, object_mask
 from i2i.engine.run import Run
 from i2i.engine.trainer import train
 from i2i.recipe.recipe import Recipe

@@ -19,8 +19,7 @@ pytest.importorskip("i2i_twingan", reason="the plugin i2i-twingan is not install
 from i2i_twingan.search import encode, nearest
 
 from i2i.data.loader import make_loader
-from i2i.demo.measures import ShapeFigures, measure
-from i2i.demo.shapes import Shapes
+from i2i.demo.shapes import ShapeMetrics, Shapes, measure
 from i2i.engine.stepper import Stepper
 from i2i.recipe.recipe import Recipe
 from i2i.use.loaded import Loaded
@@ -38,8 +37,8 @@ class Figures(NamedTuple):
         l1: reconstruction, in [-1, 1].
     """
 
-    to_b: ShapeFigures
-    to_a: ShapeFigures
+    to_b: ShapeMetrics
+    to_a: ShapeMetrics
     pair: float
     own: float
     l1: float

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from i2i.demo.drawn.anime import anime
-from i2i.demo.drawn.canvas import Canvas, Plane
-from i2i.demo.drawn.character import Character, Collar, Fringe, Mouth, Style
-from i2i.demo.drawn.photo import photo
+from i2i.demo.anime import anime
+from i2i.demo.canvas import Canvas, Plane
+from i2i.demo.character import Character, Collar, Fringe, Mouth, Style
+from i2i.demo.photo import photo
 
 MANNERS = pytest.mark.parametrize("manner", [photo, anime])
 
@@ -66,8 +66,8 @@ def test_a_larger_image_shows_the_same(manner) -> None:
 @MANNERS
 def test_another_process_draws_the_same(manner) -> None:
     program = (
-        f"import zlib; from i2i.demo.drawn.{manner.__name__} import {manner.__name__} as draw\n"
-        "from i2i.demo.drawn.character import Character\n"
+        f"import zlib; from i2i.demo.{manner.__name__} import {manner.__name__} as draw\n"
+        "from i2i.demo.character import Character\n"
         "print(zlib.crc32(draw(Character.drawn_from([5, 9]), 32).tobytes()))"
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

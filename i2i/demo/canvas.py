@@ -1,4 +1,4 @@
-"""Shapes as signed distances, and a canvas that lays them over one another without jagged edges."""
+"""Shapes as signed distances, and a canvas that composites them with antialiased edges."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _TURN = 720
 
 @dataclass(frozen=True)
 class Canvas:
-    """Pixels, and where each one lies in the coordinates of whoever draws.
+    """Pixels and their coordinates.
 
-    `x` grows to the right and `y` downwards. A frame or a window of a canvas shares its pixels, so what is
-    painted there is painted here.
+    `x` grows to the right and `y` downwards. A frame or a window of a canvas shares its pixels, so what is drawn there
+    appears here too.
 
     Args:
-        image: [3, H, W] in [0, 1]; the channels first, as numpy's inner loop would be three long otherwise.
-        x: [H, W], the pixels' centres.
-        y: [H, W]
+        image: [3, H, W] in [0, 1]; channels come first, since numpy's inner loop would otherwise have length three.
+        x: [H, W], coordinates of the pixels' centres.
+        y: [H, W], likewise.
         step: from one pixel to its right neighbour, `x + i y`; its length is the pixel's side.
     """
 
@@ -70,7 +70,7 @@ class Canvas:
         return spot
 
     def fill_(self, color: Color | Plane, alpha: Plane | float) -> None:
-        """Lay a colour (or [3, H, W] colours) over the pixels with the given opacity."""
+        """Blends a colour, or [3, H, W] colours, over the pixels with an opacity in [0, 1]."""
         top = np.asarray(color, np.float32)
         if top.ndim == 1:
             top = top[:, None, None]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from i2i.demo.measures import centroids, object_mask
-from i2i.demo.shapes import _PAIRS, _PREVIEW, Shapes
+from i2i.demo.shapes import _PAIRS, _PREVIEW, Shapes, centroids, object_mask
 
 
 @pytest.mark.parametrize("size", [16, 32, 50])
@@ -42,7 +41,7 @@ def test_unpaired_samples_never_share_an_object_and_paired_ones_always_do() -> N
     assert Shapes(paired=True).numbers(7) == (7, 7)
     assert max(seen) < _PREVIEW < _PAIRS
     assert (
-        len({shapes.thing(number) for number in [*seen, *range(_PREVIEW, _PREVIEW + 20), *range(_PAIRS, _PAIRS + 20)]})
+        len({shapes.object(number) for number in [*seen, *range(_PREVIEW, _PREVIEW + 20), *range(_PAIRS, _PAIRS + 20)]})
         == 140
     )
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from i2i.demo.drawn.canvas import Canvas, Outline, mirrored
+from i2i.demo.canvas import Canvas, Outline, mirrored
 
 
 def test_a_shape_covers_its_area_at_any_size() -> None:
@@ -50,7 +50,7 @@ def test_a_window_holds_all_of_its_disc(center: tuple[float, float]) -> None:
     assert window.x.size < whole.x.size
 
 
-def test_paint_mixes_by_opacity() -> None:
+def test_fill_blends_by_opacity() -> None:
     canvas = Canvas.blank(4)
     canvas.fill_((1.0, 0.0, 0.5), 1.0)
     canvas.fill_((0.0, 1.0, 0.5), 0.25)

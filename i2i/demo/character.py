@@ -1,13 +1,134 @@
-"""The geometry that both manners of drawing share: the head, the mass of hair, the shoulders."""
+"""The attributes of a drawn character, and the geometry that its photo and its drawing share."""
 
 from __future__ import annotations
 
+import colorsys
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
-from i2i.demo.drawn.canvas import Canvas, Outline, Plane, Point, directions, mirrored
-from i2i.demo.drawn.character import Character, Fringe, Style
+from i2i.demo.canvas import Canvas, Color, Outline, Plane, Point, directions, mirrored
+
+Style = Literal["buzz", "short", "spiky", "bob", "long", "wavy", "bun", "ponytail", "curly"]
+Fringe = Literal["full", "side", "curtain", "back"]
+Mouth = Literal["neutral", "smile", "open"]
+Collar = Literal["crew", "vee", "shirt", "turtleneck"]
+
+# From light to deep; a character's tone lies anywhere between two neighbours.
+SKINS = ("#fbdcc4", "#f2c5a0", "#e3ab80", "#c98d5f", "#a76b43", "#7e4c30", "#5a3423")
+NATURAL_HAIR = ("#1d1819", "#33221c", "#553522", "#7d4d2b", "#a2432a", "#c9772f", "#d9a94f", "#ecd9a4", "#a9a8ab")
+VIVID_HAIR = ("#e8759f", "#3f74d6", "#27a39b", "#8152c4", "#4d9a4a", "#cf2f42")
+EYES = ("#4a2c1b", "#6b4022", "#8a6a2c", "#4f8250", "#3a7fb8", "#6e8796", "#7a55b0")
+SHIRTS = ("#f3f1ec", "#2f3440", "#c8473f", "#2f6fae", "#3c8a68", "#e3b23c", "#8a5aa5", "#d98aa0", "#7b8a94", "#e2793a")
+
+
+def rgb(code: str) -> Color:
+    """`#rrggbb` as three numbers in [0, 1]."""
+    red, green, blue = (int(code[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    return red, green, blue
+
+
+def hsv(hue: float, saturation: float, value: float) -> Color:
+    """Converts HSV to RGB, each argument in [0, 1]; the hue wraps around."""
+    return colorsys.hsv_to_rgb(hue % 1, saturation, value)
+
+
+@dataclass(frozen=True)
+class Character:
+    """What a photo and a drawing of one character share.
+
+    Lengths are in units of half the image, angles in rad, colours in [0, 1].
+
+    Args:
+        skin: colour.
+        hair: colour.
+        eyes: colour of the irises.
+        shirt: colour.
+        style: of the hair.
+        fringe: of the hair.
+        mouth: expression.
+        collar: of the shirt.
+        glasses: whether it wears glasses.
+        beard: whether it has a beard.
+        freckles: whether it has freckles.
+        side: 1 or -1, the side on which the hair is parted and a ponytail falls.
+        strands: seed of the details of the hair.
+        face_width: 1 is the average.
+        jaw: 0 is narrow, 1 is square.
+        center: of the head.
+        tilt: of the head.
+        scale: of the head.
+        hue: of the background, in [0, 1].
+        light: direction of the light, -1 left to 1 right; only used in photos.
+    """
+
+    skin: Color
+    hair: Color
+    eyes: Color
+    shirt: Color
+    style: Style
+    fringe: Fringe
+    mouth: Mouth
+    collar: Collar
+    glasses: bool
+    beard: bool
+    freckles: bool
+    side: int
+    strands: int
+    face_width: float
+    jaw: float
+    center: Point
+    tilt: float
+    scale: float
+    hue: float
+    light: float
+
+    @classmethod
+    def drawn_from(cls, seed: int | Sequence[int]) -> Self:
+        """The character that follows from a seed, the same in every process and on every machine."""
+        rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
+
+        def pick(colors: Sequence[str]) -> Color:
+            return rgb(colors[int(rng.integers(len(colors)))])
+
+        def around(color: Color, spread: float) -> Color:
+            red, green, blue = (float(np.clip(c + spread * rng.normal(), 0, 1)) for c in color)
+            return red, green, blue
+
+        def one_of(literal: object) -> Any:
+            kinds = get_args(literal)
+            return kinds[int(rng.integers(len(kinds)))]
+
+        tone = float(rng.uniform(0, len(SKINS) - 1))
+        light, deep = rgb(SKINS[int(tone)]), rgb(SKINS[int(tone) + 1])
+        red, green, blue = (a + (tone % 1) * (b - a) for a, b in zip(light, deep, strict=True))
+        style, jaw, vivid = one_of(Style), float(rng.uniform()), bool(rng.uniform() < 0.28)
+        bearded = not vivid and jaw > 0.35 and style in ("buzz", "short", "spiky", "curly")
+        return cls(
+            skin=around((red, green, blue), 0.012),
+            hair=around(pick(VIVID_HAIR if vivid else NATURAL_HAIR), 0.015),
+            eyes=around(pick(EYES), 0.02),
+            shirt=around(pick(SHIRTS), 0.02),
+            style=style,
+            fringe=one_of(Fringe),
+            mouth=one_of(Mouth),
+            collar=one_of(Collar),
+            glasses=bool(rng.uniform() < 0.22),
+            beard=bool(rng.uniform() < 0.5) and bearded,
+            freckles=bool(rng.uniform() < 0.15),
+            side=1 if rng.uniform() < 0.5 else -1,
+            strands=int(rng.integers(2**31)),
+            face_width=float(rng.uniform(0.92, 1.06)),
+            jaw=jaw,
+            center=(float(rng.uniform(-0.07, 0.07)), float(rng.uniform(-0.08, 0.02))),
+            tilt=float(np.clip(rng.normal() * 0.07, -0.16, 0.16)),
+            scale=float(rng.uniform(1.1, 1.25)),
+            hue=float(rng.uniform()),
+            light=float(rng.choice([-1, 1]) * rng.uniform(0.35, 1.0)),
+        )
+
 
 # Right halves in the head's frame, from the crown down; the skull's top is at -0.55, the chin at 0.52.
 BACKS: dict[Style, list[Point]] = {
@@ -29,19 +150,19 @@ FRINGES: dict[Fringe, list[Point]] = {
     "back": [(0, -0.41), (0.16, -0.395), (0.29, -0.29)],
 }
 SWEPT: list[Point] = [(-0.12, -0.2), (-0.26, -0.09)]  # the left half of a fringe combed to the side
-LOOSE: tuple[Style, ...] = ("bob", "long", "wavy")  # hair that hangs beside the cheeks
+LOOSE: tuple[Style, ...] = ("bob", "long", "wavy")  # hair that hangs down along the cheeks
 COVERED: tuple[Style, ...] = (*LOOSE, "curly")  # hair that covers the ears
 
 
 @dataclass(frozen=True)
 class Hair:
-    """The mass of a character's hair.
+    """Outlines of a character's hair.
 
     Args:
-        back: all of it but what is tied up.
-        window: the face's opening in it.
+        back: all hair that is not tied up.
+        window: the opening through which the face is seen.
         tied: a bun or a ponytail, behind the rest.
-        behind: whether it falls behind the shoulders instead of before them.
+        behind: whether the hair falls behind the shoulders instead of in front of them.
     """
 
     back: Outline
@@ -51,7 +172,7 @@ class Hair:
 
 
 def hair_of(character: Character, pointed: bool) -> Hair:
-    """The hair's outlines, their locks ending in points or in soft waves."""
+    """The hair's outlines, whose locks end in points (drawing) or in soft waves (photo)."""
     rng = np.random.Generator(np.random.PCG64(character.strands))
     style, width = character.style, character.face_width
     angle = directions()
@@ -140,7 +261,7 @@ def neckline(canvas: Canvas, collar: str, neck: float) -> Plane:
 
 
 def flaps(canvas: Canvas, bare: Plane, neck: float) -> Plane:
-    """Distance to the two flaps of a shirt's collar, beside the bare skin."""
+    """Distance to the two flaps of a shirt's collar, next to the bare skin."""
     x, y = np.abs(canvas.x), canvas.y
     outer = 0.9 * (x - neck - 0.1) + 0.2 * (y - 0.62)
     lower = 0.85 * (y - 0.81 - 0.5 * x)

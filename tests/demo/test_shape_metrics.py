@@ -8,17 +8,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from i2i.demo.measures import (
-    FAINT,
-    ShapeFigures,
+from i2i.demo.shapes import (
+    LEAST_CONTRAST,
+    Color,
+    ShapeMetrics,
+    Shapes,
     centroids,
     has_form,
     measure,
-    measure_heat,
+    measure_heatmap,
     object_mask,
     overlap,
 )
-from i2i.demo.shapes import Color, Shapes
 
 COUNT = 60
 
@@ -27,7 +28,7 @@ def pairs(size: int = 32, first: Color = "red", second: Color = "blue") -> dict[
     return Shapes(size=size, color_a=first, color_b=second).pairs(COUNT)
 
 
-def figures_of(made: Tensor, truth: dict[str, Tensor]) -> ShapeFigures:
+def figures_of(made: Tensor, truth: dict[str, Tensor]) -> ShapeMetrics:
     return measure(made, truth["a"], "circle", "blue")
 
 
@@ -46,7 +47,7 @@ def test_the_truth_is_accepted_in_both_directions(size: int, first: Color, secon
 
 def test_copying_the_input_is_refused() -> None:
     truth = pairs()
-    assert figures_of(truth["a"], truth) == ShapeFigures(0, 0, 0, 1)
+    assert figures_of(truth["a"], truth) == ShapeMetrics(0, 0, 0, 1)
 
 
 def test_the_right_object_at_the_wrong_place() -> None:
@@ -76,7 +77,7 @@ def test_the_right_form_in_the_wrong_colour_and_the_reverse() -> None:
 def test_no_object_at_all() -> None:
     truth = pairs()
     empty = torch.full_like(truth["a"], -0.7) + 0.08 * torch.randn(truth["a"].shape)
-    assert figures_of(empty, truth) == ShapeFigures(0, 0, math.inf, 0)
+    assert figures_of(empty, truth) == ShapeMetrics(0, 0, math.inf, 0)
 
 
 def test_other_forms_are_neither() -> None:
@@ -102,7 +103,7 @@ def test_masks() -> None:
     assert mask.sum() == 36
     assert centroids(mask).tolist() == [[8.5, 6.5]]
     assert overlap(mask, mask).tolist() == [1]
-    faint = torch.where(image > 0, -0.7 + FAINT, -0.7)
+    faint = torch.where(image > 0, -0.7 + LEAST_CONTRAST, -0.7)
     assert not object_mask(faint).any()
     assert centroids(object_mask(faint)).isnan().all()
 
@@ -110,12 +111,12 @@ def test_masks() -> None:
 def test_heat_that_follows_the_object_or_does_not() -> None:
     source = pairs()["a"]
     mask = object_mask(source)[:, None].double()
-    assert measure_heat(5 * mask - 2, source) == (1, 1, 0)  # whatever its range
-    assert measure_heat(-mask, source) == (0, 0, 1)
-    coarse = measure_heat(torch.nn.functional.avg_pool2d(mask, 4), source)
+    assert measure_heatmap(5 * mask - 2, source) == (1, 1, 0)  # whatever its range
+    assert measure_heatmap(-mask, source) == (0, 0, 1)
+    coarse = measure_heatmap(torch.nn.functional.avg_pool2d(mask, 4), source)
     assert coarse.iou > 0.5
     assert coarse.inside > 3 * coarse.outside
-    elsewhere = measure_heat(mask.roll(1, 0), source)
+    elsewhere = measure_heatmap(mask.roll(1, 0), source)
     assert elsewhere.iou < 0.3
     assert elsewhere.inside < 2 * elsewhere.outside
-    assert measure_heat(torch.ones(COUNT, 1, 8, 8), source) == (0, 0, 0)
+    assert measure_heatmap(torch.ones(COUNT, 1, 8, 8), source) == (0, 0, 0)

@@ -1,1 +1,0 @@
-"""Portraits drawn from a seed by numpy alone, each character in two manners."""
