@@ -16,7 +16,7 @@ from rows import ROWS, chosen, images, stepper, timed
 from torch.nn import functional as F
 from torch.profiler import ProfilerActivity, profile
 
-from i2i.engine.counting import Counter
+from i2i.engine.planning import Tracker
 
 PARTS = {
     "convolutions and matrix products": ("conv", "aten::mm", "aten::bmm", "aten::addmm", "aten::baddbmm"),
@@ -53,7 +53,7 @@ def main() -> None:
     torch.set_num_threads(1)
     for row in chosen(options.rows):
         one = stepper(row, "fast")
-        with Counter() as counted:
+        with Tracker() as counted:
             timed(one)
         seconds = min(timed(one) for _ in range(3))
         with profile(activities=[ProfilerActivity.CPU]) as trace:

@@ -1,46 +1,55 @@
-"""What training a recipe will need, found by taking steps of it that compute nothing."""
+"""Predict what training a recipe needs on a device, by taking steps on tensors without memory."""
 
 from __future__ import annotations
 
 import dataclasses
 import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
+import time
+import weakref
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
-from accelerate.state import AcceleratorState
-from torch import Tensor
+from accelerate import Accelerator
+from accelerate.utils import convert_outputs_to_fp32
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import flop_registry
 
-from i2i.engine.counting import Call, Counter, Work
+from i2i.core.factory import Factory
+from i2i.core.kinds import GENERATOR
+from i2i.core.signature import options
 from i2i.engine.stepper import Stepper, make_accelerator
 from i2i.errors import I2IError
-from i2i.methods.assembly import INCONCLUSIVE, fake_tensors, parameters_of
+from i2i.methods.assembly import INCONCLUSIVE, count_parameters, fake_tensors, parameters_of
+from i2i.nn.functional.optimizations import assume_device
 from i2i.recipe.recipe import Recipe
 
-MICRO = 3
-"""Micro-batches that are tried; each further one adds as much as the last of them."""
+Settings = tuple[str, ...]
+"""Settings as `--set` takes them, `key=value` each."""
+COUNTED = 3
+"""Micro-batches that are counted; each further one adds as much as the last of them."""
+LIGHTER = 0.75
+"""A switch of a generator saves memory if it leaves less than this fraction of the recipe's parameters."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What one process needs for a recipe; bytes, if not said otherwise.
+    """What one training process needs on its device.
 
     Args:
-        parameters: how many each trained part has.
-        weights: of all networks, their buffers and averages.
-        optimizer: what the optimizers remember.
-        gradients: those that live at the peak.
-        activations: everything else that lives at the peak, above all features kept for the backward pass.
-        peak: the most that lives at one time in a step, the sum of the four.
-        resident: the peak of what a process on a CPU holds, with holes in its heap.
-        flops: of matrix products and convolutions in a step, a multiplication and an addition as two.
-        moved: read and written by all other operations of a step.
-        asked: what a process on a CPU asks of the system in a step, having given it back in the one before.
-        work: both, by call.
-        left: bytes that live after each step that was taken.
+        parameters: number of parameters by trained submodule.
+        weights: bytes of all networks with their buffers and averages.
+        optimizer: bytes of the optimizers' state.
+        gradients: bytes of the gradients that exist at the peak.
+        activations: bytes of everything else that exists at the peak, above all features kept for the backward pass.
+        peak: largest number of bytes that exist at one time in a step, the sum of the four.
+        flops: floating point operations of matrix products and convolutions in a step; a multiply-add counts as two.
     """
 
     parameters: dict[str, int]
@@ -49,102 +58,298 @@ class Plan:
     gradients: int
     activations: int
     peak: int
-    resident: int
     flops: int
-    moved: int
-    asked: int
-    work: dict[Call, Work]
-    left: tuple[int, ...]
 
 
-def predict(recipe: Recipe) -> Plan:
-    """Takes two steps on tensors without memory, from each step on at which other networks work.
+@dataclass
+class _Block:
+    born: int
+    died: float
+    size: int
+    label: str = ""
 
-    Networks are taken as they are without compilation, and fp16 as bf16, which is as large.
+
+class Tracker(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch has not typed it
+    """Count the bytes of all storages that exist, and the floating point operations, while operations run.
+
+    `torch.utils.flop_counter.FlopCounterMode` installs hooks that keep graphs alive, so only its formulas are used.
+
+    Attributes:
+        flops: floating point operations so far.
+        now: bytes that exist.
+        peak: largest value of `now` so far.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.flops = self.now = self.peak = 0
+        self._clock = self._peak_at = 0
+        self._blocks: list[_Block] = []
+        self._known: weakref.WeakKeyDictionary[Any, _Block] = weakref.WeakKeyDictionary()
+
+    def reset(self) -> None:
+        """Start counting operations and the peak again."""
+        self.flops, self.peak, self._peak_at = 0, self.now, self._clock
+
+    def label(self, tensors: Iterable[Tensor], label: str) -> int:
+        """Label the storages of tensors; return their bytes."""
+        blocks = {id(block): block for block in map(self._track, tensors)}
+        for block in blocks.values():
+            block.label = label
+        return sum(block.size for block in blocks.values())
+
+    def label_rest(self, label: str) -> int:
+        """Label all storages that have no label; return their bytes."""
+        rest = [block for block in self._known.values() if not block.label]
+        for block in rest:
+            block.label = label
+        return sum(block.size for block in rest)
+
+    def at_peak(self) -> dict[str, int]:
+        """Return the bytes that existed at the peak, by label."""
+        sizes: dict[str, int] = defaultdict(int)
+        for block in self._blocks:
+            if block.born <= self._peak_at < block.died:
+                sizes[block.label] += block.size
+        return sizes
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
+        """Run an operation and count it."""
+        out = func(*args, **(kwargs or {}))
+        if func is torch.ops.prim.device.default:  # fake tensors call it all the time, and it makes nothing
+            return out
+        for leaf in tree_leaves(out):
+            if isinstance(leaf, Tensor):
+                self._track(leaf)
+        formula = flop_registry.get(getattr(func, "_overloadpacket", None))
+        if formula is not None:
+            self.flops += int(formula(*args, **(kwargs or {}), out_val=out))
+        return out
+
+    def _track(self, tensor: Tensor) -> _Block:
+        storage = tensor.untyped_storage()
+        block = self._known.get(storage)
+        if block is None:
+            self._clock += 1
+            block = self._known[storage] = _Block(self._clock, float("inf"), storage.nbytes())
+            self._blocks.append(block)
+            self.now += block.size
+            if self.now > self.peak:
+                self.peak, self._peak_at = self.now, self._clock
+            weakref.finalize(storage, self._free, block).atexit = False
+        return block
+
+    def _free(self, block: _Block) -> None:
+        self._clock += 1
+        block.died = self._clock
+        self.now -= block.size
+
+
+class _FakeAccelerator:
+    """What `Stepper` uses of Accelerate's `Accelerator`, without the state that belongs to the whole process."""
+
+    num_processes, process_index = 1, 0
+
+    def __init__(self, device: torch.device, half: bool) -> None:
+        self.device, self.half = device, half
+
+    def prepare(self, value: Any) -> Any:
+        if isinstance(value, nn.Module) and self.half:
+            forward = value.forward
+
+            def autocast(*args: Any, **kwargs: Any) -> Any:
+                with torch.autocast(self.device.type, torch.bfloat16):
+                    return forward(*args, **kwargs)
+
+            value.forward = convert_outputs_to_fp32(autocast)  # as Accelerate does it
+        return value
+
+    def backward(self, loss: Tensor) -> None:
+        loss.backward()  # type: ignore[no-untyped-call]
+
+    def no_sync(self, model: nn.Module) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def unscale_gradients(self, optimizer: object) -> None:
+        pass
+
+
+def predict(recipe: Recipe, device: torch.device | str | None = None) -> Plan:
+    """Predict memory and work of a step: two steps are taken on fake tensors wherever the networks change.
+
+    Networks are counted without compilation, and fp16 as bf16, which is as large. What a driver, an allocator or a
+    convolution's workspace needs is not counted.
+
+    Args:
+        recipe: what would be trained.
+        device: where it would be trained; the machine's accelerator when None. It need not exist: the operations that
+            i2i chooses for this type of device are then counted on the CPU.
 
     Raises:
-        RecipeError: components that refuse their options.
-        I2IError: a component looks at values, of which there are none.
+        RecipeError: components refuse their options.
+        I2IError: a component depends on values of tensors.
     """
     train = recipe.train
-    if train.accumulate > MICRO:
-        fewer = [dataclasses.replace(train, accumulate=count) for count in (MICRO - 1, MICRO)]
-        one, other = (predict(dataclasses.replace(recipe, train=options)) for options in fewer)
-        grow = ("activations", "peak", "resident", "flops", "moved", "asked")
-        values = {name: (getattr(one, name), getattr(other, name)) for name in grow}
-        rest = train.accumulate - MICRO
-        return dataclasses.replace(other, **{name: b + rest * max(0, b - a) for name, (a, b) in values.items()})
-    precision = "bf16" if train.precision == "fp16" else train.precision
-    quiet = dataclasses.replace(recipe, train=dataclasses.replace(train, precision=precision, compile=False))
-    counter = Counter()
+    if train.accumulate > COUNTED:
+        fewer = [dataclasses.replace(train, accumulate=count) for count in (COUNTED - 1, COUNTED)]
+        plans = [predict(dataclasses.replace(recipe, train=options), device) for options in fewer]
+        grown = {name: [getattr(plan, name) for plan in plans] for name in ("activations", "peak", "flops")}
+        more = train.accumulate - COUNTED
+        return dataclasses.replace(
+            plans[1], **{name: last + more * max(0, last - first) for name, (first, last) in grown.items()}
+        )
+    place = torch.device(device) if device is not None else default_device()
+    present = place.type == "cpu" or (torch.accelerator.is_available() and place == default_device())
+    half = train.precision in ("bf16", "fp16")
+    counted = dataclasses.replace(train, precision="bf16" if half else train.precision, compile=False)
+    fake = _FakeAccelerator(place if present else torch.device("cpu"), half)
     try:
-        with _on_cpu(), fake_tensors(), counter:
-            stepper = Stepper(quiet, make_accelerator(precision, cpu=True, device_placement=False))
+        with fake_tensors(), Tracker() as tracker, fake.device, assume_device(place.type):
+            stepper = Stepper(dataclasses.replace(recipe, train=counted), cast(Accelerator, fake))
             gc.collect()
-            weights = counter.label_rest("weights")
-            return _planned(stepper, counter, weights)
+            return _count(stepper, tracker)
     except INCONCLUSIVE as error:
-        name = type(error).__name__
         raise I2IError(
-            f"{recipe.name}: cannot be foreseen, for a component looks at values of tensors ({name}). Train it for "
-            f"a few steps instead, with --set train.steps=3"
+            f"{recipe.name}: cannot be predicted, since a component depends on values of tensors "
+            f"({type(error).__name__}); measure it instead, with i2i plan --measure"
         ) from error
 
 
-def images(stepper: Stepper) -> list[dict[str, Tensor]]:
-    """A step's micro-batches in the right shapes."""
-    recipe, translator = stepper.recipe, stepper.translator
+def _count(stepper: Stepper, tracker: Tracker) -> Plan:
+    weights = tracker.label_rest("weights")
 
-    def batch() -> dict[str, Tensor]:
-        ones = {stream: translator.example_input(stream, recipe.image_size) for stream in translator.streams}
-        return {stream: torch.cat([one] * recipe.train.batch_size) for stream, one in ones.items()}
+    def label_gradients(optimizer: Any, *_: object) -> None:
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        tracker.label([p.grad for p in parameters if p.grad is not None], "gradients")
 
-    return [batch() for _ in range(recipe.train.accumulate)]
-
-
-def _planned(stepper: Stepper, counter: Counter, weights: int) -> Plan:
-    def seen(optimizer: Any, *_: object) -> None:
-        groups = (group["params"] for group in optimizer.param_groups)
-        counter.label([p.grad for group in groups for p in group if p.grad is not None], "gradients")
-
-    inner = {phase: getattr(one, "optimizer", one) for phase, one in stepper.optimizers.items()}
-    for optimizer in inner.values():
-        optimizer.register_step_pre_hook(seen)
-    counter.begin()
-    left: list[int] = []
+    for optimizer in stepper.optimizers.values():
+        optimizer.register_step_pre_hook(label_gradients)
+    tracker.reset()
     for start in stepper.translator.structure_changes:
         stepper.step_number = start
-        for _ in range(2):
-            counter.begin_work()
-            stepper.step(*images(stepper))
-            left.append(counter.now)
-    states = [leaf for one in inner.values() for leaf in tree_leaves(dict(one.state)) if isinstance(leaf, Tensor)]
-    optimizer = counter.label(states, "optimizer")
-    parts = counter.at_peak()
+        for _ in range(2):  # optimizers have their state from the first step on
+            tracker.flops = 0
+            stepper.step(*example_batches(stepper))
+    states = [leaf for one in stepper.optimizers.values() for leaf in tree_leaves(dict(one.state))]
+    optimizer_bytes = tracker.label([leaf for leaf in states if isinstance(leaf, Tensor)], "optimizer")
+    parts = tracker.at_peak()
     return Plan(
         parameters=parameters_of(stepper.translator),
         weights=weights,
-        optimizer=optimizer,
+        optimizer=optimizer_bytes,
         gradients=parts["gradients"],
-        activations=counter.peak - parts["weights"] - parts["optimizer"] - parts["gradients"],
-        peak=counter.peak,
-        resident=counter.heap.peak,
-        flops=counter.flops,
-        moved=counter.moved,
-        asked=counter.heap.asked,
-        work=dict(counter.work),
-        left=tuple(left),
+        activations=tracker.peak - parts["weights"] - parts["optimizer"] - parts["gradients"],
+        peak=tracker.peak,
+        flops=tracker.flops,
     )
 
 
-@contextmanager
-def _on_cpu() -> Iterator[None]:
-    """Plans are the same on every device, and simplest made on a CPU; Accelerate knows one device at a time."""
-    elsewhere = torch.accelerator.is_available()
-    if elsewhere:
-        AcceleratorState._reset_state(reset_partial_state=True)
-    try:
-        yield
-    finally:
-        if elsewhere:
-            AcceleratorState._reset_state(reset_partial_state=True)
+def example_batches(stepper: Stepper) -> list[dict[str, Tensor]]:
+    """Return the micro-batches of one step, of which only shapes and types matter."""
+    recipe, translator = stepper.recipe, stepper.translator
+    samples = {stream: translator.example_input(stream, recipe.image_size) for stream in translator.streams}
+    batch = {stream: torch.cat([sample] * recipe.train.batch_size) for stream, sample in samples.items()}
+    return [batch] * recipe.train.accumulate
+
+
+def default_device() -> torch.device:
+    """Return the machine's accelerator, or the CPU."""
+    return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+
+
+def measure(recipe: Recipe, steps: int = 3) -> tuple[float, int | None]:
+    """Take real steps on random data on this machine's device.
+
+    Returns:
+        seconds: of the last step.
+        peak: largest number of bytes that the process held beyond those before, or that tensors filled on a GPU; None
+            where the system does not report it.
+    """
+    accelerator = make_accelerator(recipe.train.precision)
+    device = accelerator.device
+    before = _peak_bytes(device, reset=True)
+    stepper = Stepper(recipe, accelerator)
+    seconds = 0.0
+    for _ in range(steps):
+        batches = [{name: _random(x) for name, x in batch.items()} for batch in example_batches(stepper)]
+        _synchronize(device)
+        start = time.perf_counter()
+        stepper.step(*batches)
+        _synchronize(device)
+        seconds = time.perf_counter() - start
+    peak = _peak_bytes(device)
+    return seconds, None if peak is None or before is None else peak - before
+
+
+def _random(example: Tensor) -> Tensor:
+    return torch.rand_like(example) * 2 - 1 if example.is_floating_point() else torch.zeros_like(example)
+
+
+def _synchronize(device: torch.device) -> None:
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+
+
+def _peak_bytes(device: torch.device, reset: bool = False) -> int | None:
+    if device.type == "cuda":
+        if reset:
+            torch.cuda.reset_peak_memory_stats(device)
+        return int(torch.cuda.max_memory_allocated(device))
+    if device.type != "cpu" or sys.platform not in ("linux", "darwin"):
+        return None
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1024 if sys.platform == "linux" else 1)
+
+
+def memory_switches(recipe: Recipe, changed: Callable[[Settings], Recipe]) -> list[Settings]:
+    """Return settings that may make a recipe need less memory, alone and combined, those with the least effect first.
+
+    Gradient checkpointing changes nothing but time; bf16 rounds; smaller micro-batches change what batch norms see; a
+    lighter generator and smaller images are another training.
+
+    Args:
+        recipe: the recipe as it is.
+        changed: returns the recipe with further settings.
+    """
+    train = recipe.train
+    checkpointing: Settings = () if train.gradient_checkpointing else ("train.gradient_checkpointing=true",)
+    rounding: Settings = ("train.precision=bf16",) if train.precision in ("fp32", "fp64") else ()
+    samples = train.batch_size * train.accumulate
+    split: Settings = ("train.batch_size=1", f"train.accumulate={samples}") if train.batch_size > 1 else ()
+    load_size = recipe.data.options.get("load_size")
+    smaller: Settings = (f"data.size={recipe.image_size // 2}",)
+    smaller += () if load_size is None else (f"data.load_size={int(load_size) // 2}",)
+    lighter: Settings = next(lighter_generators(recipe, changed), ())
+    harmless = (*checkpointing, *rounding)
+    found = [checkpointing, rounding, harmless]
+    found += [split, (*harmless, *split), lighter, (*harmless, *split, *lighter)]
+    found += [smaller, (*harmless, *split, *smaller), (*harmless, *split, *lighter, *smaller)]
+    return [settings for settings in dict.fromkeys(found) if settings]
+
+
+def lighter_generators(recipe: Recipe, changed: Callable[[Settings], Recipe]) -> Iterator[Settings]:
+    """Yield the boolean options of generators that make the networks much smaller, such as U-GAT-IT's `light`."""
+    whole = sum(count_parameters(recipe).values())
+    for factory in _generators(recipe.translator.options):
+        for name, option in options(factory.component).items():
+            if option.annotation is not bool or not factory.path:
+                continue
+            value = not factory.options.get(name, option.default)
+            setting = f"{'.'.join(map(str, factory.path))}.{name}={str(value).lower()}"
+            try:
+                count = sum(count_parameters(changed((setting,))).values())
+            except I2IError:
+                continue  # the option does not fit the rest of the recipe
+            if count < LIGHTER * whole:
+                yield (setting,)
+
+
+def _generators(value: Any) -> Iterator[Factory[Any]]:
+    if isinstance(value, Factory):
+        if value.kind == GENERATOR:
+            yield value
+        yield from _generators(value.options)
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _generators(inner)

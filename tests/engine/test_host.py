@@ -18,9 +18,9 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from i2i.engine.planning import images
+from i2i.engine.planning import example_batches
 from i2i.engine.stepper import Stepper, make_accelerator
-from i2i.nn.functional import draws
+from i2i.nn.functional import precision
 from i2i.recipe.recipe import Recipe
 
 DEVICE = torch.device("meta")
@@ -58,7 +58,7 @@ def elsewhere() -> Iterator[Accelerator]:
 def test_a_step_waits_for_nothing(name: str, elsewhere: Accelerator, monkeypatch: pytest.MonkeyPatch) -> None:
     with DEVICE:
         stepper = Stepper(Recipe.read(name, {"train.ema": 0.9}), elsewhere)
-        batches = images(stepper)
+        batches = example_batches(stepper)
     for state in (PartialState, AcceleratorState):
         state._shared_state["device"] = DEVICE
     for optimizer in stepper.optimizers.values():
@@ -67,7 +67,7 @@ def test_a_step_waits_for_nothing(name: str, elsewhere: Accelerator, monkeypatch
     stepper.step(*batches)
     with Sent() as sent:
         stepper.step(*batches)
-    assert set(sent.files) <= {draws.__file__}
+    assert set(sent.files) <= {precision.__file__}
 
 
 def test_what_waits_is_found() -> None:

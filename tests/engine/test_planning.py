@@ -1,23 +1,29 @@
-"""What is foreseen follows sizes and switches, and is what real steps take."""
+"""Predicted memory and work follow sizes and switches, and equal those of real steps."""
 
 from __future__ import annotations
 
-import dataclasses
 import gc
-import sys
 from functools import cache
 from typing import Any
 
 import pytest
 import torch
+from torch.nn import functional as F
 
-from i2i.engine import pace, planning
-from i2i.engine.counting import Counter, Work
-from i2i.engine.heap import MOST
-from i2i.engine.pace import estimate, measure
-from i2i.engine.planning import Plan, images, predict
+from i2i.engine import planning
+from i2i.engine.planning import (
+    Plan,
+    Settings,
+    Tracker,
+    example_batches,
+    lighter_generators,
+    measure,
+    memory_switches,
+    predict,
+)
 from i2i.engine.stepper import Stepper
 from i2i.errors import I2IError
+from i2i.methods.assembly import fake_tensors
 from i2i.nn.losses.reconstruction import L1
 from i2i.recipe.recipe import Recipe
 
@@ -40,34 +46,90 @@ TINY: dict[str, dict[str, Any]] = {
 
 @cache
 def plan(*settings: tuple[str, Any]) -> Plan:
-    return predict(recipe(*settings))
+    return predict(recipe(*settings), "cpu")
 
 
 def recipe(*settings: tuple[str, Any]) -> Recipe:
     return Recipe.read("pix2pix_small", SMALL | dict(settings))
 
 
-def test_weights_optimizer_and_work_are_counted_exactly() -> None:
-    found = plan()
+# the tracker
+
+
+def test_bytes_are_counted_from_the_first_tensor_of_a_storage_to_its_last() -> None:
+    with Tracker() as tracker:
+        x = torch.zeros(100)
+        view = x[10:].view(9, 10)
+        assert tracker.now == 400
+        y = x + 1
+        assert (tracker.now, tracker.peak) == (800, 800)
+        del x
+        assert tracker.now == 800  # the view shares its storage
+        del view
+        assert (tracker.now, tracker.peak) == (400, 800)
+        tracker.reset()
+        assert tracker.peak == 400
+        y.add_(1)
+        assert tracker.peak == 400
+
+
+def test_bytes_at_the_peak_are_known_by_label() -> None:
+    with Tracker() as tracker:
+        weights, temporary = torch.zeros(100), torch.zeros(10)
+        assert tracker.label([weights], "weights") == 400
+        assert tracker.label_rest("rest") == 40
+        del temporary
+        tracker.reset()
+        peak = torch.zeros(50)
+        gradient = torch.zeros(20)
+        del peak
+        later = torch.zeros(1)
+        assert tracker.label([gradient, gradient.view(4, 5)], "gradients") == 80
+    assert tracker.at_peak() == {"weights": 400, "": 200, "gradients": 80}
+    assert later.numel() == 1
+
+
+@pytest.mark.parametrize("fake", [False, True])
+def test_operations_are_counted(fake: bool) -> None:
+    tracker = Tracker()
+    with fake_tensors() if fake else torch.enable_grad(), tracker:
+        image = torch.ones(2, 3, 8, 8, requires_grad=True)
+        weight = torch.ones(5, 3, 3, 3, requires_grad=True)
+        tracker.reset()
+        y = F.conv2d(image, weight, padding=1)
+        once = 2 * 2 * 8 * 8 * 5 * 3 * 9
+        assert tracker.flops == once
+        (y * 2).sum().backward()
+        assert tracker.flops == 3 * once
+        product = torch.ones(4, 6) @ torch.ones(6, 7)
+        assert tracker.flops == 3 * once + 2 * 4 * 6 * 7
+    assert product.shape == (4, 7)
+
+
+# predictions
+
+
+def test_weights_optimizer_and_work_are_exact() -> None:
+    predicted = plan()
     stepper = Stepper(recipe())
     values = [*stepper.translator.parameters(), *stepper.translator.buffers()]
-    assert found.weights == sum(value.nbytes for value in values)
+    assert predicted.weights == sum(value.nbytes for value in values)
     counts = {
-        name: sum(p.numel() for p in stepper.translator.get_submodule(name).parameters()) for name in found.parameters
+        name: sum(p.numel() for p in stepper.translator.get_submodule(name).parameters())
+        for name in predicted.parameters
     }
-    assert found.parameters == counts
-    steps = 4 * len(list(stepper.translator.parameters()))  # Adam's count of them, a number for each
-    assert found.optimizer == 2 * 4 * sum(counts.values()) + steps
-    assert found.peak == found.weights + found.optimizer + found.gradients + found.activations
-    assert found.resident > found.peak
-    with Counter() as counter:
+    assert predicted.parameters == counts
+    steps = 4 * len(list(stepper.translator.parameters()))  # Adam counts the steps of each parameter
+    assert predicted.optimizer == 2 * 4 * sum(counts.values()) + steps
+    assert predicted.peak == predicted.weights + predicted.optimizer + predicted.gradients + predicted.activations
+    with Tracker() as tracker:
         for _ in range(2):
-            counter.begin()
-            stepper.step(*images(stepper))
-    assert found.flops == counter.flops
+            tracker.reset()
+            stepper.step(*example_batches(stepper))
+    assert predicted.flops == tracker.flops
 
 
-def test_more_is_foreseen_for_larger_images_and_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_larger_images_and_batches_need_more(monkeypatch: pytest.MonkeyPatch) -> None:
     small, large, two = plan(), plan(("data.size", 64)), plan(("train.batch_size", 2))
     assert 3 < large.activations / small.activations < 4.5
     assert large.weights == small.weights
@@ -76,97 +138,101 @@ def test_more_is_foreseen_for_larger_images_and_batches(monkeypatch: pytest.Monk
     assert two.flops == pytest.approx(2 * small.flops, rel=0.01)
     split = plan(("train.accumulate", 2))
     assert split.activations < two.activations
-    monkeypatch.setattr(planning, "MICRO", 9)
-    counted = plan(("train.accumulate", 4))
-    monkeypatch.setattr(planning, "MICRO", 3)
-    guessed = predict(recipe(("train.accumulate", 4)))
-    assert guessed.flops == counted.flops
-    assert guessed.peak == pytest.approx(counted.peak, rel=1e-4)
+    extrapolated = plan(("train.accumulate", 4))
+    monkeypatch.setattr(planning, "COUNTED", 9)
+    counted = predict(recipe(("train.accumulate", 4)), "cpu")
+    assert extrapolated.flops == counted.flops
+    assert extrapolated.peak == pytest.approx(counted.peak, rel=1e-4)
 
 
-def test_switches_lower_what_is_foreseen() -> None:
-    one = ("data.size", 64), ("translator.generator.blocks", 4)
-    as_it_is, checkpointing, bf16 = (
-        plan(*one),
-        plan(*one, ("train.gradient_checkpointing", True)),
-        plan(*one, ("train.precision", "bf16")),
+def test_switches_lower_the_prediction() -> None:
+    base = ("data.size", 64), ("translator.generator.blocks", 4)
+    unchanged, checkpointing, bf16 = (
+        plan(*base),
+        plan(*base, ("train.gradient_checkpointing", True)),
+        plan(*base, ("train.precision", "bf16")),
     )
-    assert checkpointing.peak < 0.9 * as_it_is.peak
-    assert checkpointing.flops > as_it_is.flops
-    assert bf16.activations < 0.8 * as_it_is.activations
-    assert plan(*one, ("train.precision", "fp16")).peak == bf16.peak
-    assert plan(*one, ("train.compile", True)).peak == as_it_is.peak
+    assert checkpointing.peak < 0.9 * unchanged.peak
+    assert checkpointing.flops > unchanged.flops
+    assert bf16.activations < 0.8 * unchanged.activations
+    assert plan(*base, ("train.precision", "fp16")).peak == bf16.peak
+    assert plan(*base, ("train.compile", True)).peak == unchanged.peak
+
+
+def test_operations_of_the_named_device_are_counted() -> None:
+    """Convolutions in blocks, which only a CPU's algorithms use, take more operations."""
+    small = Recipe.read("cyclegan_small", {"translator.generator.channels": 8})
+    cpu, cuda = predict(small, "cpu"), predict(small, "cuda")
+    assert cpu.flops > cuda.flops
+    assert cpu.weights == cuda.weights
+
+
+@pytest.mark.slow
+def test_work_of_a_full_step_on_a_gpu() -> None:
+    predicted = predict(Recipe.read("ugatit_light", {"data.size": 256, "data.type": "shapes"}), "cuda")
+    assert predicted.flops / 1e9 == pytest.approx(1927.5, abs=0.1)
 
 
 @pytest.mark.parametrize("name", TINY)
-def test_nothing_of_a_step_lives_on_until_the_garbage_collector_comes(name: str) -> None:
-    """Bytes after each step are the same, also of real ones."""
-    small = Recipe.read(name, TINY[name])
+def test_nothing_of_a_step_lives_until_the_garbage_collector_runs(name: str) -> None:
+    stepper = Stepper(Recipe.read(name, TINY[name]))
     gc.disable()
     try:
-        first, second = predict(small).left
-        assert first == second
-        if name == "cut_small":
-            with Counter() as counter:
-                stepper = Stepper(small)
-                left = [stepper.step(*images(stepper)) and counter.now for _ in range(3)]
-            assert left[0] == left[1] == left[2]
+        with Tracker() as tracker:
+            left = [stepper.step(*example_batches(stepper)) and tracker.now for _ in range(3)]
+        assert left[0] == left[1] == left[2]
     finally:
         gc.enable()
 
 
-def test_a_component_that_looks_at_values_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_component_that_depends_on_values_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def forward(self: L1, prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         return prediction.mean() if float(target.mean()) > 0 else target.mean()
 
     monkeypatch.setattr(L1, "forward", forward)
-    with pytest.raises(I2IError, match="pix2pix_small: cannot be foreseen, for a component looks at values of tensors"):
+    with pytest.raises(I2IError, match="pix2pix_small: cannot be predicted, since a component depends on values"):
         predict(recipe())
 
 
-def test_an_estimate_grows_with_the_work_and_real_steps_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    cpu = torch.device("cpu")
-    assert estimate(plan(), cpu, 0.1) > 0
-    whole = dataclasses.replace(plan(), flops=2 * plan().flops, moved=2 * plan().moved, asked=0)
-    tried: list[Work] = []
-    monkeypatch.setattr(pace, "_seconds", lambda call, *_: tried.append(plan().work[call]) or 1e-3)
-    once = estimate(plan(), cpu)
-    assert once >= 1e-3 * sum(work.calls for work in tried)
-    assert 0.98 * plan().flops <= sum(work.flops for work in tried) <= plan().flops
-    assert len(tried) < len(plan().work)
-    monkeypatch.setattr(pace, "_seconds", lambda *_: 1e-3)
-    # Of a plan with twice the work, all calls are tried, and what none of them has done goes at their rates.
-    assert estimate(whole, cpu) == pytest.approx(2e-3 * sum(work.calls for work in plan().work.values()))
-    monkeypatch.setattr(pace, "_clearing", lambda: 0.5)
-    asking = dataclasses.replace(whole, asked=3)
-    assert estimate(asking, cpu) == pytest.approx(estimate(whole, cpu) + 1.5)
-    found = measure(recipe())
-    assert found.seconds > 0
-    assert found.peak is None or found.peak >= 0
+def test_real_steps_are_measured() -> None:
+    seconds, peak = measure(recipe())
+    assert seconds > 0
+    assert peak is None or peak >= 0
 
 
-def test_a_call_is_made_again_with_other_numbers() -> None:
-    cpu = torch.device("cpu")
-    with Counter() as counter:
-        table = torch.ones(5, 3)
-        torch.nn.functional.embedding(torch.zeros(2, dtype=torch.long), table)
-        torch.cat([table, table.t().contiguous().t()])
-    found = {str(call.operation): pace._seconds(call, cpu, 0.0) for call in counter.work}
-    assert found["aten.embedding.default"] is not None
-    assert found["aten.cat.default"] is not None
+# switches
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="the system does not say what it clears")
-def test_the_clearing_of_memory_is_told_apart() -> None:
-    before = pace._cleared()
-    block = torch.zeros(4 * MOST, dtype=torch.uint8)
-    cleared = pace._cleared() - before
-    assert 0.9 * block.nbytes < cleared < 2 * block.nbytes
-    assert 0 < pace._clearing() < 1e-7
-    work, cpu = (lambda: torch.zeros(4 * MOST, dtype=torch.uint8)), torch.device("cpu")
-    assert pace._each(work, cpu, clearing=1.0) == 0.0 < pace._each(work, cpu, clearing=0.0)
+def switches_of(name: str, **settings: Any) -> list[Settings]:
+    given = [f"{key}={value}" for key, value in settings.items()]
+    return memory_switches(Recipe.read(name, given), lambda more: Recipe.read(name, (*given, *more)))
 
 
-def test_what_would_fill_the_memory_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pace, "LARGEST", -1)
-    assert estimate(plan(), torch.device("cpu"), 0.1) == 0.0
+def test_switches_from_harmless_ones_to_half_the_size() -> None:
+    found = switches_of("quickstart", **{"data.size": 64, "data.type": '"shapes"', "train.batch_size": 4})
+    checkpointing, rounding = "train.gradient_checkpointing=true", "train.precision=bf16"
+    split = ("train.batch_size=1", "train.accumulate=4")
+    assert found == [
+        (checkpointing,),
+        (rounding,),
+        (checkpointing, rounding),
+        split,
+        (checkpointing, rounding, *split),
+        ("data.size=32",),
+        (checkpointing, rounding, *split, "data.size=32"),
+    ]
+
+
+def test_switches_that_are_on_are_not_tried() -> None:
+    found = switches_of(
+        "pix2pix", **{"train.gradient_checkpointing": "true", "train.precision": '"bf16"', "data.load_size": 286}
+    )
+    assert found == [("data.size=128", "data.load_size=143")]
+
+
+def test_a_switch_of_the_generator_is_found_by_what_it_saves() -> None:
+    def changed(more: Settings = ()) -> Recipe:
+        return Recipe.read("ugatit", ["data.size=96", *more])
+
+    assert list(lighter_generators(changed(), changed)) == [("translator.generator.light=true",)]
+    assert ("translator.generator.light=true",) in memory_switches(changed(), changed)

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn import functional as F
 
-from i2i.nn.functional.optimizations import optimizations_enabled
+from i2i.nn.functional.optimizations import device_type, optimizations_enabled
 
 # Bounds measured on CPUs with AVX-512 by `benchmarks/convolutions.py`.
 FEW_POSITIONS = 128
@@ -46,7 +46,7 @@ def convolve(
         True
     """
     # Libraries of accelerators choose among more algorithms than these, and reading sizes would fix them in an export.
-    if not optimizations_enabled() or x.device.type != "cpu":
+    if not optimizations_enabled() or device_type(x) != "cpu":
         return F.conv2d(x, weight, bias, stride, padding)
     height, width = (
         (side + 2 * extra - kernel) // stride + 1

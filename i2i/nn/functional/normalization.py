@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from i2i.errors import ShapeError
 from i2i.nn.functional.moments import affine, needs_no_upcast, with_moments
-from i2i.nn.functional.optimizations import optimizations_enabled
+from i2i.nn.functional.optimizations import device_type, optimizations_enabled
 from i2i.nn.functional.precision import upcast, without_autocast
 from i2i.nn.functional.whole_image import whole_image
 
@@ -181,7 +181,7 @@ def _group_norm(
         ratio = (count - 1) / count
         eps *= ratio
         gamma = x.new_full((channels,), ratio**0.5, dtype=upcast(x).dtype) if gamma is None else gamma * ratio**0.5
-    wide = x if x.device.type == "cpu" else upcast(x)  # kernels of other devices need one type for all operands
+    wide = x if device_type(x) == "cpu" else upcast(x)  # kernels of other devices need one type for all operands
     if any(value is not None and value.ndim == 2 for value in (gamma, beta)):
         # The kernel takes one scale and shift per channel: the samples, which have their own, become channels of one.
         wide = wide.reshape(1, batch * channels, *x.shape[2:])
