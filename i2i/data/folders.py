@@ -40,7 +40,8 @@ class Folders(ImageDataset):
     workers nor a resumed run changes it.
 
     Args:
-        a: folder of domain a's training images, subfolders included; `root` may stand for `a` and `b`.
+        a: folder of domain a's training images, subfolders included; `root` may stand for `a` and `b`. Of a folder
+            that holds `train`, and perhaps `test` or `val`, these are the training and the test images.
         b: folder of domain b's training images.
         root: folder that holds `trainA` and `trainB`, and perhaps `testA` and `testB`.
         test_a: folder of a's images for previews; without it, the first training images are shown.
@@ -83,7 +84,7 @@ class Folders(ImageDataset):
         self.augment, self.augment_on = [build() for build in augment], augment_on
         self.size, self.flip, self.resample, self.seed = size, flip, resample, seed
         self.load_size = side_to_crop(size, load_size, margin)
-        folders = _resolve(as_path(a), as_path(b), as_path(root))
+        folders = _split(_resolve(as_path(a), as_path(b), as_path(root)))
         given_tests = {"test_a": as_path(test_a), "test_b": as_path(test_b)}
         folders |= {name: folder for name, folder in given_tests.items() if folder is not None}
         self.folders = folders
@@ -162,6 +163,28 @@ def _open(folders: dict[str, Path]) -> dict[str, ImageFiles]:
     if problems:
         raise DataError("\n".join(problems))
     return files
+
+
+def _split(folders: dict[str, Path]) -> dict[str, Path]:
+    """Replaces a folder that is divided into training and test images by its parts: no test image is trained on.
+
+    Raises:
+        DataError: a folder holds test images and no folder `train`.
+    """
+    parts = dict(folders)
+    for domain in Folders.domains:
+        folder = folders[domain]
+        test = next((folder / name for name in ("test", "val", "valid") if (folder / name).is_dir()), None)
+        if (folder / "train").is_dir():
+            parts[domain] = folder / "train"
+            if test is not None:
+                parts.setdefault(f"test_{domain}", test)
+        elif test is not None:
+            raise DataError(
+                f"{folder} holds a folder {test.name!r}, whose images would be trained on; put the training images "
+                f"into a folder 'train' next to it, or give data.{domain} and data.test_{domain}"
+            )
+    return parts
 
 
 def _resolve(a: Path | None, b: Path | None, root: Path | None) -> dict[str, Path]:

@@ -72,6 +72,33 @@ def test_two_folders_and_lower_case_layout(tmp_path: Path) -> None:
     assert len(Folders(a=a, b=b, size=8)) == len(Folders(root=tmp_path, size=8)) == 4
 
 
+@pytest.mark.parametrize("test", ["test", "val"])
+@pytest.mark.parametrize("options", [{"root": "."}, {"a": "A", "b": "B"}])
+def test_a_folder_that_is_divided_into_training_and_test_is_not_trained_on_as_a_whole(
+    tmp_path: Path, test: str, options: dict[str, str]
+) -> None:
+    for base, domain in ((0, "A"), (100, "B")):
+        fill(tmp_path / domain / "train", 4, base=base)
+        fill(tmp_path / domain / test, 2, base=base + 50)
+    data = Folders(**{name: tmp_path / folder for name, folder in options.items()}, size=8)  # type: ignore[arg-type]
+    assert {red(data[number], "a") for number in range(8)} == {0, 1, 2, 3}
+    assert {red(data[number], "b") for number in range(8)} == {100, 101, 102, 103}
+    assert [red({"x": image}, "x") for image in data.preview(2)["b"]] == [150, 151]
+    other = fill(tmp_path / "other", 1, base=200)
+    given = Folders(**{name: tmp_path / folder for name, folder in options.items()}, test_b=other, size=8)  # type: ignore[arg-type]
+    assert [red({"x": image}, "x") for image in given.preview(2)["b"]] == [200]
+
+
+def test_test_images_without_a_training_folder_are_refused(tmp_path: Path) -> None:
+    fill(tmp_path / "a" / "test", 2)
+    fill(tmp_path / "a", 2)
+    fill(tmp_path / "b", 2)
+    assert error(a=tmp_path / "a", b=tmp_path / "b") == (
+        f"{tmp_path / 'a'} holds a folder 'test', whose images would be trained on; put the training images into a "
+        "folder 'train' next to it, or give data.a and data.test_a"
+    )
+
+
 def test_sample(root: Path) -> None:
     sample = Folders(root=root, size=16)[0]
     assert list(sample) == ["a", "b", "skipped"]
