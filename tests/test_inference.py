@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from official_figures import read
+from official_networks import official_checkpoint
 from PIL import Image
-from safetensors.torch import load_file
 from torch import Tensor
 
 import i2i
@@ -159,15 +160,16 @@ def test_a_missing_or_damaged_run_says_so(run: Path, tmp_path: Path) -> None:
 
 def official(golden: Path, variant: str, folder: Path) -> i2i.use.loaded.Loaded:
     """A run of the weights that the official implementation had trained."""
-    imported = ugatit_pytorch(golden / "ugatit" / f"traj_{variant}_refckpt_params_0000003.pt")
-    write_run(imported, folder, ["data.size=96", "data.type=portraits", "train.workers=0"])
+    imported = ugatit_pytorch(official_checkpoint(golden, "ugatit", f"traj_{variant}", folder.parent / "official"))
+    size = read(golden / "ugatit", f"traj_{variant}_init").config["img_size"]
+    write_run(imported, folder, [f"data.size={size}", "data.type=portraits", "train.workers=0"])
     return i2i.load(folder, device="cpu")
 
 
 @pytest.mark.parametrize("variant", ["light", "full"])
 def test_an_official_checkpoint_translates(golden: Path, variant: str, tmp_path: Path) -> None:
     loaded = official(golden, variant, tmp_path / "run")
-    image = load_file(golden / "ugatit" / f"traj_{variant}_batches.safetensors")["real_A/0"]
+    image = read(golden / "ugatit", f"traj_{variant}_batches").tensor("real_A/0")
     generator = loaded.translator.get_submodule("generators.b")
     assert torch.equal(loaded.translate(image), generator(image).image)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from official_networks import official_checkpoint
 from PIL import Image
 
 from i2i.cli import run
@@ -276,7 +277,7 @@ def test_nothing_is_written_over(trained: Path, tmp_path: Path, capsys: pytest.C
 
 
 def test_an_official_checkpoint_is_imported(golden: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = golden / "ugatit" / "traj_light_refckpt_params_0000003.pt"
+    file = official_checkpoint(golden, "ugatit", "traj_light", tmp_path)
     assert run(["import", "ugatit-pytorch", str(file), "--output", str(tmp_path / "run"), "--set", "data.size=96"]) == 0
     assert capsys.readouterr().out.endswith(f"{tmp_path / 'run'}\n")
     single = image(tmp_path / "one.png", 96, 96)

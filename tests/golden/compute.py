@@ -1112,8 +1112,8 @@ def latent(folder: Path, out: Path, kind: str) -> None:
         figures = {f"out64/{scale}": value for scale, value in enumerate(net(real))}
         figures["dis_loss64"] = net.calc_dis_loss(fake, real)
         figures["dis_loss64"].backward()
-        figures |= {"grad64_dis/fake": fake.grad, "grad64_dis/real": real.grad}  # type: ignore[dict-item]
-        figures |= {f"grad64_dis/param/{key}": p.grad for key, p in net.named_parameters()}
+        figures |= {"grad64_dis/fake": fake.grad.clone(), "grad64_dis/real": real.grad.clone()}  # type: ignore[dict-item]
+        figures |= {f"grad64_dis/param/{key}": p.grad.clone() for key, p in net.named_parameters()}
         fake.grad = None
         figures["gen_loss64"] = net.calc_gen_loss(fake)
         figures["gen_loss64"].backward()

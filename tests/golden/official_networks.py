@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 from official_figures import read
-from torch import Tensor
+from torch import Tensor, nn
 
 from i2i.core.contracts import Imported
 from i2i.core.kinds import IMPORTER
@@ -83,3 +83,20 @@ def import_networks(method: str, networks: Networks) -> Imported:
     """Networks through a checkpoint's file and the method's importer."""
     with tempfile.TemporaryDirectory() as folder:
         return IMPORTER(f"{method}-pytorch").component(write_checkpoint(method, networks, Path(folder)))
+
+
+def to_ours(method: str, network: str, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
+    """One official network's state dict, or gradients by the same names, as that of our network `model`."""
+    from i2i.methods.weights import cut_names, munit_names, nicegan, official, ugatit
+
+    if method in ("cyclegan", "pix2pix"):
+        return official.convert(state, "generator" if network.startswith("G") else "discriminator").state
+    if method == "cut":
+        return cut_names.names_of(model).to_ours(state, model.state_dict())
+    if method in ("munit", "unit"):
+        kind = "generator" if network.startswith("gen") else "discriminator"
+        kept = {name: value for name, value in state.items() if not name.endswith((".running_mean", ".running_var"))}
+        return munit_names.convert(kept, munit_names.names_of(munit_names.counts(kept), kind, method))
+    module = {"ugatit": ugatit, "nicegan": nicegan}[method]
+    prefix = module.PREFIXES[network]
+    return {name.removeprefix(prefix): value for name, value in module.convert({network: state}).items()}

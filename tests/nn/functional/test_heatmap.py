@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import torch
+from official_figures import read
 
 from i2i.nn.functional.heatmap import draw_heatmap, jet
 
 
 def test_jet_is_opencvs(golden: Path) -> None:
-    table = np.load(golden / "ugatit" / "heatmap_cam.npz")["lut_bgr"]
-    assert np.array_equal(jet().numpy()[:, ::-1], table)
+    table = read(golden / "ugatit", "heatmap_cam").tensor("lut_bgr")
+    assert torch.equal(jet().flip(1).to(table.dtype), table)
 
 
 def test_drawing_is_the_official_one(golden: Path) -> None:
-    figures = np.load(golden / "ugatit" / "heatmap_cam.npz")
-    expected = np.rint(figures["cam_bgr"][..., ::-1] * 255)
-    heatmap = torch.from_numpy(figures["heatmap_hw1"]).permute(2, 0, 1)[None]
-    drawn = draw_heatmap(heatmap, expected.shape[:2])
-    assert np.array_equal(((drawn[0] + 1) * 127.5).round().permute(1, 2, 0).numpy(), expected)
+    figures = read(golden / "ugatit", "heatmap_cam")
+    drawn_bgr = figures.tensor("cam_bgr")
+    # One set keeps levels, the other numbers from 0 to 1.
+    expected = (drawn_bgr * 255).round() if drawn_bgr.is_floating_point() else drawn_bgr
+    heatmap = figures.tensor("heatmap_hw1").permute(2, 0, 1)[None]
+    drawn = draw_heatmap(heatmap, tuple(expected.shape[:2]))
+    levels = ((drawn[0] + 1) * 127.5).round().permute(1, 2, 0)
+    assert torch.equal(levels.to(expected.dtype), expected.flip(2))
 
 
 def test_each_map_is_stretched_on_its_own() -> None:
