@@ -9,10 +9,16 @@ from pathlib import Path
 
 import torch
 from official_figures import read
-from torch import Tensor, nn
+from torch import Tensor
 
 from i2i.core.contracts import Imported
 from i2i.core.kinds import IMPORTER
+from i2i.methods.weights.cut import CUT
+from i2i.methods.weights.cyclegan import CYCLEGAN
+from i2i.methods.weights.munit import MUNIT, UNIT
+from i2i.methods.weights.nicegan import NICEGAN
+from i2i.methods.weights.pix2pix import PIX2PIX
+from i2i.methods.weights.ugatit import UGATIT
 
 Networks = dict[str, dict[str, Tensor]]
 LARGE = {
@@ -85,18 +91,20 @@ def import_networks(method: str, networks: Networks) -> Imported:
         return IMPORTER(f"{method}-pytorch").component(write_checkpoint(method, networks, Path(folder)))
 
 
-def to_ours(method: str, network: str, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
-    """One official network's state dict, or gradients by the same names, as that of our network `model`."""
-    from i2i.methods.weights import cut_names, munit_names, nicegan, official, ugatit
+FORMATS = {
+    "cyclegan": CYCLEGAN,
+    "pix2pix": PIX2PIX,
+    "cut": CUT,
+    "ugatit": UGATIT,
+    "nicegan": NICEGAN,
+    "munit": MUNIT,
+    "unit": UNIT,
+}
 
-    if method in ("cyclegan", "pix2pix"):
-        return official.convert(state, "generator" if network.startswith("G") else "discriminator").state
-    if method == "cut":
-        return cut_names.names_of(model).to_ours(state, model.state_dict())
-    if method in ("munit", "unit"):
-        kind = "generator" if network.startswith("gen") else "discriminator"
-        kept = {name: value for name, value in state.items() if not name.endswith((".running_mean", ".running_var"))}
-        return munit_names.convert(kept, munit_names.names_of(munit_names.counts(kept), kind, method))
-    module = {"ugatit": ugatit, "nicegan": nicegan}[method]
-    prefix = module.PREFIXES[network]
-    return {name.removeprefix(prefix): value for name, value in module.convert({network: state}).items()}
+
+def to_ours(method: str, network: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """One official network's state dict, or gradients by the same names, in our names and shapes."""
+    # The constants of MUNIT's AdaIN layers have no place in our network.
+    unused = (".running_mean", ".running_var") if method in ("munit", "unit") else ("\0",)
+    kept = {name: value for name, value in state.items() if not name.endswith(unused)}
+    return FORMATS[method].networks[network.replace("_", ".") if method in ("munit", "unit") else network].convert(kept)

@@ -197,7 +197,7 @@ class Compared:
         self.figures = figures
         self.model = build(figures.config).train(figures.config.get("train", True))
         self.state = figures.tensors("param/")
-        self._to_ours = partial(to_ours, method, network, model=self.model)
+        self._to_ours = partial(to_ours, method, network)
         self.names = OfficialNames(self._to_ours, self.state)
 
     def load(self, dtype: torch.dtype) -> nn.Module:
@@ -373,7 +373,7 @@ def test_names_and_shapes_at_full_size(golden: Path, method: str) -> None:
         build = (build_unet if "unet" in title else build_resnet) if generator else build_patch
         with torch.device("meta"):
             model = build(options)
-        ours = to_ours(method, "G" if generator else "D", state, model)
+        ours = to_ours(method, {"cyclegan": ("G_A", "D_A"), "pix2pix": ("G", "D")}[method][not generator], state)
         expected = {name: (value.shape, value.dtype) for name, value in model.state_dict().items()}
         assert {name: (value.shape, value.dtype) for name, value in ours.items()} == expected
         assert sum(parameter.numel() for parameter in model.parameters()) == table["parameters"], title

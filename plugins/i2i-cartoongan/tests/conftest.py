@@ -16,7 +16,7 @@ pytest.importorskip("i2i_cartoongan", reason="the plugin i2i-cartoongan is not i
 
 from i2i.core import plugins
 
-GOLDEN = Path(os.environ.get("I2I_GOLDEN", Path(__file__).parents[4] / "shared" / "golden"))
+GOLDEN = Path(os.environ.get("I2I_GOLDEN") or Path(__file__).parents[3] / "tests" / "golden")
 FEATURES = {"type": "timm", "model": "dla46x_c", "weights": "untrained"}
 TINY: dict[str, Any] = {
     "translator.generator.channels": 4,
@@ -52,7 +52,14 @@ def tiny() -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def golden() -> Path:
-    """Folder of the figures that the official implementations computed."""
+    """Folder of figures of the official implementations: the small set of the repository, or `I2I_GOLDEN`."""
     if not GOLDEN.is_dir():
-        pytest.skip(f"no folder of official figures at {GOLDEN}; set I2I_GOLDEN to where it is")
+        pytest.fail(f"I2I_GOLDEN: expected a folder of official figures, got {GOLDEN}")
     return GOLDEN
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Parity tests are those that ask for figures; `-m golden` selects them."""
+    for item in items:
+        if "golden" in getattr(item, "fixturenames", ()):
+            item.add_marker("golden")
