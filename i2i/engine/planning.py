@@ -17,8 +17,6 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import convert_outputs_to_fp32
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from i2i.core.factory import Factory
@@ -26,8 +24,9 @@ from i2i.core.kinds import GENERATOR
 from i2i.core.signature import options
 from i2i.engine.stepper import Stepper, make_accelerator
 from i2i.errors import I2IError
-from i2i.methods.assembly import INCONCLUSIVE, count_parameters, fake_tensors, parameters_of
+from i2i.methods.assembly import count_parameters, parameters_of
 from i2i.nn.functional.optimizations import assume_device
+from i2i.nn.private_torch import VALUE_NEEDED, TorchDispatchMode, fake_tensors, tree_leaves
 from i2i.recipe.recipe import Recipe
 
 Settings = tuple[str, ...]
@@ -208,7 +207,7 @@ def predict(recipe: Recipe, device: torch.device | str | None = None) -> Plan:
             stepper = Stepper(dataclasses.replace(recipe, train=counted), cast(Accelerator, fake))
             gc.collect()
             return _count(stepper, tracker)
-    except INCONCLUSIVE as error:
+    except VALUE_NEEDED as error:
         raise I2IError(
             f"{recipe.name}: cannot be predicted, since a component depends on values of tensors "
             f"({type(error).__name__}); measure it instead, with i2i plan --measure"

@@ -9,15 +9,15 @@ from typing import Any, cast
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
-from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from i2i.core.contracts import Batch
 from i2i.core.randomness import seed_of
 from i2i.engine.ema import EMA
+from i2i.engine.private_accelerate import forget_precision
 from i2i.errors import DataError, OptionError
-from i2i.methods.assembly import build
+from i2i.methods.assembly import build, make_optimizer
 from i2i.methods.compilation import begin_step, compile_networks
 from i2i.methods.networks import trained_networks
 from i2i.methods.recomputing import recompute_blocks
@@ -38,9 +38,7 @@ def make_accelerator(precision: str, cpu: bool = False, **more: Any) -> Accelera
     Raises:
         OptionError: fp16 on a device without gradient scaling.
     """
-    known = AcceleratorState._shared_state.get("_mixed_precision")
-    if known not in (None, MIXED[precision]):
-        AcceleratorState._reset_state()  # one process may train several recipes, of several precisions
+    forget_precision(MIXED[precision])  # one process may train several recipes, of several precisions
     # Each phase trains some networks and leaves others out, so parameters go unused in every forward. Buffers
     # (spectral norm's vectors) follow from the weights alike in all processes; broadcasting them between the two
     # forwards of one phase would change what the first one's backward needs.
@@ -198,11 +196,7 @@ class Stepper:
         return {phase: optimizer.param_groups[0]["lr"] for phase, optimizer in self.optimizers.items()}
 
     def _optimizer(self, phase: str) -> Optimizer:
-        factory = self.recipe.optimizers[phase]
-        optimizer = factory(self.phase_parameters(phase))
-        if not isinstance(optimizer, Optimizer):
-            what = f"{factory.name!r}: expected a torch.optim.Optimizer, got {type(optimizer).__name__}"
-            raise OptionError(f"optimizers.{phase}", what)
+        optimizer = make_optimizer(self.recipe, self.translator, phase)
         # torch's fused kernels compute the same update in one launch; the recipe may still choose another variant.
         for group in optimizer.param_groups:
             supported = all(parameter.device.type in FUSED for parameter in group["params"])

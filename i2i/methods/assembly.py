@@ -1,53 +1,51 @@
-"""Building a translator from a recipe, and rehearsing one step of it without computing anything."""
+"""Building a translator from a recipe, and a dry run of one step on tensors without memory."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-from typing import cast
+from collections.abc import Callable, Iterator
+from numbers import Real
+from typing import Any
 
 import torch
 from torch import nn
-from torch._subclasses import fake_tensor  # no public name yet; meta tensors have no device, which some losses ask for
+from torch.optim import Optimizer
 
 from i2i.core.contracts import Batch
 from i2i.core.factory import BuildError
 from i2i.core.randomness import seed_of
+from i2i.core.spelling import did_you_mean
 from i2i.errors import I2IError, OptionError
+from i2i.methods.networks import trained_networks
+from i2i.methods.recomputing import recompute_blocks
 from i2i.methods.translator import Translator
 from i2i.nn.functional.optimizations import disable_optimizations
+from i2i.nn.private_torch import VALUE_NEEDED, fake_tensors
 from i2i.recipe.recipe import Recipe
-from i2i.recipe.source import Problem
+from i2i.recipe.source import KeyPath, Problem
+from i2i.recipe.tables import ParameterGroup
 from i2i.recipe.wiring import Call
 
-INCONCLUSIVE = (
-    NotImplementedError,
-    fake_tensor.DataDependentOutputException,
-    fake_tensor.DynamicOutputShapeException,
-    fake_tensor.UnsupportedFakeTensorException,
-    fake_tensor.UnsupportedOperatorException,
-)
-"""What is raised where values are looked at, which a rehearsal has none of: no sign of a mistake in the recipe."""
-
-_GIVEN = {
-    "image": "a generator gives i2i.Translation(image)",
-    "logits": "a discriminator gives i2i.DiscriminatorOutput({'patch': logits})",
-    "features": "an attention gives i2i.AttentionOutput(features)",
+Report = Callable[[KeyPath, str], None]
+_WRAPPED = {
+    "image": "a generator returns i2i.GeneratorOutput(image)",
+    "logits": "a discriminator returns i2i.DiscriminatorOutput({'patch': logits})",
+    "features": "an attention returns i2i.AttentionOutput(features)",
 }
-"""What is meant where a plain tensor is asked for one of these."""
+"""What a component should return whose plain tensor is asked for one of these attributes."""
 
 
 def build(recipe: Recipe, training: bool = True, steps: bool = True) -> Translator:
-    """The recipe's translator, its weights drawn from the recipe's seed.
+    """Build the recipe's translator, with weights drawn from the recipe's seed.
 
     Args:
-        training: with its losses, and with those weights that come from elsewhere, such as a feature extractor's.
-            Without, all weights must come from a checkpoint.
-        steps: whether it will take any. Without, the losses' own weights from elsewhere are not read, so that a
-            checkpoint can be imported where they are missing.
+        recipe: the checked recipe.
+        training: whether to build the losses, and to load weights from elsewhere, such as a feature extractor's. If
+            not, all weights must come from a checkpoint.
+        steps: whether the translator will take training steps. If not, weights that losses load from elsewhere are
+            not loaded, so that a checkpoint can be imported where they are missing.
 
     Raises:
-        RecipeError: a component refused its options, or its weights are not where it expects them.
+        RecipeError: a component refuses its options, or its weights cannot be loaded.
     """
     torch.manual_seed(seed_of(recipe.train.seed, "weights"))
     translator = _assembled(recipe, training)
@@ -63,69 +61,192 @@ def build(recipe: Recipe, training: bool = True, steps: bool = True) -> Translat
 
 
 def count_parameters(recipe: Recipe) -> dict[str, int]:
-    """Parameters of each trained part, counted without making them."""
-    with fake_tensors():
-        translator = _assembled(recipe)
-    return parameters_of(translator)
+    """Return the number of parameters of each trained submodule, without allocating them if possible."""
+    try:
+        with fake_tensors():
+            return parameters_of(_assembled(recipe, skip_inconclusive=True))
+    except VALUE_NEEDED:  # a network that looks at values while it is built
+        return parameters_of(_assembled(recipe, with_losses=False))
 
 
 def shapes_of(recipe: Recipe, losses: bool = True) -> dict[str, tuple[int, ...]]:
-    """Shapes of all tensors of the translator's state dict by name, found without allocating any.
+    """Return the shapes of all tensors of the translator's state dict by name, without allocating any.
 
     Args:
-        losses: with the tensors of its losses.
+        losses: whether to include the tensors of its losses.
     """
     with fake_tensors() if losses else torch.device("meta"):  # some losses ask for a device; meta is ten times faster
         return {name: tuple(value.shape) for name, value in _assembled(recipe, losses).state_dict().items()}
 
 
 def parameters_of(translator: Translator) -> dict[str, int]:
-    """Parameters of each trained part."""
+    """Return the number of trained parameters of each submodule."""
     return {name: sum(parameter.numel() for parameter in part) for name, part in translator.trainable.items()}
 
 
 def dry_run(recipe: Recipe) -> None:
-    """Runs every loss of one step on tensors without memory, which finds what no look at the options can.
+    """Run every loss of one step, and build every optimizer, on tensors without memory.
+
+    This finds what no look at the options can. A loss that needs values, which such tensors lack, is left out; the
+    others are still checked.
 
     Raises:
-        RecipeError: components that refuse their options, a loss whose inputs share no domain, shapes that do not fit.
+        RecipeError: all problems: components that refuse their options, losses whose inputs share no domain, shapes
+            that do not fit, options that this translator cannot honour.
     """
     problems: dict[str, Problem] = {}
-    try:
-        with fake_tensors(), disable_optimizations():  # so that shapes in messages are those of the method's text
-            translator = _assembled(recipe)
-            for step in translator.structure_changes:
-                translator.at_step_(step)
-                for name, message in _faults(translator, Batch(_images(recipe, translator))):
-                    # Networks that do not fit make every loss fail alike: the first one says it.
-                    problems.setdefault(message, recipe.source.problem(("losses", name), message))
-    except INCONCLUSIVE:
-        return
+
+    def report(path: KeyPath, message: str) -> None:
+        # Networks that do not fit make all losses fail alike: the first one reports it.
+        problems.setdefault(message, recipe.source.problem(path, message))
+
+    # The reference path: shapes in messages are those of the method's text.
+    with fake_tensors(), disable_optimizations():
+        try:
+            translator = _assembled(recipe, skip_inconclusive=True)
+        except VALUE_NEEDED:
+            return  # the networks themselves need values
+        for phase, name in ((phase, spec.optimizer or phase) for phase, spec in translator.phases.items()):
+            if phase == name:
+                _check_optimizer(recipe, translator, phase, report)
+        for step in translator.structure_changes:
+            translator.at_step_(step)
+            for loss, message in _failures(translator, Batch(_images(recipe, translator))):
+                report(("losses", loss), message)
+        _check_schedule(recipe, report)
+        _check_honoured(recipe, translator, report)
     if problems:
         raise recipe.source.error(list(problems.values()))
 
 
-def fake_tensors() -> fake_tensor.FakeTensorMode:
-    """A context in which tensors have shapes and no values."""
-    logging.getLogger(fake_tensor.__name__).setLevel(logging.CRITICAL)  # what fails is told as a problem of the recipe
-    return fake_tensor.FakeTensorMode(allow_non_fake_inputs=True)
+def make_optimizer(recipe: Recipe, translator: Translator, phase: str) -> Optimizer:
+    """Build the optimizer of a phase, with the recipe's parameter groups.
+
+    Raises:
+        OptionError: it refuses its options, is no optimizer of torch, or a group names no trained submodule.
+    """
+    plan = recipe.optimizers[phase]
+    optimizer: object = plan.factory(_parameters(translator, phase, plan.groups))
+    if not isinstance(optimizer, Optimizer):
+        what = f"{plan.factory.name!r}: expected a torch.optim.Optimizer, got {type(optimizer).__name__}"
+        raise OptionError(f"optimizers.{phase}", what)
+    return optimizer
 
 
-def _assembled(recipe: Recipe, with_losses: bool = True) -> Translator:
+def _parameters(
+    translator: Translator, phase: str, groups: tuple[ParameterGroup, ...]
+) -> list[nn.Parameter] | list[dict[str, Any]]:
+    """The parameters that a phase trains, for an optimizer: in groups if the recipe has any.
+
+    A group names submodules by the last parts of their names: `heads` means `generators.a.heads` and
+    `generators.b.heads`. Parameters in no group come first, with the optimizer's own options.
+    """
+    trained = [parameter for name in translator.phases[phase].modules for parameter in translator.trainable[name]]
+    if not groups:
+        return trained
+    below = {
+        f"{top}.{name}".removesuffix("."): module
+        for top in translator.phases[phase].modules
+        for name, module in translator.get_submodule(top).named_modules()
+    }
+    owner: dict[nn.Parameter, int] = {}
+    for index, group in enumerate(groups):
+        for wanted in group.modules:
+            key = f"optimizers.{phase}.groups"
+            modules = [module for name, module in below.items() if f".{name}".endswith(f".{wanted}")]
+            if not modules:
+                names = sorted({".".join(name.split(".")[-length:]) for name in below for length in (1, 2, 3)})
+                near = did_you_mean(wanted, names)
+                raise OptionError(key, f"phase {phase!r} trains no submodule {wanted!r}.{near}".removesuffix("."))
+            for parameter in (parameter for module in modules for parameter in module.parameters()):
+                if owner.setdefault(parameter, index) != index:
+                    raise OptionError(key, f"{wanted!r} has parameters that an earlier group has too")
+    rest = [parameter for parameter in trained if parameter not in owner]
+    members = [[parameter for parameter in trained if owner.get(parameter) == index] for index in range(len(groups))]
+    listed = [{"params": chosen, **group.options} for chosen, group in zip(members, groups, strict=True)]
+    return [{"params": rest}, *listed] if rest else listed
+
+
+def _check_optimizer(recipe: Recipe, translator: Translator, phase: str, report: Report) -> None:
+    try:
+        make_optimizer(recipe, translator, phase)
+    except VALUE_NEEDED:
+        return
+    except BuildError as error:
+        problem = _problem(recipe, error)
+        report(("optimizers", phase), problem.message)
+    except OptionError as error:
+        report(tuple(error.option.split(".")), error.message)
+
+
+def _check_schedule(recipe: Recipe, report: Report) -> None:
+    try:
+        factor: object = recipe.schedule(steps=recipe.train.steps)(0)
+    except BuildError as error:
+        report(("schedule", error.option) if error.option else ("schedule",), error.message)
+        return
+    if not isinstance(factor, Real):
+        report(("schedule",), f"{recipe.schedule.name!r}: expected a number for each step, got {factor!r} for step 0")
+
+
+def _check_honoured(recipe: Recipe, translator: Translator, report: Report) -> None:
+    """Reports options of the table `[train]` that would change nothing, or fail, with this translator and data."""
+    train, name = recipe.train, recipe.translator.name
+    if train.ema is not None and not translator.inference_modules:
+        report(("train", "ema"), f"translator {name!r} has no inference_modules, so no weights would be averaged")
+    if train.gradient_checkpointing and not sum(map(recompute_blocks, trained_networks(translator))):
+        message = (
+            "no network has blocks whose features can be recomputed, so memory would not shrink; remove the option"
+        )
+        report(("train", "gradient_checkpointing"), message)
+    if train.sample_every and type(translator).preview is Translator.preview:
+        report(("train", "sample_every"), f"translator {name!r} has no preview; write 0")
+    if train.keep_best is not None and "/" not in train.keep_best:
+        terms = [f"{call.phase}/{loss}" for loss, plan in recipe.losses.items() for call in plan.calls]
+        example = f"; name a logged term instead, such as {terms[0]}" if terms else ""
+        if not hasattr(recipe.data.component, "pairs"):
+            message = f"{train.keep_best!r} needs a data set with held-out pairs, which {recipe.data.name!r} has not"
+            report(("train", "keep_best"), f"{message}{example}")
+        elif translator.requires_condition:
+            message = (
+                f"{train.keep_best!r} compares one translation with its target, and {name!r} has one for each style"
+            )
+            report(("train", "keep_best"), f"{message}{example}")
+
+
+def _assembled(recipe: Recipe, with_losses: bool = True, skip_inconclusive: bool = False) -> Translator:
+    """The translator with its losses.
+
+    Args:
+        recipe: the checked recipe.
+        with_losses: whether to build losses.
+        skip_inconclusive: whether to leave out losses whose construction needs values.
+    """
     try:
         translator = recipe.translator(image_size=recipe.image_size)
         if not isinstance(translator, Translator):
-            raise BuildError(recipe.translator, "", "does not extend i2i.methods.translator.Translator")
-        plans = recipe.losses if with_losses else {}
-        losses = {name: (plan.factory(), plan.calls) for name, plan in plans.items()}
-        for name, (loss, _) in losses.items():
-            if not isinstance(loss, nn.Module):
-                raise BuildError(plans[name].factory, "", f"expected a torch.nn.Module, got {type(loss).__name__}")
+            raise BuildError(recipe.translator, "", "does not extend i2i.Translator")
     except BuildError as error:
-        if isinstance(error.__cause__, INCONCLUSIVE):
+        if isinstance(error.__cause__, VALUE_NEEDED):
             raise error.__cause__ from None
         raise recipe.source.error([_problem(recipe, error)]) from error
-    translator.set_losses(cast("dict[str, tuple[nn.Module, tuple[Call, ...]]]", losses))
+    losses: dict[str, tuple[nn.Module, tuple[Call, ...]]] = {}
+    problems: list[Problem] = []
+    for name, plan in recipe.losses.items() if with_losses else ():
+        try:
+            loss: object = plan.factory()
+            if not isinstance(loss, nn.Module):
+                raise BuildError(plan.factory, "", f"expected a torch.nn.Module, got {type(loss).__name__}")
+            losses[name] = loss, plan.calls
+        except VALUE_NEEDED:
+            if not skip_inconclusive:
+                raise
+        except BuildError as error:
+            if not (skip_inconclusive and isinstance(error.__cause__, VALUE_NEEDED)):
+                problems.append(_problem(recipe, error))
+    if problems:
+        raise recipe.source.error(problems)
+    translator.set_losses(losses)
     return translator
 
 
@@ -144,31 +265,30 @@ def _problem(recipe: Recipe, error: BuildError) -> Problem:
     return recipe.source.problem(factory.path, str(error))
 
 
-def _faults(translator: Translator, batch: Batch) -> Iterator[tuple[str, str]]:
+def _failures(translator: Translator, batch: Batch) -> Iterator[tuple[str, str]]:
     """Losses that cannot be computed in a step, each with the reason."""
+    calls = [(name, call) for name, calls in translator.calls.items() for call in calls]
     for phase in translator.phases:
-        for name, call in [
-            (name, call) for name, calls in translator.calls.items() for call in calls if call.phase == phase
-        ]:
-            message = _try(translator, batch, phase, name, call)
-            if message:
+        for name, call in calls:
+            if call.phase == phase and (message := _failure(translator, batch, name, call)):
                 yield name, message
 
 
-def _try(translator: Translator, batch: Batch, phase: str, name: str, call: Call) -> str | None:
+def _failure(translator: Translator, batch: Batch, name: str, call: Call) -> str:
+    """Why a loss cannot be computed; empty if it can, or if that depends on values."""
     try:
-        for value in translator.loss_value(name, call, translator.start_phase(batch, phase)).values():
+        for value in translator.loss_value(name, call, translator.start_phase(batch, call.phase)).values():
             if not isinstance(value, torch.Tensor) or value.numel() != 1:
-                found = f"a tensor {list(value.shape)}" if isinstance(value, torch.Tensor) else type(value).__name__
-                return f"{call.method} gives {found}, expected a tensor of one number"
-    except INCONCLUSIVE:
-        return None
+                got = f"a tensor {list(value.shape)}" if isinstance(value, torch.Tensor) else type(value).__name__
+                return f"{call.method} returns {got}, expected a tensor with one element"
+    except VALUE_NEEDED:
+        return ""
     except I2IError as error:
         return str(error).removeprefix(f"losses.{name}: ")
-    except Exception as error:  # a stranger's loss may raise anything, and training would meet it too
+    except Exception as error:  # a plugin's loss may raise anything, and would raise it in training too
         if "tensor subclass" in str(error):
-            return None  # it hands tensors to NumPy, which needs their values
-        if isinstance(error, AttributeError) and isinstance(error.obj, torch.Tensor) and error.name in _GIVEN:
-            return f"cannot be computed: {_GIVEN[error.name]}, got a tensor"
+            return ""  # it converts tensors to NumPy, which needs their values
+        if isinstance(error, AttributeError) and isinstance(error.obj, torch.Tensor) and error.name in _WRAPPED:
+            return f"cannot be computed: {_WRAPPED[error.name]}, got a tensor"
         return f"cannot be computed: {type(error).__name__}: {' '.join(str(error).split())}"
-    return None
+    return ""

@@ -11,6 +11,7 @@ import torch
 from i2i.errors import I2IError
 from i2i.methods.networks import trained_networks
 from i2i.methods.translator import Translator
+from i2i.nn.private_torch import compiler_error
 
 Compile = bool | Literal["reduce-overhead", "max-autotune"]
 """Whether networks are compiled, or a mode of `torch.compile`; `reduce-overhead` captures CUDA graphs."""
@@ -43,7 +44,7 @@ def explain_compile_failure() -> Iterator[None]:
     """
     try:
         yield
-    except torch._dynamo.exc.BackendCompilerFailed as error:  # no public name yet
+    except compiler_error() as error:
         reason = str(error).partition("\n")[0]
         raise I2IError(
             f"the networks cannot be compiled: {reason}. On a CPU that needs a C++ compiler, such as g++. "

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Annotated, Any
+
+from annotated_types import Len
 
 from i2i.core import kinds
 from i2i.core.factory import Factory, Kind
 from i2i.core.registry import Registry
-from i2i.core.signature import declared_values, lacks, options
+from i2i.core.signature import REQUIRED, Option, declared_values, lacks, options
 from i2i.core.spelling import did_you_mean, nearest
 from i2i.recipe.check import MISSING, SURE, Checker
-from i2i.recipe.source import DEFAULT_TYPES, KeyPath, Source
-from i2i.recipe.tables import TABLES, TrainOptions
+from i2i.recipe.source import DEFAULT_TYPES, KeyPath, Source, dotted
+from i2i.recipe.tables import TABLES, OptimizerPlan, ParameterGroup, TrainOptions
 from i2i.recipe.wiring import LossPlan, Wirer, Wiring
 from i2i.recipe.writing import shown
+
+GROUPS = Option("groups", tuple[dict[str, Any], ...], ())
+"""What every optimizer's table may have in addition to the optimizer's own options."""
 
 
 class Reader:
@@ -139,9 +145,24 @@ class Reader:
             for phase in wirer.stepping:
                 if phase not in keys:
                     self.checker.report(path, f"the phase {phase!r} has no optimizer: add [optimizers.{phase}]")
-        return {
-            phase: self.checker.component(value, [kinds.OPTIMIZER], (*path, phase)) for phase, value in tables.items()
-        }
+        return {phase: self._optimizer(value, (*path, phase)) for phase, value in tables.items()}
+
+    def _optimizer(self, value: Any, path: KeyPath) -> OptimizerPlan | None:
+        factory = self.checker.component(value, [kinds.OPTIMIZER], path, common={"groups": GROUPS})
+        tables = value.get("groups", []) if isinstance(value, dict) else []
+        if factory is None:
+            return None
+        if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+            self.checker.report((*path, "groups"), f"expected tables [[{dotted(path)}.groups]], got {shown(tables)}")
+            return None
+        declared = {name: replace(option, default=None) for name, option in options(factory.component).items()}
+        settable = {name: option for name, option in declared.items() if name not in factory.kind.passed}
+        groups = []
+        for index, table in enumerate(tables):
+            known = {"modules": Option("modules", Annotated[tuple[str, ...], Len(1)], REQUIRED), **settable}
+            given = self.checker.options(table, known, (*path, "groups", index), f"a group of {factory.name!r}")
+            groups.append(ParameterGroup(given.pop("modules", ()), given))
+        return OptimizerPlan(factory, tuple(groups))
 
     def _train(self, wirer: Wirer | None, losses: Mapping[str, LossPlan]) -> dict[str, Any]:
         path = self._path("train")

@@ -10,7 +10,7 @@ from typing import Any
 
 import tomli_w
 
-from i2i.core.contracts import Dataset, Optimizer, Schedule, Stream, Translator
+from i2i.core.contracts import Dataset, Schedule, Stream, Translator
 from i2i.core.factory import Factory, plain
 from i2i.core.plugins import default_plugins
 from i2i.core.registry import Registry
@@ -18,7 +18,7 @@ from i2i.core.signature import declared_values, options
 from i2i.recipe.files import read
 from i2i.recipe.reader import Reader
 from i2i.recipe.source import Source
-from i2i.recipe.tables import TrainOptions
+from i2i.recipe.tables import OptimizerPlan, TrainOptions
 from i2i.recipe.wiring import LossPlan
 from i2i.recipe.writing import inline
 
@@ -41,7 +41,7 @@ class Recipe:
     name: str
     translator: Factory[Translator]
     losses: Mapping[str, LossPlan]
-    optimizers: Mapping[str, Factory[Optimizer]]
+    optimizers: Mapping[str, OptimizerPlan]
     schedule: Factory[Schedule]
     data: Factory[Dataset]
     train: TrainOptions
@@ -91,7 +91,7 @@ class Recipe:
         return {
             "translator": self.translator.resolved(),
             "losses": {name: plan.resolved() for name, plan in self.losses.items()},
-            "optimizers": {phase: factory.resolved() for phase, factory in self.optimizers.items()},
+            "optimizers": {phase: plan.resolved() for phase, plan in self.optimizers.items()},
             "schedule": self.schedule.resolved(),
             "data": self.data.resolved(),
             "train": plain(dataclasses.asdict(self.train)),

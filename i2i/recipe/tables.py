@@ -1,13 +1,16 @@
-"""The tables that a recipe has, and the one that names no component: `[train]`."""
+"""The tables of a recipe: `[train]`, and the parameter groups of `[optimizers]`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from i2i.core.bounds import Count, Positive
+from i2i.core.contracts import Optimizer
+from i2i.core.factory import Factory, plain
 
 TABLES = ("translator", "losses", "optimizers", "schedule", "data", "train")
 
@@ -74,3 +77,35 @@ class TrainOptions:
     def clip_in(self, phase: str) -> float | None:
         """The largest norm of one phase's gradients."""
         return self.clip_grad_norm.get(phase) if isinstance(self.clip_grad_norm, dict) else self.clip_grad_norm
+
+
+@dataclass(frozen=True)
+class ParameterGroup:
+    """Parameters with options of their own within an optimizer: a table `[[optimizers.PHASE.groups]]`.
+
+    Args:
+        modules: submodules whose parameters belong to the group, by the last parts of their names: `heads` means
+            `generators.a.heads` and `generators.b.heads`.
+        options: options of the optimizer that differ for the group, such as `lr`.
+    """
+
+    modules: tuple[str, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class OptimizerPlan:
+    """The optimizer of a phase, chosen but not built yet.
+
+    Args:
+        factory: builds it.
+        groups: parameters with options of their own.
+    """
+
+    factory: Factory[Optimizer]
+    groups: tuple[ParameterGroup, ...] = ()
+
+    def resolved(self) -> dict[str, Any]:
+        """The table that a recipe writes."""
+        groups = [{"modules": list(group.modules), **plain(group.options)} for group in self.groups]
+        return {**self.factory.resolved(), **({"groups": groups} if groups else {})}

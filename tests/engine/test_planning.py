@@ -23,8 +23,8 @@ from i2i.engine.planning import (
 )
 from i2i.engine.stepper import Stepper
 from i2i.errors import I2IError
-from i2i.methods.assembly import fake_tensors
 from i2i.nn.losses.reconstruction import L1
+from i2i.nn.private_torch import fake_tensors
 from i2i.recipe.recipe import Recipe
 
 SMALL: dict[str, Any] = {

@@ -296,7 +296,7 @@ def test_names_that_torch_cannot_export(said: Said) -> None:
     ],
 )
 def test_an_integer_will_do_for_a_number(settings: list[str], value: float) -> None:
-    assert Recipe.read(RECIPES / "quickstart.toml", settings).optimizers["generator"].options["lr"] == value
+    assert Recipe.read(RECIPES / "quickstart.toml", settings).optimizers["generator"].factory.options["lr"] == value
 
 
 def test_paths_become_absolute_so_that_a_run_resumes_from_anywhere(

@@ -99,17 +99,17 @@ def registry() -> Registry:
 @pytest.mark.parametrize(
     ("table", "component", "said"),
     [
-        ("translator.generator", PlainGenerator, "a generator gives i2i.Translation(image), got a tensor"),
+        ("translator.generator", PlainGenerator, "a generator returns i2i.GeneratorOutput(image), got a tensor"),
         (
             "translator.discriminators.local",
             PlainDiscriminator,
-            "a discriminator gives i2i.DiscriminatorOutput({'patch': logits}), got a tensor",
+            "a discriminator returns i2i.DiscriminatorOutput({'patch': logits}), got a tensor",
         ),
         ("data", NoPreview, "dataset 'NoPreview' has no preview, which i2i.core.contracts.Dataset asks for"),
         ("data", OtherKeys, "OtherKeys): sample 0: gives A; the translator needs a, b too. Checkpoints written so far"),
         ("losses.cycle", NoModule, "loss 'NoModule': expected a torch.nn.Module, got NoModule"),
-        ("losses.cycle", WholeImage, "losses.cycle: forward gives a tensor [1, 3, 32, 32], expected a tensor of one"),
-        ("losses.cycle", Nothing, "losses.cycle: forward gives NoneType, expected a tensor of one number"),
+        ("losses.cycle", WholeImage, "losses.cycle: forward returns a tensor [1, 3, 32, 32], expected a tensor with"),
+        ("losses.cycle", Nothing, "losses.cycle: forward returns NoneType, expected a tensor with one element"),
         ("schedule", NotCalled, "schedule 'NotCalled' has no __call__, which i2i.core.contracts.Schedule asks for"),
         ("schedule", Words, "schedule: 'Words': expected a number for each step, got 'x' for step 0"),
         ("optimizers.generator", NoOptimizer, "expected a torch.optim.Optimizer, got NoOptimizer"),

@@ -1,4 +1,4 @@
-"""Rehearsing a step: what no look at the options can find, found without computing anything."""
+"""The dry run of a step: what no look at the options can find, found without computing anything."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from i2i.core import kinds
+from i2i.core.contracts import DiscriminatorOutput, GeneratorOutput
 from i2i.core.plugins import Plugins
 from i2i.core.registry import Registry
 from i2i.methods.assembly import build, count_parameters, dry_run
+from i2i.methods.paired import Paired
+from i2i.methods.translator import Translator
 from i2i.recipe.files import shipped
-from i2i.recipe.recipe import Recipe
+from i2i.recipe.recipe import Recipe, to_setting
 from i2i.recipe.source import RecipeError
 
 Write = Callable[..., Path]
@@ -37,7 +40,7 @@ def refused(recipe: Recipe) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["quickstart", *METHODS])
-def test_the_recipe_of_every_method_can_be_rehearsed(name: str) -> None:
+def test_the_recipe_of_every_method_passes(name: str) -> None:
     """That of U-GAT-IT is below."""
     dry_run(Recipe.read(RECIPES / f"{name}.toml"))
 
@@ -107,7 +110,7 @@ def test_building_says_the_place_too() -> None:
 
 
 class Looks(nn.Module):
-    """A loss that looks at values, as a rehearsal cannot."""
+    """A loss that looks at values, which a dry run has none of."""
 
     def __init__(self, how: str) -> None:
         super().__init__()
@@ -149,17 +152,42 @@ def test_whatever_a_loss_raises_is_said_at_its_line(registry: Registry) -> None:
     assert line.endswith(": losses.x: cannot be computed: KeyError: 'a bug'")
 
 
+@pytest.mark.parametrize("how", ["item", "at once"])
+def test_an_inconclusive_loss_hides_no_other_problem(registry: Registry, how: str) -> None:
+    looks = f"losses.x={{ type = 'looks', how = '{how}', inputs = {{ prediction = 'fake' }} }}"
+    wrong = "losses.y={ type = 'looks', how = 'bug', inputs = { prediction = 'fake' } }"
+    apart = "losses.z={ type = 'l1', inputs = { prediction = 'fake', target = 'real_logits' } }"
+    lines = refused(small(looks, wrong, apart, "optimizers.generator.betas=[0.5, 2.0]", registry=registry))
+    assert len(lines) == 3
+    assert lines[0].endswith(
+        "optimizers.generator: optimizer 'adam': cannot be built: Invalid beta parameter at index 1: 2.0"
+    )
+    assert "losses.y: cannot be computed: KeyError: 'a bug'" in lines[1]
+    assert "losses.z: its inputs share no domain" in lines[2]
+    assert count_parameters(small(looks, registry=registry)).keys() == {"discriminators", "generators"}
+
+
+def test_all_losses_that_refuse_their_options_are_reported() -> None:
+    lines = refused(
+        small(
+            "losses.x={ type = 'kornia.losses.SSIMLoss', window_size = 4, inputs = { img1 = 'cycle', img2 = 'real' } }",
+            "losses.y={ type = 'torch.nn.HuberLoss', delta = -1.0, inputs = { input = 'cycle', target = 'real' } }",
+        )
+    )
+    assert [line.split(": ")[1] for line in lines] == ["losses.x", "losses.y"]
+
+
 @pytest.mark.parametrize("criterion", ["wgan_gp", "r1"])
-def test_losses_that_derive_discriminators_can_be_rehearsed(criterion: str) -> None:
+def test_losses_with_gradients_of_discriminators_pass(criterion: str) -> None:
     dry_run(small(f"losses.extra.type={criterion}"))
 
 
-def test_a_criterion_that_asks_for_the_device_can_be_rehearsed() -> None:
+def test_a_criterion_that_asks_for_the_device_passes() -> None:
     ssim = "{ type = 'kornia.losses.SSIMLoss', window_size = 5, inputs = { img1 = 'cycle', img2 = 'real' } }"
     dry_run(small(f"losses.ssim={ssim}"))
 
 
-def test_the_full_model_is_rehearsed_without_memory_time_or_randomness() -> None:
+def test_the_full_model_takes_no_memory_time_or_randomness() -> None:
     recipe = Recipe.read(RECIPES / "ugatit.toml")
     dry_run(small())  # the first one imports what torch needs
     state = torch.random.get_rng_state()
@@ -178,3 +206,62 @@ def test_the_full_model_is_rehearsed_without_memory_time_or_randomness() -> None
         "discriminators": 112.84,
         "generators": 21.18,
     }
+
+
+class FlatGenerator(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 1)
+
+    def forward(self, image: Tensor) -> GeneratorOutput:
+        return GeneratorOutput(self.conv(image))
+
+
+class FlatDiscriminator(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(6, 1, 1)
+
+    def forward(self, image: Tensor) -> DiscriminatorOutput:
+        return DiscriminatorOutput({"patch": self.conv(image)})
+
+
+class Bare(Paired):
+    """A translator that generates no images for users."""
+
+    inference_modules = ()
+    preview = Translator.preview
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["train.ema=0.9"], "train.ema: translator 'bare' has no inference_modules, so no weights would be averaged"),
+        (["train.sample_every=5"], "train.sample_every: translator 'bare' has no preview; write 0"),
+        (
+            ["train.gradient_checkpointing=true"],
+            "train.gradient_checkpointing: no network has blocks that can be recomputed, so it would change nothing; "
+            "remove the option",
+        ),
+        (
+            ["train.keep_best=ssim", "data.type=single_image", "data.a=x.png", "data.b=y.png"],
+            "train.keep_best: 'ssim' needs a data set with held-out pairs, which 'single_image' has not; name a logged "
+            "term instead, such as generator/gan",
+        ),
+        (
+            ["schedule.type=words"],
+            "schedule: 'words': expected a number for each step, got 'x' for step 0",
+        ),
+    ],
+)
+def test_what_cannot_be_honoured_is_refused(registry: Registry, settings: list[str], message: str) -> None:
+    registry.add(kinds.TRANSLATOR, "bare", Bare)
+    registry.add(kinds.SCHEDULE, "words", lambda: lambda step: "x")
+    registry.add(kinds.GENERATOR, "flat", FlatGenerator)
+    registry.add(kinds.DISCRIMINATOR, "flat", FlatDiscriminator)
+    table = {"type": "bare", "generator": "flat", "discriminators": {"local": "flat"}}
+    base = {"translator": table, "data.size": 32, "train.sample_every": 0}
+    plain = [to_setting(key, value) for key, value in base.items()]
+    dry_run(Recipe.read("pix2pix", plain, registry))
+    (line,) = refused(Recipe.read("pix2pix", [*plain, *settings], registry))
+    assert line.endswith(message)

@@ -1,0 +1,21 @@
+"""All that i2i uses of Accelerate and has no public name; `tests/engine/test_private_accelerate.py` says what it is."""
+
+from __future__ import annotations
+
+from accelerate.state import AcceleratorState
+
+
+def forget_precision(mixed_precision: str) -> None:
+    """Let the next `Accelerator` have a precision of its own: Accelerate allows one for each process.
+
+    Args:
+        mixed_precision: precision of the next accelerator; if the process has another one, it is forgotten.
+    """
+    known = AcceleratorState._shared_state.get("_mixed_precision")
+    if known not in (None, mixed_precision):
+        AcceleratorState._reset_state()
+
+
+def forget_device() -> None:
+    """Let the next `Accelerator` choose its device again: Accelerate allows one for each process."""
+    AcceleratorState._reset_state(reset_partial_state=True)
