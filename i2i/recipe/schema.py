@@ -86,6 +86,11 @@ def _component(entry: Entry, registry: Registry, definitions: Schema) -> Schema:
     if entry.kind == kinds.LOSS:
         settable |= options(Wiring)
     table = _table(settable, inspect.getdoc(component) or "", registry, definitions)
+    if entry.kind == kinds.OPTIMIZER:
+        names = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+        group = {"properties": {"modules": names, **table["properties"]}, "required": ["modules"]}
+        items = {"type": "object", "additionalProperties": False, **group}
+        table["properties"] = {**table["properties"], "groups": {"type": "array", "items": items}}
     table["properties"]["type"] = {"const": entry.name}
     return table
 

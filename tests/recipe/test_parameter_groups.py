@@ -6,12 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import torch
 
+from i2i.core.plugins import Plugins
 from i2i.engine.stepper import Stepper
 from i2i.methods.assembly import dry_run
 from i2i.recipe.recipe import Recipe
+from i2i.recipe.schema import schema
 from i2i.recipe.source import RecipeError
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -112,3 +115,12 @@ def test_what_is_wrong_with_a_table_is_reported(groups: object, problem: str) ->
 def test_submodules_are_checked_by_the_dry_run(groups: object, problem: str) -> None:
     (line,) = refused(lambda: dry_run(read(groups)))
     assert line.startswith(f"optimizers.generator.groups: {problem}")
+
+
+@pytest.mark.parametrize(
+    ("group", "valid"),
+    [({"modules": ["encoder"], "lr": 1e-3}, True), ({"lr": 1e-3}, False), ({"modules": ["encoder"], "x": 1}, False)],
+)
+def test_the_schema_has_the_groups(group: dict[str, Any], valid: bool) -> None:
+    values = {"optimizers": {"generator": {"type": "adam", "groups": [group]}}}
+    assert jsonschema.Draft7Validator(schema(Plugins({}).registry)).is_valid(values) == valid
