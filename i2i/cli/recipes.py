@@ -10,7 +10,7 @@ import click
 from i2i.cli.train import settings
 from i2i.core.plugins import default_plugins
 from i2i.core.spelling import did_you_mean
-from i2i.errors import I2IError
+from i2i.errors import I2IError, OptionError
 from i2i.recipe.files import shipped
 from i2i.recipe.source import RecipeError
 
@@ -21,7 +21,9 @@ from i2i.recipe.source import RecipeError
 @click.option("--resolved", is_flag=True, help="Print the recipe with every option spelled out.")
 def check(recipe: tuple[str, ...], settings: tuple[str, ...], resolved: bool) -> None:
     """Check RECIPE: every problem at once, each with its file and line."""
-    from i2i.methods.assembly import count_parameters, dry_run
+    from i2i.engine.hooks.best import Best
+    from i2i.methods.assembly import build, count_parameters, dry_run
+    from i2i.nn.private_torch import fake_tensors
     from i2i.recipe.recipe import Recipe
 
     problems = []
@@ -29,8 +31,15 @@ def check(recipe: tuple[str, ...], settings: tuple[str, ...], resolved: bool) ->
         try:
             checked = Recipe.read(name, settings)
             dry_run(checked)
+            if checked.train.keep_best is not None:
+                with fake_tensors():
+                    translator = build(checked, training=False)
+                Best(checked.train.keep_best).check(checked.data.component, translator.requires_condition)
         except RecipeError as error:
             problems += error.problems
+            continue
+        except OptionError as error:
+            problems.append(checked.source.problem(tuple(error.option.split(".")), error.message))
             continue
         if resolved:
             click.echo(checked.to_toml())

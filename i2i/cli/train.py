@@ -74,7 +74,8 @@ def train(
             )
         if saved.step > checked.train.steps or (saved.step == checked.train.steps and not lacks_its_end(folder)):
             raise CheckpointError(
-                f"{folder} has all of its {checked.train.steps} steps; train on with --set train.steps={2 * saved.step}"
+                f"{folder} has taken {saved.step} steps, and train.steps is {checked.train.steps}; continue with "
+                f"--set train.steps={2 * saved.step}"
             )
     else:
         assert recipe is not None

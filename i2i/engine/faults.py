@@ -61,7 +61,8 @@ def explain_out_of_memory(step: int) -> Iterator[None]:
             raise
         raise TrainingError(
             f"step {step}: out of memory. Lower train.batch_size (train.accumulate keeps the batch), data.size or the "
-            f"networks' channels, or use train.precision=bf16. What was saved stands. ({str(error).split('. ')[0]})"
+            f"networks' channels, or use train.precision=bf16; a run that has a checkpoint continues with --resume. "
+            f"({str(error).split('. ')[0]})"
         ) from error
 
 
@@ -84,7 +85,7 @@ def explain_worker_failure(what: str) -> Iterator[None]:
         elif not any(words in found for words in _DEAD_WORKER):
             raise
         raise DataError(
-            f"{what}: {found} What was saved stands. Where the system had no memory left, lower "
-            f"train.workers or data.cache; otherwise see what the data set does with train.workers=0, and go on with "
-            f"--resume"
+            f"{what}: {found} If the system had no memory left, lower "
+            f"train.workers or data.cache; otherwise see what the data set does with train.workers=0. A run that has a "
+            f"checkpoint continues with --resume"
         ) from error

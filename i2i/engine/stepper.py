@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from i2i.core.contracts import Batch
 from i2i.core.randomness import seed_of
 from i2i.engine.ema import EMA
+from i2i.engine.launcher import PRECISIONS, check_environment, explain_environment
 from i2i.engine.private_accelerate import forget_precision
 from i2i.errors import DataError, OptionError
 from i2i.methods.assembly import build, make_optimizer
@@ -26,26 +27,30 @@ from i2i.nn.functional.optimizations import disable_optimizations
 from i2i.recipe.recipe import Recipe
 
 FUSED = ("cpu", "cuda", "mps", "xpu")
-MIXED = {"fp32": "no", "fp64": "no", "bf16": "bf16", "fp16": "fp16"}
 
 
 def make_accelerator(precision: str, cpu: bool = False, **more: Any) -> Accelerator:
-    """Accelerate set up for adversarial training.
+    """Set up Accelerate for adversarial training.
 
     Args:
-        cpu: whether to leave other devices alone.
+        precision: `train.precision` of the recipe.
+        cpu: use the CPU also where there is another device.
+        more: further arguments of `Accelerator`.
 
     Raises:
         OptionError: fp16 on a device without gradient scaling.
+        I2IError: the launcher's environment asks for what the recipe does not say or i2i does not support.
     """
-    forget_precision(MIXED[precision])  # one process may train several recipes, of several precisions
+    check_environment(precision)
+    forget_precision(PRECISIONS[precision])  # one process may train several recipes, of several precisions
     # Each phase trains some networks and leaves others out, so parameters go unused in every forward. Buffers
     # (spectral norm's vectors) follow from the weights alike in all processes; broadcasting them between the two
     # forwards of one phase would change what the first one's backward needs.
     ddp = DistributedDataParallelKwargs(find_unused_parameters=True, broadcast_buffers=False)
     # Unless told that there is no other device, Accelerate takes several processes on a CPU for as many single ones.
     cpu = cpu or not torch.accelerator.is_available()
-    accelerator = Accelerator(mixed_precision=MIXED[precision], kwargs_handlers=[ddp], cpu=cpu, **more)
+    with explain_environment():
+        accelerator = Accelerator(mixed_precision=PRECISIONS[precision], kwargs_handlers=[ddp], cpu=cpu, **more)
     if precision == "fp16" and accelerator.scaler is None:
         message = f"fp16 needs gradient scaling, which {accelerator.device} lacks; use bf16"
         raise OptionError("train.precision", message)

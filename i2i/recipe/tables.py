@@ -34,7 +34,7 @@ class TrainOptions:
         keep_last: checkpoints that are kept.
         keep_every: checkpoints whose step it divides are kept for good.
         keep_best: what the best checkpoint is kept by, too: a logged term such as `generator/cycle`, whose mean since
-            the last checkpoint should be low, or a metric such as `ssim`, where the data set knows the truth.
+            the last checkpoint should be low, or a metric such as `ssim`, where the data set has ground truth.
         rollbacks: how often a run goes back to its last checkpoint, and on with other samples, when losses or weights
             are no longer numbers.
         reference: switches off all optimizations of the computation, for comparison; results are equal up to rounding.

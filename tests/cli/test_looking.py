@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import types
@@ -15,6 +16,7 @@ import i2i
 from i2i.cli import cli, run
 from i2i.core.plugins import Plugins, default_plugins
 from i2i.core.registry import Registry
+from i2i.nn.discriminators.patch import Patch
 from i2i.recipe.recipe import Recipe
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -84,6 +86,13 @@ def test_check_takes_settings_and_prints_the_resolved_recipe(capsys: Captured) -
     )
 
 
+def test_check_refuses_a_metric_without_ground_truth(capsys: Captured) -> None:
+    Path("kept.toml").write_text("extends = 'cyclegan_small'\n[train]\nkeep_best = 'ssim'\n[data]\ntype = 'folders'\n")
+    assert said(capsys, "check", "kept.toml", status=2).startswith(
+        "kept.toml:3: train.keep_best: ssim needs a data set with ground truth, such as portraits or shapes; name"
+    )
+
+
 def test_check_wants_a_recipe(capsys: Captured) -> None:
     assert "Missing argument 'RECIPE...'" in said(capsys, "check", status=2)
 
@@ -119,7 +128,9 @@ def test_describe_tells_options_source_and_documentation(capsys: Captured) -> No
     assert "  norm: norm or 'none' = 'in'" in lines
     assert "  padding: 'zeros' or 'reflect' = 'zeros'" in lines
     assert "  activation: activation = { type = 'leaky_relu', negative_slope = 0.2 }" in lines
-    assert "Judges overlapping patches of an image by 4x4 convolutions." in lines
+    documentation = inspect.getdoc(Patch)
+    assert documentation is not None
+    assert documentation.partition("\n")[0] in lines
     assert "Source: Isola et al., CVPR 2017" in printed
 
 

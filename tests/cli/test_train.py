@@ -78,7 +78,10 @@ def test_the_end_names_the_sample_grid_and_the_hidden_pairs(trained: Path, capfd
 
 def test_a_finished_run_says_how_to_train_on(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["train", "--resume", str(trained)]) == 2
-    assert f"error: {trained} has all of its 2 steps; train on with --set train.steps=4" in capsys.readouterr().err
+    assert (
+        f"error: {trained} has taken 2 steps, and train.steps is 2; continue with --set train.steps=4"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize("left", ["all but the end", "a half line"])

@@ -69,7 +69,8 @@ def test_no_memory_is_told_with_what_to_lower(
         train(Recipe.read("pix2pix_small", cheap), tmp_path / "run")
     assert str(caught.value) == (
         "step 1: out of memory. Lower train.batch_size (train.accumulate keeps the batch), data.size or the networks' "
-        "channels, or use train.precision=bf16. What was saved stands. (CUDA out of memory)"
+        "channels, or use train.precision=bf16; a run that has a checkpoint continues with --resume. "
+        "(CUDA out of memory)"
     )
 
 
@@ -82,7 +83,7 @@ def test_other_errors_pass() -> None:
 
 @pytest.mark.parametrize("error", [ConnectionResetError(104, "Connection reset by peer"), EOFError()])
 def test_a_worker_that_dies_while_it_hands_a_batch_over_is_told(error: Exception) -> None:
-    told = r"dataset 'x': DataLoader worker gone \(.*\)\. What was saved stands\. Where"
+    told = r"dataset 'x': DataLoader worker gone \(.*\)\. If the system"
     with pytest.raises(DataError, match=told), explain_worker_failure("dataset 'x'"):
         raise error
     with pytest.raises(RuntimeError, match="something else"), explain_worker_failure("dataset 'x'"):

@@ -100,7 +100,9 @@ def killed_until_done(first: list[str], again: list[str], folder: Path, draws: r
             kills += 1
         else:
             said = process.stderr.read().decode() if process.stderr else ""
-            over = "has all of its 40 steps" in said and logged(folder, "finished")  # killed as it left
+            over = "has taken 40 steps, and train.steps is 40" in said and logged(
+                folder, "finished"
+            )  # killed as it left
             assert process.returncode == 0 or over, said[-2000:]
             return kills
         time.sleep(0.2)

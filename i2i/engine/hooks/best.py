@@ -10,7 +10,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from i2i.core.kinds import METRIC
-from i2i.errors import TrainingError
+from i2i.errors import OptionError
 from i2i.nn.functional.precision import finest
 
 
@@ -33,23 +33,27 @@ class Best:
         self._count = 0
 
     def check(self, dataset: object, requires_condition: bool = False) -> None:
-        """Whether the figure can be had at all.
+        """Check that the figure can be computed.
 
         Args:
-            guided: whether a translation needs a condition, such as a style, so that there is no true one.
+            dataset: the data set or its class; a metric needs its method `pairs`.
+            requires_condition: whether a translation needs a condition, such as a style, so that there is no one
+                ground truth.
 
         Raises:
-            TrainingError: a metric without a data set that knows the truth.
+            OptionError: a metric, and there is no ground truth to compare with.
         """
         if self.by_metric and requires_condition:
-            raise TrainingError(
-                f"train.keep_best: {self.name} compares translations with the truth, and this translator has as many "
-                f"as there are styles; name a logged term instead, such as generator/content"
+            raise OptionError(
+                "train.keep_best",
+                f"{self.name} compares translations with the ground truth, and this translator has a translation for "
+                f"each style; name a logged term instead, such as generator/content",
             )
         if self.by_metric and not hasattr(dataset, "pairs"):
-            raise TrainingError(
-                f"train.keep_best: {self.name} needs a data set that knows the truth, such as portraits or shapes; "
-                f"name a logged term instead, such as generator/cycle"
+            raise OptionError(
+                "train.keep_best",
+                f"{self.name} needs a data set with ground truth, such as portraits or shapes; name a logged term "
+                f"instead, such as generator/cycle",
             )
 
     def add(self, terms: Mapping[str, Tensor]) -> None:
