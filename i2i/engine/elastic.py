@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
+from i2i.errors import CheckpointError
+from i2i.nn.weight_files import few
 from i2i.recipe.writing import shown
 
 EXPECTED = ("train.steps", "train.checkpoint_every", "train.sample_every", "train.log_every", "train.workers")
@@ -75,3 +80,24 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
         name = f"{prefix}{key}"
         found.extend(_flat(value, f"{name}.") if isinstance(value, dict) else [(name, value)])
     return found
+
+
+def check_networks(found: dict[str, Tensor], expected: dict[str, Tensor], folder: Path) -> None:
+    """Refuse to resume from a checkpoint of other networks.
+
+    Raises:
+        CheckpointError: names the tensors that differ, and how to start a new run from those that do not.
+    """
+    differing = [
+        f"{name} {list(found[name].shape)} instead of {list(value.shape)}"
+        for name, value in expected.items()
+        if name in found and found[name].shape != value.shape
+    ]
+    missing, unknown = expected.keys() - found.keys(), found.keys() - expected.keys()
+    parts = {"of another shape": differing, "missing": missing, "not in the recipe": unknown}
+    differences = [f"{len(names)} tensors {what}: {few(names)}" for what, names in parts.items() if names]
+    if differences:
+        raise CheckpointError(
+            f"{folder} has other networks than the recipe ({'; '.join(differences)}), so the run cannot be resumed; to "
+            f"start a new run from the weights that fit, use i2i train RECIPE --set train.init={folder}"
+        )

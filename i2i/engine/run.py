@@ -12,7 +12,7 @@ from torch import Tensor
 
 from i2i.engine import checkpoint
 from i2i.engine.checkpoint import Checkpoint
-from i2i.engine.elastic import recipe_changes, surroundings, what_changes
+from i2i.engine.elastic import check_networks, recipe_changes, surroundings, what_changes
 from i2i.engine.faults import check_weights
 from i2i.engine.hook_state import HookState, some
 from i2i.engine.hooks.best import Best
@@ -184,7 +184,9 @@ class Run:
 
     def _restore(self, saved: Checkpoint) -> None:
         stepper = self.stepper
-        self.translator.load_state_dict(saved.weights())
+        weights = saved.weights()
+        check_networks(weights, self.translator.state_dict(), saved.folder)
+        self.translator.load_state_dict(weights)
         for phase, plain in saved.state["optimizers"].items():
             self._check_optimizer(saved, phase, plain)
             tensors = saved.tensors(f"optimizer-{phase}.safetensors")

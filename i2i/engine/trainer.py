@@ -31,6 +31,7 @@ from i2i.engine.run_lock import lock_run_folder, write_recipe
 from i2i.engine.signals import stop_signals
 from i2i.engine.stall import DataWatch
 from i2i.engine.stepper import Stepper, make_accelerator
+from i2i.engine.warm_start import warm_start
 from i2i.methods.assembly import dry_run
 from i2i.methods.compilation import explain_compile_failure
 from i2i.recipe.recipe import Recipe
@@ -75,6 +76,8 @@ def train(
                 run.load(resume)
                 for change in run.changes if run.is_main else ():
                     log.warning("otherwise than before: %s", change)
+            elif recipe.train.init is not None:
+                warm_start(run)
             if run.is_main:
                 write_recipe(folder, recipe)
             accelerator.wait_for_everyone()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
 from numbers import Real
 from typing import Any
 
@@ -246,8 +247,38 @@ def _assembled(recipe: Recipe, with_losses: bool = True, skip_inconclusive: bool
                 problems.append(_problem(recipe, error))
     if problems:
         raise recipe.source.error(problems)
+    _freeze(recipe, translator)
     translator.set_losses(losses)
     return translator
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Whether a pattern, which may have `*`, `?` and `[...]`, is a tensor's name or that of a module around it."""
+    return any(fnmatchcase(name, wanted) for wanted in (pattern, f"{pattern}.*"))
+
+
+def _freeze(recipe: Recipe, translator: Translator) -> None:
+    """Freeze the parameters that `train.freeze` names.
+
+    Raises:
+        RecipeError: a pattern matches no parameter, or a phase has none left to train.
+    """
+    parameters = dict(translator.named_parameters())
+    problems = []
+    for pattern in recipe.train.freeze:
+        frozen = [parameter for name, parameter in parameters.items() if matches(name, pattern)]
+        for parameter in frozen:
+            parameter.requires_grad_(False)
+        if not frozen:
+            modules = [name for name, _ in translator.named_modules() if name]
+            fix = did_you_mean(pattern, [*modules, *parameters]) or " It names modules or parameters of the translator."
+            problems.append(f"{pattern!r} matches no parameter.{fix}")
+    if recipe.train.freeze and not problems:
+        for phase, trained in translator.phases.items():
+            if not any(translator.trainable[name] for name in trained.modules):
+                problems.append(f"nothing is left to train in the phase {phase!r}")
+    if problems:
+        raise recipe.source.error([recipe.source.problem(("train", "freeze"), problem) for problem in problems])
 
 
 def _images(recipe: Recipe, translator: Translator) -> dict[str, torch.Tensor]:

@@ -27,6 +27,12 @@ class TrainOptions:
         batch_size: images of each domain per step, process and micro-batch.
         accumulate: micro-batches whose gradients are summed before a step.
         precision: of the computation; weights stay float32 (float64 with `fp64`).
+        init: weights that a new run starts from: a run folder, one of its checkpoints, or `FORMAT:FILE` with an
+            official checkpoint. Tensors are taken by name and shape; the rest starts from `seed`.
+        init_include: names or patterns of the tensors that `init` may replace, such as `generators.b.encoder` or
+            `*.norm.*`; all of them when empty.
+        init_exclude: names or patterns of tensors that `init` leaves as `seed` gives them.
+        freeze: names or patterns of parameters that are not trained, such as `generators.b.encoder`.
         seed: of everything that is drawn: weights, pairing, augmentation, latent codes.
         clip_grad_norm: largest norm of a phase's gradients, or one for each of some phases.
         ema: decay per step of the averaged weights that `translate` then uses, such as 0.999.
@@ -56,6 +62,10 @@ class TrainOptions:
     accumulate: Positive = 1
     precision: Literal["fp32", "bf16", "fp16", "fp64"] = "fp32"
     seed: Count = 0
+    init: str | None = None
+    init_include: tuple[str, ...] = ()
+    init_exclude: tuple[str, ...] = ()
+    freeze: tuple[str, ...] = ()
     clip_grad_norm: Norm | dict[str, Norm] | None = None
     ema: Fraction | None = None
     checkpoint_every: Positive = 1000

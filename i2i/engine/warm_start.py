@@ -1,0 +1,122 @@
+"""Start a new run from other weights: those of a run, of one of its checkpoints, or of an official checkpoint."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from torch import Tensor
+
+from i2i.core import kinds
+from i2i.core.plugins import default_registry
+from i2i.core.spelling import did_you_mean
+from i2i.engine import checkpoint
+from i2i.engine.run import Run
+from i2i.errors import CheckpointError
+from i2i.methods.assembly import matches
+from i2i.nn.weight_files import few
+
+REPORT = "warm_start.json"
+"""File of the run folder that names every tensor."""
+log = logging.getLogger("i2i")
+
+
+@dataclass
+class WarmStart:
+    """What became of each tensor, by its name in the translator.
+
+    Args:
+        source: where the weights come from.
+        taken: tensors with the source's values.
+        excluded: tensors that `train.init_include` and `train.init_exclude` leave out; these and the next two keep the
+            values that the recipe's seed gives.
+        missing: tensors that the source does not have.
+        mismatched: tensors of another shape there, with expected and found shape.
+        unused: tensors of the source that the translator does not have.
+    """
+
+    source: str
+    taken: list[str] = field(default_factory=list)
+    excluded: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    mismatched: dict[str, tuple[list[int], list[int]]] = field(default_factory=dict)
+    unused: list[str] = field(default_factory=list)
+
+    def lines(self) -> list[str]:
+        """The report, one line for each kind of tensor that there is."""
+        total = len(self.taken) + len(self.excluded) + len(self.missing) + len(self.mismatched)
+        shapes = [f"{name} {found} instead of {expected}" for name, (expected, found) in self.mismatched.items()]
+        parts = {
+            "from scratch, not in the source": self.missing,
+            "from scratch, of another shape in the source": shapes,
+            "from scratch, excluded": self.excluded,
+            "of the source not used": self.unused,
+        }
+        lines = [f"train.init: took {len(self.taken)} of {total} tensors from {self.source}"]
+        return lines + [f"train.init: {len(names)} {what}: {few(names)}" for what, names in parts.items() if names]
+
+
+def warm_start(run: Run) -> None:
+    """Load the weights that `train.init` names into a new run, by name and shape, and report what was done.
+
+    Optimizers, schedule and step number start from scratch; averaged weights start from the loaded ones.
+
+    Raises:
+        CheckpointError: there are no such weights, a pattern matches nothing, or no tensor fits.
+    """
+    options = run.recipe.train
+    assert options.init is not None
+    weights, source = source_weights(options.init)
+    state = run.translator.state_dict()
+    for option in ("init_include", "init_exclude"):
+        for pattern in getattr(options, option):
+            if not any(matches(name, pattern) for name in (*state, *weights)):
+                raise CheckpointError(f"train.{option}: {pattern!r} matches no tensor of the translator or of {source}")
+    report = WarmStart(source, unused=[name for name in weights if name not in state])
+    for name, value in state.items():
+        included = not options.init_include or any(matches(name, pattern) for pattern in options.init_include)
+        if not included or any(matches(name, pattern) for pattern in options.init_exclude):
+            report.excluded.append(name)
+        elif name not in weights:
+            report.missing.append(name)
+        elif weights[name].shape != value.shape:
+            report.mismatched[name] = list(value.shape), list(weights[name].shape)
+        else:
+            report.taken.append(name)
+    if not report.taken:
+        raise CheckpointError("; ".join(report.lines()))
+    run.translator.load_state_dict({**state, **{name: weights[name] for name in report.taken}})
+    ema = run.stepper.ema
+    if ema is not None:
+        ema.load(ema.weights())
+    if run.is_main:
+        (run.folder / REPORT).write_text(json.dumps(asdict(report), indent=1), encoding="utf-8")
+        for line in report.lines():
+            log.warning("%s", line)
+
+
+def source_weights(init: str) -> tuple[dict[str, Tensor], str]:
+    """The translator's state dict that `train.init` names, and its description.
+
+    Args:
+        init: a run folder, one of its checkpoints, or `FORMAT:FILE` with a format of `i2i list importer`.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    format, colon, file = init.partition(":")
+    importers = default_registry().names(kinds.IMPORTER)
+    if colon and format in importers:
+        imported = default_registry().get(kinds.IMPORTER, format).load()(Path(file))
+        return imported.weights, f"{imported.summary} ({file})"
+    path = Path(init)
+    if path.is_file() or (path.is_dir() and not checkpoint.listed(path) and not (path / checkpoint.STATE).is_file()):
+        hint = did_you_mean(format, importers) if colon else ""
+        raise CheckpointError(
+            f"train.init: {init} is no run; for an official checkpoint write its format before it, such as "
+            f"train.init = '{importers[0]}:{file or init}'; formats: {', '.join(importers)}.{hint}"
+        )
+    saved = checkpoint.find(path)
+    return saved.weights(), f"{saved.folder} (step {saved.step})"
