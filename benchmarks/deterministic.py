@@ -53,7 +53,7 @@ def main() -> None:
         read = Recipe.read(recipe, settings)
         both = Stepper(read), Stepper(read)
         draws = torch.Generator().manual_seed(0)
-        shape = read.train.batch_size, 3, read.image_size, read.image_size
+        shape = read.train.batch_size, 3, *read.image_size
         images = {domain: torch.rand(shape, generator=draws) * 2 - 1 for domain in "ab"}
         for _ in range(2):
             for wanted, one in enumerate(both):  # the first steps allocate what later ones reuse

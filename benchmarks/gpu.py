@@ -174,7 +174,7 @@ def step(method: str, variant: str, batch: int, quick: bool) -> dict[str, Any]:
 
     allow_tf32("TF32" in variant)
     stepper = Stepper(read(method, variant, batch, quick))
-    side, device = stepper.recipe.image_size, stepper.accelerator.device
+    (side, _), device = stepper.recipe.image_size, stepper.accelerator.device
     images = {domain: torch.rand(batch, 3, side, side, device=device) * 2 - 1 for domain in "ab"}
     terms = stepper.step(images)
     if bad := [name for name, value in terms.items() if not torch.isfinite(value)]:
@@ -215,7 +215,7 @@ def translation(variant: str, batch: int, quick: bool) -> dict[str, Any]:
 
     allow_tf32(variant == "TF32")
     stepper = Stepper(read("U-GAT-IT light", "fp32", 1, quick))
-    side, device = stepper.recipe.image_size, stepper.accelerator.device
+    (side, _), device = stepper.recipe.image_size, stepper.accelerator.device
     dtype = torch.bfloat16 if variant == "bf16" else torch.float32
     images = torch.rand(batch, 3, side, side, device=device, dtype=dtype) * 2 - 1
     with torch.inference_mode(), stepper.eval_mode() as translator:
@@ -278,7 +278,7 @@ def trajectory(recipe: str, steps: int = 5) -> dict[str, Any]:
 
     stepper = Stepper(Recipe.read(recipe, {"train.precision": "fp64", "train.steps": 100}))
     before = {name: value.cpu().clone() for name, value in stepper.translator.state_dict().items()}
-    side, batch = stepper.recipe.image_size, stepper.recipe.train.batch_size
+    (side, _), batch = stepper.recipe.image_size, stepper.recipe.train.batch_size
     draws = torch.Generator().manual_seed(0)
     found = {}
     for number in range(steps):

@@ -96,9 +96,11 @@ def duration(seconds: float) -> str:
 def _print(console: Console, recipe: Recipe, plan: Plan, device: str) -> None:
     from rich.table import Table
 
+    from i2i.core.bounds import describe_size
+
     train = recipe.train
     batch = f"batch {train.batch_size}" + (f" × {train.accumulate}" if train.accumulate > 1 else "")
-    console.print(f"{recipe.name}: {recipe.image_size} px, {batch}, {train.precision}, for {device}")
+    console.print(f"{recipe.name}: {describe_size(recipe.image_size)} px, {batch}, {train.precision}, for {device}")
     console.print("parameters: " + ", ".join(f"{name} {count / 1e6:.2f} M" for name, count in plan.parameters.items()))
     table = Table("memory at the peak of a step", box=None, pad_edge=False)
     table.add_column("MiB", justify="right")

@@ -21,6 +21,7 @@ from i2i.recipe.source import RecipeError
 @click.option("--resolved", is_flag=True, help="Print the recipe with every option spelled out.")
 def check(recipe: tuple[str, ...], settings: tuple[str, ...], resolved: bool) -> None:
     """Check RECIPE: every problem at once, each with its file and line."""
+    from i2i.core.bounds import describe_size
     from i2i.engine.hooks.best import Best
     from i2i.methods.assembly import build, count_parameters, dry_run
     from i2i.nn.private_torch import fake_tensors
@@ -45,7 +46,7 @@ def check(recipe: tuple[str, ...], settings: tuple[str, ...], resolved: bool) ->
             click.echo(checked.to_toml())
             continue
         counts = ", ".join(f"{part} {number / 1e6:.2f} M" for part, number in count_parameters(checked).items())
-        click.echo(f"{name}: ok ({checked.image_size} px; parameters: {counts})")
+        click.echo(f"{name}: ok ({describe_size(checked.image_size)} px; parameters: {counts})")
     if problems:
         raise RecipeError(problems)
 

@@ -45,6 +45,8 @@ class Kind(Generic[T]):
         passed: leading parameters that the caller gives by position, such as `num_features`. A recipe cannot set them.
         offered: parameters that the caller gives by name to those components that declare them. A recipe cannot set
             them either.
+        suggested: parameters that the caller gives by name too, and that a recipe may set to something else, such as
+            `in_channels`.
         namespaces: modules whose public classes may be named in full, such as `torch.nn.SmoothL1Loss`.
         adapters: pairs of such a full name and the `module:attribute` that is used in its place.
 
@@ -56,6 +58,7 @@ class Kind(Generic[T]):
     contract: type[T] = field(compare=False)
     passed: tuple[str, ...] = ()
     offered: tuple[str, ...] = ()
+    suggested: tuple[str, ...] = ()
     namespaces: tuple[str, ...] = ()
     adapters: tuple[tuple[str, str], ...] = ()
 
@@ -65,7 +68,7 @@ class Kind(Generic[T]):
             raise RegistryError(f"a kind's name: {expected}, got {self.name!r}")
         if not isinstance(self.contract, type):
             raise RegistryError(f"kind {self.name!r}: contract: expected a protocol or a class, got {self.contract!r}")
-        for argument in ("passed", "offered", "namespaces"):
+        for argument in ("passed", "offered", "suggested", "namespaces"):
             names = getattr(self, argument)
             if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
                 hint = f"; write ({names!r},)" if isinstance(names, str) else ""
@@ -167,7 +170,8 @@ class Factory(Generic[T]):
         values = {
             name: self._bound(self.options.get(name, option.default))
             for name, option in declared_options(self.component).items()
-            if name not in skipped and (name in self.options or is_plain(option.default))
+            if name not in skipped
+            and (name in self.options or (name not in self.kind.suggested and is_plain(option.default)))
         }
         return {"type": self.name, **{name: plain(value) for name, value in values.items()}}
 

@@ -16,11 +16,21 @@ ACTIVATION: Kind[contracts.Activation] = Kind("activation", contracts.Activation
 ATTENTION: Kind[contracts.Attention] = Kind(
     "attention", contracts.Attention, passed=("num_features",), offered=("activation", "spectral_norm")
 )
-GENERATOR: Kind[contracts.Generator] = Kind("generator", contracts.Generator, offered=("image_size", "first_size"))
-DISCRIMINATOR: Kind[contracts.Discriminator] = Kind(
-    "discriminator", contracts.Discriminator, offered=("image_size", "first_size", "num_features")
+GENERATOR: Kind[contracts.Generator] = Kind(
+    "generator",
+    contracts.Generator,
+    offered=("image_size", "first_size", "num_classes"),
+    suggested=("in_channels", "out_channels"),
 )
-DECODER: Kind[contracts.Decoder] = Kind("decoder", contracts.Decoder, passed=("num_features",), offered=("image_size",))
+DISCRIMINATOR: Kind[contracts.Discriminator] = Kind(
+    "discriminator",
+    contracts.Discriminator,
+    offered=("image_size", "first_size", "num_features", "num_classes"),
+    suggested=("in_channels",),
+)
+DECODER: Kind[contracts.Decoder] = Kind(
+    "decoder", contracts.Decoder, passed=("num_features",), offered=("image_size",), suggested=("out_channels",)
+)
 FEATURE_EXTRACTOR: Kind[contracts.FeatureExtractor] = Kind(
     "feature_extractor", contracts.FeatureExtractor, passed=("taps",)
 )
@@ -34,7 +44,7 @@ LOSS: Kind[contracts.Loss] = Kind(
         for name in ("SSIMLoss", "SSIM3DLoss", "MS_SSIMLoss", "PSNRLoss", "InverseDepthSmoothnessLoss")
     ),
 )
-TRANSLATOR: Kind[contracts.Translator] = Kind("translator", contracts.Translator, offered=("image_size",))
+TRANSLATOR: Kind[contracts.Translator] = Kind("translator", contracts.Translator, offered=("streams",))
 OPTIMIZER: Kind[contracts.Optimizer] = Kind(
     "optimizer", contracts.Optimizer, passed=("params",), namespaces=("torch.optim", "timm.optim")
 )

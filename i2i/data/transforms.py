@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 from PIL import Image
 from torch import Tensor
 
+from i2i.core.bounds import ImageSize, height_width
 from i2i.data.images import pixel_limit, to_tensor
 from i2i.errors import DataError, OptionError
 
@@ -90,9 +91,10 @@ def flip_crop(image: Image.Image, draw: FlipCrop, size: int) -> Tensor:
     return to_tensor(cropped.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if flipped else cropped)
 
 
-def eval_transform(image: Image.Image, size: int, resample: Resample = "bilinear") -> Tensor:
-    """Resizes an RGB image without regard to its aspect ratio: [3, size, size] in [-1, 1]."""
-    return to_tensor(image.resize((size, size), FILTERS[resample]))
+def eval_transform(image: Image.Image, size: ImageSize, resample: Resample = "bilinear") -> Tensor:
+    """Resize an RGB image without regard to its aspect ratio: [3, size, size], or [3, *size], in [-1, 1]."""
+    height, width = height_width(size)
+    return to_tensor(image.resize((width, height), FILTERS[resample]))
 
 
 def resize_short_side(image: Image.Image, size: int, multiple: int = 4, resample: Resample = "bilinear") -> Image.Image:

@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
+from i2i.core.contracts import Stream
 from i2i.engine.disk import check_regular, remove
 from i2i.errors import CheckpointError, TrainingError
 from i2i.nn.weight_files import load_safetensors
@@ -79,6 +80,24 @@ class Checkpoint:
                 f"{self.folder} is damaged: {STATE}: {name}: expected a list of texts, got {str(value)[:40]!r}"
             )
         return [line.encode(errors="backslashreplace").decode() for line in value]
+
+    def streams(self) -> dict[str, Stream]:
+        """Specifications of the data's streams that the networks were built for; empty for imported weights.
+
+        Raises:
+            CheckpointError: they are damaged.
+        """
+        streams: dict[str, Stream] = {}
+        try:
+            for name, saved in dict(self.state.get("streams", {})).items():
+                values = dict(saved)
+                size, span = values.pop("size"), values.pop("range")
+                streams[str(name)] = Stream(
+                    **values, size=size and (int(size[0]), int(size[1])), range=(span[0], span[1])
+                )
+        except (TypeError, ValueError, LookupError, AttributeError) as error:
+            raise CheckpointError(f"{self.folder} is damaged: {STATE}: streams: {error}") from error
+        return streams
 
     def tensors(self, name: str) -> dict[str, Tensor]:
         """One file's tensors, or nothing where the file does not exist.

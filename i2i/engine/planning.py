@@ -24,7 +24,7 @@ from i2i.core.kinds import GENERATOR
 from i2i.core.signature import options
 from i2i.engine.stepper import Stepper, make_accelerator
 from i2i.errors import I2IError
-from i2i.methods.assembly import count_parameters, parameters_of
+from i2i.methods.assembly import count_parameters, example_input, parameters_of
 from i2i.nn.functional.optimizations import assume_device
 from i2i.nn.private_torch import VALUE_NEEDED, TorchDispatchMode, fake_tensors, tree_leaves
 from i2i.recipe.recipe import Recipe
@@ -246,8 +246,8 @@ def _count(stepper: Stepper, tracker: Tracker) -> Plan:
 def example_batches(stepper: Stepper) -> list[dict[str, Tensor]]:
     """Return the micro-batches of one step, of which only shapes and types matter."""
     recipe, translator = stepper.recipe, stepper.translator
-    samples = {stream: translator.example_input(stream, recipe.image_size) for stream in translator.streams}
-    batch = {stream: torch.cat([sample] * recipe.train.batch_size) for stream, sample in samples.items()}
+    count = recipe.train.batch_size
+    batch = {name: example_input(translator.streams[name], count) for name in translator.required_streams}
     return [batch] * recipe.train.accumulate
 
 
@@ -317,7 +317,7 @@ def memory_switches(recipe: Recipe, changed: Callable[[Settings], Recipe]) -> li
     samples = train.batch_size * train.accumulate
     split: Settings = ("train.batch_size=1", f"train.accumulate={samples}") if train.batch_size > 1 else ()
     load_size = recipe.data.options.get("load_size")
-    smaller: Settings = (f"data.size={recipe.image_size // 2}",)
+    smaller: Settings = (f"data.size={min(recipe.image_size) // 2}",)
     smaller += () if load_size is None else (f"data.load_size={int(load_size) // 2}",)
     lighter: Settings = next(lighter_generators(recipe, changed), ())
     harmless = (*checkpointing, *rounding)

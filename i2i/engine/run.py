@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +159,7 @@ class Run:
             "samples": self.samples,
             "rollbacks": self.rollbacks,
             "feature_extractors": self.feature_extractors,
+            "streams": {name: asdict(stream) for name, stream in self.translator.streams.items()},
             **self._surroundings(),
             "findings": some(self.findings),
             "skipped": some(self.skipped),

@@ -210,7 +210,7 @@ class Stepper:
         return optimizer
 
     def _to_device(self, streams: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        needed = self.translator.streams
+        needed = self.translator.required_streams
         if missing := [stream for stream in needed if stream not in streams]:
             available = f"dataset {self.recipe.data.name!r} has {', '.join(streams) or 'no streams'}"
             raise DataError(f"{available}; the translator also needs {', '.join(missing)}")

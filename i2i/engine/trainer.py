@@ -32,7 +32,7 @@ from i2i.engine.signals import stop_signals
 from i2i.engine.stall import DataWatch
 from i2i.engine.stepper import Stepper, make_accelerator
 from i2i.engine.warm_start import warm_start
-from i2i.methods.assembly import dry_run
+from i2i.methods.assembly import build, dry_run
 from i2i.methods.compilation import explain_compile_failure
 from i2i.recipe.recipe import Recipe
 
@@ -61,14 +61,17 @@ def train(
         TrainingError: losses or weights are no longer numbers, or the device's memory does not suffice.
     """
     folder = Path(folder)
-    dry_run(recipe)
+    # Missing data is the most frequent mistake and the fastest to find, so the data set comes first.
+    dataset = recipe.data(seed=recipe.train.seed)
+    with describe_errors(dataset, f"dataset {recipe.data.name!r}"):
+        streams = {**recipe.streams, **dataset.streams}
+    dry_run(recipe, streams)
     if recipe.train.threads is not None:
         torch.set_num_threads(recipe.train.threads)
     with determinism(recipe.train.deterministic):
         accelerator = make_accelerator(recipe.train.precision)
         with explain_out_of_memory(0):
-            run = Run(folder, recipe, Stepper(recipe, accelerator), recipe.data(seed=recipe.train.seed))
-        run.translator.check_data(run.dataset)
+            run = Run(folder, recipe, Stepper(recipe, accelerator, build(recipe, streams=streams)), dataset)
         if run.best is not None:
             run.best.check(run.dataset, run.translator.requires_condition)
         with lock_run_folder(folder, resume is not None, run.is_main):
@@ -138,7 +141,7 @@ def _loop(run: Run, notify: Notifier, stop: threading.Event) -> None:
 def _loader(run: Run) -> DataLoader[dict[str, Any]]:
     options, accelerator = run.recipe.train, run.stepper.accelerator
     with describe_errors(run.dataset, f"dataset {run.recipe.data.name!r}"):
-        streams = {stream: run.dataset.streams[stream] for stream in run.translator.streams}
+        streams = {stream: run.dataset.streams[stream] for stream in run.translator.required_streams}
     return make_loader(
         CheckedDataset(run.dataset, run.recipe.data.name, streams),
         batch_size=options.batch_size,

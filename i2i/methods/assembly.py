@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from numbers import Real
 from typing import Any
@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from i2i.core.contracts import Batch
+from i2i.core.contracts import Batch, Stream
 from i2i.core.factory import BuildError
 from i2i.core.randomness import seed_of
 from i2i.core.spelling import did_you_mean
@@ -35,7 +35,9 @@ _WRAPPED = {
 """What a component should return whose plain tensor is asked for one of these attributes."""
 
 
-def build(recipe: Recipe, training: bool = True, steps: bool = True) -> Translator:
+def build(
+    recipe: Recipe, training: bool = True, steps: bool = True, streams: Mapping[str, Stream] | None = None
+) -> Translator:
     """Build the recipe's translator, with weights drawn from the recipe's seed.
 
     Args:
@@ -44,12 +46,13 @@ def build(recipe: Recipe, training: bool = True, steps: bool = True) -> Translat
             not, all weights must come from a checkpoint.
         steps: whether the translator will take training steps. If not, weights that losses load from elsewhere are
             not loaded, so that a checkpoint can be imported where they are missing.
+        streams: specifications of the data's streams; those that follow from the recipe when None.
 
     Raises:
         RecipeError: a component refuses its options, or its weights cannot be loaded.
     """
     torch.manual_seed(seed_of(recipe.train.seed, "weights"))
-    translator = _assembled(recipe, training)
+    translator = _assembled(recipe, training, streams=streams)
     for name, module in translator.named_modules() if training else ():
         load_weights_ = getattr(module, "load_weights_", None)
         if load_weights_ is not None and (steps or not name.startswith("losses.")):
@@ -85,7 +88,7 @@ def parameters_of(translator: Translator) -> dict[str, int]:
     return {name: sum(parameter.numel() for parameter in part) for name, part in translator.trainable.items()}
 
 
-def dry_run(recipe: Recipe) -> None:
+def dry_run(recipe: Recipe, streams: Mapping[str, Stream] | None = None) -> None:
     """Run every loss of one step, and build every optimizer, on tensors without memory.
 
     This finds what no look at the options can. A loss that needs values, which such tensors lack, is left out; the
@@ -104,7 +107,7 @@ def dry_run(recipe: Recipe) -> None:
     # The reference path: shapes in messages are those of the method's text.
     with fake_tensors(), disable_optimizations():
         try:
-            translator = _assembled(recipe, skip_inconclusive=True)
+            translator = _assembled(recipe, skip_inconclusive=True, streams=streams)
         except VALUE_NEEDED:
             return  # the networks themselves need values
         for phase, name in ((phase, spec.optimizer or phase) for phase, spec in translator.phases.items()):
@@ -112,7 +115,7 @@ def dry_run(recipe: Recipe) -> None:
                 _check_optimizer(recipe, translator, phase, report)
         for step in translator.structure_changes:
             translator.at_step_(step)
-            for loss, message in _failures(translator, Batch(_images(recipe, translator))):
+            for loss, message in _failures(translator, Batch(_example(recipe, translator))):
                 report(("losses", loss), message)
         _check_schedule(recipe, report)
         _check_honoured(recipe, translator, report)
@@ -215,16 +218,22 @@ def _check_honoured(recipe: Recipe, translator: Translator, report: Report) -> N
             report(("train", "keep_best"), f"{message}{example}")
 
 
-def _assembled(recipe: Recipe, with_losses: bool = True, skip_inconclusive: bool = False) -> Translator:
+def _assembled(
+    recipe: Recipe,
+    with_losses: bool = True,
+    skip_inconclusive: bool = False,
+    streams: Mapping[str, Stream] | None = None,
+) -> Translator:
     """The translator with its losses.
 
     Args:
         recipe: the checked recipe.
         with_losses: whether to build losses.
         skip_inconclusive: whether to leave out losses whose construction needs values.
+        streams: specifications of the data's streams; those that follow from the recipe when None.
     """
     try:
-        translator = recipe.translator(image_size=recipe.image_size)
+        translator = recipe.translator(streams=streams or recipe.streams)
         if not isinstance(translator, Translator):
             raise BuildError(recipe.translator, "", "does not extend i2i.Translator")
     except BuildError as error:
@@ -248,6 +257,7 @@ def _assembled(recipe: Recipe, with_losses: bool = True, skip_inconclusive: bool
     if problems:
         raise recipe.source.error(problems)
     _freeze(recipe, translator)
+    translator.streams = dict(streams or recipe.streams)  # also for those whose constructor does not take them
     translator.set_losses(losses)
     return translator
 
@@ -281,12 +291,25 @@ def _freeze(recipe: Recipe, translator: Translator) -> None:
         raise recipe.source.error([recipe.source.problem(("train", "freeze"), problem) for problem in problems])
 
 
-def _images(recipe: Recipe, translator: Translator) -> dict[str, torch.Tensor]:
-    size = recipe.image_size
+def _example(recipe: Recipe, translator: Translator) -> dict[str, torch.Tensor]:
+    """Tensors of the shapes and types that a micro-batch has."""
+    count = recipe.train.batch_size
     try:
-        return {stream: translator.example_input(stream, size) for stream in translator.streams}
+        return {name: example_input(translator.streams[name], count) for name in translator.required_streams}
     except RuntimeError as error:
         raise recipe.source.error([recipe.source.problem(("data", "size"), f"too large: {error}")]) from error
+
+
+def example_input(stream: Stream, count: int) -> torch.Tensor:
+    """Return `count` samples of a stream, of which only shape and type matter: [count, C, H, W], or labels [count].
+
+    Args:
+        stream: specification; streams of varying size get 64 x 64 pixels.
+        count: number of samples.
+    """
+    if stream.role == "label":
+        return torch.zeros(count, *(stream.size or ()), dtype=torch.long)
+    return torch.empty(count, stream.channels, *(stream.size or (64, 64)))
 
 
 def _problem(recipe: Recipe, error: BuildError) -> Problem:

@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from i2i.core.contracts import Discriminator, Generator, GeneratorOutput
+from i2i.core.contracts import Discriminator, Generator, GeneratorOutput, Stream
 from i2i.core.factory import Factory
 from i2i.core.randomness import seed_of
 from i2i.errors import OptionError
@@ -103,10 +103,10 @@ class Cyclic(TwoDomains):
         discriminators: dict[str, Factory[Discriminator]],
         order: tuple[PhaseName, ...] = ("discriminator", "generator"),
         pool: Annotated[int, Field(ge=0)] = 0,
-        image_size: int | None = None,
+        streams: Mapping[str, Stream] | None = None,
     ) -> None:
         self.check(order, discriminators)
-        super().__init__(generator, discriminators, image_size)
+        super().__init__(generator, discriminators, streams)
         self.phases = {phase: type(self).phases[phase] for phase in order}
         self.pools = nn.ModuleDict({domain: ImagePool(pool) for domain in self.domains})
 

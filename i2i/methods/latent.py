@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from i2i.core.contracts import Discriminator, Generator, GeneratorOutput
+from i2i.core.contracts import Discriminator, Generator, GeneratorOutput, Stream
 from i2i.core.factory import Factory
 from i2i.methods.cyclic import other
 from i2i.methods.outputs import GANOutputs, Outputs, output
@@ -78,10 +78,10 @@ class Latent(TwoDomains):
         self,
         generator: Factory[Generator],
         discriminators: dict[str, Factory[Discriminator]],
-        image_size: int | None = None,
+        streams: Mapping[str, Stream] | None = None,
     ) -> None:
         self.check(generator, discriminators)
-        super().__init__(generator, discriminators, image_size)
+        super().__init__(generator, discriminators, streams, encodes_own=True)
 
     @classmethod
     def check(cls, generator: Factory[Generator], discriminators: dict[str, Factory[Discriminator]]) -> None:

@@ -18,12 +18,12 @@ class ImageConstraints(NamedTuple):
 
     Args:
         multiple: number that height and width must be divisible by.
-        fixed_size: the only side in pixels that the networks take; None for any size.
+        fixed_size: the only height and width in pixels that the networks take; None for any size.
         batch_dependent: images must be translated one at a time, because a norm would mix those of a batch.
     """
 
     multiple: int
-    fixed_size: int | None
+    fixed_size: tuple[int, int] | None
     batch_dependent: bool
 
 

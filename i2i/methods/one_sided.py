@@ -8,16 +8,16 @@ from typing import Annotated, ClassVar, cast
 
 import torch
 from annotated_types import Ge
-from torch import Tensor, nn
+from torch import Tensor
 
-from i2i.core.contracts import Discriminator, Generator, GeneratorOutput, Phase, TappedGenerator
+from i2i.core.contracts import Discriminator, Generator, GeneratorOutput, Phase, Stream, TappedGenerator
 from i2i.core.factory import Factory
 from i2i.errors import I2IError, OptionError
 from i2i.methods.networks import network
 from i2i.methods.one_sided_outputs import OneSidedOutputs, Vectors
 from i2i.methods.outputs import Outputs
 from i2i.methods.translator import Translator
-from i2i.methods.two_domains import check_discriminators
+from i2i.methods.two_domains import build_discriminators, check_discriminators
 from i2i.nn.functional.heatmap import draw_heatmap
 from i2i.nn.functional.optimizations import optimizations_enabled
 from i2i.nn.layers.projection import PatchHeads
@@ -56,20 +56,14 @@ class OneSided(Translator):
         width: Annotated[int, Ge(1)] | None = 256,
         identity: bool = True,
         flip_equivariance: bool = False,
-        image_size: int | None = None,
+        streams: Mapping[str, Stream] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(streams)
         self.check(discriminators)
         self.taps, self.patches = taps, patches
         self.identity, self.flip_equivariance = identity, flip_equivariance
-        self.generator = network(generator(image_size=image_size))
-        self.discriminators = nn.ModuleDict(
-            {
-                "b": nn.ModuleDict(
-                    {name: network(build(image_size=image_size)) for name, build in discriminators.items()}
-                )
-            }
-        )
+        self.generator = network(generator(**self.network_options("a", "b")))
+        self.discriminators = build_discriminators(self, discriminators, ("b",))
         if taps and not hasattr(self.generator, "features"):
             raise OptionError(
                 "taps", f"the generator {generator.name!r} gives no features; leave taps empty: taps = []"

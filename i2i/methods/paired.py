@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from i2i.core.contracts import Discriminator, Generator, GeneratorOutput, Phase
+from i2i.core.contracts import Discriminator, Generator, GeneratorOutput, Phase, Stream
 from i2i.core.factory import Factory
 from i2i.errors import I2IError, OptionError
 from i2i.methods.cyclic import PhaseName, other
@@ -66,10 +66,10 @@ class Paired(Translator):
 
     Args:
         generator: paints one domain from the other.
-        discriminators: by name; they see the input and the image on top of each other, so their `in_channels` is 6.
+        discriminators: by name; they see the input and the image concatenated along the channels.
         source: the domain that is given; the other one is painted.
-        conditional: whether discriminators see the input. Without it their `in_channels` is 3 and the loss is the
-            paper's "L1 + GAN" instead of "L1 + cGAN".
+        conditional: whether discriminators see the input. Without it the loss is the paper's
+            "L1 + GAN" instead of "L1 + cGAN".
         order: of the phases in a step.
 
     Source: Isola et al., CVPR 2017, arXiv:1611.07004.
@@ -86,16 +86,17 @@ class Paired(Translator):
         source: Literal["a", "b"] = "a",
         conditional: bool = True,
         order: tuple[PhaseName, ...] = ("discriminator", "generator"),
-        image_size: int | None = None,
+        streams: Mapping[str, Stream] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(streams)
         self.check(order, discriminators)
         self.phases = {phase: type(self).phases[phase] for phase in order}
         self.source, self.target, self.conditional = source, other(source), conditional
-        self.generator = network(generator(image_size=image_size))
-        self.discriminators = nn.ModuleDict(
-            {name: network(build(image_size=image_size)) for name, build in discriminators.items()}
-        )
+        self.generator = network(generator(**self.network_options(self.source, self.target)))
+        seen = self.network_options(self.target)
+        if conditional:  # discriminators see the input and the image concatenated
+            seen["in_channels"] += self.streams[self.source].channels
+        self.discriminators = nn.ModuleDict({name: network(build(**seen)) for name, build in discriminators.items()})
 
     @classmethod
     def check(cls, order: tuple[str, ...], discriminators: dict[str, Factory[Discriminator]]) -> None:

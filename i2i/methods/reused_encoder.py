@@ -14,6 +14,7 @@ from i2i.core.contracts import (
     EncodingDiscriminator,
     GeneratorOutput,
     Phase,
+    Stream,
 )
 from i2i.core.factory import Factory
 from i2i.errors import OptionError
@@ -104,15 +105,15 @@ class ReusedEncoder(Translator):
         self,
         discriminator: Factory[Discriminator],
         generator: Factory[Decoder],
-        image_size: int | None = None,
+        streams: Mapping[str, Stream] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(streams)
         self.check(discriminator)
         self.discriminators = nn.ModuleDict()
         self.generators = nn.ModuleDict()
         for domain in self.domains:
-            encoder: Any = discriminator(image_size=image_size)
-            decoder: Any = generator(encoder.num_features, image_size=image_size)
+            encoder: Any = discriminator(**self.network_options(domain))
+            decoder: Any = generator(encoder.num_features, **self.network_options(other(domain), domain))
             self.discriminators[domain], self.generators[domain] = encoder, decoder
 
     @classmethod

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from torch import Tensor
 
-from i2i.core.contracts import Discriminator, Generator
+from i2i.core.contracts import Discriminator, Generator, Stream
 from i2i.core.factory import Factory
 from i2i.methods.cyclic import other
 from i2i.methods.outputs import GANOutputs, Outputs, output
@@ -93,10 +94,10 @@ class Style(Styled, TwoDomains):
         self,
         generator: Factory[Generator],
         discriminators: dict[str, Factory[Discriminator]],
-        image_size: int | None = None,
+        streams: Mapping[str, Stream] | None = None,
     ) -> None:
         self.check(generator, discriminators)
-        super().__init__(generator, discriminators, image_size)
+        super().__init__(generator, discriminators, streams, encodes_own=True)
 
     @classmethod
     def check(cls, generator: Factory[Generator], discriminators: dict[str, Factory[Discriminator]]) -> None:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from i2i.core.contracts import Batch, Discriminator, GeneratorOutput, Phase
+from i2i.core.contracts import Batch, Discriminator, GeneratorOutput, Phase, Stream
 from i2i.core.signature import named
 from i2i.errors import TrainingError
 from i2i.methods.blending import random_or_image
@@ -24,6 +24,9 @@ class Translator(nn.Module):
     A subclass sets `Outputs` and `phases`, builds its networks in its constructor, and implements `translate` and
     `preview`. `forward` is the one call that a wrapper such as DistributedDataParallel sees, once per phase.
 
+    Args:
+        streams: specification of each stream of the data, by name; RGB images in [-1, 1] of any size when None.
+
     Parameters that a constructor freezes with `requires_grad_(False)` stay frozen: no phase trains them.
     """
 
@@ -37,11 +40,13 @@ class Translator(nn.Module):
     """Phase of losses that have a `forward` method only."""
     domains: ClassVar[tuple[str, ...]] = ("a", "b")
     """Domains of the images, in the order of the sample grid's columns."""
-    streams: ClassVar[tuple[str, ...]] = ("a", "b")
-    """Streams that a batch must hold."""
+    required_streams: ClassVar[Mapping[str, str]] = {"a": "image", "b": "image"}
+    """Streams that a batch must hold, each with its role."""
 
-    def __init__(self) -> None:
+    def __init__(self, streams: Mapping[str, Stream] | None = None) -> None:
         super().__init__()
+        assumed = {name: _assumed(role) for name, role in self.required_streams.items()}
+        self.streams = dict(streams or assumed)
         self.losses = nn.ModuleDict()
         self.calls: dict[str, tuple[Call, ...]] = {}
         self.term_counts: dict[str, int] = {}
@@ -52,6 +57,23 @@ class Translator(nn.Module):
         for name, (loss, calls) in losses.items():
             self.losses[name] = loss
             self.calls[name] = calls
+
+    def network_options(self, source: str, target: str | None = None) -> dict[str, Any]:
+        """Return what networks are offered for the streams that they see: `in_channels`, `image_size`, and more.
+
+        Components that declare a parameter of such a name get it, unless the recipe sets it.
+
+        Args:
+            source: stream of the input.
+            target: stream of the output, whose channels are `out_channels`.
+        """
+        options: dict[str, Any] = {"in_channels": self.streams[source].channels}
+        if target is not None:
+            options["out_channels"] = self.streams[target].channels
+        if (size := self.streams[target or source].size) is not None:
+            options["image_size"] = size
+        classes = [stream.channels for stream in self.streams.values() if stream.role == "label" and stream.channels]
+        return options | ({"num_classes": classes[0]} if classes else {})
 
     def active_phases(self, step: int) -> list[str]:
         """Return the phases of a step in their order; a phase may occur several times, with new images each time."""
@@ -205,13 +227,6 @@ class Translator(nn.Module):
         """Steps from which on other networks are active than before; the dry run covers each of them."""
         return (0,)
 
-    def example_input(self, stream: str, size: int) -> Tensor:
-        """Return one sample of a stream for the dry run, of which only shape and type matter."""
-        return torch.empty(1, 3, size, size)
-
-    def check_data(self, dataset: object) -> None:
-        """Raise a DataError where a data set does not fit the translator; called before training."""
-
     def _generators_in(self, phase: str) -> frozenset[str]:
         return frozenset(self.generator_modules).intersection(self.phases[phase].modules)
 
@@ -219,3 +234,8 @@ class Translator(nn.Module):
 def _upcast(value: object) -> object:
     """Losses sum over many pixels, so half-precision inputs become float32."""
     return upcast(value) if isinstance(value, Tensor) else value
+
+
+def _assumed(role: str) -> Stream:
+    """A stream of which only the role is known: RGB images, or an unknown number of classes."""
+    return Stream("label", channels=0) if role == "label" else Stream(cast(Any, role))

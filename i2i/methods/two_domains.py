@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from keyword import iskeyword
 from typing import ClassVar
 
 from torch import nn
 
-from i2i.core.contracts import Discriminator, Generator, Phase
+from i2i.core.contracts import Discriminator, Generator, Phase, Stream
 from i2i.core.factory import Factory
 from i2i.errors import OptionError
 from i2i.methods.networks import network
@@ -19,8 +19,10 @@ class TwoDomains(Translator):
     """A generator and discriminators for each of two domains; discriminators are trained first in a step.
 
     Args:
-        generator: built twice; `generators.b` paints b.
+        generator: built twice; `generators.b` generates b.
         discriminators: by name, each built once for each domain.
+        streams: specification of each stream of the data.
+        encodes_own: whether a generator reads images of its own domain, not of the other one.
     """
 
     phases: Mapping[str, Phase] = {"discriminator": Phase(("discriminators",)), "generator": Phase(("generators",))}
@@ -30,18 +32,32 @@ class TwoDomains(Translator):
         self,
         generator: Factory[Generator],
         discriminators: dict[str, Factory[Discriminator]],
-        image_size: int | None = None,
+        streams: Mapping[str, Stream] | None = None,
+        encodes_own: bool = False,
     ) -> None:
-        super().__init__()
-        self.generators = nn.ModuleDict({domain: network(generator(image_size=image_size)) for domain in self.domains})
-        self.discriminators = nn.ModuleDict(
+        super().__init__(streams)
+        a, b = self.domains
+        self.generators = nn.ModuleDict(
             {
-                domain: nn.ModuleDict(
-                    {name: network(build(image_size=image_size)) for name, build in discriminators.items()}
-                )
-                for domain in self.domains
+                target: network(generator(**self.network_options(source, target)))
+                for source, target in ((a if encodes_own else b, a), (b if encodes_own else a, b))
             }
         )
+        self.discriminators = build_discriminators(self, discriminators, self.domains)
+
+
+def build_discriminators(
+    translator: Translator, discriminators: Mapping[str, Factory[Discriminator]], domains: Iterable[str]
+) -> nn.ModuleDict:
+    """Build each discriminator once for each domain, by domain and name."""
+    return nn.ModuleDict(
+        {
+            domain: nn.ModuleDict(
+                {name: network(build(**translator.network_options(domain))) for name, build in discriminators.items()}
+            )
+            for domain in domains
+        }
+    )
 
 
 def check_discriminators(discriminators: dict[str, Factory[Discriminator]]) -> None:

@@ -100,7 +100,9 @@ class Checker:
         fixed = {*entry.kind.passed, *entry.kind.offered}
         own = {key: option for key, option in declared.items() if key not in fixed and key not in common}
         given = {key: item for key, item in table.items() if key != "type" and key not in common}
-        checked = self.options(given, own, path, f"{entry.kind} {entry.name!r}", fixed, tuple(common), kinds)
+        checked = self.options(
+            given, own, path, f"{entry.kind} {entry.name!r}", fixed, tuple(common), kinds, entry.kind.suggested
+        )
         self._own_check(entry.load(), own, checked, path)
         return Factory(entry.kind, entry.name, checked, self.registry, path)
 
@@ -146,6 +148,7 @@ class Checker:
         fixed: set[str] | None = None,
         common: tuple[str, ...] = (),
         kinds: Sequence[Kind[Any]] = (),
+        suggested: tuple[str, ...] = (),
     ) -> dict[str, Any]:
         """Options against a signature: unknown and missing ones are reported, the others checked.
 
@@ -154,6 +157,7 @@ class Checker:
             fixed: parameters that are given elsewhere.
             common: other keys that the table may have, for messages.
             kinds: whose components may have what this one lacks, for messages.
+            suggested: parameters that the caller gives where the recipe does not set them.
         """
         checked = {}
         for key, value in given.items():
@@ -167,7 +171,7 @@ class Checker:
                 hint = did_you_mean(key, names) or self._elsewhere(key, kinds)
                 self.report((*path, key), f"{of} has no option {key!r}.{hint} {known}")
         for key, option in settable.items():
-            if option.required and key not in given:
+            if option.required and key not in given and key not in suggested:
                 self.report(path, f"{of} needs the option {key!r}")
         return checked
 

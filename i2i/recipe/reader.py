@@ -9,11 +9,12 @@ from typing import Annotated, Any
 from annotated_types import Len
 
 from i2i.core import kinds
+from i2i.core.contracts import Stream
 from i2i.core.factory import Factory, Kind
 from i2i.core.registry import Registry
 from i2i.core.signature import REQUIRED, Option, declared_values, lacks, options
 from i2i.core.spelling import did_you_mean, nearest
-from i2i.recipe.check import MISSING, SURE, Checker
+from i2i.recipe.check import MISSING, SURE, Checker, holds_missing
 from i2i.recipe.source import DEFAULT_TYPES, KeyPath, Source, dotted
 from i2i.recipe.tables import TABLES, OptimizerPlan, ParameterGroup, TrainOptions
 from i2i.recipe.wiring import LossPlan, Wirer, Wiring
@@ -90,15 +91,25 @@ class Reader:
 
     def _data(self) -> Factory[Any] | None:
         data = self._component("data", kinds.DATASET)
-        if data is None:
-            return None
-        size = options(data.component).get("size")
-        if size is None:
-            message = f"dataset {data.name!r} has no option 'size', the side of its images, which networks need to know"
-            self.checker.report(self._path("data"), message)
-        elif isinstance(value := data.options.get("size", size.default), int):
-            self.checker.offered["image_size"] = (value, (*self._path("data"), "size"))
+        self.streams = self._declared_streams(data)
+        sizes = [stream.size for stream in self.streams.values() if stream.role == "image" and stream.size is not None]
+        if sizes:
+            self.checker.offered["image_size"] = (sizes[0], (*self._path("data"), "size"))
         return data
+
+    def _declared_streams(self, data: Factory[Any] | None) -> Mapping[str, Stream]:
+        """The data's streams; none where an option is wrong, which is reported already."""
+        if data is None or not hasattr(data.component, "declare_streams") or holds_missing(dict(data.options)):
+            return {}
+        try:
+            streams: Mapping[str, Stream] = data.component.declare_streams(
+                declared_values(data.component, data.options)
+            )
+            return streams
+        except Exception as error:  # code of a plugin, which may raise anything
+            message = f"dataset {data.name!r}: declare_streams raises {type(error).__name__}: {error}"
+            self.checker.report(self._path("data"), message)
+            return {}
 
     def _wirer(self, translator: Factory[Any] | None) -> Wirer | None:
         if translator is None:
@@ -180,19 +191,15 @@ class Reader:
         return train
 
     def _check_streams(self, data: Factory[Any] | None, translator: Factory[Any] | None) -> None:
-        """Reports the streams that the translator needs and the data does not have."""
-        if data is None or translator is None or not hasattr(data.component, "declare_streams"):
-            return  # the missing method is reported already
-        try:
-            streams = data.component.declare_streams(declared_values(data.component, data.options))
-        except Exception as error:  # code of a plugin, which may raise anything
-            message = f"dataset {data.name!r}: declare_streams raises {type(error).__name__}: {error}"
-            self.checker.report(self._path("data"), message)
+        """Report the streams that the translator needs and the data does not have."""
+        if data is None or translator is None or not self.streams:
             return
-        for stream in getattr(translator.component, "streams", ()):
-            if stream not in streams:
-                message = f"translator {translator.name!r} needs the stream {stream!r}, and dataset {data.name!r} has"
-                self.checker.report(self._path("data"), f"{message} {', '.join(streams)}")
+        for name, role in getattr(translator.component, "required_streams", {}).items():
+            stream = self.streams.get(name)
+            if stream is None or stream.role != role:
+                has = ", ".join(f"{other} ({spec.role})" for other, spec in self.streams.items())
+                needs = f"translator {translator.name!r} needs the stream {name!r} ({role})"
+                self.checker.report(self._path("data"), f"{needs}, and dataset {data.name!r} has {has}")
 
     def _tables(self, name: str, example: str) -> dict[str, Any] | None:
         value = self._value(name)

@@ -14,7 +14,7 @@ from i2i.core.contracts import Dataset, Schedule, Stream, Translator
 from i2i.core.factory import Factory, plain
 from i2i.core.plugins import default_plugins
 from i2i.core.registry import Registry
-from i2i.core.signature import declared_values, options
+from i2i.core.signature import declared_values
 from i2i.recipe.files import read
 from i2i.recipe.reader import Reader
 from i2i.recipe.source import Source
@@ -74,10 +74,10 @@ class Recipe:
         return cls(name=source.name, source=source, **Reader(source, registry).parts())
 
     @property
-    def image_size(self) -> int:
-        """Side of the training images in pixels: the data's `size`, set or default."""
-        size: int = self.data.options.get("size", options(self.data.component)["size"].default)
-        return size
+    def image_size(self) -> tuple[int, int]:
+        """Height and width of the training images in pixels: the size of the data's first image stream."""
+        sizes = [stream.size for stream in self.streams.values() if stream.role == "image" and stream.size is not None]
+        return sizes[0]
 
     @property
     def streams(self) -> Mapping[str, Stream]:

@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from i2i.core.bounds import describe_size
 from i2i.core.contracts import GeneratorOutput
 from i2i.data.images import read_image, to_image, to_tensor
 from i2i.data.modes import to_rgb, upright
@@ -59,7 +60,7 @@ class Loaded:
         self._smallest: int | None = None
 
     def __repr__(self) -> str:
-        size = f"{self.constraints.fixed_size or self.recipe.image_size} px"
+        size = f"{describe_size(self.constraints.fixed_size or self.recipe.image_size)} px"
         domains = "/".join(self.translator.targets)
         return f"<i2i.Loaded {self.recipe.name}: step {self.step}, to {domains}, {size}, {self.device}>"
 
@@ -72,7 +73,8 @@ class Loaded:
     def smallest_size(self) -> int:
         """Smallest legal value of `size` in pixels, found by trying."""
         if self._smallest is None:
-            self._smallest = self.constraints.fixed_size or self._find_smallest()
+            fixed = self.constraints.fixed_size
+            self._smallest = self._find_smallest() if fixed is None else min(fixed)
         return self._smallest
 
     @overload
@@ -196,7 +198,7 @@ class Loaded:
             return eval_transform(image, self.constraints.fixed_size, resample)
         if size == "original":
             return to_tensor(image)
-        return to_tensor(resize_short_side(image, size or self.recipe.image_size, 1, resample))
+        return to_tensor(resize_short_side(image, size or min(self.recipe.image_size), 1, resample))
 
     def check_size(self, size: Size) -> None:
         """Check a requested size.
@@ -205,14 +207,16 @@ class Loaded:
             I2IError: it is smaller than the networks allow, or they have one fixed size.
         """
         fixed = self.constraints.fixed_size
-        if fixed is not None and size not in (None, fixed):
+        if fixed is not None and size not in (None, *fixed):
             raise I2IError(
-                f"this translator takes only {fixed} x {fixed} pixels: its generator's weights depend on the size. "
-                f"Omit the size, or train a generator with light = true, which takes any size"
+                f"this translator takes only {fixed[0]} x {fixed[1]} pixels: its generator's weights depend on the "
+                f"size. Omit the size, or train a generator with light = true, which takes any size"
             )
         if size is None or size == "original":
             return
-        legal = isinstance(size, int) and size > 0 and (size >= self.recipe.image_size or size >= self.smallest_size)
+        legal = (
+            isinstance(size, int) and size > 0 and (size >= min(self.recipe.image_size) or size >= self.smallest_size)
+        )
         if not legal:
             raise I2IError(f'expected a size of at least {self.smallest_size} pixels or "original", got {size!r}')
 
@@ -245,15 +249,18 @@ class Loaded:
         """Reflect a batch at its right and bottom edges up to the next size that the networks take."""
         multiple, (height, width) = self.constraints.multiple, batch.shape[2:]
         # The recipe's size is legal, so that only smaller images need the search for the smallest.
-        least = self.smallest_size if min(height, width) < self.recipe.image_size else 1
+        least = self.smallest_size if min(height, width) < min(self.recipe.image_size) else 1
         return reflect_to(batch, *(-(-max(side, least) // multiple) * multiple for side in (height, width)))
 
     @torch.inference_mode()
     def _find_smallest(self) -> int:
         multiple, like = self.constraints.multiple, next(self.translator.parameters())
+        target = self.translator.targets[-1]
+        source = next((d for d in self.translator.domains if d != target), target)
+        channels = self.translator.streams[source].channels
         for side in range(multiple, 16 * multiple + 1, multiple):
             try:
-                self.translator.translate(torch.zeros(1, 3, side, side).to(like), self.translator.targets[-1])
+                self.translator.translate(torch.zeros(1, channels, side, side).to(like), target)
             except (ShapeError, RuntimeError):
                 continue
             except I2IError:  # it needs a condition, so that its networks cannot be tried
@@ -299,7 +306,7 @@ def load(
     saved = checkpoint.find(Path(path), needed=(checkpoint.WEIGHTS, checkpoint.AVERAGE, checkpoint.RECIPE))
     recipe = Recipe.read(saved.folder / checkpoint.RECIPE)
     recipe = replace(recipe, name=str(saved.state.get("recipe", recipe.name)))
-    translator = build(recipe, training=False)
+    translator = build(recipe, training=False, streams={**recipe.streams, **saved.streams()})
     weights = {name: value for name, value in saved.weights(averaged).items() if not name.startswith("losses.")}
     if problems := _differences(translator, weights):
         rest = f"; and {len(problems) - 3} more" if problems[3:] else ""

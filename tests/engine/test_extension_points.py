@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -75,7 +75,7 @@ class Growing(Translator):
     }
     generator_modules = ("coarse", "fine")
     default_phase = "again"
-    streams = ("a", "b", "labels")
+    required_streams: ClassVar[Mapping[str, str]] = {"a": "image", "b": "image", "labels": "label"}
 
     def __init__(self, fine_channels: int = 4) -> None:
         super().__init__()
@@ -93,9 +93,6 @@ class Growing(Translator):
     @property
     def structure_changes(self) -> tuple[int, ...]:
         return (0, 2)
-
-    def example_input(self, stream: str, size: int) -> Tensor:
-        return torch.zeros(1, dtype=torch.long) if stream == "labels" else super().example_input(stream, size)
 
     def translate(self, image: Tensor, to: str) -> GeneratorOutput:
         return GeneratorOutput(self.generate(image))
@@ -205,7 +202,8 @@ def test_translating_follows_the_step_that_made_the_weights(tmp_path: Path, monk
     [
         (
             {"data": {"type": "shapes", "size": 32}},
-            "data: translator 'growing' needs the stream 'labels', and dataset 'shapes' has a, b",
+            "data: translator 'growing' needs the stream 'labels' (label), and dataset 'shapes' has a (image), b "
+            "(image)",
         ),
         (
             {"optimizers": {**VALUES["optimizers"], "extra": "sgd"}},

@@ -49,7 +49,7 @@ def main() -> None:
     """Trains in two processes what each argument says: the settings, the folder, the step to go back to or none."""
     import torch._dynamo  # noqa: F401  # once here, not in each process that is forked
 
-    trainer.dry_run = lambda recipe: None  # as the process of these tests does for the same recipe
+    trainer.dry_run = lambda recipe, streams: None  # as the process of these tests does for the same recipe
     for settings, folder, step in map(json.loads, sys.argv[1:]):
         for later in [one for one in checkpoint.listed(Path(folder)) if step is not None and one > step]:
             shutil.rmtree(checkpoint.listed(Path(folder))[later])

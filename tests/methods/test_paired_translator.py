@@ -87,10 +87,10 @@ def test_preview_paints_one_by_one() -> None:
 
 
 def test_unconditional_discriminator() -> None:
-    three = {"translator.conditional": False, "translator.discriminators.local.in_channels": 3}
-    steps_of(Recipe.read("pix2pix", {**TINY, **three}))
-    with pytest.raises(RecipeError, match=r"expected images \[B, 6, H, W\]"):
-        dry_run(Recipe.read("pix2pix", {**TINY, "translator.conditional": False}))
+    recipe = Recipe.read("pix2pix", {**TINY, "translator.conditional": False})
+    steps_of(recipe)
+    channels = [build(Recipe.read("pix2pix", {**TINY, "translator.conditional": value})) for value in (True, False)]
+    assert [one.discriminators["local"].in_channels for one in channels] == [6, 3]
 
 
 def test_checks() -> None:

@@ -127,7 +127,7 @@ def test_translates_with_the_source_domains_encoder() -> None:
 
 def test_sizes() -> None:
     assert image_constraints(translator())[:2] == (4, None)
-    assert image_constraints(build(smallest())).fixed_size == 32
+    assert image_constraints(build(smallest())).fixed_size == (32, 32)
 
 
 def test_a_discriminator_that_does_not_encode_is_refused() -> None:

@@ -130,7 +130,7 @@ def test_a_misspelt_table_is_checked_as_what_it_looks_like(said: Said) -> None:
         ("translator.generator.attention.type", "3", ": expected one of ..., got 3"),
         ("data.seed", "3", ": cannot be set here: the rest of the recipe decides it"),
         ("schedule.steps", "3", ": cannot be set here: the rest of the recipe decides it"),
-        ("translator.image_size", "3", ": cannot be set here: the rest of the recipe decides it"),
+        ("translator.streams", "3", ": cannot be set here: the rest of the recipe decides it"),
         # wiring
         (
             "losses.cycle.phase",
@@ -376,7 +376,6 @@ def test_a_translator_and_a_data_set_that_keep_no_contract_are_said(registry: Re
     assert str(caught.value).splitlines() == [
         "mine: data: dataset 'sizeless' has no declare_streams and no __len__ and no __getitem__ and no preview, which "
         "i2i.core.contracts.Dataset asks for",
-        "mine: data: dataset 'sizeless' has no option 'size', the side of its images, which networks need to know",
         "mine: translator: translator 'bare' has no Outputs and no phases and no default_phase",
     ]
 

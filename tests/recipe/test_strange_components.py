@@ -108,7 +108,7 @@ def registry() -> Registry:
         ("data", NoPreview, "dataset 'NoPreview' has no preview, which i2i.core.contracts.Dataset asks for"),
         ("data", OtherKeys, "OtherKeys): sample 0: gives A; the translator needs a, b too. Checkpoints written so far"),
         ("losses.cycle", NoModule, "loss 'NoModule': expected a torch.nn.Module, got NoModule"),
-        ("losses.cycle", WholeImage, "losses.cycle: forward returns a tensor [1, 3, 32, 32], expected a tensor with"),
+        ("losses.cycle", WholeImage, "losses.cycle: forward returns a tensor [4, 3, 32, 32], expected a tensor with"),
         ("losses.cycle", Nothing, "losses.cycle: forward returns NoneType, expected a tensor with one element"),
         ("schedule", NotCalled, "schedule 'NotCalled' has no __call__, which i2i.core.contracts.Schedule asks for"),
         ("schedule", Words, "schedule: 'Words': expected a number for each step, got 'x' for step 0"),

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 from torch import Tensor, nn
 
-from i2i.core.bounds import Depth, Positive
+from i2i.core.bounds import Depth, ImageSize, Positive, height_width
 from i2i.core.contracts import Activation, Attention, AttentionOutput, DiscriminatorOutput
 from i2i.core.factory import Factory
 from i2i.core.kinds import ACTIVATION, ATTENTION
@@ -39,6 +39,7 @@ class EncoderPatch(nn.Module):
         attention: factory of an attention on the encoder's features, which are then the code; None for none.
         activation: factory of the activations after every convolution but the last ones.
         init: initialization of the weights; see `i2i.nn.layers.initialization.initialize`.
+        in_channels: channels of the images.
 
     Raises:
         OptionError: there are too few layers for the heads.
@@ -59,10 +60,11 @@ class EncoderPatch(nn.Module):
         attention: Factory[Attention] | None = ATTENTION("residual_cam"),
         activation: Factory[Activation] = ACTIVATION("leaky_relu", negative_slope=0.2),
         init: Initialization = "default",
+        in_channels: Positive = 3,
     ) -> None:
         super().__init__()
         common = _common_halvings(layers, deeper)
-        self.num_features = 2 * channels
+        self.in_channels, self.num_features = in_channels, 2 * channels
         self.smallest_image = smallest_image(layers)
 
         def convolutions(width: int, strides: list[int]) -> nn.ModuleList:
@@ -87,7 +89,7 @@ class EncoderPatch(nn.Module):
             final = convolution(last, 1, 4, padding=1, bias=False, padding_mode=padding)
             return nn.ModuleDict({"blocks": blocks, "final": final})
 
-        first = ConvBlock(3, channels, 4, 2, 1, padding, activation=activation, spectral_norm=spectral_norm)
+        first = ConvBlock(in_channels, channels, 4, 2, 1, padding, activation=activation, spectral_norm=spectral_norm)
         self.encoder = nn.ModuleList([first, *convolutions(channels, [2])])
         self.attention = None
         if attention is not None:
@@ -100,32 +102,38 @@ class EncoderPatch(nn.Module):
         initialize(self, init)
 
     @classmethod
-    def check(cls, image_size: int, layers: int, deeper: int) -> None:
+    def check(cls, image_size: ImageSize, layers: int, deeper: int) -> None:
         """Refuse more layers than images of this size allow.
 
         Raises:
             OptionError: names the smallest image for these layers, and the layers that this image allows.
         """
         _common_halvings(layers, deeper)
-        if image_size % cls.multiple:
-            raise OptionError("image_size", f"expected a multiple of {cls.multiple}, got {image_size}")
-        if image_size < smallest_image(layers):
-            fits = [n for n in range(ENCODER + ENDS, layers) if smallest_image(n) <= image_size]
+        for side in height_width(image_size):
+            if side % cls.multiple:
+                raise OptionError("image_size", f"expected a multiple of {cls.multiple}, got {side}")
+        side = min(height_width(image_size))
+        if side < smallest_image(layers):
+            fits = [n for n in range(ENCODER + ENDS, layers) if smallest_image(n) <= side]
             most = max(fits, default=0)
-            fix = f"layers = {most} works at {image_size} px" if most else f"nothing works at {image_size} px"
+            fix = f"layers = {most} works at {side} px" if most else f"nothing works at {side} px"
             if most and most - ENCODER - ENDS < deeper:
-                fix = f"layers = {most} with deeper = {most - ENCODER - ENDS} works at {image_size} px"
+                fix = f"layers = {most} with deeper = {most - ENCODER - ENDS} works at {side} px"
             raise OptionError(
                 "layers",
-                f"{layers} layers need images of at least {smallest_image(layers)} px, got {image_size} px; {fix}",
+                f"{layers} layers need images of at least {smallest_image(layers)} px, got {side} px; {fix}",
             )
 
     def encode(self, image: Tensor) -> AttentionOutput:
         """Encode images [B, 3, H, W] to codes [B, num_features, H/4, W/4], with the attention's logits and heat map."""
-        if image.ndim != 4 or image.shape[1] != 3 or any(n % self.multiple or n < 8 for n in image.shape[2:]):
+        if (
+            image.ndim != 4
+            or image.shape[1] != self.in_channels
+            or any(n % self.multiple or n < 8 for n in image.shape[2:])
+        ):
             raise ShapeError(
-                f"encoder: expected images [B, 3, H, W] with sides that are multiples of {self.multiple} and at least "
-                f"8, got {list(image.shape)}"
+                f"encoder: expected images [B, {self.in_channels}, H, W] with sides that are multiples of "
+                f"{self.multiple} and at least 8, got {list(image.shape)}"
             )
         x = image
         for block in self.encoder:

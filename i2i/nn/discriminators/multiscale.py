@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from i2i.core.bounds import Positive
+from i2i.core.bounds import ImageSize, Positive, height_width
 from i2i.core.contracts import Activation, DiscriminatorOutput, Norm
 from i2i.core.factory import Factory
 from i2i.core.kinds import ACTIVATION
@@ -31,6 +31,7 @@ class Scale(nn.Module):
         spectral_norm: bool,
         padding: Padding,
         activation: Factory[Activation],
+        in_channels: int = 3,
     ) -> None:
         super().__init__()
         widths = [channels * 2**depth for depth in range(layers)]
@@ -46,7 +47,7 @@ class Scale(nn.Module):
                 activation=activation,
                 spectral_norm=spectral_norm,
             )
-            for index, (before, after) in enumerate(zip([3, *widths], widths, strict=False))
+            for index, (before, after) in enumerate(zip([in_channels, *widths], widths, strict=False))
         )
         convolution = SpectralConv2d if spectral_norm else nn.Conv2d
         self.final = convolution(widths[-1], 1, 1)
@@ -73,6 +74,7 @@ class Multiscale(nn.Module):
         padding: how the pixel on each side is filled before each convolution of stride 2, `zeros` or `reflect`.
         activation: factory of the activations after every convolution but the last.
         init: initialization of the weights, without those of norms; see `i2i.nn.layers.initialization.initialize`.
+        in_channels: channels of the images.
 
     Source: Huang et al., MUNIT, arXiv:1804.04732, section 5.1, after Wang et al., pix2pixHD, arXiv:1711.11585;
     NVlabs/MUNIT a82e222, `MsImageDis`.
@@ -88,37 +90,40 @@ class Multiscale(nn.Module):
         padding: Padding = "reflect",
         activation: Factory[Activation] = ACTIVATION("leaky_relu", negative_slope=0.2),
         init: Initialization = "normal",
+        in_channels: Positive = 3,
     ) -> None:
         super().__init__()
+        self.in_channels = in_channels
         self.smallest_image = smallest_image(layers, scales)
         self.scales = nn.ModuleList(
-            Scale(channels, layers, norm, spectral_norm, padding, activation) for _ in range(scales)
+            Scale(channels, layers, norm, spectral_norm, padding, activation, in_channels) for _ in range(scales)
         )
         initialize(self, init, norms=False)
 
     @classmethod
-    def check(cls, image_size: int, layers: int, scales: int) -> None:
+    def check(cls, image_size: ImageSize, layers: int, scales: int) -> None:
         """Refuse more layers and scales than images of this size allow.
 
         Raises:
             OptionError: names the smallest image, and how many layers or scales this image allows.
         """
-        if image_size >= smallest_image(layers, scales):
+        side = min(height_width(image_size))
+        if side >= smallest_image(layers, scales):
             return
-        most_layers = max((n for n in range(1, layers) if smallest_image(n, scales) <= image_size), default=0)
-        most_scales = max((n for n in range(1, scales) if smallest_image(layers, n) <= image_size), default=0)
+        most_layers = max((n for n in range(1, layers) if smallest_image(n, scales) <= side), default=0)
+        most_scales = max((n for n in range(1, scales) if smallest_image(layers, n) <= side), default=0)
         fits = [f"{most_layers} layers"] if most_layers else []
         fits += [f"{most_scales} scale" + "s" * (most_scales > 1)] if most_scales else []
         raise OptionError(
             "layers",
             f"{layers} layers at {scales} scales need images of at least {smallest_image(layers, scales)} px, got "
-            f"{image_size} px; {' or '.join(fits) or 'fewer of both'} would fit",
+            f"{side} px; {' or '.join(fits) or 'fewer of both'} would fit",
         )
 
     def forward(self, image: Tensor) -> DiscriminatorOutput:
-        if image.ndim != 4 or image.shape[1] != 3 or min(image.shape[2:]) < self.smallest_image:
+        if image.ndim != 4 or image.shape[1] != self.in_channels or min(image.shape[2:]) < self.smallest_image:
             raise ShapeError(
-                f"multiscale discriminator: expected images [B, 3, H, W] with sides of at least "
+                f"multiscale discriminator: expected images [B, {self.in_channels}, H, W] with sides of at least "
                 f"{self.smallest_image}, got {list(image.shape)}"
             )
         logits: dict[str, Tensor] = {}

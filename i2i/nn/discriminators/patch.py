@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from i2i.core.bounds import Depth, Positive
+from i2i.core.bounds import Depth, ImageSize, Positive, height_width
 from i2i.core.contracts import Activation, Attention, DiscriminatorOutput, Norm
 from i2i.core.factory import Factory
 from i2i.core.kinds import ACTIVATION, NORM
@@ -93,7 +93,7 @@ class Patch(nn.Module):
         initialize(self, init)
 
     @classmethod
-    def check(cls, image_size: int, layers: int) -> None:
+    def check(cls, image_size: ImageSize, layers: int) -> None:
         """Refuse more layers than images of this size allow.
 
         Raises:
@@ -101,16 +101,13 @@ class Patch(nn.Module):
         """
         if layers < FEWEST_LAYERS:
             raise OptionError("layers", f"expected at least {FEWEST_LAYERS}, got {layers}")
-        if image_size >= smallest_image(layers):
+        side = min(height_width(image_size))
+        if side >= smallest_image(layers):
             return
-        most = most_layers(image_size)
-        fix = (
-            f"at most {most} layers work at {image_size} px"
-            if most
-            else f"no number of layers works at {image_size} px"
-        )
+        most = most_layers(side)
+        fix = f"at most {most} layers work at {side} px" if most else f"no number of layers works at {side} px"
         raise OptionError(
-            "layers", f"{layers} layers need images of at least {smallest_image(layers)} px, got {image_size} px; {fix}"
+            "layers", f"{layers} layers need images of at least {smallest_image(layers)} px, got {side} px; {fix}"
         )
 
     def forward(self, image: Tensor) -> DiscriminatorOutput:

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from i2i.core.bounds import Count, Positive
+from i2i.core.bounds import Count, ImageSize, Positive, square_side
 from i2i.core.contracts import DiscriminatorOutput
 from i2i.errors import OptionError, ShapeError
 from i2i.nn.layers.stylegan2 import EqualizedLinear, MinibatchDeviation, ScaledLeakyReLU, StyleConv, StyleResidual
@@ -23,6 +23,7 @@ class StyleGAN2(nn.Module):
         channels: channels at the image's size; doubled by each halving.
         max_channels: upper bound of the channels.
         group: number of images over which the minibatch deviation is computed; 0 omits it.
+        in_channels: channels of the images.
         image_size: side of the images in pixels, a power of 2 from 8 on.
 
     Source: Karras et al., CVPR 2020, arXiv:1912.04958, section 4.1; rosinality/stylegan2-pytorch.
@@ -33,13 +34,15 @@ class StyleGAN2(nn.Module):
         channels: Positive = 64,
         max_channels: Positive = 512,
         group: Count = 4,
-        image_size: int = 64,
+        in_channels: Positive = 3,
+        image_size: ImageSize = 64,
     ) -> None:
         super().__init__()
-        self.image_size = image_size
-        halvings = (image_size // LAST).bit_length() - 1
+        side = self.image_size = square_side(image_size)
+        self.in_channels = in_channels
+        halvings = (side // LAST).bit_length() - 1
         widths = [min(channels * 2**depth, max_channels) for depth in range(halvings + 1)]
-        self.from_image = StyleConv(3, widths[0], 1)
+        self.from_image = StyleConv(in_channels, widths[0], 1)
         self.blocks = nn.Sequential(*(StyleResidual(before, after, down=True) for before, after in pairwise(widths)))
         self.deviation = MinibatchDeviation(group) if group else None
         self.conv = StyleConv(widths[-1] + (group > 0), widths[-1])
@@ -48,19 +51,20 @@ class StyleGAN2(nn.Module):
         self.final = EqualizedLinear(widths[-1], 1)
 
     @classmethod
-    def check(cls, image_size: int) -> None:
+    def check(cls, image_size: ImageSize) -> None:
         """Refuse an image size that is no power of 2, or below 8."""
-        if image_size < SMALLEST or image_size & (image_size - 1):
-            below = max(SMALLEST, 1 << (max(image_size, 1).bit_length() - 1))
-            raise OptionError(
-                "image_size", f"expected a power of 2, at least {SMALLEST}, got {image_size}; try {below}"
-            )
+        side = square_side(image_size)
+        if side < SMALLEST or side & (side - 1):
+            below = max(SMALLEST, 1 << (max(side, 1).bit_length() - 1))
+            raise OptionError("image_size", f"expected a power of 2, at least {SMALLEST}, got {side}; try {below}")
 
     def forward(self, image: Tensor) -> DiscriminatorOutput:
         """Return one logit for each image, [B, 1, 1, 1], as the head `patch`."""
-        if image.shape[1:] != (3, self.image_size, self.image_size):
+        if image.shape[1:] != (self.in_channels, self.image_size, self.image_size):
             size = self.image_size
-            raise ShapeError(f"stylegan2: expected images [B, 3, {size}, {size}], got {list(image.shape)}")
+            raise ShapeError(
+                f"stylegan2: expected images [B, {self.in_channels}, {size}, {size}], got {list(image.shape)}"
+            )
         x = self.blocks(self.from_image(image))
         x = self.conv(x if self.deviation is None else self.deviation(x))
         x = self.final(self.activation(self.linear(x.flatten(1))))

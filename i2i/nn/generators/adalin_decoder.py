@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 from torch import Tensor, nn
 
-from i2i.core.bounds import Count, Positive
+from i2i.core.bounds import Count, ImageSize, Positive, describe_size
 from i2i.core.contracts import Activation, AdaptiveNorm, GeneratorOutput, Norm
 from i2i.core.factory import Factory
 from i2i.core.kinds import ACTIVATION, ADAPTIVE_NORM, NORM
@@ -34,7 +35,8 @@ class AdaLINDecoder(nn.Module):
         activation: factory of all activations.
         upsample: how sides are doubled; see `i2i.nn.layers.convolution.UpBlock`.
         init: initialization of the weights; see `i2i.nn.layers.initialization.initialize`.
-        image_size: side of the images in pixels; required unless `light`.
+        out_channels: channels of the generated images.
+        image_size: side of the images, or their height and width, in pixels; required unless `light`.
 
     Raises:
         OptionError: the full network got no image size, or one that is no multiple of 4.
@@ -55,21 +57,24 @@ class AdaLINDecoder(nn.Module):
         activation: Factory[Activation] = ACTIVATION("relu"),
         upsample: Upsample = "pixel_shuffle",
         init: Initialization = "default",
-        image_size: int | None = None,
+        out_channels: Positive = 3,
+        image_size: ImageSize | None = None,
     ) -> None:
         super().__init__()
         width = 4 * channels
         self.num_features = num_features
         self.fixed_size = None if light else needed_size(image_size)
-        pixels = 1 if self.fixed_size is None else (self.fixed_size // MULTIPLE) ** 2
+        pixels = 1 if self.fixed_size is None else math.prod(side // MULTIPLE for side in self.fixed_size)
         self.stem = ConvBlock(num_features, width, 3, padding=1, norm=norm, activation=activation)
         self.modulation = Modulation(width, width * pixels, activation)
         self.decoder = nn.ModuleList(AdaptiveResidualBlock(width, decoder_norm, activation) for _ in range(blocks))
-        self.image_decoder = ImageDecoder(channels, norm, activation, bias=False, upsample=upsample)
+        self.image_decoder = ImageDecoder(
+            channels, norm, activation, bias=False, upsample=upsample, out_channels=out_channels
+        )
         initialize(self, init)
 
     @classmethod
-    def check(cls, image_size: int) -> None:
+    def check(cls, image_size: ImageSize) -> None:
         """Refuse an image size that is no multiple of 4."""
         check_image_size(image_size)
 
@@ -85,9 +90,12 @@ class AdaLINDecoder(nn.Module):
         if features.ndim != 4 or features.shape[1] != self.num_features:
             raise ShapeError(f"decoder: expected features [B, {self.num_features}, H, W], got {list(features.shape)}")
         height, width = features.shape[2:]
-        side = None if self.fixed_size is None else self.fixed_size // MULTIPLE
-        if side is not None and (height, width) != (side, side):
+        if self.fixed_size is None:
+            return
+        expected = tuple(side // MULTIPLE for side in self.fixed_size)
+        if (height, width) != expected:
             raise ShapeError(
-                f"decoder: expected features of {side} x {side} for images of {self.fixed_size} px, the size it was "
-                f"built for, got {height} x {width}; only light = true takes any size"
+                f"decoder: expected features of {expected[0]} x {expected[1]} for images of "
+                f"{describe_size(self.fixed_size)} px, the size it was built for, got {height} x {width}; only "
+                f"light = true takes any size"
             )

@@ -7,6 +7,7 @@ from typing import ClassVar, cast
 import torch
 from torch import Tensor, nn
 
+from i2i.core.bounds import ImageSize, height_width
 from i2i.core.contracts import Activation, AdaptiveNorm, Norm
 from i2i.core.factory import Factory
 from i2i.errors import OptionError, ShapeError
@@ -19,45 +20,51 @@ SMALLEST = 8
 """Smallest side: below, the residual blocks' maps would be too small for reflection padding and norms."""
 
 
-def check_image_size(image_size: int, multiple: int = MULTIPLE, smallest: int = SMALLEST) -> None:
+def check_image_size(image_size: ImageSize, multiple: int = MULTIPLE, smallest: int = SMALLEST) -> None:
     """Check a recipe's image size.
 
     Args:
-        image_size: side of the square training images in pixels.
+        image_size: side of the images, or their height and width, in pixels.
         multiple: what it must be a multiple of.
         smallest: what it must be at least.
 
     Raises:
         OptionError: it is neither; names the nearest sizes that are.
     """
-    if image_size % multiple or image_size < smallest:
-        below = max(smallest, image_size // multiple * multiple)
-        nearest = str(below) if image_size < smallest else f"{below} or {below + multiple}"
-        raise OptionError(
-            "image_size", f"expected a multiple of {multiple}, at least {smallest}, got {image_size}; try {nearest}"
-        )
+    for side in height_width(image_size):
+        if side % multiple or side < smallest:
+            below = max(smallest, side // multiple * multiple)
+            nearest = str(below) if side < smallest else f"{below} or {below + multiple}"
+            raise OptionError(
+                "image_size", f"expected a multiple of {multiple}, at least {smallest}, got {side}; try {nearest}"
+            )
 
 
 def check_image(
-    image: Tensor, fixed_size: int | None = None, multiple: int = MULTIPLE, smallest: int = SMALLEST
+    image: Tensor,
+    fixed_size: tuple[int, int] | None = None,
+    multiple: int = MULTIPLE,
+    smallest: int = SMALLEST,
+    channels: int = 3,
 ) -> None:
     """Check the shape of a batch of images.
 
     Args:
-        image: [B, 3, H, W].
-        fixed_size: the only accepted side, or None for any multiple.
+        image: [B, channels, H, W].
+        fixed_size: the only accepted height and width, or None for any multiple.
         multiple: what both sides must be multiples of.
         smallest: what both sides must be at least.
+        channels: number of channels that the network was built for.
 
     Raises:
         ShapeError: the shape is another one; names both.
     """
-    if image.ndim != 4 or image.shape[1] != 3:
-        raise ShapeError(f"generator: expected images [B, 3, H, W], got {list(image.shape)}")
+    if image.ndim != 4 or image.shape[1] != channels:
+        raise ShapeError(f"generator: expected images [B, {channels}, H, W], got {list(image.shape)}")
     height, width = image.shape[2:]
-    if fixed_size is not None and (height, width) != (fixed_size, fixed_size):
+    if fixed_size is not None and (height, width) != fixed_size:
         raise ShapeError(
-            f"generator: expected images of {fixed_size} x {fixed_size}, the size it was built for, "
+            f"generator: expected images of {fixed_size[0]} x {fixed_size[1]}, the size it was built for, "
             f"got {height} x {width}; only light = true, or a decoder_norm that is not adaptive, takes any size"
         )
     if height % multiple or width % multiple or min(height, width) < smallest:
@@ -153,7 +160,7 @@ class AdaptiveResidualBlock(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Encoder from an image [B, 3, H, W] to features [B, 2^n·channels, H/2^n, W/2^n].
+    """Encoder from an image [B, in_channels, H, W] to features [B, 2^n·channels, H/2^n, W/2^n].
 
     Args:
         channels: channels after the first convolution; doubled by each one of stride 2.
@@ -166,6 +173,7 @@ class Encoder(nn.Module):
         down: whether the convolutions halve the sides (`strided`), or a `blur` after them.
         downsamplings: n, number of halvings.
         down_kernel: kernel size of their convolutions, 3 or 4.
+        in_channels: channels of the image.
     """
 
     def __init__(
@@ -180,9 +188,11 @@ class Encoder(nn.Module):
         down: Down = "strided",
         downsamplings: int = 2,
         down_kernel: int = 3,
+        in_channels: int = 3,
     ) -> None:
         super().__init__()
-        self.stem = ConvBlock(3, channels, 7, padding=3, bias=bias, norm=norm, activation=activation)
+        self.in_channels = in_channels
+        self.stem = ConvBlock(in_channels, channels, 7, padding=3, bias=bias, norm=norm, activation=activation)
         self.down = nn.ModuleList(
             ConvBlock(width, 2 * width, down_kernel, 2, 1, down_padding, bias, norm, activation, down=down)
             for width in (channels * 2**depth for depth in range(downsamplings))
@@ -201,11 +211,11 @@ class Encoder(nn.Module):
         halvings = [stage for i, block in enumerate(self.down) for stage in cast(ConvBlock, block).stages(f"down.{i}")]
         channels = halvings[-1].channels
         residual = [Stage(f"blocks.{i}", block, channels) for i, block in enumerate(self.blocks)]
-        return [padded_image(3), *self.stem.stages("stem"), *halvings, *residual]
+        return [padded_image(3, self.in_channels), *self.stem.stages("stem"), *halvings, *residual]
 
 
 class ImageDecoder(nn.Module):
-    """Decoder from features [B, 2^n·channels, H/2^n, W/2^n] to an image [B, 3, H, W] in [-1, 1].
+    """Decoder from features [B, 2^n·channels, H/2^n, W/2^n] to an image [B, out_channels, H, W] in [-1, 1].
 
     Args:
         channels: channels before the last convolution.
@@ -215,6 +225,7 @@ class ImageDecoder(nn.Module):
         upsample: how the sides are doubled; see `i2i.nn.layers.convolution.UpBlock`.
         upsamplings: n, number of doublings.
         up_kernel: kernel size of the convolutions with `nearest` and `pixel_shuffle`; odd.
+        out_channels: channels of the image.
     """
 
     def __init__(
@@ -226,13 +237,14 @@ class ImageDecoder(nn.Module):
         upsample: Upsample,
         upsamplings: int = 2,
         up_kernel: int = 3,
+        out_channels: int = 3,
     ) -> None:
         super().__init__()
         self.up = nn.ModuleList(
             UpBlock(2 * width, width, upsample, bias, norm, activation, up_kernel)
             for width in (channels * 2**depth for depth in reversed(range(upsamplings)))
         )
-        self.head = Conv2d(channels, 3, 7, padding=3, bias=bias, padding_mode="reflect")
+        self.head = Conv2d(channels, out_channels, 7, padding=3, bias=bias, padding_mode="reflect")
 
     def forward(self, x: Tensor) -> Tensor:
         for block in self.up:

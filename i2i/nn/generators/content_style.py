@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor, nn
 
-from i2i.core.bounds import Positive
+from i2i.core.bounds import ImageSize, Positive
 from i2i.core.contracts import Activation, AdaptiveNorm, GeneratorOutput, Norm
 from i2i.core.factory import Factory
 from i2i.core.kinds import ACTIVATION, ADAPTIVE_NORM, NORM
@@ -27,11 +27,19 @@ class StyleEncoder(nn.Module):
         style_channels: numbers in a style code.
         downsamplings: number of convolutions of stride 2.
         activation: factory of the activations.
+        in_channels: channels of the image.
     """
 
-    def __init__(self, channels: int, style_channels: int, downsamplings: int, activation: Factory[Activation]) -> None:
+    def __init__(
+        self,
+        channels: int,
+        style_channels: int,
+        downsamplings: int,
+        activation: Factory[Activation],
+        in_channels: int = 3,
+    ) -> None:
         super().__init__()
-        self.stem = ConvBlock(3, channels, 7, padding=3, activation=activation)
+        self.stem = ConvBlock(in_channels, channels, 7, padding=3, activation=activation)
         widths = [channels * min(2**depth, 4) for depth in range(downsamplings + 1)]
         self.down = nn.ModuleList(
             ConvBlock(before, after, 4, 2, 1, activation=activation) for before, after in pairwise(widths)
@@ -93,6 +101,8 @@ class ContentStyle(nn.Module):
             would remove.
         activation: factory of all activations.
         init: initialization of the weights, without those of norms; see `i2i.nn.layers.initialization.initialize`.
+        in_channels: channels of the input images.
+        out_channels: channels of the generated images.
 
     Source: Huang et al., MUNIT, ECCV 2018, arXiv:1804.04732, section 5.1 and appendix B; NVlabs/MUNIT a82e222,
     `AdaINGen`.
@@ -113,6 +123,8 @@ class ContentStyle(nn.Module):
         upsample_norm: Factory[Norm] = NORM("ln", unbiased=True, eps_on="std", init="uniform"),
         activation: Factory[Activation] = ACTIVATION("relu"),
         init: Initialization = "kaiming",
+        in_channels: Positive = 3,
+        out_channels: Positive = 3,
     ) -> None:
         super().__init__()
         self.style_channels = style_channels
@@ -120,32 +132,40 @@ class ContentStyle(nn.Module):
         self.smallest = _smallest(downsamplings, style_downsamplings)
         width = channels * self.multiple
         self.encoder = Encoder(
-            channels, blocks, norm, activation, True, "reflect", downsamplings=downsamplings, down_kernel=4
+            channels,
+            blocks,
+            norm,
+            activation,
+            True,
+            "reflect",
+            downsamplings=downsamplings,
+            down_kernel=4,
+            in_channels=in_channels,
         )
-        self.style_encoder = StyleEncoder(channels, style_channels, style_downsamplings, activation)
+        self.style_encoder = StyleEncoder(channels, style_channels, style_downsamplings, activation, in_channels)
         self.mlp = StyleMLP(style_channels, mlp_channels, 2 * blocks, width, activation)
         self.decoder = nn.ModuleList(
             AdaptiveResidualBlock(width, decoder_norm, activation, bias=True) for _ in range(blocks)
         )
         self.image_decoder = ImageDecoder(
-            channels, upsample_norm, activation, True, "nearest", downsamplings, up_kernel=5
+            channels, upsample_norm, activation, True, "nearest", downsamplings, up_kernel=5, out_channels=out_channels
         )
         initialize(self, init, norms=False)
 
     @classmethod
-    def check(cls, image_size: int, downsamplings: int, style_downsamplings: int) -> None:
+    def check(cls, image_size: ImageSize, downsamplings: int, style_downsamplings: int) -> None:
         """Refuse an image size that cannot be halved so often."""
         check_image_size(image_size, 2**downsamplings, _smallest(downsamplings, style_downsamplings))
 
     def encode_content(self, image: Tensor) -> Tensor:
         """Encode the content [B, C, h, w] of images [B, 3, H, W]."""
-        check_image(image, multiple=self.multiple, smallest=self.smallest)
+        check_image(image, multiple=self.multiple, smallest=self.smallest, channels=self.encoder.in_channels)
         content: Tensor = self.encoder(image)
         return content
 
     def encode_style(self, image: Tensor) -> Tensor:
         """Encode the style codes [B, style_channels] of images [B, 3, H, W]."""
-        check_image(image, multiple=self.multiple, smallest=self.smallest)
+        check_image(image, multiple=self.multiple, smallest=self.smallest, channels=self.encoder.in_channels)
         style: Tensor = self.style_encoder(image)
         return style
 

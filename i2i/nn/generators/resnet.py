@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from i2i.core.bounds import Count, Positive
+from i2i.core.bounds import Count, ImageSize, Positive
 from i2i.core.contracts import Activation, Attention, GeneratorOutput, Norm
 from i2i.core.factory import Factory
 from i2i.core.kinds import ACTIVATION, NORM
@@ -33,6 +33,8 @@ class Resnet(nn.Module):
         bias: whether the convolutions have a bias; the last one always has.
         attention: factory of an attention on the features after the residual blocks; adds logits and a heat map.
         init: initialization of the weights; see `i2i.nn.layers.initialization.initialize`.
+        in_channels: channels of the input images.
+        out_channels: channels of the generated images.
 
     Source: Zhu et al., ICCV 2017, arXiv:1703.10593, appendix 7.2; junyanz/pytorch-CycleGAN-and-pix2pix,
     `ResnetGenerator`.
@@ -54,21 +56,25 @@ class Resnet(nn.Module):
         bias: bool = True,
         attention: Factory[Attention] | None = None,
         init: Initialization = "normal",
+        in_channels: Positive = 3,
+        out_channels: Positive = 3,
     ) -> None:
         super().__init__()
         self.channels, self.dropout = channels, dropout
-        self.encoder = Encoder(channels, blocks, norm, activation, bias, down_padding, dropout, down)
+        self.encoder = Encoder(
+            channels, blocks, norm, activation, bias, down_padding, dropout, down, in_channels=in_channels
+        )
         self.attention = attention(4 * channels, activation=activation()) if attention is not None else None
-        self.image_decoder = ImageDecoder(channels, norm, activation, bias, upsample)
+        self.image_decoder = ImageDecoder(channels, norm, activation, bias, upsample, out_channels=out_channels)
         initialize(self, init)
 
     @classmethod
-    def check(cls, image_size: int) -> None:
+    def check(cls, image_size: ImageSize) -> None:
         """Refuse an image size that is no multiple of 4."""
         check_image_size(image_size)
 
     def forward(self, image: Tensor) -> GeneratorOutput:
-        check_image(image)
+        check_image(image, channels=self.encoder.in_channels)
         x: Tensor = self.encoder(image)
         if self.attention is None:
             return GeneratorOutput(self.image_decoder(x))
@@ -76,7 +82,7 @@ class Resnet(nn.Module):
         return GeneratorOutput(self.image_decoder(attended.features), attended.logits, attended.heatmap)
 
     def features(self, image: Tensor, taps: Sequence[Tap]) -> tuple[Tensor, ...]:
-        check_image(image)
+        check_image(image, channels=self.encoder.in_channels)
         return tapped(self.stages(), image, taps)
 
     def capture_features(

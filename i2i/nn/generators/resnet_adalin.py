@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import ClassVar, cast
 
 from torch import Tensor, nn
 
-from i2i.core.bounds import Count, Positive
+from i2i.core.bounds import Count, ImageSize, Positive, height_width
 from i2i.core.contracts import Activation, AdaptiveNorm, Attention, GeneratorOutput, Norm
 from i2i.core.factory import Factory
 from i2i.core.kinds import ACTIVATION, ADAPTIVE_NORM, ATTENTION, NORM
@@ -71,7 +72,9 @@ class ResnetAdaLIN(nn.Module):
         activation: factory of all activations.
         init: initialization of the weights; see `i2i.nn.layers.initialization.initialize`.
         upsample: how sides are doubled; see `i2i.nn.layers.convolution.UpBlock`.
-        image_size: side of the images in pixels; required unless `light`.
+        in_channels: channels of the input images.
+        out_channels: channels of the generated images.
+        image_size: side of the images, or their height and width, in pixels; required unless `light`.
 
     Raises:
         OptionError: the full network got no image size, or one that is no multiple of 4.
@@ -93,17 +96,21 @@ class ResnetAdaLIN(nn.Module):
         activation: Factory[Activation] = ACTIVATION("relu"),
         init: Initialization = "default",
         upsample: Upsample = "nearest",
-        image_size: int | None = None,
+        in_channels: Positive = 3,
+        out_channels: Positive = 3,
+        image_size: ImageSize | None = None,
     ) -> None:
         super().__init__()
         width = 4 * channels
         adaptive = decoder_norm.kind == ADAPTIVE_NORM
         self.fixed_size = needed_size(image_size) if adaptive and not light else None
-        self.encoder = Encoder(channels, blocks, norm, activation, bias=False, down_padding="reflect")
+        self.encoder = Encoder(
+            channels, blocks, norm, activation, bias=False, down_padding="reflect", in_channels=in_channels
+        )
         self.attention = attention(width, activation=activation()) if attention is not None else None
         self.modulation = None
         if adaptive:
-            pixels = 1 if self.fixed_size is None else (self.fixed_size // MULTIPLE) ** 2
+            pixels = 1 if self.fixed_size is None else math.prod(side // MULTIPLE for side in self.fixed_size)
             self.modulation = Modulation(width, width * pixels, activation)
             adaptive_norm = cast(Factory[AdaptiveNorm], decoder_norm)
             self.decoder = nn.ModuleList(AdaptiveResidualBlock(width, adaptive_norm, activation) for _ in range(blocks))
@@ -112,16 +119,18 @@ class ResnetAdaLIN(nn.Module):
             self.decoder = nn.ModuleList(
                 ResidualBlock(width, plain_norm, activation, bias=False) for _ in range(blocks)
             )
-        self.image_decoder = ImageDecoder(channels, upsample_norm, activation, bias=False, upsample=upsample)
+        self.image_decoder = ImageDecoder(
+            channels, upsample_norm, activation, bias=False, upsample=upsample, out_channels=out_channels
+        )
         initialize(self, init)
 
     @classmethod
-    def check(cls, image_size: int) -> None:
+    def check(cls, image_size: ImageSize) -> None:
         """Refuse an image size that is no multiple of 4."""
         check_image_size(image_size)
 
     def forward(self, image: Tensor) -> GeneratorOutput:
-        check_image(image, self.fixed_size)
+        check_image(image, self.fixed_size, channels=self.encoder.in_channels)
         x: Tensor = self.encoder(image)
         logits = heatmap = None
         if self.attention is not None:
@@ -132,7 +141,7 @@ class ResnetAdaLIN(nn.Module):
         return GeneratorOutput(self.image_decoder(x), logits, heatmap)
 
     def features(self, image: Tensor, taps: Sequence[Tap]) -> tuple[Tensor, ...]:
-        check_image(image, self.fixed_size)
+        check_image(image, self.fixed_size, channels=self.encoder.in_channels)
         return tapped(self.encoder.stages(), image, taps)
 
     def capture_features(
@@ -145,7 +154,7 @@ class ResnetAdaLIN(nn.Module):
         return tapped_channels(self.encoder.stages(), taps)
 
 
-def needed_size(image_size: int | None) -> int:
+def needed_size(image_size: ImageSize | None) -> tuple[int, int]:
     """Return the image size that a full decoder is built for.
 
     Args:
@@ -159,4 +168,4 @@ def needed_size(image_size: int | None) -> int:
             "image_size", "expected the side of the images, which the full generator needs; or set light = true"
         )
     check_image_size(image_size)
-    return image_size
+    return height_width(image_size)

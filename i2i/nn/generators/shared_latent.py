@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor, nn
 
-from i2i.core.bounds import Count, Positive
+from i2i.core.bounds import Count, ImageSize, Positive
 from i2i.core.contracts import Activation, GeneratorOutput, Norm
 from i2i.core.factory import Factory
 from i2i.core.kinds import ACTIVATION, NORM
@@ -29,6 +29,8 @@ class SharedLatent(nn.Module):
         upsample_norm: factory of the doublings' norms.
         activation: factory of all activations.
         init: initialization of the weights, without those of norms; see `i2i.nn.layers.initialization.initialize`.
+        in_channels: channels of the input images.
+        out_channels: channels of the generated images.
 
     Source: Liu et al., UNIT, NIPS 2017, arXiv:1703.00848; as the code computes it: mingyuliutw/UNIT 28d5982, `VAEGen`,
     which has unit variance and no layers that two domains share.
@@ -45,27 +47,37 @@ class SharedLatent(nn.Module):
         upsample_norm: Factory[Norm] = NORM("ln", unbiased=True, eps_on="std", init="uniform"),
         activation: Factory[Activation] = ACTIVATION("relu"),
         init: Initialization = "kaiming",
+        in_channels: Positive = 3,
+        out_channels: Positive = 3,
     ) -> None:
         super().__init__()
         self.multiple = 2**downsamplings
         width = channels * self.multiple
         self.encoder = Encoder(
-            channels, blocks, norm, activation, True, "reflect", downsamplings=downsamplings, down_kernel=4
+            channels,
+            blocks,
+            norm,
+            activation,
+            True,
+            "reflect",
+            downsamplings=downsamplings,
+            down_kernel=4,
+            in_channels=in_channels,
         )
         self.decoder = nn.ModuleList(ResidualBlock(width, norm, activation, bias=True) for _ in range(blocks))
         self.image_decoder = ImageDecoder(
-            channels, upsample_norm, activation, True, "nearest", downsamplings, up_kernel=5
+            channels, upsample_norm, activation, True, "nearest", downsamplings, up_kernel=5, out_channels=out_channels
         )
         initialize(self, init, norms=False)
 
     @classmethod
-    def check(cls, image_size: int, downsamplings: int) -> None:
+    def check(cls, image_size: ImageSize, downsamplings: int) -> None:
         """Refuse an image size that cannot be halved so often."""
         check_image_size(image_size, 2**downsamplings, 2 * 2**downsamplings)
 
     def encode(self, image: Tensor) -> Tensor:
         """Encode the latent's mean [B, C, h, w] of images [B, 3, H, W]."""
-        check_image(image, multiple=self.multiple, smallest=2 * self.multiple)
+        check_image(image, multiple=self.multiple, smallest=2 * self.multiple, channels=self.encoder.in_channels)
         latent: Tensor = self.encoder(image)
         return latent
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from i2i.core.bounds import Positive
+from i2i.core.bounds import ImageSize, Positive, describe_size, height_width
 from i2i.core.contracts import Activation, Attention, GeneratorOutput, Norm
 from i2i.core.factory import Factory
 from i2i.core.kinds import ACTIVATION, NORM
@@ -190,18 +190,19 @@ class Unet(nn.Module):
         initialize(self, init)
 
     @classmethod
-    def check(cls, image_size: int, levels: int) -> None:
+    def check(cls, image_size: ImageSize, levels: int) -> None:
         """Refuse an image size that cannot be halved so often.
 
         Raises:
             OptionError: it is no multiple of 2^levels; names the number of levels that would work.
         """
-        if image_size % 2**levels:
-            most = (image_size & -image_size).bit_length() - 1
+        sides = height_width(image_size)
+        if any(side % 2**levels for side in sides):
+            most = min((side & -side).bit_length() - 1 for side in sides)
             raise OptionError(
                 "levels",
-                f"{levels} levels need images whose sides are multiples of {2**levels}, got {image_size} px; "
-                f"at most {most} work here",
+                f"{levels} levels need images whose sides are multiples of {2**levels}, got "
+                f"{describe_size(image_size)} px; at most {most} work here",
             )
 
     def forward(self, image: Tensor) -> GeneratorOutput:

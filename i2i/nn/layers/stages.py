@@ -34,9 +34,9 @@ class Stage(NamedTuple):
     aside: bool = False
 
 
-def padded_image(padding: int) -> Stage:
+def padded_image(padding: int, channels: int = 3) -> Stage:
     """Return the stage `image`: the image, padded by `padding` reflected pixels, as the first convolution gets it."""
-    return Stage(IMAGE, nn.ReflectionPad2d(padding), 3, aside=True)
+    return Stage(IMAGE, nn.ReflectionPad2d(padding), channels, aside=True)
 
 
 def named_taps(stages: Sequence[Stage], taps: Sequence[Tap]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from i2i.core.bounds import Depth, Positive
+from i2i.core.bounds import Depth, ImageSize, Positive, height_width
 from i2i.core.contracts import Activation, GeneratorOutput, Norm
 from i2i.core.factory import Factory
 from i2i.core.kinds import ACTIVATION, NORM
@@ -69,10 +69,10 @@ class AnimeGenerator(nn.Module):
         initialize(self, init)
 
     @classmethod
-    def check(cls, image_size: int) -> None:
+    def check(cls, image_size: ImageSize) -> None:
         """Refuses an image that is too small to pad."""
-        if image_size < SMALLEST:
-            raise OptionError("image_size", f"expected at least {SMALLEST}, got {image_size}")
+        if (side := min(height_width(image_size))) < SMALLEST:
+            raise OptionError("image_size", f"expected at least {SMALLEST}, got {side}")
 
     def forward(self, image: Tensor) -> GeneratorOutput:
         if image.ndim != 4 or image.shape[1] != 3 or min(image.shape[2:]) < SMALLEST:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from i2i.core.bounds import Depth, Positive
+from i2i.core.bounds import Depth, ImageSize, Positive
 from i2i.core.contracts import Activation, GeneratorOutput, Norm
 from i2i.core.factory import Factory
 from i2i.core.kinds import ACTIVATION, NORM
@@ -63,7 +63,7 @@ class CartoonGenerator(nn.Module):
         initialize(self, init)
 
     @classmethod
-    def check(cls, image_size: int) -> None:
+    def check(cls, image_size: ImageSize) -> None:
         """Refuses an image side that is no multiple of 4."""
         check_image_size(image_size)
 

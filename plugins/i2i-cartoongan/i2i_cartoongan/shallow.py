@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from i2i.core.bounds import Positive
+from i2i.core.bounds import ImageSize, Positive, height_width
 from i2i.core.contracts import Activation, DiscriminatorOutput, Norm
 from i2i.core.factory import Factory
 from i2i.core.kinds import ACTIVATION, NORM
@@ -64,13 +64,11 @@ class Shallow(nn.Module):
         initialize(self, init)
 
     @classmethod
-    def check(cls, image_size: int, halvings: int, pad_last: bool) -> None:
+    def check(cls, image_size: ImageSize, halvings: int, pad_last: bool) -> None:
         """Refuses more halvings than an image of this size can pass through."""
         smallest = smallest_image(halvings, pad_last)
-        if image_size < smallest:
-            raise OptionError(
-                "halvings", f"{halvings} halvings need images of at least {smallest} px, got {image_size} px"
-            )
+        if (side := min(height_width(image_size))) < smallest:
+            raise OptionError("halvings", f"{halvings} halvings need images of at least {smallest} px, got {side} px")
 
     def forward(self, image: Tensor) -> DiscriminatorOutput:
         if image.ndim != 4 or image.shape[1] != 3 or min(image.shape[2:]) < self.smallest_image:

@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from i2i.core.bounds import Count
-from i2i.core.contracts import Discriminator, Generator, Phase
+from i2i.core.contracts import Discriminator, Generator, Phase, Stream
 from i2i.core.factory import Factory
 from i2i.methods.one_sided import OneSided
 from i2i.methods.outputs import Outputs
@@ -37,16 +37,16 @@ class Cartoon(OneSided):
         "discriminator": Phase(("discriminators",)),
         "generator": Phase(("generator",)),
     }
-    streams: ClassVar[tuple[str, ...]] = ("a", "b", "smooth")
+    required_streams: ClassVar[Mapping[str, str]] = {"a": "image", "b": "image", "smooth": "image"}
 
     def __init__(
         self,
         generator: Factory[Generator],
         discriminators: dict[str, Factory[Discriminator]],
         initialization: Count = 0,
-        image_size: int | None = None,
+        streams: Mapping[str, Stream] | None = None,
     ) -> None:
-        super().__init__(generator, discriminators, taps=(), width=None, identity=False, image_size=image_size)
+        super().__init__(generator, discriminators, taps=(), width=None, identity=False, streams=streams)
         self.initialization = initialization
 
     def active_phases(self, step: int) -> list[str]:

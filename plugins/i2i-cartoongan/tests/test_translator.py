@@ -116,7 +116,7 @@ def test_the_discriminator_sees_each_set(tiny: dict[str, Any]) -> None:
 
 def test_data_without_smoothed_edges_is_refused(tiny: dict[str, Any]) -> None:
     with pytest.raises(
-        RecipeError, match="translator 'cartoon' needs the stream 'smooth', and dataset 'portraits' has"
+        RecipeError, match=r"translator 'cartoon' needs the stream 'smooth' \(image\), and dataset 'portraits' has"
     ):
         recipe("cartoongan", tiny, data={"type": "portraits", "size": 32})
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 import i2i
-from i2i.core.bounds import Positive
+from i2i.core.bounds import ImageSize, Positive, height_width
 from i2i.core.kinds import ACTIVATION
 from i2i.errors import ShapeError
 from i2i.nn.layers.convolution import ConvBlock
@@ -53,13 +53,13 @@ class ContentDiscriminator(nn.Module):
         initialize(self, init)
 
     @classmethod
-    def check(cls, image_size: int) -> None:
+    def check(cls, image_size: ImageSize) -> None:
         """Refuse images whose contents are too small."""
-        smallest = SMALLEST_MAP << DOWNSAMPLINGS
-        if image_size < smallest:
+        smallest, side = SMALLEST_MAP << DOWNSAMPLINGS, min(height_width(image_size))
+        if side < smallest:
             raise i2i.OptionError(
                 "image_size",
-                f"the content discriminator needs images of at least {smallest} px, got {image_size}; "
+                f"the content discriminator needs images of at least {smallest} px, got {side}; "
                 f"content_pooled takes smaller ones, from {2 ** (POOLED_LAYERS + DOWNSAMPLINGS)} px on",
             )
 
@@ -102,15 +102,15 @@ class PooledContentDiscriminator(nn.Module):
         initialize(self, init)
 
     @classmethod
-    def check(cls, image_size: int, layers: int) -> None:
+    def check(cls, image_size: ImageSize, layers: int) -> None:
         """Refuse images whose contents are too small for the layers."""
-        smallest = 2 ** (layers + DOWNSAMPLINGS)
-        if image_size < smallest:
-            fitting = (image_size >> DOWNSAMPLINGS).bit_length() - 1
+        smallest, side = 2 ** (layers + DOWNSAMPLINGS), min(height_width(image_size))
+        if side < smallest:
+            fitting = (side >> DOWNSAMPLINGS).bit_length() - 1
             fix = f"{fitting} layers would fit" if fitting > 0 else "no number of layers would fit"
             raise i2i.OptionError(
                 "layers",
-                f"{layers} layers need images of at least {smallest} px, got {image_size} px; {fix}",
+                f"{layers} layers need images of at least {smallest} px, got {side} px; {fix}",
             )
 
     def forward(self, content: Tensor) -> i2i.DiscriminatorOutput:

@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 import i2i
-from i2i.core.bounds import Count, Positive
+from i2i.core.bounds import Count, ImageSize, Positive
 from i2i.core.kinds import ACTIVATION, NORM
 from i2i.nn.generators.blocks import ResidualBlock, check_image, check_image_size
 from i2i.nn.layers.initialization import Initialization, initialize
@@ -64,7 +64,7 @@ class DisentanglingGenerator(nn.Module):
                     initialize(module, part_init)
 
     @classmethod
-    def check(cls, image_size: int) -> None:
+    def check(cls, image_size: ImageSize) -> None:
         """Refuse image sides that are too small or no multiple of 4."""
         check_image_size(image_size, MULTIPLE, SMALLEST)
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 import i2i
 from i2i.core.bounds import Positive
-from i2i.core.contracts import Discriminator, Generator, Phase
+from i2i.core.contracts import Discriminator, Generator, Phase, Stream
 from i2i.core.randomness import seed_of
 from i2i.methods.cyclic import other
 from i2i.methods.networks import network
@@ -211,22 +211,22 @@ class Disentangled(Styled):
         content_discriminator: i2i.Factory[Discriminator],
         d_iter: Positive = 3,
         noise: Annotated[float, Field(ge=0)] = 1.0,
-        image_size: int | None = None,
+        streams: Mapping[str, Stream] | None = None,
     ) -> None:
         self.check(generator, discriminators)
-        super().__init__()
+        super().__init__(streams)
         self.d_iter, self.noise = d_iter, noise
-        self.generator: Any = network(generator(image_size=image_size))
+        self.generator: Any = network(generator(**self.network_options("a", "b")))
         self.discriminators = nn.ModuleDict(
             {
                 key: nn.ModuleDict(
-                    {name: network(build(image_size=image_size)) for name, build in discriminators.items()}
+                    {name: network(build(**self.network_options(key[0]))) for name, build in discriminators.items()}
                 )
                 for key in (*RANDOM, *RANDOM.values())
             }
         )
         self.content_discriminator: Any = network(
-            content_discriminator(image_size=image_size, num_features=self.generator.num_features)
+            content_discriminator(**self.network_options("a"), num_features=self.generator.num_features)
         )
 
     @classmethod

@@ -7,7 +7,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 import i2i
-from i2i.core.bounds import Positive
+from i2i.core.bounds import ImageSize, Positive, height_width, square_side
 from i2i.core.kinds import NORM
 from i2i.errors import ShapeError
 from i2i_dtn.sizes import check_size, halvings
@@ -34,11 +34,11 @@ class DTNDecoder(nn.Module):
         channels: Positive = 512,
         norm: i2i.Factory[i2i.Norm] = NORM("bn"),
         kernel_size: Positive = 3,
-        image_size: int = 32,
+        image_size: ImageSize = 32,
     ) -> None:
         super().__init__()
-        self.num_features, self.fixed_size = num_features, image_size
-        self.multiple = image_size
+        self.num_features, self.fixed_size = num_features, height_width(image_size)
+        self.multiple = square_side(image_size)
         widths = [max(1, channels >> depth) for depth in range(halvings(image_size))]
         # One pixel more on one side for an odd kernel: sides are doubled exactly.
         inner = {"stride": 2, "padding": (kernel_size - 1) // 2, "output_padding": kernel_size % 2}
@@ -53,7 +53,7 @@ class DTNDecoder(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     @classmethod
-    def check(cls, image_size: int, kernel_size: int) -> None:
+    def check(cls, image_size: ImageSize, kernel_size: int) -> None:
         """Refuses sides that are no power of 2, and kernels that leave gaps."""
         check_size(image_size)
         if kernel_size not in (3, 4):

@@ -8,7 +8,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 import i2i
-from i2i.core.bounds import Positive
+from i2i.core.bounds import ImageSize, Positive, square_side
 from i2i.core.kinds import NORM
 from i2i.errors import ShapeError
 from i2i_dtn.sizes import check_size, halvings
@@ -33,10 +33,10 @@ class DTNDiscriminator(nn.Module):
         channels: Positive = 128,
         classes: Literal[1, 3] = 1,
         norm: i2i.Factory[i2i.Norm] = NORM("bn"),
-        image_size: int = 32,
+        image_size: ImageSize = 32,
     ) -> None:
         super().__init__()
-        self.image_size = image_size
+        self.image_size = square_side(image_size)
         widths = [channels * 2**depth for depth in range(halvings(image_size))]
         layers: list[nn.Module] = [nn.Conv2d(3, channels, 3, 2, 1), nn.ReLU(), norm(channels)]
         for before, after in pairwise(widths):
@@ -44,7 +44,7 @@ class DTNDiscriminator(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], classes, 4))
 
     @classmethod
-    def check(cls, image_size: int) -> None:
+    def check(cls, image_size: ImageSize) -> None:
         """Refuses an image side that halvings do not bring to 4."""
         check_size(image_size)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import i2i
-from i2i.core.bounds import Positive
+from i2i.core.bounds import ImageSize, Positive, square_side
 from i2i.core.kinds import NORM
 from i2i.errors import ShapeError
 from i2i.nn.layers.convolution import ConvBlock
@@ -40,10 +40,10 @@ class LabelEncoder(nn.Module):
         features: Positive = 128,
         classes: Positive = 10,
         norm: i2i.Factory[i2i.Norm] = NORM("bn"),
-        image_size: int = 32,
+        image_size: ImageSize = 32,
     ) -> None:
         super().__init__()
-        self.num_features, self.image_size = features, image_size
+        self.num_features, self.image_size = features, square_side(image_size)
         widths = [3, *(channels * 2 ** min(depth, 2) for depth in range(halvings(image_size)))]
         self.blocks = nn.Sequential(
             *(
@@ -55,7 +55,7 @@ class LabelEncoder(nn.Module):
         self.classifier = nn.Conv2d(features, classes, 1)
 
     @classmethod
-    def check(cls, image_size: int) -> None:
+    def check(cls, image_size: ImageSize) -> None:
         """Refuses an image side that halvings do not bring to 4."""
         check_size(image_size)
 

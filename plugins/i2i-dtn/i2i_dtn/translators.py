@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 
 import i2i
 from i2i.core.bounds import Count, Positive
-from i2i.core.contracts import Decoder, Phase
+from i2i.core.contracts import Decoder, Phase, Stream
 from i2i.core.kinds import FEATURE_EXTRACTOR
 from i2i.methods.networks import network
 from i2i.methods.two_domains import check_discriminators
@@ -38,13 +37,12 @@ class DomainTransfer(i2i.Translator):
         generator: i2i.Factory[Any],
         discriminators: dict[str, i2i.Factory[i2i.Discriminator]],
         updates: Mapping[str, int] | None,
-        image_size: int | None,
+        streams: Mapping[str, Stream] | None,
     ) -> None:
-        super().__init__()
-        sized = {} if image_size is None else {"image_size": image_size}
+        super().__init__(streams)
         self.features: Any = features
-        self.generator = network(generator(features.num_features, **sized))
-        judges = {name: network(build(**sized)) for name, build in discriminators.items()}
+        self.generator = network(generator(features.num_features, **self.network_options("a", "b")))
+        judges = {name: network(build(**self.network_options("b"))) for name, build in discriminators.items()}
         self.discriminators = nn.ModuleDict({"b": nn.ModuleDict(judges)})
         self.rounds = {**self.ratios, **(updates or {})}
 
@@ -84,10 +82,6 @@ class DomainTransfer(i2i.Translator):
         made = {domain: self.translate(image, "b").image for domain, image in images.items()}
         return {"input": dict(images), "translation": {"a": made["a"]}, "reproduction": {"b": made["b"]}}
 
-    def example_input(self, stream: str, size: int) -> Tensor:
-        """Two samples: batch norm cannot learn f from a single one."""
-        return torch.zeros(2, dtype=torch.long) if stream == "labels" else torch.empty(2, 3, size, size)
-
     @property
     def targets(self) -> tuple[str, ...]:
         return ("b",)
@@ -103,7 +97,7 @@ class LabelledTransfer(DomainTransfer):
     """
 
     Outputs = LabelledOutputs
-    streams = ("a", "b", "labels")
+    required_streams: ClassVar[Mapping[str, str]] = {"a": "image", "b": "image", "labels": "label"}
 
     def __init__(
         self,
@@ -112,14 +106,15 @@ class LabelledTransfer(DomainTransfer):
         discriminators: dict[str, i2i.Factory[i2i.Discriminator]],
         feature_steps: Count = 20_000,
         updates: dict[str, Positive] | None = None,
-        image_size: int | None = None,
+        streams: Mapping[str, Stream] | None = None,
     ) -> None:
         if not callable(getattr(features.component, "encode", None)):
             raise i2i.OptionError(
                 "features", f"expected one that encodes and knows labels, such as label_encoder, got {features.name!r}"
             )
-        encoder = network(features() if image_size is None else features(image_size=image_size))
-        super().__init__(encoder, generator, discriminators, updates, image_size)
+        size = streams["a"].size if streams else None
+        encoder = network(features() if size is None else features(image_size=size))
+        super().__init__(encoder, generator, discriminators, updates, streams)
         self.feature_steps, self.learning = feature_steps, feature_steps > 0
 
     def active_phases(self, step: int) -> list[str]:
@@ -209,6 +204,6 @@ class DTNGiven(DomainTransfer):
         extractor: i2i.Factory[i2i.FeatureExtractor] = FEATURE_EXTRACTOR("timm"),
         tap: str = "blocks.4",
         updates: dict[str, Positive] | None = None,
-        image_size: int | None = None,
+        streams: Mapping[str, Stream] | None = None,
     ) -> None:
-        super().__init__(GivenFeatures(extractor((tap,))), generator, discriminators, updates, image_size)
+        super().__init__(GivenFeatures(extractor((tap,))), generator, discriminators, updates, streams)

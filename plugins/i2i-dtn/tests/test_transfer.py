@@ -219,7 +219,7 @@ def test_mixes_take_a_step(mix: str, tiny: dict[str, Any]) -> None:
 
 def test_what_cannot_work_is_refused_with_the_recipe(tiny: dict[str, Any]) -> None:
     with pytest.raises(
-        RecipeError, match=r"data: translator 'dtn' needs the stream 'labels', and dataset 'shapes' has"
+        RecipeError, match=r"data: translator 'dtn' needs the stream 'labels' \(label\), and dataset 'shapes' has"
     ):
         i2i.Recipe.read("dtn", tiny | {"data.type": "shapes"})
     with pytest.raises(RecipeError, match="set the discriminator's classes = 3"):

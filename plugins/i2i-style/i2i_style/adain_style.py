@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from i2i.core.contracts import Decoder, FeatureExtractor, GeneratorOutput, Phase
+from i2i.core.contracts import Decoder, FeatureExtractor, GeneratorOutput, Phase, Stream
 from i2i.core.factory import Factory
 from i2i.core.kinds import FEATURE_EXTRACTOR
 from i2i.errors import I2IError, OptionError
@@ -72,12 +72,12 @@ class AdaINStyle(Translator):
         decoder: Factory[Decoder],
         features: Factory[FeatureExtractor] = FEATURE_EXTRACTOR("timm"),
         tap: str = "blocks.3.0.bn1",
-        image_size: int | None = None,
+        streams: Mapping[str, Stream] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(streams)
         extractor = features((tap,))
         self.encoder = network(extractor).eval().requires_grad_(False)
-        self.decoder = network(decoder(extractor.num_features[0], image_size=image_size))
+        self.decoder = network(decoder(extractor.num_features[0], **self.network_options("a", "b")))
         side = 64
         with torch.no_grad():
             encoded = self.encode(torch.zeros(1, 3, side, side))

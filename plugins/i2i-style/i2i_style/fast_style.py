@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from i2i.core.contracts import Generator, GeneratorOutput, Phase
+from i2i.core.contracts import Generator, GeneratorOutput, Phase, Stream
 from i2i.core.factory import Factory
-from i2i.errors import DataError, I2IError, OptionError
+from i2i.errors import I2IError, OptionError
 from i2i.methods.blending import Blend, either
 from i2i.methods.networks import network
 from i2i.methods.outputs import Outputs, output
@@ -55,13 +55,13 @@ class FastStyle(Translator):
     Outputs: ClassVar[type[Outputs]] = FastStyleOutputs
     phases: Mapping[str, Phase] = {"generator": Phase(("generator",))}
     generator_modules: ClassVar[tuple[str, ...]] = ("generator",)
-    streams: ClassVar[tuple[str, ...]] = ("a", "b", "style")
+    required_streams: ClassVar[Mapping[str, str]] = {"a": "image", "b": "image", "style": "label"}
     previewed: ClassVar[int] = 6
     """Largest number of styles in a sample grid."""
 
-    def __init__(self, generator: Factory[Generator], image_size: int | None = None) -> None:
-        super().__init__()
-        self.generator = network(generator(image_size=image_size))
+    def __init__(self, generator: Factory[Generator], streams: Mapping[str, Stream] | None = None) -> None:
+        super().__init__(streams)
+        self.generator = network(generator(**self.network_options("a", "b")))
         norms = [layer for layer in self.generator.modules() if isinstance(layer, ConditionalInstanceNorm)]
         counts = sorted({norm.styles for norm in norms})
         if len(counts) != 1:
@@ -70,6 +70,13 @@ class FastStyle(Translator):
                 "generator", f"expected conditional norms of one number of styles, such as norm = 'cin', got {got}"
             )
         self.styles = counts[0]
+        images = self.streams["style"].channels  # 0 where only the files say it
+        if images not in (0, self.styles):
+            raise OptionError(
+                "generator",
+                f"its norms have rows for {self.styles} styles, and the data has {images}; set "
+                f"translator.generator.norm.styles = {images}, or give as many style images",
+            )
 
     def generate(self, image: Tensor, weights: Tensor) -> GeneratorOutput:
         """Translate contents [B, 3, H, W] to mixes of styles, with weights [B, styles] or [1, styles]."""
@@ -102,15 +109,6 @@ class FastStyle(Translator):
             raise I2IError(f"style: expected a number from 0 to {self.styles - 1}, or all, got {style!r}")
         return {"": int(style)}
 
-    def check_data(self, dataset: object) -> None:
-        """Refuse a data set with another number of styles than the norms have rows."""
-        count = getattr(dataset, "styles", self.styles)
-        if count != self.styles:
-            raise DataError(
-                f"the data has {count} styles, and the generator's norms have rows for {self.styles}; set "
-                f"translator.generator.norm.styles = {count}, or give as many style images"
-            )
-
     def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
         """Return style images, contents, and the contents in the first styles."""
         content = images["a"]
@@ -118,9 +116,6 @@ class FastStyle(Translator):
         for number in range(min(self.styles, self.previewed)):
             rows[f"style {number}"] = self.translate(content, "b", number).image
         return {caption: {"a": row} for caption, row in rows.items()}
-
-    def example_input(self, stream: str, size: int) -> Tensor:
-        return torch.zeros(1, dtype=torch.int64) if stream == "style" else super().example_input(stream, size)
 
     @property
     def targets(self) -> tuple[str, ...]:

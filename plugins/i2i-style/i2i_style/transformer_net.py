@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from i2i.core.bounds import Count, Positive
+from i2i.core.bounds import Count, ImageSize, Positive
 from i2i.core.contracts import Activation, GeneratorOutput, Norm
 from i2i.core.factory import Factory
 from i2i.core.kinds import ACTIVATION, NORM
@@ -63,7 +63,7 @@ class TransformerNet(nn.Module):
         initialize(self, init)
 
     @classmethod
-    def check(cls, image_size: int, kernel: int) -> None:
+    def check(cls, image_size: ImageSize, kernel: int) -> None:
         """Refuse image sides that are no multiple of 4, and even kernels."""
         check_image_size(image_size)
         if kernel % 2 == 0:

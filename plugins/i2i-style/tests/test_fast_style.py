@@ -18,7 +18,7 @@ from i2i.engine.hooks.log import JSONLines
 from i2i.engine.hooks.samples import Samples
 from i2i.engine.stepper import Stepper
 from i2i.engine.trainer import train
-from i2i.errors import DataError, I2IError
+from i2i.errors import I2IError
 from i2i.methods.assembly import build, dry_run
 from i2i.recipe.recipe import Recipe
 from i2i.recipe.source import RecipeError
@@ -147,7 +147,7 @@ def test_a_generator_without_conditional_norms_is_refused() -> None:
 
 
 def test_data_with_another_number_of_styles_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(RecipeError) as caught:
         train(tiny(**{"data.styles": 3}), tmp_path / "run")
     assert str(caught.value) == (
         "the data has 3 styles, and the generator's norms have rows for 4; set translator.generator.norm.styles = 3, "
@@ -158,7 +158,10 @@ def test_data_with_another_number_of_styles_is_refused(tmp_path: Path) -> None:
 def test_data_without_the_stream_style_is_refused() -> None:
     with pytest.raises(RecipeError) as caught:
         tiny(data={"type": "shapes", "size": 32})
-    assert "translator 'fast_style' needs the stream 'style', and dataset 'shapes' has a, b" in str(caught.value)
+    assert (
+        "translator 'fast_style' needs the stream 'style' (label), and dataset 'shapes' has a (image), b (image)"
+        in str(caught.value)
+    )
 
 
 def test_a_resumed_run_is_identical_and_names_the_feature_extractor(

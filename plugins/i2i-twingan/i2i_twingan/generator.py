@@ -10,6 +10,7 @@ from annotated_types import Ge
 from torch import Tensor, nn
 
 from i2i import Factory, GeneratorOutput, Norm
+from i2i.core.bounds import height_width
 from i2i.core.kinds import NORM
 from i2i.nn.layers.initialization import Initialization, initialize
 from i2i_twingan.blocks import DomainConv, DomainConvs, width
@@ -66,7 +67,7 @@ class TwinUnet(Sized, nn.Module):
     ) -> None:
         super().__init__()
         self.check(image_size, first_size)
-        self.size, self.alpha, self.fixed_size = image_size, 1.0, image_size
+        self.size, self.alpha, self.fixed_size = image_size, 1.0, height_width(image_size)
         self.skips = image_size if skips is None else skips
         sizes = doublings(LATENT, image_size)
         generated = doublings(first_size, image_size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from i2i import OptionError
+from i2i.core.bounds import ImageSize, square_side
 
 LATENT = 4
 """Side of the features between encoder and generator, and of the smallest image."""
@@ -12,9 +13,10 @@ class Sized:
     """A network that works at one of its sizes at a time."""
 
     @classmethod
-    def check(cls, image_size: int, first_size: int = LATENT) -> None:
+    def check(cls, image_size: ImageSize, first_size: int = LATENT) -> None:
         """Sizes that double from 4 px."""
-        for name, size in (("image_size", image_size), ("first_size", first_size)):
+        side = square_side(image_size)
+        for name, size in (("image_size", side), ("first_size", first_size)):
             if size not in doublings(LATENT, size):
                 raise OptionError(
                     name, f"expected a size that doubles from {LATENT} px (4, 8, 16, 32, ...), got {size}"

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 import i2i
 from i2i import Discriminator, Factory, Generator, GeneratorOutput, I2IError, OptionError
-from i2i.core.contracts import Phase
+from i2i.core.bounds import ImageSize, describe_size, height_width
+from i2i.core.contracts import Phase, Stream
 from i2i.methods.cyclic import other
 from i2i.methods.networks import network
 from i2i.methods.two_domains import check_discriminators, check_generator
@@ -46,13 +47,15 @@ class Twin(i2i.Translator):
         stages: tuple[GrowthStage, ...],
         judged_from: Annotated[int, Ge(1)] = 64,
         fresh_optimizers: bool = True,
-        image_size: int = 256,
+        streams: Mapping[str, Stream] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(streams)
+        image_size = self.streams["a"].size or (stages[-1].size, stages[-1].size)
         self.check(generator, discriminators, stages, image_size)
+        size, _ = image_size
         self.growth = Growth(stages)
-        self.judged_from, self.fresh_optimizers, self.image_size = judged_from, fresh_optimizers, image_size
-        sizes = {"image_size": image_size, "first_size": stages[0].size}
+        self.judged_from, self.fresh_optimizers, self.image_size = judged_from, fresh_optimizers, size
+        sizes = {"image_size": size, "first_size": stages[0].size}
         self.generator = network(generator(**sizes))
         self.discriminators = nn.ModuleDict(
             {
@@ -68,15 +71,17 @@ class Twin(i2i.Translator):
         generator: Factory[Generator],
         discriminators: dict[str, Factory[Discriminator]],
         stages: tuple[GrowthStage, ...],
-        image_size: int,
+        image_size: ImageSize,
     ) -> None:
         """Stages that double up to the data's size, a generator with a latent, and somebody to judge."""
         check_generator(generator, ("encode", "decode", "grow_"), "twin_unet")
         check_discriminators(discriminators)
         Growth(stages)
-        if stages[-1].size != image_size:
+        if height_width(stages[-1].size) != height_width(image_size):
             raise OptionError(
-                "stages", f"expected the last stage to have the size of the data, {image_size}, got {stages[-1].size}"
+                "stages",
+                f"expected the last stage to have the size of the data, {describe_size(image_size)}, "
+                f"got {stages[-1].size}",
             )
 
     def active_phases(self, step: int) -> list[str]:

@@ -67,7 +67,7 @@ def test_a_plain_decoder_norm_builds_no_gamma_and_beta() -> None:
 
 
 def test_only_the_full_generator_is_bound_to_a_size() -> None:
-    assert ResnetAdaLIN(4, 1, image_size=16).fixed_size == 16
+    assert ResnetAdaLIN(4, 1, image_size=16).fixed_size == (16, 16)
     assert ResnetAdaLIN(4, 1, light=True, image_size=16).fixed_size is None
     assert Resnet(4, 1).fixed_size is None
     assert (ResnetAdaLIN.multiple, Resnet.multiple) == (4, 4)
