@@ -108,11 +108,13 @@ class OneSided(Translator):
         """Whether a batch is mirrored."""
         return random.Random(seed).random() < 0.5
 
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return ("b",)
+
     def translate(self, image: Tensor, to: str) -> GeneratorOutput:
-        if to != "b":
-            raise I2IError(
-                f"this translator paints domain b alone, got {to!r}; train it with a and b exchanged for that"
-            )
+        if to not in self.targets:
+            raise I2IError(f"this translator generates domain b only, got {to!r}; train it with a and b exchanged")
         return self.generate(image)
 
     def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
