@@ -181,7 +181,7 @@ def test_translates_to_b_alone() -> None:
     translator = one_sided()
     image = images()["a"]
     assert translator.translate(image, "b").image.shape == image.shape
-    with pytest.raises(I2IError, match="paints domain b alone, got 'a'"):
+    with pytest.raises(I2IError, match="generates domain b only, got 'a'"):
         translator.translate(image, "a")
     rows = translator.preview(images())
     assert {caption: set(row) for caption, row in rows.items()} == {

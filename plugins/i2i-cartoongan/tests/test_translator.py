@@ -124,7 +124,7 @@ def test_data_without_smoothed_edges_is_refused(tiny: dict[str, Any]) -> None:
 def test_it_paints_b_alone(tiny: dict[str, Any]) -> None:
     translator = build(recipe("cartoongan", tiny))
     assert translator.targets == ("b",)
-    with pytest.raises(I2IError, match="paints domain b alone"):
+    with pytest.raises(I2IError, match="generates domain b only"):
         translator.translate(images()["a"], "a")
     rows = translator.preview({domain: images()[domain] for domain in "ab"})
     assert {caption: set(row) for caption, row in rows.items()} == {"input": {"a", "b"}, "translation": {"a"}}
