@@ -8,7 +8,10 @@ from pathlib import Path
 
 import click
 
+from i2i.core.plugins import default_plugins
+from i2i.data.locations import check_locations
 from i2i.errors import CheckpointError
+from i2i.recipe.files import read
 
 RUNS = Path("runs")
 
@@ -47,6 +50,9 @@ def train(
         raise click.UsageError("give a RECIPE to start a run, or --resume RUN to go on with one")
     if resume is not None and output is not None:
         raise click.UsageError("--output belongs to a new run; --resume goes on in the run's own folder")
+    if recipe is not None:  # before torch is imported, which takes seconds
+        source = read(recipe, settings, default_plugins().recipe_folders())
+        check_locations(source.values.get("data", {}))
     from i2i.engine import checkpoint
     from i2i.engine.hooks.console import Console
     from i2i.engine.hooks.diagnostics import Diagnostics

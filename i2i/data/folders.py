@@ -17,7 +17,8 @@ from i2i.core.factory import Factory
 from i2i.data.augmentation import AugmentOn, augment_batch, augment_image
 from i2i.data.base import ImageDataset
 from i2i.data.files import ImageFiles
-from i2i.data.images import as_path, check_folder, find_images
+from i2i.data.images import as_path, find_images
+from i2i.data.locations import check_folder, not_given
 from i2i.data.transforms import Resample, draw_flip_crop, eval_transform, flip_crop, side_to_crop
 from i2i.errors import DataError
 
@@ -189,12 +190,11 @@ def _split(folders: dict[str, Path]) -> dict[str, Path]:
 
 def _resolve(a: Path | None, b: Path | None, root: Path | None) -> dict[str, Path]:
     """The folders "a" and "b", and of "test_a" and "test_b" those that `root` has."""
-    wanted = "give data.a and data.b, a folder each, or data.root, a folder that holds trainA and trainB"
     given = [f"data.{name}" for name, folder in (("a", a), ("b", b), ("root", root)) if folder is not None]
     if a is not None and b is not None and root is None:
         return {"a": a, "b": b}
     if root is None or len(given) > 1:
-        raise DataError(f"expected two folders of training images, got {' and '.join(given) or 'none'}; {wanted}")
+        raise not_given("folders", given)
     check_folder(root)
     for train, test in _LAYOUTS:
         folders = {domain: root / train.format(d=domain, D=domain.upper()) for domain in Folders.domains}
@@ -202,4 +202,7 @@ def _resolve(a: Path | None, b: Path | None, root: Path | None) -> dict[str, Pat
             tests = {f"test_{domain}": root / test.format(d=domain, D=domain.upper()) for domain in folders}
             return folders | {name: folder for name, folder in tests.items() if folder.is_dir()}
     entries = ", ".join(sorted(entry.name for entry in root.iterdir())[:8]) or "nothing"
-    raise DataError(f"data.root: expected {root} to hold trainA and trainB, got {entries}; {wanted}")
+    raise DataError(
+        f"data.root: expected {root} to hold trainA and trainB, got {entries}; give data.a and data.b, a folder each, "
+        f"or data.root, a folder that holds trainA and trainB"
+    )

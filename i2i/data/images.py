@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import stat
 import sys
@@ -18,6 +17,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from i2i.data.locations import check_folder
 from i2i.data.modes import to_rgb, upright
 from i2i.errors import DataError
 
@@ -171,21 +171,6 @@ def find_images(folder: Path) -> list[Path]:
         return unicodedata.normalize("NFC", name), name
 
     return sorted(images, key=key)
-
-
-def check_folder(folder: Path) -> None:
-    """Raises a DataError that names the nearest existing folder when `folder` is not one."""
-    if folder.is_dir():
-        return
-    if folder.exists():
-        raise DataError(f"{folder} is a file, where a folder was expected; perhaps you mean {folder.parent}")
-    first = folder  # the first part of the path that is missing
-    while not first.parent.exists():
-        first = first.parent
-    siblings = sorted(entry.name for entry in first.parent.iterdir() if entry.is_dir()) if first.parent.is_dir() else []
-    near = difflib.get_close_matches(first.name, siblings, n=1)
-    hint = f"did you mean {first.parent / near[0]}?" if near else f"the nearest folder that exists is {first.parent}"
-    raise DataError(f"folder {folder} does not exist; {hint}")
 
 
 def _target(link: Path) -> Path:

@@ -15,11 +15,10 @@ from torch import Tensor
 from i2i.core.bounds import Count
 from i2i.data.base import ImageDataset
 from i2i.data.files import ImageFiles, Images, read_all
-from i2i.data.images import UnreadableImage, as_path, check_folder, find_images, read_image
+from i2i.data.images import UnreadableImage, as_path, find_images, read_image
+from i2i.data.locations import check_folder, not_given
 from i2i.data.transforms import Resample, draw_flip_crop, eval_transform, flip_crop, side_to_crop
 from i2i.errors import DataError
-
-_WANTED = "give data.root, a folder of side-by-side images, or data.a and data.b, two folders with the same file names"
 
 
 class Paired(ImageDataset):
@@ -121,8 +120,12 @@ class Paired(ImageDataset):
             return ImageFiles([(file,) for file in find_images(both)], str(both), self._split)
         if a is not None and b is not None and both is None:
             return ImageFiles(match_names(a, b), f"{a} and {b}", read_all)
-        wanted = _WANTED.replace("data.", f"data.{prefix}").replace("test_root", "test")
-        raise DataError(f"expected pairs of images, got {' and '.join(given) or 'no folder'}; {wanted}")
+        if not prefix:
+            raise not_given("paired", given)
+        raise DataError(
+            f"expected pairs of test images, got {' and '.join(given)}; give data.test, a folder of side-by-side "
+            f"images, or data.test_a and data.test_b, two folders with the same file names"
+        )
 
     def _split(self, files: Sequence[Path]) -> Images:
         """Both halves of a side-by-side image, a first."""

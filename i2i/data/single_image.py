@@ -12,6 +12,7 @@ from torch import Tensor
 
 from i2i.data.base import ImageDataset
 from i2i.data.images import as_path, read_image, to_tensor
+from i2i.data.locations import not_given
 from i2i.data.sampler import epoch_order
 from i2i.data.transforms import FILTERS, Resample, eval_transform
 from i2i.errors import DataError
@@ -58,7 +59,7 @@ class SingleImage(ImageDataset):
         self.size, self.zoom, self.group, self.flip, self.resample, self.seed = size, zoom, group, flip, resample, seed
         paths = {"a": as_path(a), "b": as_path(b)}
         if None in paths.values():
-            raise DataError("expected two images: give data.a and data.b, a file each")
+            raise not_given("single_image", [f"data.{name}" for name, path in paths.items() if path is not None])
         self.images = {domain: read_image(path) for domain, path in paths.items() if path is not None}
         for domain, image in self.images.items():
             if min(image.size) < size:

@@ -330,6 +330,23 @@ def test_a_checkpoint_without_its_run_is_not_trained_on(
     assert "lone is a checkpoint by itself; training goes on in the run that it came from" in capsys.readouterr().err
 
 
+def test_missing_data_is_named_before_torch_is_imported(tmp_path: Path) -> None:
+    code = (
+        "import sys; from i2i.cli import run; status = run(sys.argv[1:]); "
+        "print(status, 'torch' in sys.modules, file=sys.stderr)"
+    )
+    for settings, message in (
+        ([], "error: expected two folders of training images, got none; give data.a and data.b, a folder each, or"),
+        (["--set", "data.a=x", "--set", "data.b=y"], "error: folder x does not exist; the nearest folder that exists"),
+        (["--set", "data.type=paired", "--set", "data.a=x"], "error: expected pairs of images, got data.a; give"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", code, "train", "ugatit", *settings], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert done.stderr.startswith(message)
+        assert done.stderr.endswith("2 False\n")
+
+
 def test_a_file_is_no_run_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert run(["train", "quickstart", "--output", str(tmp_path / "file")]) == 2
