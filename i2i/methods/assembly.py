@@ -199,9 +199,7 @@ def _check_honoured(recipe: Recipe, translator: Translator, report: Report) -> N
     if train.ema is not None and not translator.inference_modules:
         report(("train", "ema"), f"translator {name!r} has no inference_modules, so no weights would be averaged")
     if train.gradient_checkpointing and not sum(map(recompute_blocks, trained_networks(translator))):
-        message = (
-            "no network has blocks whose features can be recomputed, so memory would not shrink; remove the option"
-        )
+        message = "no network has blocks that can be recomputed, so it would change nothing; remove the option"
         report(("train", "gradient_checkpointing"), message)
     if train.sample_every and type(translator).preview is Translator.preview:
         report(("train", "sample_every"), f"translator {name!r} has no preview; write 0")

@@ -246,7 +246,7 @@ class Bare(Paired):
         (
             ["train.keep_best=ssim", "data.type=single_image", "data.a=x.png", "data.b=y.png"],
             "train.keep_best: 'ssim' needs a data set with held-out pairs, which 'single_image' has not; name a logged "
-            "term instead, such as generator/gan",
+            "term instead, such as discriminator/gan",
         ),
         (
             ["schedule.type=words"],
