@@ -10,14 +10,14 @@ import i2i
 
 @i2i.hookimpl
 def register_components(registry: Any) -> None:
-    """By text, so that each is imported when a recipe first names it."""
+    """Add the components by name and import path; each is imported when a recipe first names it."""
     registry.add(i2i.TRANSLATOR, "cartoon", "i2i_cartoongan.translator:Cartoon")
     registry.add(i2i.GENERATOR, "cartoongan", "i2i_cartoongan.cartoon_generator:CartoonGenerator")
     registry.add(i2i.GENERATOR, "animegan2", "i2i_cartoongan.anime_generator:AnimeGenerator")
     registry.add(i2i.DISCRIMINATOR, "shallow", "i2i_cartoongan.shallow:Shallow")
-    registry.add(i2i.LOSS, "edge_gan", "i2i_cartoongan.adversarial:EdgeGAN")
-    registry.add(i2i.LOSS, "animegan", "i2i_cartoongan.adversarial:AnimeGAN")
-    registry.add(i2i.LOSS, "color", "i2i_cartoongan.color:Color")
+    registry.add(i2i.LOSS, "edge_gan", "i2i_cartoongan.losses:EdgeGAN")
+    registry.add(i2i.LOSS, "animegan", "i2i_cartoongan.losses:AnimeGAN")
+    registry.add(i2i.LOSS, "color", "i2i_cartoongan.losses:Color")
     registry.add(i2i.DATASET, "smooth_folders", "i2i_cartoongan.data:SmoothFolders")
     registry.add(i2i.DATASET, "smooth_portraits", "i2i_cartoongan.data:SmoothPortraits")
     registry.add(i2i.DATASET, "smooth_shapes", "i2i_cartoongan.data:SmoothShapes")
@@ -27,5 +27,5 @@ def register_components(registry: Any) -> None:
 
 @i2i.hookimpl
 def recipe_folders() -> Path:
-    """Recipes that can be trained by name."""
+    """Return the folder of the recipes that can be trained by name."""
     return Path(__file__).parent / "recipes"

@@ -1,4 +1,4 @@
-"""AnimeGANv2's generator: inverted residual blocks between bilinear changes of size."""
+"""The generator `animegan2`: inverted residual blocks and bilinear upsampling."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ from i2i.nn.layers.initialization import Initialization, initialize
 from i2i_cartoongan.channels import ChannelOrder, reordered
 
 SMALLEST = 8
-"""Below, a quarter of the side is too small to pad by reflection."""
+"""Smallest side of an image: for less, the map at a quarter of it is too small for reflection padding."""
 
 
 class AnimeGenerator(nn.Module):
-    """Halves twice by convolutions, doubles twice by bilinear interpolation back to the sizes that it came from.
+    """AnimeGANv2's generator: two convolutions of stride 2, inverted residual blocks, two bilinear upsampling stages.
 
-    So any size is legal, also one that is no multiple of 4.
+    Features are upsampled to the sizes that they were reduced from, so images may have any size from 8 px.
 
     Args:
-        channels: after the first convolution; four times as many at the quarter size, sixteen inside the blocks.
-        blocks: inverted residual blocks.
-        norm: after every convolution but the last.
-        align_corners: of the interpolation; the released weights were made with it.
-        channel_order: of the colours inside.
-        init: how the weights start.
+        channels: channels after the first convolution; four times as many at the quarter size, sixteen in the blocks.
+        blocks: number of inverted residual blocks.
+        norm: norm after every convolution but the last.
+        activation: activation after every norm but the blocks' last.
+        align_corners: option of the interpolation; the released weights were trained with it.
+        channel_order: order of the colour channels inside the network.
+        init: initialization of the weights.
 
     Source: Chen, Liu and Chen, AnimeGAN, ISICA 2019; version 2 as in bryandlee/animegan2-pytorch 25d7b01.
     """
@@ -52,8 +53,8 @@ class AnimeGenerator(nn.Module):
         super().__init__()
         self.align_corners, self.channel_order = align_corners, channel_order
 
-        def conv(before: int, after: int, kernel: int = 3, stride: int = 1) -> Convolution:
-            return Convolution(channels * before, channels * after, norm, activation, kernel, stride)
+        def conv(in_factor: int, out_factor: int, kernel: int = 3, stride: int = 1) -> Convolution:
+            return Convolution(channels * in_factor, channels * out_factor, norm, activation, kernel, stride)
 
         stem = Convolution(3, channels, norm, activation, 7)
         inverted = [
@@ -70,11 +71,12 @@ class AnimeGenerator(nn.Module):
 
     @classmethod
     def check(cls, image_size: ImageSize) -> None:
-        """Refuses an image that is too small to pad."""
+        """Refuse images that are too small."""
         if (side := min(height_width(image_size))) < SMALLEST:
             raise OptionError("image_size", f"expected at least {SMALLEST}, got {side}")
 
     def forward(self, image: Tensor) -> GeneratorOutput:
+        """Translate images [B, 3, H, W] in [-1, 1]."""
         if image.ndim != 4 or image.shape[1] != 3 or min(image.shape[2:]) < SMALLEST:
             raise ShapeError(
                 f"generator: expected images [B, 3, H, W] with sides of at least {SMALLEST}, got {list(image.shape)}"
@@ -89,12 +91,16 @@ class AnimeGenerator(nn.Module):
 
 
 class Convolution(nn.Module):
-    """A convolution padded by reflection, a norm and an activation.
+    """A convolution with reflection padding, a norm and an activation.
 
     Args:
-        kernel: its side, odd.
-        stride: with 2, pixels are added on the right and at the bottom alone.
-        depthwise: whether each channel has its own kernel, and the convolution a bias.
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        norm: norm after the convolution.
+        activation: activation after the norm.
+        kernel: size of the kernel, odd.
+        stride: 1 or 2; with 2, only the right and the bottom are padded.
+        depthwise: whether each channel has its own kernel and the convolution a bias.
     """
 
     def __init__(
@@ -108,8 +114,8 @@ class Convolution(nn.Module):
         depthwise: bool = False,
     ) -> None:
         super().__init__()
-        before, after = (0, kernel // 2) if stride == 2 else (kernel // 2, kernel // 2)
-        self.padding = (before, after, before, after)
+        start, end = (0, kernel // 2) if stride == 2 else (kernel // 2, kernel // 2)
+        self.padding = (start, end, start, end)
         groups = in_channels if depthwise else 1
         self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, groups=groups, bias=depthwise)
         self.norm = norm(out_channels)
@@ -121,12 +127,16 @@ class Convolution(nn.Module):
 
 
 class InvertedResidual(nn.Module):
-    """Widens by a 1x1 convolution, looks around by a depthwise one, narrows by another 1x1 one.
+    """A 1x1 convolution that expands the channels, a depthwise 3x3 one, and a 1x1 one that projects them.
 
-    The input is added where it has as many channels as come out.
+    The input is added to the output if both have the same number of channels.
 
     Args:
-        expansion: how many times as wide as the input it is inside.
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        norm: norm after each convolution.
+        activation: activation after the first two norms.
+        expansion: channels inside the block as a multiple of the input's.
 
     Source: Sandler et al., MobileNetV2, CVPR 2018, arXiv:1801.04381, section 3.3, with these norms and activations.
     """
@@ -145,8 +155,8 @@ class InvertedResidual(nn.Module):
         self.depthwise = Convolution(width, width, norm, activation, depthwise=True)
         self.project = nn.Conv2d(width, out_channels, 1, bias=False)
         self.norm = norm(out_channels)
-        self.adds = in_channels == out_channels
+        self.has_skip = in_channels == out_channels
 
     def forward(self, x: Tensor) -> Tensor:
-        made = self.norm(self.project(self.depthwise(self.expand(x))))
-        return x + made if self.adds else made
+        residual = self.norm(self.project(self.depthwise(self.expand(x))))
+        return x + residual if self.has_skip else residual

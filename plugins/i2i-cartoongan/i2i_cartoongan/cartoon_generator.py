@@ -1,4 +1,4 @@
-"""CartoonGAN's generator: a residual network with two convolutions wherever the size changes."""
+"""The generator `cartoongan`: a residual network with two convolutions at each change of size."""
 
 from __future__ import annotations
 
@@ -20,18 +20,21 @@ from i2i_cartoongan.channels import ChannelOrder, reordered
 
 
 class CartoonGenerator(nn.Module):
-    """Two halvings, residual blocks, two doublings; each change of size is a convolution for the size directly followed
-    by another one, with nothing between them.
+    """CartoonGAN's generator: two downsampling stages, residual blocks, two upsampling stages.
+
+    Each change of size is a strided or transposed convolution, directly followed by another convolution.
 
     Args:
-        channels: after the first convolution; four times as many in the residual blocks.
-        blocks: residual blocks.
-        norm: the released weights' is affine, with an eps of 1e-9.
-        channel_order: of the colours inside; `bgr` for the released weights. Images are RGB outside all the same.
-        init: how the weights start; the paper does not say.
+        channels: channels after the first convolution; four times as many in the residual blocks.
+        blocks: number of residual blocks.
+        norm: norm; affine with an eps of 1e-9 for the released weights.
+        activation: activation after each norm, except at the end of residual blocks.
+        channel_order: order of the colour channels inside the network, `bgr` for the released weights; images outside
+            are always RGB.
+        init: initialization of the weights, which the paper does not describe.
 
     Source: Chen, Lai and Liu, CVPR 2018, figure 2; Yijunmaverick/CartoonGAN-Test-Pytorch-Torch e0414a3. The
-    convolutions of the size changes are padded by zeros, all others by reflection.
+    convolutions of the size changes have zero padding, all others reflection padding.
     """
 
     multiple: ClassVar[int] = MULTIPLE
@@ -64,10 +67,11 @@ class CartoonGenerator(nn.Module):
 
     @classmethod
     def check(cls, image_size: ImageSize) -> None:
-        """Refuses an image side that is no multiple of 4."""
+        """Refuse image sides that are no multiple of 4."""
         check_image_size(image_size)
 
     def forward(self, image: Tensor) -> GeneratorOutput:
+        """Translate images [B, 3, H, W] in [-1, 1]."""
         check_image(image)
         x: Tensor = self.stem(reordered(image, self.channel_order))
         for layer in (*self.down, *self.blocks, *self.up):
@@ -75,7 +79,7 @@ class CartoonGenerator(nn.Module):
         return GeneratorOutput(reordered(torch.tanh(self.head(x)), self.channel_order))
 
     def features(self, image: Tensor, taps: Sequence[Tap]) -> tuple[Tensor, ...]:
-        """Features after layers, for methods that compare them (CUT)."""
+        """Return the features after layers, for methods that compare them, such as CUT."""
         check_image(image)
         return tapped(self.stages(), reordered(image, self.channel_order), taps)
 
@@ -83,18 +87,29 @@ class CartoonGenerator(nn.Module):
         return tapped_channels(self.stages(), taps)
 
     def stages(self) -> list[Stage]:
-        """The layers by name, which `taps` may name."""
-        named = (("down", self.down, (2, 4)), ("blocks", self.blocks, (4,) * len(self.blocks)), ("up", self.up, (2, 1)))
+        """Return the layers by the names that `taps` can use."""
+        groups = (
+            ("down", self.down, (2, 4)),
+            ("blocks", self.blocks, (4,) * len(self.blocks)),
+            ("up", self.up, (2, 1)),
+        )
         inner = [
             Stage(f"{name}.{index}", layer, self.channels * factor)
-            for name, layers, factors in named
+            for name, layers, factors in groups
             for index, (layer, factor) in enumerate(zip(layers, factors, strict=True))
         ]
         return [padded_image(3), *self.stem.stages("stem"), *inner]
 
 
 class Resized(nn.Module):
-    """A convolution that changes the size, a 3x3 one directly after it, a norm and an activation."""
+    """A convolution that changes the size, a 3x3 convolution, a norm and an activation.
+
+    Args:
+        resize: the convolution that changes the size.
+        channels: its output channels.
+        norm: norm after the second convolution.
+        activation: activation after the norm.
+    """
 
     def __init__(
         self,

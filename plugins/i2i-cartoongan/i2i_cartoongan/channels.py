@@ -1,4 +1,4 @@
-"""The order of colour channels that a generator's weights expect."""
+"""The order of colour channels inside a generator."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ ChannelOrder = Literal["rgb", "bgr"]
 
 
 def reordered(image: Tensor, order: ChannelOrder) -> Tensor:
-    """An image [B, 3, H, W] from RGB to an order, or from it back to RGB, which is the same exchange."""
+    """Convert images [B, 3, H, W] from RGB to a channel order, or from that order to RGB, which is the same."""
     return image.flip(1) if order == "bgr" else image

@@ -1,4 +1,4 @@
-"""Data sets with a third stream: the cartoons of domain b with their edges smoothed away."""
+"""Data sets with a third stream `smooth`: the images of b with smoothed edges."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ from i2i_cartoongan.edges import smooth_edges
 
 
 def add_smooth(streams: dict[str, Stream]) -> dict[str, Stream]:
-    """Streams of a data set, and `smooth` with the specification of b."""
+    """Add the stream `smooth` with the specification of b."""
     return streams | {"smooth": streams["b"]}
 
 
 class SmoothFolders(Folders):
-    """`folders` with a third stream, `smooth`: each sample's image of b, its edges smoothed.
+    """`folders` with a third stream `smooth`: the sample's image of b with smoothed edges.
 
-    It is made from the very sample, after crop and flip, at the size that the networks see; so it needs no files of its
-    own, follows every augmentation, and depends on the sample's number alone.
+    It is computed from the sample after crop, flip and augmentation, at the size of the networks, so it needs no files
+    and depends on the sample's number only.
     """
 
     @classmethod
     def declare_streams(cls, options: Mapping[str, Any]) -> dict[str, Stream]:
-        """The images, and the smoothed one."""
+        """Declare the images and the smoothed image."""
         return add_smooth(super().declare_streams(options))
 
     def __getitem__(self, number: int) -> dict[str, object]:
         return with_smooth(super().__getitem__(number))
 
     def device_transform(self, batch: dict[str, Tensor], seeds: Tensor) -> dict[str, Tensor]:
-        """Augments a batch, and smooths the edges of what came of it."""
-        made = super().device_transform(batch, seeds)
-        smooth = torch.stack([smooth_edges(image) for image in made["b"].cpu()])
-        return made | {"smooth": smooth.to(made["b"].device)}
+        """Augment a batch, and smooth the edges of the augmented images of b."""
+        augmented = super().device_transform(batch, seeds)
+        smooth = torch.stack([smooth_edges(image) for image in augmented["b"].cpu()])
+        return augmented | {"smooth": smooth.to(augmented["b"].device)}
 
 
 class SmoothPortraits(Portraits):
-    """`portraits` with a third stream, `smooth`: each sample's drawing, its edges smoothed."""
+    """`portraits` with a third stream `smooth`: the sample's image of b with smoothed edges."""
 
     @classmethod
     def declare_streams(cls, options: Mapping[str, Any]) -> dict[str, Stream]:
-        """The images, and the smoothed one."""
+        """Declare the images and the smoothed image."""
         return add_smooth(super().declare_streams(options))
 
     def __getitem__(self, number: int) -> dict[str, Tensor]:
@@ -55,11 +55,11 @@ class SmoothPortraits(Portraits):
 
 
 class SmoothShapes(Shapes):
-    """`shapes` with a third stream, `smooth`: each sample's object of b, its edges smoothed."""
+    """`shapes` with a third stream `smooth`: the sample's image of b with smoothed edges."""
 
     @classmethod
     def declare_streams(cls, options: Mapping[str, Any]) -> dict[str, Stream]:
-        """The images, and the smoothed one."""
+        """Declare the images and the smoothed image."""
         return add_smooth(super().declare_streams(options))
 
     def __getitem__(self, number: int) -> dict[str, Tensor]:
@@ -67,5 +67,5 @@ class SmoothShapes(Shapes):
 
 
 def with_smooth(sample: dict[str, Any]) -> dict[str, Any]:
-    """A sample and, as `smooth`, its image of b with smoothed edges."""
+    """Add the sample's image of b with smoothed edges as `smooth`."""
     return sample | {"smooth": smooth_edges(sample["b"])}

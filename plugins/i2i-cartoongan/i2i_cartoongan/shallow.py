@@ -1,4 +1,4 @@
-"""CartoonGAN's shallow discriminator, which looks at small patches: for the edges of cartoons that is enough."""
+"""The discriminator `shallow`: CartoonGAN's, for small patches, which suffice for the edges of cartoons."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from i2i.nn.layers.initialization import Initialization, initialize
 
 
 class Shallow(nn.Module):
-    """A flat convolution; then some times one that halves the size and one that doubles the channels; then two more.
+    """CartoonGAN's discriminator: a convolution, pairs of one of stride 2 and one of stride 1, and two more.
 
-    All kernels are 3 x 3. With two halvings and 32 channels the widths are 32, 64, 128, 128, 256, 256 and 1, a logit
-    stands for 37 pixels a side, and there is one for every 4 pixels.
+    All kernels are 3x3. With two halvings and 32 channels the widths are 32, 64, 128, 128, 256, 256 and 1, a logit has
+    a receptive field of 37x37 pixels, and there is a logit for every 4x4 pixels.
 
     Args:
-        channels: after the first convolution.
-        halvings: how often the size is halved.
-        norm: after the convolutions of each halving's second half and the last but one.
-        padding: how a pixel is added on every side before each convolution.
-        pad_last: whether it is before the last two as well.
-        spectral_norm: divides the weights by their spectral norm (AnimeGAN).
-        init: how the weights start; the paper does not say.
+        channels: channels after the first convolution.
+        halvings: number of convolutions of stride 2.
+        norm: norm after the second convolution of each pair and after the last but one; None for none.
+        activation: activation of all layers but the last.
+        padding: padding of one pixel before each convolution.
+        pad_last: whether the last two convolutions are padded too.
+        spectral_norm: whether weights are spectrally normalized, as in AnimeGAN.
+        init: initialization of the weights, which the paper does not describe.
 
     Source: Chen, Lai and Liu, CVPR 2018, figure 2; padding and batch norm as in mnicnc404/CartoonGan-tensorflow.
     """
@@ -48,29 +49,28 @@ class Shallow(nn.Module):
         self.smallest_image = smallest_image(halvings, pad_last)
         widths = [channels * 2**depth for depth in range(1, halvings + 2)]
 
-        def block(before: int, after: int, stride: int, normed: bool, pad: int = 1) -> ConvBlock:
-            one = norm if normed else None
-            return ConvBlock(
-                before, after, 3, stride, pad, padding, norm=one, activation=activation, spectral_norm=spectral_norm
-            )
+        def block(in_channels: int, out_channels: int, stride: int, normed: bool, pad: int = 1) -> ConvBlock:
+            options = {"norm": norm if normed else None, "activation": activation, "spectral_norm": spectral_norm}
+            return ConvBlock(in_channels, out_channels, 3, stride, pad, padding, **options)  # type: ignore[arg-type]
 
         self.blocks = nn.ModuleList([block(3, channels, 1, normed=False)])
-        for width, (narrow, wide) in zip([channels, *widths[1:]], pairwise(widths), strict=False):
-            self.blocks += [block(width, narrow, 2, normed=False), block(narrow, wide, 1, normed=True)]
-        last = int(pad_last)
-        self.blocks.append(block(widths[-1], widths[-1], 1, normed=True, pad=last))
+        for width, (inner, outer) in zip([channels, *widths[1:]], pairwise(widths), strict=False):
+            self.blocks += [block(width, inner, 2, normed=False), block(inner, outer, 1, normed=True)]
+        last_pad = int(pad_last)
+        self.blocks.append(block(widths[-1], widths[-1], 1, normed=True, pad=last_pad))
         convolution = SpectralConv2d if spectral_norm else nn.Conv2d
-        self.final = convolution(widths[-1], 1, 3, padding=last, padding_mode=padding)
+        self.final = convolution(widths[-1], 1, 3, padding=last_pad, padding_mode=padding)
         initialize(self, init)
 
     @classmethod
     def check(cls, image_size: ImageSize, halvings: int, pad_last: bool) -> None:
-        """Refuses more halvings than an image of this size can pass through."""
+        """Refuse images that are too small for the halvings."""
         smallest = smallest_image(halvings, pad_last)
         if (side := min(height_width(image_size))) < smallest:
             raise OptionError("halvings", f"{halvings} halvings need images of at least {smallest} px, got {side} px")
 
     def forward(self, image: Tensor) -> DiscriminatorOutput:
+        """Return logits [B, 1, h, w] of images [B, 3, H, W] in [-1, 1], as the head `patch`."""
         if image.ndim != 4 or image.shape[1] != 3 or min(image.shape[2:]) < self.smallest_image:
             raise ShapeError(
                 f"shallow discriminator: expected images [B, 3, H, W] with sides of at least {self.smallest_image}, "
@@ -83,9 +83,9 @@ class Shallow(nn.Module):
 
 
 def smallest_image(halvings: int, pad_last: bool) -> int:
-    """The smallest side that leaves a logit: 5 pixels before two unpadded convolutions, 2 before padded ones.
+    """Return the smallest side of an image: 5 pixels remain before two unpadded convolutions, 2 before padded ones.
 
-    A halving turns a side n into ceil(n / 2).
+    A convolution of stride 2 turns a side n into ceil(n / 2).
 
     Example:
         >>> smallest_image(2, False), smallest_image(2, True)

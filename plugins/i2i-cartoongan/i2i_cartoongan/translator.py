@@ -1,4 +1,4 @@
-"""One generator from photos to cartoons that first learns to keep the content, and then to paint."""
+"""The translator `cartoon`: one generator from photos to cartoons, CartoonGAN and AnimeGANv2."""
 
 from __future__ import annotations
 
@@ -11,22 +11,63 @@ from i2i.core.bounds import Count
 from i2i.core.contracts import Discriminator, Generator, Phase, Stream
 from i2i.core.factory import Factory
 from i2i.methods.one_sided import OneSided
-from i2i.methods.outputs import Outputs
-from i2i_cartoongan.outputs import CartoonOutputs
+from i2i.methods.one_sided_outputs import OneSidedOutputs
+from i2i.methods.outputs import Outputs, output
+from i2i_cartoongan.losses import grayscale
+
+
+class CartoonOutputs(OneSidedOutputs):
+    """Outputs under the key `b`, the domain of the cartoons; `real` has both domains.
+
+    Discriminators are called on the real cartoons, then the translations, then the other sets, whatever losses ask for
+    first, because spectral norm advances with each call.
+    """
+
+    @property
+    def source(self) -> dict[str, Tensor]:
+        """Photos of the translations, [B, 3, H, W]."""
+        return {"b": self.real["a"]}
+
+    @property
+    def smooth(self) -> dict[str, Tensor]:
+        """Cartoons with smoothed edges."""
+        return {"b": self.batch.streams["smooth"]}
+
+    @output(reuse="step")
+    def grey(self) -> dict[str, Tensor]:
+        """Cartoons in grayscale."""
+        return {"b": grayscale(self.real["b"])}
+
+    @output(reuse="phase")
+    def smooth_logits(self) -> dict[str, Tensor]:
+        """Logits of `smooth`."""
+        _ = self.fake_logits  # call the discriminator on real images and fakes first
+        return self._discriminate(self.smooth)
+
+    @output(reuse="phase")
+    def grey_logits(self) -> dict[str, Tensor]:
+        """Logits of `grey`."""
+        _ = self.fake_logits
+        return self._discriminate(self.grey)
+
+    @output(reuse="phase")
+    def grey_smooth_logits(self) -> dict[str, Tensor]:
+        """Logits of `smooth` in grayscale."""
+        _ = self.grey_logits
+        return self._discriminate({"b": grayscale(self.smooth["b"])})
 
 
 class Cartoon(OneSided):
-    """A generator from a (photos) to b (cartoons) and b's discriminators.
+    """A generator from a (photos) to b (cartoons), and discriminators of b.
 
-    In the first `initialization` steps the phase of that name runs alone, in which the generator only learns to keep
-    what its photos show; no discriminator is asked or moves. From then on a step is discriminators, then generator.
-    The two phases of the generator have an optimizer each, so that the adversarial training begins at its own rate and
-    without the first one's moments.
+    The first `initialization` steps train the generator alone, with the losses of the phase `initialization`, which
+    preserve the content. Afterwards each step trains discriminators, then the generator. The two phases of the
+    generator have separate optimizers, so that adversarial training has its own learning rate and moments.
 
     Args:
-        generator: paints b from a.
-        discriminators: by name; they judge b's images.
-        initialization: steps before the adversarial ones; 0 for none.
+        generator: generator of b from a.
+        discriminators: by name; discriminators of b.
+        initialization: number of steps before adversarial training.
 
     Source: Chen, Lai and Liu, CartoonGAN, CVPR 2018, section 3.3.
     """
@@ -50,16 +91,12 @@ class Cartoon(OneSided):
         self.initialization = initialization
 
     def active_phases(self, step: int) -> list[str]:
+        """Return `initialization` in the first steps, and the other phases afterwards."""
         first, *others = self.phases
         return [first] if step < self.initialization else others
 
     def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-        """Input, its translation, and cartoons to compare it with."""
+        """Return photos, their translations, and cartoons."""
         rows = super().preview(images)
-        del rows["identity"]  # b is never painted in training
+        del rows["identity"]  # images of b are never translated in training
         return rows
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        """b alone."""
-        return ("b",)

@@ -1,4 +1,4 @@
-"""This plugin beside the built-in components, also where it is not installed; where the official figures are."""
+"""Shared fixtures: only this plugin is loaded; settings that make recipes small; the folder of official figures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-# Two threads on a shared machine wait for each other far longer than they compute.
+# Single-threaded processes are faster on a shared machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 pytest.importorskip("i2i_cartoongan", reason="the plugin i2i-cartoongan is not installed")
 
@@ -36,7 +36,7 @@ TINY: dict[str, Any] = {
 
 
 @pytest.fixture(autouse=True)
-def _this_plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _only_this_plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("I2I_PLUGINS", "cartoongan")
     monkeypatch.setattr(plugins, "entry_points", lambda group: [EntryPoint("cartoongan", "i2i_cartoongan", group)])
     plugins.default_plugins.cache_clear()

@@ -1,4 +1,4 @@
-"""Both generators and the discriminator: sizes, gradients, refusals."""
+"""Both generators and the discriminator: sizes, gradients, refused options."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from i2i.core.kinds import NORM
 from i2i.errors import OptionError, ShapeError
 
 
-def test_the_default_sizes_are_the_papers() -> None:
+def test_default_parameter_counts_are_those_of_the_papers() -> None:
     with torch.device("meta"):
         counts = [sum(p.numel() for p in model.parameters()) for model in (CartoonGenerator(), AnimeGenerator())]
     assert counts == [11_129_667, 2_143_552]
@@ -26,18 +26,18 @@ SMALL: list[nn.Module] = [CartoonGenerator(4, 1), AnimeGenerator(4, 2)]
 
 @pytest.mark.parametrize("model", SMALL, ids=lambda model: type(model).__name__)
 @pytest.mark.parametrize("size", [(16, 16), (32, 20)])
-def test_generators_keep_the_size_and_train_all_of_themselves(model: nn.Module, size: tuple[int, int]) -> None:
+def test_generators_keep_the_size_and_gradients_reach_every_parameter(model: nn.Module, size: tuple[int, int]) -> None:
     torch.manual_seed(0)
     model.zero_grad()
-    made = model(torch.rand(2, 3, *size) * 2 - 1).image
-    assert made.shape == (2, 3, *size)
-    assert made.abs().max() <= 1
-    (made * torch.randn_like(made)).sum().backward()
+    image = model(torch.rand(2, 3, *size) * 2 - 1).image
+    assert image.shape == (2, 3, *size)
+    assert image.abs().max() <= 1
+    (image * torch.randn_like(image)).sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
 
 
 @pytest.mark.parametrize("build", [CartoonGenerator, AnimeGenerator])
-def test_bgr_is_the_same_network_on_exchanged_colours(build: Any) -> None:
+def test_bgr_is_the_same_network_with_reversed_channels(build: Any) -> None:
     rgb, bgr = build(4, 1), build(4, 1, channel_order="bgr")
     bgr.load_state_dict(rgb.state_dict())
     image = torch.rand(1, 3, 16, 16) * 2 - 1
@@ -45,7 +45,7 @@ def test_bgr_is_the_same_network_on_exchanged_colours(build: Any) -> None:
     assert not torch.allclose(bgr(image).image, rgb(image).image)
 
 
-def test_any_size_comes_back_from_animegan_and_multiples_of_4_from_cartoongan() -> None:
+def test_legal_image_sizes() -> None:
     assert AnimeGenerator(4, 1)(torch.rand(1, 3, 19, 33)).image.shape == (1, 3, 19, 33)
     with pytest.raises(ShapeError, match="multiples of 4"):
         CartoonGenerator(4, 1)(torch.rand(1, 3, 18, 32))
@@ -55,7 +55,7 @@ def test_any_size_comes_back_from_animegan_and_multiples_of_4_from_cartoongan() 
         AnimeGenerator(4, 1)(torch.rand(1, 3, 4, 32))
 
 
-def test_taps_lie_between_the_layers() -> None:
+def test_features_at_taps() -> None:
     model = CartoonGenerator(4, 2)
     taps = ("image", "down.0", "blocks.1", "up.1")
     features = model.features(torch.rand(1, 3, 16, 16), taps)
@@ -78,7 +78,7 @@ def test_the_discriminators_widths_and_sizes() -> None:
     assert Shallow(4, pad_last=True)(torch.rand(1, 3, 64, 48)).logits["patch"].shape == (1, 1, 16, 12)
 
 
-def test_a_logit_sees_37_pixels() -> None:
+def test_the_receptive_field_of_a_logit_is_37_pixels() -> None:
     model = Shallow(4, norm=None, padding="zeros")
     image = torch.zeros(1, 3, 80, 80).requires_grad_()
     model(image).logits["patch"][0, 0, 8, 8].backward()
@@ -89,8 +89,8 @@ def test_a_logit_sees_37_pixels() -> None:
 
 @pytest.mark.parametrize("halvings", [1, 2, 3])
 @pytest.mark.parametrize("pad_last", [False, True])
-def test_the_smallest_image_is_told_before_anything_is_built(halvings: int, pad_last: bool) -> None:
-    model, smallest = Shallow(4, halvings, norm=None, pad_last=pad_last), smallest_image(halvings, pad_last)
+def test_the_smallest_image_is_checked_before_building(halvings: int, pad_last: bool) -> None:
+    model, smallest = (Shallow(4, halvings, norm=None, pad_last=pad_last), smallest_image(halvings, pad_last))
     assert model(torch.rand(1, 3, smallest, smallest)).logits["patch"].numel() >= 1
     Shallow.check(smallest, halvings, pad_last)
     with pytest.raises(OptionError, match=f"at least {smallest} px, got {smallest - 1} px"):
@@ -102,7 +102,7 @@ def test_the_smallest_image_is_told_before_anything_is_built(halvings: int, pad_
         model(torch.rand(1, 3, smallest - 1, smallest - 1))
 
 
-def test_the_discriminator_trains_all_of_itself() -> None:
+def test_gradients_reach_every_parameter_of_the_discriminator() -> None:
     model = Shallow(4, norm=NORM("gn", groups=1), spectral_norm=True)
     model(torch.rand(2, 3, 32, 32)).logits["patch"].square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())

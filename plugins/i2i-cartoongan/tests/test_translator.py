@@ -1,4 +1,4 @@
-"""The translator: its phases, what each of them touches, and runs that go on as if they had never stopped."""
+"""The translator `cartoon`: phases, what each trains, outputs, and exact resume."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from i2i_cartoongan.color import grey
+from i2i_cartoongan.losses import grayscale
 from torch import Tensor
 
 from i2i.core.contracts import Batch
@@ -47,9 +47,9 @@ def moved(before: dict[str, Tensor], after: dict[str, Tensor]) -> set[str]:
 def test_recipes_take_two_steps_of_each_kind(name: str, tiny: dict[str, Any]) -> None:
     shape = {"channels": 4, "blocks": 1}
     smaller = {"translator.generator": {"type": "animegan2", **shape}} if name == "animegan2" else {}
-    one = recipe(name, tiny, **smaller)
-    dry_run(one)
-    stepper, before = Stepper(one), {}
+    small = recipe(name, tiny, **smaller)
+    dry_run(small)
+    stepper, before = Stepper(small), {}
     for step in range(4):
         before = state(stepper)
         terms = stepper.step(images(step))
@@ -59,7 +59,7 @@ def test_recipes_take_two_steps_of_each_kind(name: str, tiny: dict[str, Any]) ->
     assert terms.keys() == {"discriminator/gan", "generator/gan", "generator/content"} | more
 
 
-def test_the_initialization_asks_no_discriminator_and_no_adversarial_term(tiny: dict[str, Any]) -> None:
+def test_the_initialization_calls_no_discriminator_and_no_adversarial_loss(tiny: dict[str, Any]) -> None:
     stepper = Stepper(recipe("cartoongan", tiny))
     calls: list[str] = []
     for name, module in stepper.translator.named_modules():
@@ -73,7 +73,7 @@ def test_the_initialization_asks_no_discriminator_and_no_adversarial_term(tiny: 
     steps = [int(moments["step"]) for moments in first.values()]
     stepper.step(images(2))
     assert calls
-    assert [int(moments["step"]) for moments in first.values()] == steps  # the first rate and its moments rest
+    assert [int(moments["step"]) for moments in first.values()] == steps  # the first optimizer is not used any more
     assert stepper.optimizers["generator"].state
 
 
@@ -92,26 +92,32 @@ def test_the_recipes_compare_features_before_an_activation(name: str) -> None:
     assert plan.factory.options["distance"] == "l1"
     assert [call.phase for call in plan.calls] == ["initialization", "generator"]
     untrained = FEATURE_EXTRACTOR("timm", weights="untrained")
-    (features,) = untrained(plan.factory.options["taps"])(images()["a"])  # weights do not change what is signed
+    (features,) = untrained(plan.factory.options["taps"])(images()["a"])  # for any weights
     assert 0.2 < (features < 0).double().mean() < 0.8
 
 
-def test_no_initialization_is_an_ordinary_gan(tiny: dict[str, Any]) -> None:
+def test_without_initialization_training_is_adversarial_from_the_start(tiny: dict[str, Any]) -> None:
     terms = Stepper(recipe("cartoongan", tiny, **{"translator.initialization": 0})).step(images())
     assert terms.keys() == {"discriminator/gan", "generator/gan", "generator/content"}
 
 
-def test_the_discriminator_sees_each_set(tiny: dict[str, Any]) -> None:
+def test_the_discriminator_is_called_once_on_each_set(tiny: dict[str, Any]) -> None:
     translator = build(recipe("cartoongan", tiny))
-    given = images()
-    made = translator.start_phase(Batch(given), "discriminator")
-    seen: list[Tensor] = []
-    translator.discriminators["b"]["edges"].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))  # type: ignore[index, operator]
-    assert made.grey_smooth_logits.keys() == made.smooth_logits.keys() == {"b/edges/patch"}
-    expected = [given["b"], made.fake["b"], grey(given["b"]), grey(given["smooth"]), given["smooth"]]
-    assert len(seen) == 5  # each once: real and fake first, whatever is asked for first
-    assert all(torch.equal(one, other) for one, other in zip(seen, expected, strict=True))
-    assert torch.equal(made.source["b"], given["a"])
+    streams = images()
+    outputs = translator.start_phase(Batch(streams), "discriminator")
+    inputs: list[Tensor] = []
+    translator.discriminators["b"]["edges"].register_forward_pre_hook(lambda _, args: inputs.append(args[0]))  # type: ignore[index, operator]
+    assert outputs.grey_smooth_logits.keys() == outputs.smooth_logits.keys() == {"b/edges/patch"}
+    expected = [
+        streams["b"],
+        outputs.fake["b"],
+        grayscale(streams["b"]),
+        grayscale(streams["smooth"]),
+        streams["smooth"],
+    ]
+    assert len(inputs) == 5  # real and fake first, in whichever order outputs are asked for
+    assert all(torch.equal(image, other) for image, other in zip(inputs, expected, strict=True))
+    assert torch.equal(outputs.source["b"], streams["a"])
 
 
 def test_data_without_smoothed_edges_is_refused(tiny: dict[str, Any]) -> None:
@@ -121,34 +127,34 @@ def test_data_without_smoothed_edges_is_refused(tiny: dict[str, Any]) -> None:
         recipe("cartoongan", tiny, data={"type": "portraits", "size": 32})
 
 
-def test_it_paints_b_alone(tiny: dict[str, Any]) -> None:
+def test_only_b_can_be_generated(tiny: dict[str, Any]) -> None:
     translator = build(recipe("cartoongan", tiny))
     assert translator.targets == ("b",)
-    with pytest.raises(I2IError, match="generates domain b only"):
+    with pytest.raises(I2IError, match="domain b"):
         translator.translate(images()["a"], "a")
     rows = translator.preview({domain: images()[domain] for domain in "ab"})
     assert {caption: set(row) for caption, row in rows.items()} == {"input": {"a", "b"}, "translation": {"a"}}
 
 
-def everything(run: Any) -> dict[str, Tensor]:
-    found = dict(run.translator.state_dict())
+def full_state(run: Any) -> dict[str, Tensor]:
+    state = dict(run.translator.state_dict())
     for phase, optimizer in run.stepper.optimizers.items():
-        found |= {f"{phase}/{name}": value for name, value in split_optimizer(optimizer)[0].items()}
-    return found
+        state |= {f"{phase}/{name}": value for name, value in split_optimizer(optimizer)[0].items()}
+    return state
 
 
-def test_a_run_resumed_before_at_and_after_the_switch_is_the_run_that_never_stopped(
+def test_resume_is_exact_before_at_and_after_the_end_of_the_initialization(
     tiny: dict[str, Any], tmp_path: Path
 ) -> None:
-    one = recipe("cartoongan", tiny, **{"train.checkpoint_every": 1, "train.keep_last": 9})
-    whole = train(one, tmp_path / "whole")
-    expected = everything(whole)
+    settings = recipe("cartoongan", tiny, **{"train.checkpoint_every": 1, "train.keep_last": 9})
+    whole = train(settings, tmp_path / "whole")
+    expected = full_state(whole)
     assert any(name.startswith("initialization/") for name in expected)
     for stop in (1, 2, 3):
         saved = checkpoint.find(checkpoint.listed(tmp_path / "whole")[stop])
-        resumed = train(one, tmp_path / f"resumed at {stop}", saved)
+        resumed = train(settings, tmp_path / f"resumed at {stop}", saved)
         assert (resumed.start, resumed.step) == (stop, whole.step)
-        got = everything(resumed)
-        assert expected.keys() == got.keys()
+        state = full_state(resumed)
+        assert expected.keys() == state.keys()
         for name, value in expected.items():
-            assert torch.equal(value, got[name]), (stop, name)
+            assert torch.equal(value, state[name]), (stop, name)

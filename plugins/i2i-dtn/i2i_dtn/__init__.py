@@ -1,4 +1,4 @@
-"""Domain transfer networks as an i2i plugin: translation that keeps what a function of the source's labels sees."""
+"""Domain transfer networks as an i2i plugin: translation that preserves the features of a given function."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import i2i
 
 @i2i.hookimpl
 def register_components(registry: Any) -> None:
-    """By text, so that each is imported when a recipe first names it."""
+    """Add the components by name and import path; each is imported when a recipe first names it."""
     registry.add(i2i.TRANSLATOR, "dtn", "i2i_dtn.translators:DTN")
     registry.add(i2i.TRANSLATOR, "dtn_joint", "i2i_dtn.translators:DTNJoint")
     registry.add(i2i.TRANSLATOR, "dtn_given", "i2i_dtn.translators:DTNGiven")
-    registry.add(i2i.DISCRIMINATOR, "label_encoder", "i2i_dtn.features:LabelEncoder")
-    registry.add(i2i.DISCRIMINATOR, "dtn_discriminator", "i2i_dtn.discriminator:DTNDiscriminator")
-    registry.add(i2i.DECODER, "dtn_decoder", "i2i_dtn.decoder:DTNDecoder")
+    registry.add(i2i.DISCRIMINATOR, "label_encoder", "i2i_dtn.networks:LabelEncoder")
+    registry.add(i2i.DISCRIMINATOR, "dtn_discriminator", "i2i_dtn.networks:DTNDiscriminator")
+    registry.add(i2i.DECODER, "dtn_decoder", "i2i_dtn.networks:DTNDecoder")
     registry.add(i2i.LOSS, "dtn_binary", "i2i_dtn.losses:Binary")
     registry.add(i2i.LOSS, "dtn_ternary", "i2i_dtn.losses:Ternary")
     registry.add(i2i.LOSS, "dtn_tv", "i2i_dtn.losses:TotalVariation")
@@ -25,5 +25,5 @@ def register_components(registry: Any) -> None:
 
 @i2i.hookimpl
 def recipe_folders() -> Path:
-    """Recipes that can be trained by name."""
+    """Return the folder of the recipes that can be trained by name."""
     return Path(__file__).parent / "recipes"

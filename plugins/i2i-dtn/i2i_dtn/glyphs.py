@@ -1,4 +1,4 @@
-"""Ten digits in two fonts as lines without width, and the distance of every pixel to them."""
+"""Ten digits in two fonts as polylines, and the distance of pixels to them."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ Point = tuple[float, float]
 
 
 def straight(*points: Point) -> Line:
-    """A line from point to point."""
+    """Return a polyline through points."""
     return np.array(points)
 
 
 def curve(*points: Point, closed: bool = False) -> Line:
-    """A smooth line through points, by Catmull and Rom's rule."""
+    """Return a Catmull-Rom spline through points."""
     known = np.array(points)
-    before, after = (known[-1], known[0]) if closed else (2 * known[0] - known[1], 2 * known[-1] - known[-2])
-    ends = [after, known[1]] if closed else [after]
-    known = np.vstack([before, known, *ends])
+    first, last = (known[-1], known[0]) if closed else (2 * known[0] - known[1], 2 * known[-1] - known[-2])
+    ends = [last, known[1]] if closed else [last]
+    known = np.vstack([first, known, *ends])
     t = np.linspace(0, 1, 5)[:-1, None]
     parts = []
     for p, q, r, s in zip(known, known[1:], known[2:], known[3:], strict=False):
-        turn = (2 * p - 5 * q + 4 * r - s) * t**2 + (3 * q - p - 3 * r + s) * t**3
-        parts.append(q + 0.5 * ((r - p) * t + turn))
+        bend = (2 * p - 5 * q + 4 * r - s) * t**2 + (3 * q - p - 3 * r + s) * t**3
+        parts.append(q + 0.5 * ((r - p) * t + bend))
     return np.vstack([*parts, known[-2:-1]])
 
 
 def oval(center: Point, radius: Point) -> Line:
-    """An ellipse."""
+    """Return an ellipse."""
     turn = np.linspace(0, 2 * math.pi, 17)
     return np.stack([center[0] + radius[0] * np.sin(turn), center[1] - radius[1] * np.cos(turn)], 1)
 
@@ -104,12 +104,12 @@ WRITTEN: tuple[tuple[Line, ...], ...] = (
 
 
 def distance(lines: Sequence[Line], x: Plane, y: Plane) -> Plane:
-    """Distance of each place [H, W] to the nearest of some lines."""
+    """Return the distance of each pixel [H, W] to the nearest of several polylines."""
     starts = np.vstack([line[:-1] for line in lines]).astype(np.float32)
-    ways = np.vstack([line[1:] - line[:-1] for line in lines]).astype(np.float32)
-    (start_x, start_y), (way_x, way_y) = starts.T[..., None, None], ways.T[..., None, None]
+    segments = np.vstack([line[1:] - line[:-1] for line in lines]).astype(np.float32)
+    (start_x, start_y), (segment_x, segment_y) = starts.T[..., None, None], segments.T[..., None, None]
     from_x, from_y = x - start_x, y - start_y
-    share = (from_x * way_x + from_y * way_y) / np.maximum(way_x**2 + way_y**2, 1e-12)
+    share = (from_x * segment_x + from_y * segment_y) / np.maximum(segment_x**2 + segment_y**2, 1e-12)
     np.clip(share, 0, 1, out=share)
-    nearest: Plane = np.sqrt(((from_x - share * way_x) ** 2 + (from_y - share * way_y) ** 2).min(0))
+    nearest: Plane = np.sqrt(((from_x - share * segment_x) ** 2 + (from_y - share * segment_y) ** 2).min(0))
     return nearest

@@ -1,7 +1,7 @@
-"""DTN's adversarial losses, over translations of the source and reproductions of the target, and its smoothness.
+"""The losses `dtn_binary` and `dtn_ternary`, adversarial losses on both domains, and `dtn_tv`, total variation.
 
-Both adversarial losses play in the phases of `dtn`, which trains the two domains in turn, and in those of `dtn_joint`
-and `dtn_given`, which train them together.
+The adversarial losses have methods for the phases of `dtn`, which alternates between the domains, and for those of
+`dtn_joint` and `dtn_given`, which train them together.
 """
 
 from __future__ import annotations
@@ -15,63 +15,63 @@ from i2i.nn.functional.adversarial import binary_cross_entropy
 from i2i.nn.functional.precision import upcast
 
 SOURCE, TARGET, REAL = range(3)
-"""Classes of the ternary discriminator: painted from the source, painted from the target, the target itself."""
+"""Classes of the ternary discriminator: generated from the source, generated from the target, real."""
 
 
 class _Adversarial(nn.Module):
-    """Sums of the terms of both domains, or the terms of one of them."""
+    """Base of both losses: the terms of one domain, or the sums over both domains."""
 
     def real(self, logits: Tensor) -> Tensor:
-        """The discriminator on real images."""
+        """Return the discriminator's term of real images."""
         raise NotImplementedError
 
     def generated(self, logits: Tensor, source: int) -> Tensor:
-        """The discriminator on painted images."""
+        """Return the discriminator's term of images generated from `SOURCE` or `TARGET`."""
         raise NotImplementedError
 
-    def deceives(self, logits: Tensor) -> Tensor:
-        """The generator on painted images: they should pass for real."""
+    def generated_as_real(self, logits: Tensor) -> Tensor:
+        """Return the generator's term: generated images with the target of real ones."""
         return self.real(logits)
 
     def source_discriminator(self, fake_logits: Tensor) -> Tensor:
         return self.generated(fake_logits, SOURCE)
 
     def source_generator(self, fake_logits: Tensor) -> Tensor:
-        return self.deceives(fake_logits)
+        return self.generated_as_real(fake_logits)
 
     def target_discriminator(self, real_logits: Tensor, reproduced_logits: Tensor) -> Tensor:
         return self.real(real_logits) + self.generated(reproduced_logits, TARGET)
 
     def target_generator(self, reproduced_logits: Tensor) -> Tensor:
-        return self.deceives(reproduced_logits)
+        return self.generated_as_real(reproduced_logits)
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor, reproduced_logits: Tensor) -> Tensor:
-        output = self.real(real_logits) + self.generated(fake_logits, SOURCE)
-        return output + self.generated(reproduced_logits, TARGET)
+        loss = self.real(real_logits) + self.generated(fake_logits, SOURCE)
+        return loss + self.generated(reproduced_logits, TARGET)
 
     def generator(self, fake_logits: Tensor, reproduced_logits: Tensor) -> Tensor:
-        return self.deceives(fake_logits) + self.deceives(reproduced_logits)
+        return self.generated_as_real(fake_logits) + self.generated_as_real(reproduced_logits)
 
 
 class Binary(_Adversarial):
-    r"""Cross entropy of real against painted, whatever it was painted from.
+    r"""Binary cross entropy of real against generated images of both domains.
 
     With s a sample of the source, t of the target, and :math:`G = g \circ f`:
     D :math:`-\mathbb{E}[\log D(t)] - \mathbb{E}[\log(1 - D(G(s)))] - \mathbb{E}[\log(1 - D(G(t)))]`,
     G :math:`-\mathbb{E}[\log D(G(s))] - \mathbb{E}[\log D(G(t))]`.
 
-    Source: facts of yunjey/domain-transfer-network.
+    Source: settings of yunjey/domain-transfer-network.
     """
 
     def real(self, logits: Tensor) -> Tensor:
-        return binary_cross_entropy(_of(logits, 1, "dtn_binary"), target=True)
+        return binary_cross_entropy(_check_classes(logits, 1, "dtn_binary"), target=True)
 
     def generated(self, logits: Tensor, source: int) -> Tensor:
-        return binary_cross_entropy(_of(logits, 1, "dtn_binary"), target=False)
+        return binary_cross_entropy(_check_classes(logits, 1, "dtn_binary"), target=False)
 
 
 class Ternary(_Adversarial):
-    r"""Cross entropy of three classes: painted from the source (1), painted from the target (2), the target itself (3).
+    r"""Cross entropy of three classes: generated from the source (1), generated from the target (2), real (3).
 
     D :math:`-\mathbb{E}[\log D_1(G(s))] - \mathbb{E}[\log D_2(G(t))] - \mathbb{E}[\log D_3(t)]`,
     G :math:`-\mathbb{E}[\log D_3(G(s))] - \mathbb{E}[\log D_3(G(t))]`.
@@ -87,30 +87,31 @@ class Ternary(_Adversarial):
 
 
 class TotalVariation(nn.Module):
-    r"""Roughness of an image, :math:`\sum_{ij} \big((z_{i,j+1} - z_{ij})^2 + (z_{i+1,j} - z_{ij})^2\big)^{1/2}`.
+    r"""Total variation, :math:`\sum_{ij} \big((z_{i,j+1} - z_{ij})^2 + (z_{i+1,j} - z_{ij})^2\big)^{1/2}`.
 
-    A mean over pixels, channels and samples instead of the sum, so that its weight does not depend on the size.
+    It is a mean over pixels, channels and samples instead of the sum, so that its weight does not depend on the size.
 
     Source: arXiv:1611.02200, equation 8 with B = 1.
     """
 
     def forward(self, fake: Tensor) -> Tensor:
+        """Return the loss of images [B, C, H, W]."""
         fake = upcast(fake)
-        across = (fake[..., :-1, 1:] - fake[..., :-1, :-1]).square()
-        down = (fake[..., 1:, :-1] - fake[..., :-1, :-1]).square()
-        return (across + down + 1e-12).sqrt().mean()  # the root of 0 has no gradient
+        horizontal = (fake[..., :-1, 1:] - fake[..., :-1, :-1]).square()
+        vertical = (fake[..., 1:, :-1] - fake[..., :-1, :-1]).square()
+        return (horizontal + vertical + 1e-12).sqrt().mean()  # the gradient of the root is infinite at 0
 
 
 def _cross_entropy(logits: Tensor, label: int) -> Tensor:
-    logits = upcast(_of(logits, 3, "dtn_ternary"))
+    logits = upcast(_check_classes(logits, 3, "dtn_ternary"))
     classes = torch.full((len(logits), *logits.shape[2:]), label, device=logits.device)
     return F.cross_entropy(logits, classes)
 
 
-def _of(logits: Tensor, classes: int, loss: str) -> Tensor:
+def _check_classes(logits: Tensor, classes: int, loss: str) -> Tensor:
     if logits.shape[1] != classes:
         raise ShapeError(
-            f"{loss}: expected {classes} logits for each judgement, got {logits.shape[1]}; "
+            f"{loss}: expected {classes} logits for each image, got {logits.shape[1]}; "
             f"set the discriminator's classes = {classes}"
         )
     return logits

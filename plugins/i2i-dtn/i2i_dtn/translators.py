@@ -1,8 +1,8 @@
-"""Domain transfer networks: an image of the target domain that has the same f as one of the source domain."""
+"""The translators `dtn`, `dtn_joint` and `dtn_given`: domain transfer networks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
@@ -12,24 +12,94 @@ from i2i.core.bounds import Count, Positive
 from i2i.core.contracts import Decoder, Phase, Stream
 from i2i.core.kinds import FEATURE_EXTRACTOR
 from i2i.methods.networks import network
+from i2i.methods.outputs import detached, output
 from i2i.methods.two_domains import check_discriminators
-from i2i_dtn.features import GivenFeatures
-from i2i_dtn.outputs import LabelledOutputs, TransferOutputs
+from i2i_dtn.networks import GivenFeatures
+
+
+class TransferOutputs(i2i.GANOutputs):
+    """Outputs under the key `b`, the target domain; `real` has both domains."""
+
+    translator: DomainTransfer
+
+    @property
+    def real(self) -> dict[str, Tensor]:
+        return {domain: self.batch.streams[domain] for domain in self.translator.domains}
+
+    @output(reuse="step")
+    def source_code(self) -> dict[str, Tensor]:
+        """Codes f of a's images, [B, C, 1, 1], which their translations should have too."""
+        return {"b": self.translator.code(self.real["a"]).detach()}
+
+    @output(reuse="step")
+    def target_code(self) -> dict[str, Tensor]:
+        """Codes f of b's images, [B, C, 1, 1]."""
+        return {"b": self.translator.code(self.real["b"]).detach()}
+
+    @output(reuse="step")
+    def fake(self) -> dict[str, Tensor]:
+        """Translations: G of a's images, [B, 3, H, W]."""
+        return {"b": self.translator.generate(self.source_code["b"])}
+
+    @output(reuse="step")
+    def reproduced(self) -> dict[str, Tensor]:
+        """G of b's images, which should be these images."""
+        return {"b": self.translator.generate(self.target_code["b"])}
+
+    @property
+    def fake_code(self) -> dict[str, Tensor]:
+        """Codes f of the translations, with their graph: the generator is trained through f, f itself is not."""
+        return {"b": self.translator.code(self.fake["b"])}
+
+    @property
+    def discriminate(self) -> dict[str, Callable[[Tensor], dict[str, Tensor]]]:
+        """The discriminators as functions of an image, for losses on their gradients."""
+        return {"b": lambda image: self._discriminate({"b": image})}
+
+    @output(reuse="phase")
+    def real_logits(self) -> dict[str, Tensor]:
+        """Logits of b's images, by `b/discriminator/head`."""
+        return self._discriminate({"b": self.real["b"]})
+
+    @output(reuse="phase")
+    def fake_logits(self) -> dict[str, Tensor]:
+        """Logits of the translations, which are detached where discriminators are trained."""
+        return self._discriminate(detached(self.fake) if self.trains("discriminators") else self.fake)
+
+    @output(reuse="phase")
+    def reproduced_logits(self) -> dict[str, Tensor]:
+        """Logits of the reproductions, which are detached where discriminators are trained."""
+        return self._discriminate(detached(self.reproduced) if self.trains("discriminators") else self.reproduced)
+
+
+class LabelledOutputs(TransferOutputs):
+    """Outputs with labels of the source domain, from which f is trained."""
+
+    @property
+    def labels(self) -> dict[str, Tensor]:
+        """Labels of a's images, [B]."""
+        return {"a": self.batch.streams["labels"]}
+
+    @output(reuse="phase")
+    def label_logits(self) -> dict[str, Tensor]:
+        """Logits of f's classifier for a's images, [B, classes]."""
+        return {"a": self.translator.label_logits(self.real["a"])}
 
 
 class DomainTransfer(i2i.Translator):
-    """What the three have in common: f, which is fixed while g and D are trained, and how often each phase runs.
+    """Base of the three translators: f, which is fixed while g and D are trained, and the updates of each phase.
 
     Args:
         features: f, with `encode` and `num_features`.
-        generator: g, paints b from f's code.
-        discriminators: D, by name; they judge b's images.
-        updates: how often each phase runs in a step, by phase; for those that are not named, the class's own number.
+        generator: g, a decoder of b's images from f's codes.
+        discriminators: D, by name; discriminators of b's images.
+        updates: number of updates in a step by phase; phases that are not named have those of the class.
+        streams: specifications of the data's streams.
     """
 
     generator_modules = ("generator",)
     ratios: ClassVar[Mapping[str, int]]
-    """How often each phase runs in a step once f is fixed, in this order."""
+    """Number of updates of each phase in a step after f is fixed, in this order."""
 
     def __init__(
         self,
@@ -42,45 +112,46 @@ class DomainTransfer(i2i.Translator):
         super().__init__(streams)
         self.features: Any = features
         self.generator = network(generator(features.num_features, **self.network_options("a", "b")))
-        judges = {name: network(build(**self.network_options("b"))) for name, build in discriminators.items()}
-        self.discriminators = nn.ModuleDict({"b": nn.ModuleDict(judges)})
-        self.rounds = {**self.ratios, **(updates or {})}
+        built = {name: network(build(**self.network_options("b"))) for name, build in discriminators.items()}
+        self.discriminators = nn.ModuleDict({"b": nn.ModuleDict(built)})
+        self.updates = {**self.ratios, **(updates or {})}
 
     @classmethod
     def check(
         cls, discriminators: dict[str, i2i.Factory[i2i.Discriminator]], updates: dict[str, int] | None = None
     ) -> None:
-        """Somebody to judge, and updates of phases that there are."""
+        """Refuse an empty table of discriminators, and updates of unknown phases."""
         check_discriminators(discriminators)
         for phase in updates or ():
             if phase not in cls.ratios:
-                known = ", ".join(cls.ratios)
-                raise i2i.OptionError("updates", f"expected updates of {known}, got some of {phase!r}")
+                raise i2i.OptionError("updates", f"expected updates of {', '.join(cls.ratios)}, got some of {phase!r}")
 
     def active_phases(self, step: int) -> list[str]:
-        """Each phase as often as its updates say."""
-        return [phase for phase in self.phases for _ in range(self.rounds.get(phase, 0))]
+        """Return each phase as often as its number of updates."""
+        return [phase for phase in self.phases for _ in range(self.updates.get(phase, 0))]
 
     def code(self, image: Tensor) -> Tensor:
-        """f(x), [B, C, 1, 1]."""
+        """Return f(x), [B, C, 1, 1], of images [B, 3, H, W]."""
         code: Tensor = self.features.encode(image).features
         return code
 
     def generate(self, code: Tensor) -> Tensor:
-        """g of a code: [B, 3, H, W] in [-1, 1]."""
+        """Return images [B, 3, H, W] in [-1, 1] of codes [B, C, 1, 1]."""
         image: Tensor = self.generator(code).image
         return image
 
     def translate(self, image: Tensor, to: str) -> i2i.GeneratorOutput:
-        """G(x) = g(f(x)); b's images too, which should come back as they were."""
+        """Return G(x) = g(f(x)), also of b's images, which should be reproduced."""
         if to != "b":
-            raise i2i.I2IError(f"this translator paints domain b alone, got {to!r}; train it with a and b exchanged")
+            raise i2i.I2IError(
+                f"this translator translates to domain b only, got {to!r}; train it with a and b exchanged"
+            )
         return i2i.GeneratorOutput(self.generate(self.code(image)))
 
     def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-        """Input, translation of a, reproduction of b."""
-        made = {domain: self.translate(image, "b").image for domain, image in images.items()}
-        return {"input": dict(images), "translation": {"a": made["a"]}, "reproduction": {"b": made["b"]}}
+        """Return inputs, translations of a, and reproductions of b."""
+        results = {domain: self.translate(image, "b").image for domain, image in images.items()}
+        return {"input": dict(images), "translation": {"a": results["a"]}, "reproduction": {"b": results["b"]}}
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -88,12 +159,15 @@ class DomainTransfer(i2i.Translator):
 
 
 class LabelledTransfer(DomainTransfer):
-    """f is learnt from the source's labels in the first steps and fixed from then on, its statistics included.
+    """Base of the translators that train f from the source's labels in the first steps and then fix it.
 
     Args:
         features: f with a classifier, such as `label_encoder`.
-        feature_steps: steps that train f, before any that train g and D.
-        For the rest see `DomainTransfer`.
+        generator: g, a decoder of b's images from f's codes.
+        discriminators: D, by name; discriminators of b's images.
+        feature_steps: number of steps that train f, before those that train g and D.
+        updates: number of updates in a step by phase; phases that are not named have those of the class.
+        streams: specifications of the data's streams.
     """
 
     Outputs = LabelledOutputs
@@ -110,7 +184,7 @@ class LabelledTransfer(DomainTransfer):
     ) -> None:
         if not callable(getattr(features.component, "encode", None)):
             raise i2i.OptionError(
-                "features", f"expected one that encodes and knows labels, such as label_encoder, got {features.name!r}"
+                "features", f"expected an encoder with a classifier, such as label_encoder, got {features.name!r}"
             )
         size = streams["a"].size if streams else None
         encoder = network(features() if size is None else features(image_size=size))
@@ -118,16 +192,16 @@ class LabelledTransfer(DomainTransfer):
         self.feature_steps, self.learning = feature_steps, feature_steps > 0
 
     def active_phases(self, step: int) -> list[str]:
-        """f alone at first, then everything but f."""
+        """Return the phase of f in the first steps, and the others afterwards."""
         return ["features"] if step < self.feature_steps else super().active_phases(step)
 
     def at_step_(self, step: int) -> None:
-        """Fixes f from the first step after its phase on."""
+        """Fix f after its phase."""
         self.learning = step < self.feature_steps
         self.train(self.training)
 
     def train(self, mode: bool = True) -> LabelledTransfer:
-        """A fixed f stays in evaluation mode, or batch norm's statistics would move."""
+        """Set the training mode; a fixed f stays in evaluation mode, so that its running statistics do not change."""
         super().train(mode)
         self.features.train(mode and self.learning)
         return self
@@ -137,18 +211,18 @@ class LabelledTransfer(DomainTransfer):
         return (0, self.feature_steps)
 
     def label_logits(self, image: Tensor) -> Tensor:
-        """What f's classifier says, [B, classes]."""
+        """Return the logits of f's classifier, [B, classes]."""
         logits: Tensor = self.features(image).logits["label"]
         return logits
 
 
 class DTN(LabelledTransfer):
-    """The source and the target domain in turn, as the reference implementation trains them.
+    """DTN that alternates between the source and the target domain, as the reference implementation does.
 
-    A step holds, on one batch, updates of D and of G on the source (adversarial loss and f-constancy), then updates of
-    D and of G on the target (adversarial loss and reconstruction).
+    A step updates, on one batch, D and G on the source (adversarial loss and f-constancy), then D and G on the target
+    (adversarial loss and reconstruction).
 
-    Source: facts of yunjey/domain-transfer-network; Taigman, Polyak and Wolf, Unsupervised Cross-Domain Image
+    Source: settings of yunjey/domain-transfer-network; Taigman, Polyak and Wolf, Unsupervised Cross-Domain Image
     Generation, ICLR 2017, arXiv:1611.02200.
     """
 
@@ -169,7 +243,7 @@ class DTN(LabelledTransfer):
 
 
 class DTNJoint(LabelledTransfer):
-    """Both domains in one loss of D and one of G, as the paper's equations 3 and 4 have it.
+    """DTN with one loss of D and one of G for both domains, as in the paper's equations 3 and 4.
 
     Source: Taigman et al., ICLR 2017, arXiv:1611.02200, section 3.
     """
@@ -183,12 +257,15 @@ class DTNJoint(LabelledTransfer):
 
 
 class DTNGiven(DomainTransfer):
-    """f is any feature extractor, fixed from the beginning, as the paper's is; losses as for `dtn_joint`.
+    """DTN with any pretrained feature extractor as f, and the phases of `dtn_joint`.
 
     Args:
-        extractor: f; the means of its features over the pixels are the code.
-        tap: the layer that it takes them from.
-        For the rest see `DomainTransfer`.
+        generator: g, a decoder of b's images from f's codes.
+        discriminators: D, by name; discriminators of b's images.
+        extractor: f; codes are its features, averaged over the pixels.
+        tap: its layer whose features are used.
+        updates: number of updates in a step by phase; phases that are not named have one.
+        streams: specifications of the data's streams.
 
     Source: Taigman et al., ICLR 2017, arXiv:1611.02200, section 5.2, where f is a network that recognizes faces.
     """

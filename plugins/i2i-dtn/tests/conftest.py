@@ -1,4 +1,4 @@
-"""Each test sees this plugin beside the built-in components, and nothing else that may be installed."""
+"""Shared fixtures: only this plugin is loaded, and settings that make its recipes small."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ i2i_dtn = pytest.importorskip("i2i_dtn", reason="the plugin i2i-dtn is not insta
 
 
 @pytest.fixture(autouse=True)
-def _this_plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _only_this_plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("I2I_PLUGINS", "")
     default_plugins.cache_clear()
-    default_plugins()._load(PluginInfo("dtn", "i2i-dtn", ""), i2i_dtn)  # by hand: found from a checkout, too
+    default_plugins()._load(PluginInfo("dtn", "i2i-dtn", ""), i2i_dtn)  # also from a checkout
     yield
     default_plugins.cache_clear()
 

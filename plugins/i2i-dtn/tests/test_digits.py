@@ -1,4 +1,4 @@
-"""The drawn digits: labels, numbering, and that both looks of a pair show one digit."""
+"""The data set `digits`: labels, numbers, pairs, and the fonts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_labels_are_the_source_domains_and_all_occur() -> None:
     assert set(labels) == set(range(10))
 
 
-def test_no_digit_is_seen_in_both_looks_or_in_an_evaluation() -> None:
+def test_pairs_and_previews_are_held_out() -> None:
     digits = Digits(16)
     pairs, preview = digits.pairs(3), digits.preview(3)
     assert torch.equal(pairs["labels"], digits.pairs(5)["labels"][:3])
@@ -37,7 +37,7 @@ def test_no_digit_is_seen_in_both_looks_or_in_an_evaluation() -> None:
     assert pairs["a"].shape == preview["b"].shape == (3, 3, 16, 16)
 
 
-def test_both_looks_of_a_pair_are_at_one_place() -> None:
+def test_both_digits_of_a_pair_have_the_same_place() -> None:
     digits = Digits(32)
     pairs = digits.pairs(40)
     axis = torch.arange(32) - 15.5
@@ -54,7 +54,7 @@ def test_written_digits_are_white_on_black_and_printed_ones_coloured() -> None:
     assert (pairs["a"].amax(1) - pairs["a"].amin(1)).mean() > 0.2
 
 
-def test_distance_to_a_line_is_pythagoras() -> None:
+def test_distance_to_polylines() -> None:
     x, y = np.array([[0.0, 3.0]]), np.array([[2.0, 4.0]])
     np.testing.assert_allclose(distance([straight((-1, 0), (0, 0))], x, y), [[2, 5]])
     np.testing.assert_allclose(distance([straight((-1, 0), (0, 0)), straight((3, 0), (3, 3))], x, y), [[2, 1]])
@@ -68,10 +68,10 @@ def test_curves_pass_through_their_points() -> None:
     np.testing.assert_allclose(closed[0], closed[-1], atol=1e-9)
 
 
-def test_the_fonts_differ_and_agree_in_what_a_digit_is() -> None:
+def test_the_fonts_differ_but_most_digits_match() -> None:
     grid = np.meshgrid(np.linspace(-1, 1, 24), np.linspace(-1, 1, 24))
     printed, written = ([distance(lines, *grid) < 0.15 for lines in font] for font in (PRINTED, WRITTEN))
-    overlap = np.array([[(one & other).sum() / (one | other).sum() for other in printed] for one in written])
+    overlap = np.array([[(w & p).sum() / (w | p).sum() for p in printed] for w in written])
     assert overlap.shape == (10, 10)
     assert (overlap.diagonal() < 0.97).all()
     assert (overlap.argmax(1) == np.arange(10)).sum() >= 7

@@ -1,4 +1,4 @@
-"""The losses against the paper's equations, written out."""
+"""The losses against independent statements of the paper's equations."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def log_sigmoid(x: Tensor) -> np.ndarray:
 
 
 def log_share(x: Tensor, number: int) -> np.ndarray:
-    """Logarithm of the probability of class 1, 2 or 3."""
+    """Return the log probability of class 1, 2 or 3."""
     odds = np.exp(x.numpy()[:, :, 0, 0])
     return np.log(odds[:, number - 1] / odds.sum(1))
 
@@ -30,14 +30,14 @@ def test_binary() -> None:
     real, fake, reproduced = logits(1)
     loss = Binary()
     generated = -log_sigmoid(-fake).mean(), -log_sigmoid(-reproduced).mean()
-    deceives = -log_sigmoid(fake).mean(), -log_sigmoid(reproduced).mean()
-    truth = -log_sigmoid(real).mean()
+    as_real = -log_sigmoid(fake).mean(), -log_sigmoid(reproduced).mean()
+    real_term = -log_sigmoid(real).mean()
     assert loss.source_discriminator(fake).item() == pytest.approx(generated[0])
-    assert loss.target_discriminator(real, reproduced).item() == pytest.approx(truth + generated[1])
-    assert loss.source_generator(fake).item() == pytest.approx(deceives[0])
-    assert loss.target_generator(reproduced).item() == pytest.approx(deceives[1])
-    assert loss.discriminator(real, fake, reproduced).item() == pytest.approx(truth + sum(generated))
-    assert loss.generator(fake, reproduced).item() == pytest.approx(sum(deceives))
+    assert loss.target_discriminator(real, reproduced).item() == pytest.approx(real_term + generated[1])
+    assert loss.source_generator(fake).item() == pytest.approx(as_real[0])
+    assert loss.target_generator(reproduced).item() == pytest.approx(as_real[1])
+    assert loss.discriminator(real, fake, reproduced).item() == pytest.approx(real_term + sum(generated))
+    assert loss.generator(fake, reproduced).item() == pytest.approx(sum(as_real))
 
 
 def test_ternary() -> None:

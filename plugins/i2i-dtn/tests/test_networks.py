@@ -1,12 +1,10 @@
-"""f, g and D: sizes at each side, the facts' layers, and where gradients reach."""
+"""The networks f, g and D: layers of the reference, shapes, gradients, refused sizes."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-from i2i_dtn.decoder import DTNDecoder
-from i2i_dtn.discriminator import DTNDiscriminator
-from i2i_dtn.features import LabelEncoder
+from i2i_dtn.networks import DTNDecoder, DTNDiscriminator, LabelEncoder
 from torch import nn
 
 from i2i.errors import OptionError, ShapeError
@@ -18,7 +16,7 @@ def convolutions(module: nn.Module) -> list[tuple[int, int]]:
     ]
 
 
-def test_networks_have_the_layers_of_the_facts() -> None:
+def test_networks_have_the_layers_of_the_reference() -> None:
     assert convolutions(LabelEncoder()) == [(64, 3), (128, 3), (256, 3), (128, 4), (10, 1)]
     assert convolutions(DTNDecoder(128)) == [(512, 4), (256, 3), (128, 3), (3, 3)]
     assert convolutions(DTNDiscriminator()) == [(128, 3), (256, 3), (512, 3), (1, 4)]
@@ -34,9 +32,9 @@ def test_shapes(size: int, kernel_size: int) -> None:
     assert output.logits["label"].shape == (2, 5)
     assert output.code.shape == (2, 6, 1, 1)
     assert output.code.abs().max() <= 1
-    made = DTNDecoder(6, 16, kernel_size=kernel_size, image_size=size)(output.code).image
-    assert made.shape == image.shape
-    assert DTNDiscriminator(4, 3, image_size=size)(made).logits["image"].shape == (2, 3, 1, 1)
+    generated = DTNDecoder(6, 16, kernel_size=kernel_size, image_size=size)(output.code).image
+    assert generated.shape == image.shape
+    assert DTNDiscriminator(4, 3, image_size=size)(generated).logits["image"].shape == (2, 3, 1, 1)
 
 
 def test_a_gradient_reaches_every_parameter() -> None:
@@ -59,10 +57,10 @@ def test_other_sides_are_refused(size: int, nearest: int) -> None:
         DTNDecoder.check(32, 5)
 
 
-def test_what_does_not_fit_is_told() -> None:
+def test_wrong_shapes_are_refused() -> None:
     with pytest.raises(ShapeError, match=r"expected images \[B, 3, 32, 32\], got \[2, 3, 16, 16\]"):
         LabelEncoder(4, 6)(torch.zeros(2, 3, 16, 16))
-    with pytest.raises(ShapeError, match=r"at least 2 images to learn from, got 1; raise train\.batch_size"):
+    with pytest.raises(ShapeError, match=r"at least 2 images in training, got 1; raise train\.batch_size"):
         LabelEncoder(4, 6)(torch.zeros(1, 3, 32, 32))
     with pytest.raises(ShapeError, match=r"expected a code \[B, 6, 1, 1\], got \[1, 5, 1, 1\]"):
         DTNDecoder(6, 16)(torch.zeros(1, 5, 1, 1))

@@ -1,4 +1,4 @@
-"""The translators: how often phases run, what each trains, that a fixed f stays fixed, and exact resuming."""
+"""The translators: phases, what each trains, that a fixed f does not change, and exact resume."""
 
 from __future__ import annotations
 
@@ -45,43 +45,45 @@ def state(stepper: i2i.Stepper, part: str) -> dict[str, Tensor]:
     return {k: v.clone() for k, v in stepper.translator.state_dict().items() if k.startswith(f"{part}.")}
 
 
-def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
-    return all(torch.equal(value, other[name]) for name, value in one.items())
+def same(state: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return all(torch.equal(value, other[name]) for name, value in state.items())
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_recipes_check_and_take_two_steps_in_each_half(name: str, tiny: dict[str, Any]) -> None:
+def test_recipes_take_two_steps_in_each_stage(name: str, tiny: dict[str, Any]) -> None:
     recipe = i2i.Recipe.read(name, tiny)
     dry_run(recipe)
     stepper = i2i.Stepper(recipe)
     terms = [stepper.step(batch()) for _ in range(4)]
-    assert [set(found) == {"features/labels"} for found in terms] == [True, True, False, False]
-    assert all(math.isfinite(value) for found in terms for value in found.values())
+    assert [set(step_terms) == {"features/labels"} for step_terms in terms] == [True, True, False, False]
+    assert all(math.isfinite(value) for step_terms in terms for value in step_terms.values())
     side = "" if name == "dtn_ternary" else "source_"
     assert {f"{side}discriminator/gan", f"{side}generator/gan", f"{side}generator/constancy"} <= terms[2].keys()
     assert "features/labels" not in terms[2]
 
 
-def test_each_half_trains_its_own_and_a_fixed_f_moves_in_nothing(tiny: dict[str, Any]) -> None:
+def test_each_stage_trains_its_networks_and_a_fixed_f_does_not_change(tiny: dict[str, Any]) -> None:
     stepper = i2i.Stepper(i2i.Recipe.read("dtn", tiny))
-    begin = {part: state(stepper, part) for part in ("features", "generator", "discriminators")}
+    initial = {part: state(stepper, part) for part in ("features", "generator", "discriminators")}
     for _ in range(2):
         stepper.step(batch())
-    learnt = state(stepper, "features")
-    assert not any(torch.equal(begin["features"][name], value) for name, value in learnt.items())  # statistics, too
-    assert same(begin["generator"], state(stepper, "generator"))
-    assert same(begin["discriminators"], state(stepper, "discriminators"))
-    with stepper.eval_mode():  # comes back to training mode, f excepted
+    trained = state(stepper, "features")
+    assert not any(
+        torch.equal(initial["features"][name], value) for name, value in trained.items()
+    )  # including statistics
+    assert same(initial["generator"], state(stepper, "generator"))
+    assert same(initial["discriminators"], state(stepper, "discriminators"))
+    with stepper.eval_mode():  # afterwards f stays in evaluation mode
         pass
     for _ in range(2):
         stepper.step(batch())
-    assert same(learnt, state(stepper, "features"))
-    assert any("running_mean" in name for name in learnt)
+    assert same(trained, state(stepper, "features"))
+    assert any("running_mean" in name for name in trained)
     for part in ("generator", "discriminators"):
-        assert not any(torch.equal(begin[part][name], value) for name, value in state(stepper, part).items()), part
+        assert not any(torch.equal(initial[part][name], value) for name, value in state(stepper, part).items()), part
 
 
-def test_the_generators_losses_pass_through_f_and_give_it_no_gradient(tiny: dict[str, Any]) -> None:
+def test_losses_of_the_generator_pass_through_f_without_training_it(tiny: dict[str, Any]) -> None:
     translator = build(i2i.Recipe.read("dtn", tiny))
     translator.at_step_(2)
     terms = translator(Batch(batch()), "source_generator")
@@ -108,7 +110,7 @@ def test_constancy_and_reconstruction_are_mean_squares(tiny: dict[str, Any]) -> 
     assert terms.keys() == {"gan", "reconstruction"}
 
 
-def test_phases_run_as_often_as_their_updates_say(tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_phases_run_as_often_as_their_updates(tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     default = build(i2i.Recipe.read("dtn", tiny))
     assert default.active_phases(1) == ["features"]
     expected = ["source_discriminator"] + 6 * ["source_generator"] + 2 * ["target_discriminator"]
@@ -130,16 +132,16 @@ def test_phases_run_as_often_as_their_updates_say(tiny: dict[str, Any], monkeypa
         i2i.Recipe.read("dtn_ternary", tiny | {"translator.updates": {"critic": 2}})
 
 
-def test_each_repeated_update_paints_anew(tiny: dict[str, Any]) -> None:
-    """Two updates with the same fakes would be one update twice as long, whatever the generator has learnt."""
+def test_each_update_of_the_generator_generates_again(tiny: dict[str, Any]) -> None:
+    """Two updates with the same fakes would ignore the first update."""
     settings = tiny | {"translator.feature_steps": 0, "translator.updates": {"source_generator": 2}}
     stepper = i2i.Stepper(i2i.Recipe.read("dtn", settings))
-    seen = []
-    stepper.translator.generator.register_forward_hook(lambda _m, _i, made: seen.append(made.image.detach().clone()))
+    generated = []
+    stepper.translator.generator.register_forward_hook(lambda _m, _i, out: generated.append(out.image.detach().clone()))
     stepper.step(batch())
     # D and the first update of G share the translations; both updates of D share the reproductions, and G has none yet.
-    assert len(seen) == 2 + 1 + 4
-    assert not torch.equal(seen[0], seen[1])
+    assert len(generated) == 2 + 1 + 4
+    assert not torch.equal(generated[0], generated[1])
 
 
 class StopAfter:
@@ -152,7 +154,7 @@ class StopAfter:
             os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_resume_is_exact_before_at_and_after_the_switch(tiny: dict[str, Any], tmp_path: Path) -> None:
+def test_resume_is_exact_before_at_and_after_f_is_fixed(tiny: dict[str, Any], tmp_path: Path) -> None:
     recipe = i2i.Recipe.read("dtn_small", tiny | {"train.ema": 0.9})
     whole = train(recipe, tmp_path / "whole")
     for stop in (1, 2, 3):
@@ -166,12 +168,12 @@ def test_resume_is_exact_before_at_and_after_the_switch(tiny: dict[str, Any], tm
         assert same(whole.stepper.ema.average, resumed.stepper.ema.average)
         for phase, optimizer in whole.stepper.optimizers.items():
             pair = (optimizer, resumed.stepper.optimizers[phase])
-            tensors, others = (split_optimizer(one)[0] for one in pair)
+            tensors, others = (split_optimizer(each)[0] for each in pair)
             assert tensors.keys() == others.keys()
             assert same(tensors, others), phase
 
 
-def test_a_trained_run_translates_to_b_alone(tiny: dict[str, Any], tmp_path: Path) -> None:
+def test_a_trained_run_translates_to_b_only(tiny: dict[str, Any], tmp_path: Path) -> None:
     train(i2i.Recipe.read("dtn_small", tiny), tmp_path / "run")
     loaded = i2i.load(tmp_path / "run", device="cpu")
     images = batch()
@@ -185,7 +187,7 @@ def test_a_trained_run_translates_to_b_alone(tiny: dict[str, Any], tmp_path: Pat
         loaded.translate(images["b"], "a")
 
 
-def test_any_feature_extractor_may_be_f() -> None:
+def test_any_feature_extractor_can_be_f() -> None:
     recipe = i2i.Recipe.read("dtn_given", GIVEN)
     dry_run(recipe)
     stepper = i2i.Stepper(recipe)
@@ -210,14 +212,14 @@ MIXES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("mix", MIXES)
-def test_mixes_take_a_step(mix: str, tiny: dict[str, Any]) -> None:
+def test_variants_take_a_step(mix: str, tiny: dict[str, Any]) -> None:
     one_class = {"translator.discriminators.image.classes": 1, "translator.feature_steps": 0}
     recipe = i2i.Recipe.read("dtn_ternary", tiny | one_class | MIXES[mix])
     dry_run(recipe)
     assert all(math.isfinite(value) for value in i2i.Stepper(recipe).step(batch()).values())
 
 
-def test_what_cannot_work_is_refused_with_the_recipe(tiny: dict[str, Any]) -> None:
+def test_wrong_recipes_are_refused(tiny: dict[str, Any]) -> None:
     with pytest.raises(
         RecipeError, match=r"data: translator 'dtn' needs the stream 'labels' \(label\), and dataset 'shapes' has"
     ):

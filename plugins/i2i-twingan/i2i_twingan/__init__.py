@@ -1,4 +1,4 @@
-"""TwinGAN as an i2i plugin: one encoder and one generator that grow, shared by two domains."""
+"""TwinGAN as an i2i plugin: one growing encoder and generator for two domains."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ if TYPE_CHECKING:
 
 @i2i.hookimpl
 def register_components(registry: Any) -> None:
-    """By text, so that each is imported when a recipe first names it."""
+    """Add the components by name and import path; each is imported when a recipe first names it."""
     registry.add(i2i.TRANSLATOR, "twin", "i2i_twingan.translator:Twin")
     registry.add(i2i.GENERATOR, "twin_unet", "i2i_twingan.generator:TwinUnet")
     registry.add(i2i.DISCRIMINATOR, "pggan", "i2i_twingan.discriminator:PGGAN")
-    registry.add(i2i.NORM, "renorm", "i2i_twingan.renorm:BatchRenorm")
+    registry.add(i2i.NORM, "renorm", "i2i_twingan.norms:BatchRenorm")
     registry.add(i2i.NORM, "affine", "i2i_twingan.norms:Affine")
     registry.add(i2i.NORM, "pixel", "i2i_twingan.norms:PixelNorm")
 
 
 @i2i.hookimpl
 def recipe_folders() -> Path:
-    """Recipes that can be trained by name."""
+    """Return the folder of the recipes that can be trained by name."""
     return Path(__file__).parent / "recipes"
 
 
 @i2i.hookimpl
 def register_commands(cli: click.Group) -> None:
-    """`i2i search`."""
-    from i2i_twingan.command import search  # commands are needed on the command line only
+    """Add `i2i search`."""
+    from i2i_twingan.command import search  # imported only on the command line
 
     cli.add_command(search)

@@ -1,4 +1,4 @@
-"""A convolution that two domains share, with a norm for each of them."""
+"""Convolutions that two domains share, with norms of each domain."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from i2i import Factory, Norm
 from i2i_twingan.norms import PixelNorm
 
 SLOPE = 0.2
-"""Of the leaky ReLU."""
+"""Slope of the LeakyReLUs."""
 
 
 def width(size: int, channels: int, max_channels: int) -> int:
-    """Channels of features at a size: `channels` at 4 px, half of it with each doubling, never above `max_channels`.
+    """Return the channels of features at a size: `channels` at 4 px, halved with each doubling, at most `max_channels`.
 
     Example:
         >>> [width(size, 1024, 256) for size in (4, 16, 32, 64, 256)]
@@ -24,12 +24,12 @@ def width(size: int, channels: int, max_channels: int) -> int:
 
 
 class DomainNorm(nn.Module):
-    """One norm for each domain: its scale, its shift and its statistics belong to that domain alone.
+    """One norm for each domain, with parameters and statistics of that domain.
 
     Args:
         num_features: channels C of the features [B, C, H, W].
-        norm: built once for each domain.
-        domains: their names.
+        norm: norm that is built once for each domain.
+        domains: names of the domains.
 
     Source: Li, TwinGAN, arXiv:1809.00946; with instance norms it is the conditional instance norm of Dumoulin et al.,
     ICLR 2017, arXiv:1610.07629, with one row for each domain.
@@ -45,13 +45,15 @@ class DomainNorm(nn.Module):
 
 
 class DomainConv(nn.Module):
-    """Convolution (shared), norm (of the domain), leaky ReLU, pixel norm.
+    """A convolution that domains share, a norm of the domain, LeakyReLU, and pixel norm.
 
     Args:
-        kernel_size: odd; sides stay as they are.
-        norm: None for a convolution with a bias and nothing of the domain.
-        pixel_norm: after the activation.
-        active: whether there is an activation, and a pixel norm, at all.
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        kernel_size: odd; height and width are kept.
+        norm: norm of each domain; None for a convolution with a bias.
+        pixel_norm: whether a pixel norm follows the activation.
+        active: whether there are an activation and a pixel norm.
     """
 
     def __init__(
@@ -77,7 +79,7 @@ class DomainConv(nn.Module):
 
 
 class DomainConvs(nn.ModuleList):
-    """One after another."""
+    """A sequence of `DomainConv`s."""
 
     def forward(self, x: Tensor, domain: str) -> Tensor:
         for conv in self:

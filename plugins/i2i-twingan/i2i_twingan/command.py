@@ -1,4 +1,4 @@
-"""`i2i search`: which images of one domain are nearest to images of the other."""
+"""The command `i2i search`: images of one domain that are nearest to images of the other."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from i2i_twingan.search import Embedded, Neighbour
 
-SHOWN = 16
-"""Queries in the image grid; the CSV has all of them."""
-ALIKE = 0.999
-"""Mean cosine of different images from which on a latent has collapsed: what it knew went through the skips."""
+GRID_COLUMNS = 16
+"""Largest number of queries in the image grid; the CSV file has all of them."""
+COLLAPSED = 0.999
+"""Mean cosine of different images above which the latent has collapsed: the skips carry all information."""
 
 
 @click.command()
@@ -31,10 +31,10 @@ ALIKE = 0.999
 @click.option("--among", required=True, type=click.Path(path_type=Path), help="Folder of images to search in.")
 @click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, help="Images for each query.")
 @click.option("--domain", default="a", show_default=True, help="Domain of the queries.")
-@click.option("--among-domain", help="Domain of the folder's images; the other one by default.")
+@click.option("--among-domain", help="Domain of the folder's images; by default the other one.")
 @click.option("--output", type=click.Path(path_type=Path, file_okay=False), default=Path("found"), show_default=True)
 @click.option("--batch-size", type=click.IntRange(min=1), default=16, show_default=True)
-@click.option("--device", help="Such as cpu, cuda:1 or mps; the machine's accelerator by default.")
+@click.option("--device", help="Such as cpu, cuda:1 or mps; by default the machine's accelerator.")
 def search(
     run: Path,
     queries: tuple[Path, ...],
@@ -52,9 +52,9 @@ def search(
       i2i search runs/twingan selfie.jpg --among photos/anime
       i2i search runs/twingan photos/anime --domain b --among photos/selfie --top 3 --output found
 
-    QUERY is an image or a folder. Both are encoded with the norms of their domains; near is a large cosine between the
-    latents. Writes neighbours.csv and neighbours.png to --output. Works with every translator whose latent both domains
-    share, UNIT's too.
+    QUERY is an image or a folder. Images are encoded with the norms of their domains, and their latents are compared by
+    cosine. Writes neighbours.csv and neighbours.png to --output. Works with every translator whose domains share a
+    latent, such as UNIT.
     """
     from rich.console import Console
     from rich.progress import track
@@ -62,69 +62,69 @@ def search(
     from i2i.data.images import find_images
     from i2i.use.loaded import load
 
-    asked = _images(queries)
+    query_files = _images(queries)
     files = find_images(among)
     loaded = load(run, usable(device))
     other = among_domain or next((name for name in loaded.translator.domains if name != domain), domain)
-    from i2i_twingan.search import alike, embed, neighbours
+    from i2i_twingan.search import embed, mean_cosine, neighbours
 
     terminal = Console(stderr=True, highlight=False, soft_wrap=True)
     skipped: list[str] = []
 
-    def shown(paths: Sequence[Path], what: str) -> Iterable[Path]:
-        return track(paths, what, len(paths), console=terminal, disable=not terminal.is_terminal)
+    def tracked(paths: Sequence[Path], label: str) -> Iterable[Path]:
+        return track(paths, label, len(paths), console=terminal, disable=not terminal.is_terminal)
 
-    wanted = embed(loaded, shown(asked, "queries"), domain, batch_size, skipped)
-    known = embed(loaded, shown(files, "images"), other, batch_size, skipped)
-    rows, chosen = neighbours(wanted, known, top)
-    _write(output, rows, _grid(wanted, known, chosen))
+    query_images = embed(loaded, tracked(query_files, "queries"), domain, batch_size, skipped)
+    images = embed(loaded, tracked(files, "images"), other, batch_size, skipped)
+    rows, selected = neighbours(query_images, images, top)
+    _write(output, rows, _grid(query_images, images, selected))
     for line in skipped:
         click.echo(f"skipped {line}", err=True)
-    if alike(known.vectors) > ALIKE:
-        click.echo(f"warning: {run}'s latents hardly differ from image to image, so near means little", err=True)
+    if mean_cosine(images.vectors) > COLLAPSED:
+        click.echo(f"warning: {run}'s latents hardly differ between images, so distances mean little", err=True)
     for line in _table(rows):
         click.echo(line)
-    click.echo(f"{len(wanted.paths)} searched among {len(known.paths)}: {output}/neighbours.csv, neighbours.png")
+    click.echo(f"{len(query_images.paths)} searched among {len(images.paths)}: {output}/neighbours.csv, neighbours.png")
 
 
 def _images(inputs: Iterable[Path]) -> list[Path]:
     from i2i.data.images import find_images
 
-    found: list[Path] = []
+    files: list[Path] = []
     for path in inputs:
         if not path.exists():
-            raise I2IError(f"{path} does not exist; give images or folders of images")
-        found += find_images(path) if path.is_dir() else [path]
-    return found
+            raise I2IError(f"{path} does not exist; expected images or folders of images")
+        files += find_images(path) if path.is_dir() else [path]
+    return files
 
 
 def _table(rows: Sequence[Neighbour]) -> list[str]:
-    """Query, rank, cosine and image in columns; a query's name stands in its first line alone."""
+    """Return lines of query, rank, cosine and image; the name of a query is only in its first line."""
     names = [row.query.name if row.rank == 1 else "" for row in rows]
-    wide = max((len(name) for name in [*names, "query"]), default=0)
-    lines = [f"{'query':{wide}}  rank   cosine  image"]
+    width = max(len(name) for name in [*names, "query"])
+    lines = [f"{'query':{width}}  rank   cosine  image"]
     for name, row in zip(names, rows, strict=True):
-        lines.append(f"{name:{wide}}  {row.rank:4}  {row.cosine:7.4f}  {row.image}")
+        lines.append(f"{name:{width}}  {row.rank:4}  {row.cosine:7.4f}  {row.image}")
     return lines
 
 
-def _grid(queries: Embedded, among: Embedded, chosen: Sequence[Sequence[int]]) -> Image:
-    """Queries in the first row, what was found for each below it."""
+def _grid(queries: Embedded, among: Embedded, selected: Sequence[Sequence[int]]) -> Image:
+    """Return an image of the queries in the first row, and their results below them."""
     import torch
 
     from i2i.engine.hooks.samples import grid
 
-    few = chosen[:SHOWN]
-    rows = {"query · queries": queries.images[:SHOWN]}
-    for rank in range(max(map(len, few))):
+    columns = selected[:GRID_COLUMNS]
+    rows = {"query · queries": queries.images[:GRID_COLUMNS]}
+    for rank in range(max(map(len, columns))):
         white = torch.ones_like(among.images[0])
-        found = [among.images[column[rank]] if rank < len(column) else white for column in few]
-        rows[f"{rank + 1} · queries"] = torch.stack(found)
+        results = [among.images[column[rank]] if rank < len(column) else white for column in columns]
+        rows[f"{rank + 1} · queries"] = torch.stack(results)
     return grid(rows)
 
 
 def _write(folder: Path, rows: Sequence[Neighbour], image: Image) -> None:
-    """Both files, each whole or not at all."""
+    """Write both files, each atomically."""
     text = io.StringIO(newline="")
     table = csv.writer(text)
     table.writerow(["query", "rank", "image", "cosine"])
@@ -133,9 +133,9 @@ def _write(folder: Path, rows: Sequence[Neighbour], image: Image) -> None:
     image.save(encoded, "PNG")
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in (("neighbours.csv", text.getvalue().encode()), ("neighbours.png", encoded.getvalue())):
-        beside = folder / f".{name}.part"
+        partial = folder / f".{name}.part"
         try:
-            beside.write_bytes(content)
-            os.replace(beside, folder / name)
+            partial.write_bytes(content)
+            os.replace(partial, folder / name)
         finally:
-            beside.unlink(missing_ok=True)
+            partial.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""PGGAN's discriminator: grows with the images, and sees how varied a batch is."""
+"""The discriminator `pggan`: PGGAN's, which grows with the images."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from i2i.nn.layers.convolution import SpectralConv2d, SpectralLinear
 from i2i.nn.layers.initialization import Initialization, initialize
 from i2i.nn.layers.stylegan2 import MinibatchDeviation
 from i2i_twingan.blocks import SLOPE, width
-from i2i_twingan.fading import blend, halve
-from i2i_twingan.sizes import LATENT, Sized, doublings
+from i2i_twingan.growth import LATENT, Growing, blend, doublings, downsample
 
-WHOLE_BATCH = 2**31
-"""More images than any batch has: all of them are one group, as in TwinGAN."""
+WHOLE_BATCH = 4096
+"""A group size that exceeds every usual batch: the deviation is of all its images, as in TwinGAN."""
 
 
-class PGGAN(Sized, nn.Module):
-    """Judges whole images with one logit, at one size at a time.
+class PGGAN(Growing, nn.Module):
+    """Classifies whole images with one logit, at one of its sizes at a time.
 
-    At size S: 1x1 convolution to w(S) channels; down to 8 px two convolutions, w(s) and w(s/2) channels, and a mean
-    over 2x2 pixels; at 4 px the batch's deviation as one more channel, a convolution, one over all 4x4 pixels, and a
-    linear layer. No norm; leaky ReLU after every convolution.
+    At size S: 1x1 convolution to w(S) channels; down to 8 px two convolutions, w(s) and w(s/2) channels, and average
+    pooling; at 4 px the batch's deviation as a further channel, a convolution, one over all 4x4 pixels, and a linear
+    layer. No norms; LeakyReLU after every convolution.
 
     Args:
-        channels: w at 4 px, before the bound; halved with each doubling of the size.
-        max_channels: the bound of w.
-        spectral_norm: of every weight.
-        first_size: smallest size that it works at; the translator gives its first stage's.
-        image_size: the largest.
+        channels: w(4) without the upper bound; halved with each doubling of the size.
+        max_channels: upper bound of w.
+        spectral_norm: whether every weight is spectrally normalized.
+        init: initialization of the weights.
+        first_size: smallest size, set by the translator's first stage.
+        image_size: largest size.
 
     Source: Karras et al., PGGAN, ICLR 2018, arXiv:1710.10196, section 2 and 3; widths of TwinGAN, Li,
     arXiv:1809.00946.
@@ -54,8 +54,9 @@ class PGGAN(Sized, nn.Module):
         sizes = doublings(LATENT, image_size)
         w = {size: width(size, channels, max_channels) for size in sizes}
 
-        def conv(before: int, after: int, kernel_size: int, padding: int) -> nn.Sequential:
-            return nn.Sequential(convolution(before, after, kernel_size, padding=padding), nn.LeakyReLU(SLOPE))
+        def conv(in_channels: int, out_channels: int, kernel_size: int, padding: int) -> nn.Sequential:
+            layer = convolution(in_channels, out_channels, kernel_size, padding=padding)
+            return nn.Sequential(layer, nn.LeakyReLU(SLOPE))
 
         self.from_rgb = nn.ModuleDict({str(s): conv(3, w[s], 1, 0) for s in doublings(first_size, image_size)})
         self.down = nn.ModuleDict(
@@ -73,9 +74,9 @@ class PGGAN(Sized, nn.Module):
             raise ShapeError(f"pggan: expected images of {size} x {size} px at this step, got {list(image.shape)}")
         x = self.from_rgb[str(size)](image)
         while size > LATENT:
-            x = halve(self.down[str(size)](x))
+            x = downsample(self.down[str(size)](x))
             if size == self.size and self.alpha < 1:
-                x = blend(self.from_rgb[str(size // 2)](halve(image)), x, self.alpha)
+                x = blend(self.from_rgb[str(size // 2)](downsample(image)), x, self.alpha)
             size //= 2
         x = self.base(self.deviation(x))
         return DiscriminatorOutput({"image": self.discriminator(x.flatten(1))})

@@ -1,4 +1,4 @@
-"""TwinGAN's networks: an encoder to 4x4 features and a generator from them, with skips, both growing."""
+"""The generator `twin_unet`: a growing encoder to 4x4 features, and a growing decoder with skip connections."""
 
 from __future__ import annotations
 
@@ -14,41 +14,41 @@ from i2i.core.bounds import height_width
 from i2i.core.kinds import NORM
 from i2i.nn.layers.initialization import Initialization, initialize
 from i2i_twingan.blocks import DomainConv, DomainConvs, width
-from i2i_twingan.fading import blend, double, halve
-from i2i_twingan.sizes import LATENT, Sized, doublings
+from i2i_twingan.growth import LATENT, Growing, blend, doublings, downsample, upsample
 
 
 class Code(NamedTuple):
-    """What the encoder gives.
+    """Output of the encoder.
 
     Args:
         latent: [B, C, 4, 4].
-        skips: features before each halving, by their side.
+        skips: features before each downsampling, by their side.
     """
 
     latent: Tensor
     skips: dict[int, Tensor]
 
 
-class TwinUnet(Sized, nn.Module):
-    """Encodes and paints images of two domains with the same convolutions; only the norms know the domain.
+class TwinUnet(Growing, nn.Module):
+    """Encodes and decodes images of two domains with shared convolutions and norms of each domain.
 
-    Works at one size at a time, from `first_size` to `image_size`, as `grow_` says. Everything exists from the start;
-    what a size does not need gets no gradient.
+    It works at one size at a time, from `first_size` to `image_size`, set by `grow_`. All parameters exist from the
+    start; those that a size does not need get no gradient.
 
     Encoder, at size S: 1x1 convolution to w(S) channels; down to 8 px two convolutions, w(s) and w(s/2) channels, and
-    a mean over 2x2 pixels. Generator: two convolutions at 4 px; then each doubling is nearest, a concatenation with
-    the encoder's features of the same size, and two convolutions; a 1x1 convolution without activation paints.
+    average pooling. Decoder: two convolutions at 4 px; at each further size nearest upsampling, concatenation with the
+    encoder's features of this size, and two convolutions; finally a 1x1 convolution without activation.
 
     Args:
-        channels: w at 4 px, before the bound; halved with each doubling of the size.
-        max_channels: the bound of w.
-        norm: of every convolution but the last, one for each domain.
-        rgb_norm: of the last one.
-        pixel_norm: after every activation but the first one's.
-        skips: largest size whose features are handed over; all sizes when None.
-        first_size: smallest size that it works at; the translator gives its first stage's.
-        image_size: the largest.
+        channels: w(4) without the upper bound; halved with each doubling of the size.
+        max_channels: upper bound of w.
+        norm: norm of every convolution but the last, built for each domain.
+        rgb_norm: norm of the last convolution, built for each domain; None for a bias.
+        pixel_norm: whether a pixel norm follows every activation but the first.
+        skips: largest size with a skip connection; None for all sizes.
+        init: initialization of the convolutions' weights.
+        first_size: smallest size, set by the translator's first stage.
+        image_size: largest size.
 
     Source: Li, TwinGAN, arXiv:1809.00946; Karras et al., PGGAN, ICLR 2018, arXiv:1710.10196, section 2.
     """
@@ -57,7 +57,7 @@ class TwinUnet(Sized, nn.Module):
         self,
         channels: Annotated[int, Ge(1)] = 1024,
         max_channels: Annotated[int, Ge(1)] = 256,
-        norm: Factory[Norm] = NORM("renorm"),  # names a component, builds nothing
+        norm: Factory[Norm] = NORM("renorm"),
         rgb_norm: Factory[Norm] | None = NORM("renorm"),
         pixel_norm: bool = True,
         skips: Annotated[int, Ge(0)] | None = None,
@@ -75,7 +75,7 @@ class TwinUnet(Sized, nn.Module):
 
         def convs(*channels: int) -> DomainConvs:
             pairs = itertools.pairwise(channels)
-            return DomainConvs(DomainConv(before, after, 3, norm, pixel_norm) for before, after in pairs)
+            return DomainConvs(DomainConv(*pair, 3, norm, pixel_norm) for pair in pairs)
 
         self.from_rgb = nn.ModuleDict({str(s): DomainConv(3, w[s], 1, norm, pixel_norm=False) for s in generated})
         self.down = nn.ModuleDict({str(s): convs(w[s], w[s], w[s // 2]) for s in sizes[1:]})
@@ -87,29 +87,29 @@ class TwinUnet(Sized, nn.Module):
         initialize(self, init, norms=False)
 
     def encode(self, image: Tensor, domain: str) -> Code:
-        """The code of a domain's images [B, 3, size, size] in [0, 1]."""
+        """Encode a domain's images [B, 3, size, size] in [0, 1]."""
         size, skips = self.size, {}
         x = self.from_rgb[str(size)](image, domain)
         while size > LATENT:
             x = self.down[str(size)](x, domain)
             if size == self.size and self.alpha < 1:
-                small: Tensor = self.from_rgb[str(size // 2)](halve(image), domain)
-                x = blend(double(small), x, self.alpha)
+                small: Tensor = self.from_rgb[str(size // 2)](downsample(image), domain)
+                x = blend(upsample(small), x, self.alpha)
             if size <= self.skips:
                 skips[size] = x
-            x, size = halve(x), size // 2
+            x, size = downsample(x), size // 2
         return Code(x, skips)
 
     def decode(self, code: Code, domain: str) -> Tensor:
-        """A domain's images of codes, [B, 3, size, size], near [0, 1] but not bound to it."""
-        x, before = self.base(code.latent, domain), code.latent
+        """Decode codes to a domain's images [B, 3, size, size], around [0, 1] but unbounded."""
+        x, smaller = self.base(code.latent, domain), code.latent
         for size in doublings(LATENT, self.size)[1:]:
-            before, x = x, double(x)
+            smaller, x = x, upsample(x)
             x = torch.cat([x, code.skips[size]], 1) if size in code.skips else x
             x = self.up[str(size)](x, domain)
         image: Tensor = self.to_rgb[str(self.size)](x, domain)
         if self.alpha < 1:
-            image = blend(double(self.to_rgb[str(self.size // 2)](before, domain)), image, self.alpha)
+            image = blend(upsample(self.to_rgb[str(self.size // 2)](smaller, domain)), image, self.alpha)
         return image
 
     def forward(self, image: Tensor, source: str = "a", to: str = "b") -> GeneratorOutput:

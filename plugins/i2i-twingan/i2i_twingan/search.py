@@ -1,4 +1,4 @@
-"""Search across domains: images as unit vectors of the shared latent, and the nearest of them."""
+"""Search across domains: images as unit vectors of the shared latent, and their nearest neighbours."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Embedded(NamedTuple):
     """Images with their embeddings.
 
     Args:
-        paths: of those that could be read.
-        vectors: [n, D] of length 1; 4096 numbers for the report's widths.
-        images: [n, 3, S, S] in [-1, 1], as the network took them.
+        paths: files that could be read.
+        vectors: [n, D] of length 1; D is 4096 for the paper's widths.
+        images: [n, 3, S, S] in [-1, 1], as the network takes them.
     """
 
     paths: tuple[Path, ...]
@@ -31,12 +31,15 @@ class Embedded(NamedTuple):
 
 @torch.inference_mode()
 def encode(loaded: Loaded, images: Tensor, domain: str) -> Tensor:
-    """Embeddings [B, D] of a domain's images [B, 3, S, S] in [-1, 1]: the latent as one vector, of length 1.
+    """Return embeddings [B, D] of a domain's images [B, 3, S, S] in [-1, 1]: latents as vectors of length 1.
 
-    Any translator with `encode(image, domain)` will do whose latent is one tensor.
+    Args:
+        loaded: a model whose translator has `encode(image, domain)`, which returns a tensor that domains share.
+        images: [B, 3, S, S] in [-1, 1].
+        domain: domain of the images.
 
     Raises:
-        I2IError: this one has no such thing, or no such domain.
+        I2IError: the translator has no such method, or no such domain.
     """
     translator: Any = loaded.translator
     if not callable(getattr(translator, "encode", None)):
@@ -54,36 +57,39 @@ def encode(loaded: Loaded, images: Tensor, domain: str) -> Tensor:
 def embed(
     loaded: Loaded, paths: Iterable[Path], domain: str, batch_size: int = 16, skipped: list[str] | None = None
 ) -> Embedded:
-    """Reads and encodes images: squares of the recipe's size, without flip or crop at random.
+    """Read and encode images, as squares of the recipe's size without random flips or crops.
 
     Args:
-        paths: all of one domain.
-        skipped: gets a sentence for each image that cannot be read; without it, one raises.
+        loaded: a model, as for `encode`.
+        paths: files of one domain.
+        domain: their domain.
+        batch_size: number of images that are encoded at once.
+        skipped: list that gets a line for each image that cannot be read; None raises an error instead.
 
     Raises:
         I2IError: no image could be read.
     """
-    found: list[Embedded] = []
+    batches: list[Embedded] = []
     readable = _read(loaded, paths, skipped)
     while batch := list(islice(readable, batch_size)):
         images = torch.stack([image for _, image in batch])
-        found.append(Embedded(tuple(path for path, _ in batch), encode(loaded, images, domain), images))
-    if not found:
+        batches.append(Embedded(tuple(path for path, _ in batch), encode(loaded, images, domain), images))
+    if not batches:
         raise I2IError("none of the images could be read" + (f": {skipped[0]}" if skipped else ""))
-    names = tuple(path for part in found for path in part.paths)
-    return Embedded(names, torch.cat([part.vectors for part in found]), torch.cat([part.images for part in found]))
+    names = tuple(path for part in batches for path in part.paths)
+    return Embedded(names, torch.cat([part.vectors for part in batches]), torch.cat([part.images for part in batches]))
 
 
 def nearest(queries: Tensor, among: Tensor, top: int) -> tuple[Tensor, Tensor]:
-    """The nearest vectors by the cosine.
+    """Return the nearest vectors by cosine similarity.
 
     Args:
         queries: [q, D] of length 1.
         among: [n, D] of length 1.
-        top: how many; all n at most.
+        top: number of neighbours, at most n.
 
     Returns:
-        cosines [q, top], falling, and indices [q, top] into `among`; of equal ones the first comes first.
+        Cosines [q, top], decreasing, and indices [q, top] into `among`; of equal cosines the first index is first.
 
     Example:
         >>> cosines, indices = nearest(torch.eye(2), torch.tensor([[0.0, 1.0], [0.6, 0.8]]), top=1)
@@ -94,15 +100,15 @@ def nearest(queries: Tensor, among: Tensor, top: int) -> tuple[Tensor, Tensor]:
     return cosines[:, :top], indices[:, :top]
 
 
-def alike(vectors: Tensor) -> float:
-    """The mean cosine of different vectors [n, D] of length 1; 0 for fewer than two.
+def mean_cosine(vectors: Tensor) -> float:
+    """Return the mean cosine of pairs of different vectors [n, D] of length 1; 0 for fewer than two vectors.
 
     Example:
-        >>> alike(torch.eye(3)), alike(torch.eye(3)[:1].expand(4, 3))
+        >>> mean_cosine(torch.eye(3)), mean_cosine(torch.eye(3)[:1].expand(4, 3))
         (0.0, 1.0)
     """
     count = len(vectors)
-    # The length of the sum is the sum of all cosines, those of each vector with itself included.
+    # The squared length of the sum is the sum of all cosines, including those of each vector with itself.
     return (float(vectors.sum(0).square().sum()) - count) / (count * (count - 1)) if count > 1 else 0.0
 
 
@@ -118,7 +124,14 @@ def _read(loaded: Loaded, paths: Iterable[Path], skipped: list[str] | None) -> I
 
 
 class Neighbour(NamedTuple):
-    """One found image: for which query, in which place, and how near."""
+    """One result of a search.
+
+    Args:
+        query: file of the query.
+        rank: rank of the result, from 1.
+        image: file of the result.
+        cosine: cosine similarity of query and result.
+    """
 
     query: Path
     rank: int
@@ -127,16 +140,15 @@ class Neighbour(NamedTuple):
 
 
 def neighbours(queries: Embedded, among: Embedded, top: int) -> tuple[list[Neighbour], Sequence[Sequence[int]]]:
-    """The `top` nearest images of each query, leaving out the query itself; and their indices in `among`."""
+    """Return the `top` nearest images of each query without the query itself, and their indices in `among`."""
     cosines, indices = nearest(queries.vectors, among.vectors, len(among.paths))
     files = [path.resolve() for path in among.paths]
-    rows, chosen = [], []
-    for place, query in enumerate(queries.paths):
-        own = query.resolve()
-        order = [number for number in range(len(files)) if files[int(indices[place, number])] != own][:top]
-        chosen.append([int(indices[place, number]) for number in order])
-        rows += [
-            Neighbour(query, rank, among.paths[found], float(cosines[place, number]))
-            for rank, (number, found) in enumerate(zip(order, chosen[-1], strict=True), 1)
+    rows: list[Neighbour] = []
+    selected: list[list[int]] = []
+    for query, query_cosines, query_indices in zip(queries.paths, cosines.tolist(), indices.tolist(), strict=True):
+        results = [(i, c) for i, c in zip(query_indices, query_cosines, strict=True) if files[i] != query.resolve()][
+            :top
         ]
-    return rows, chosen
+        selected.append([index for index, _ in results])
+        rows += [Neighbour(query, rank, among.paths[i], cosine) for rank, (i, cosine) in enumerate(results, 1)]
+    return rows, selected

@@ -1,9 +1,9 @@
-"""Two domains in one growing network: TwinGAN."""
+"""The translator `twin`: one growing encoder and generator for both domains, TwinGAN."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge
 from torch import Tensor, nn
@@ -14,24 +14,78 @@ from i2i.core.bounds import ImageSize, describe_size, height_width
 from i2i.core.contracts import Phase, Stream
 from i2i.methods.cyclic import other
 from i2i.methods.networks import network
+from i2i.methods.outputs import detached, output
 from i2i.methods.two_domains import check_discriminators, check_generator
-from i2i_twingan.fading import double, shrunk
-from i2i_twingan.growth import Growth, GrowthStage
-from i2i_twingan.outputs import TwinOutputs
+from i2i_twingan.generator import Code
+from i2i_twingan.growth import Growth, GrowthStage, resize_and_fade, upsample
+
+
+class TwinOutputs(i2i.GANOutputs):
+    """Outputs by the domain that a tensor belongs to: `fake["b"]` is a's image translated to b.
+
+    All images are in [0, 1] and have the current size of the networks.
+    """
+
+    translator: Twin
+
+    @output(reuse="step")
+    def real(self) -> dict[str, Tensor]:
+        """Images of the batch at the current size, faded in as the networks are."""
+        return {domain: self.translator.network_input(self.batch.streams[domain]) for domain in self.translator.domains}
+
+    @output(reuse="step")
+    def code(self) -> dict[str, Code]:
+        """Latent and skips of each image, encoded with the norms of its own domain."""
+        return {domain: self.translator.generator.encode(image, domain) for domain, image in self.real.items()}
+
+    @property
+    def latent(self) -> dict[str, Tensor]:
+        """Features of each image, [B, C, 4, 4]."""
+        return {domain: code.latent for domain, code in self.code.items()}
+
+    @output(reuse="step")
+    def fake(self) -> dict[str, Tensor]:
+        """Translated images ("prime" in the official implementation)."""
+        return {domain: self.translator.generator.decode(self.code[other(domain)], domain) for domain in self.real}
+
+    @output(reuse="step")
+    def fake_latent(self) -> dict[str, Tensor]:
+        """Features of each image's translation, [B, C, 4, 4], by the domain of the image."""
+        encode = self.translator.generator.encode
+        return {domain: encode(self.fake[other(domain)], other(domain)).latent for domain in self.real}
+
+    @output(reuse="step")
+    def reconstruction(self) -> dict[str, Tensor]:
+        """Images decoded in their own domain ("cycle" in the official implementation)."""
+        return {domain: self.translator.generator.decode(code, domain) for domain, code in self.code.items()}
+
+    @output(reuse="phase")
+    def reconstruction_logits(self) -> dict[str, Tensor] | None:
+        """Logits of the reconstructions; None below the size `reconstruction_gan_size`."""
+        if self.translator.level.size < self.translator.reconstruction_gan_size:
+            return None
+        if not self.trains("discriminators"):
+            return self._discriminate(self.reconstruction)
+        _ = self.fake_logits  # spectral norm advances with each forward pass: real, fake, reconstruction
+        return self._discriminate(detached(self.reconstruction))
 
 
 class Twin(i2i.Translator):
-    """One encoder and one generator that both domains share, and discriminators for each, growing from stage to stage.
+    """One encoder and one generator for both domains, and discriminators for each, that grow from stage to stage.
 
-    A step trains one phase: first the discriminators, in the next step the generator, each on a batch of its own.
-    Images are in [0, 1] in here; outside, as everywhere, in [-1, 1].
+    Each step trains one phase, alternating between discriminators and generator. Images are in [0, 1] inside, and in
+    [-1, 1] outside as everywhere else.
 
     Args:
-        generator: must encode and decode for a domain, as `twin_unet` does.
-        discriminators: by name, each built once for each domain.
-        stages: sizes and their steps; the last size is that of the data. One stage for a run that does not grow.
-        judged_from: size from which on reconstructions are judged too, if a loss asks for `reconstruction_logits`.
-        fresh_optimizers: whether every stage begins with optimizers that remember nothing, as PGGAN does.
+        generator: a generator with `encode` and `decode` for a domain, such as `twin_unet`.
+        discriminators: by name; each is built once for each domain.
+        stages: sizes and their numbers of steps; the last size is that of the data. One stage for no growing.
+        reconstruction_gan_size: smallest size at which the output `reconstruction_logits` exists.
+        fresh_optimizers: whether optimizers lose their state at the start of each stage, as in PGGAN.
+        streams: specifications of the data's streams.
+
+    Raises:
+        OptionError: the stages do not double up to the data's size, or networks do not fit.
 
     Source: Li, arXiv:1809.00946.
     """
@@ -45,18 +99,17 @@ class Twin(i2i.Translator):
         generator: Factory[Generator],
         discriminators: dict[str, Factory[Discriminator]],
         stages: tuple[GrowthStage, ...],
-        judged_from: Annotated[int, Ge(1)] = 64,
+        reconstruction_gan_size: Annotated[int, Ge(1)] = 64,
         fresh_optimizers: bool = True,
         streams: Mapping[str, Stream] | None = None,
     ) -> None:
         super().__init__(streams)
         image_size = self.streams["a"].size or (stages[-1].size, stages[-1].size)
         self.check(generator, discriminators, stages, image_size)
-        size, _ = image_size
-        self.growth = Growth(stages)
-        self.judged_from, self.fresh_optimizers, self.image_size = judged_from, fresh_optimizers, size
-        sizes = {"image_size": size, "first_size": stages[0].size}
-        self.generator = network(generator(**sizes))
+        self.growth, self.image_size = Growth(stages), image_size[0]
+        self.reconstruction_gan_size, self.fresh_optimizers = reconstruction_gan_size, fresh_optimizers
+        sizes = {"image_size": self.image_size, "first_size": stages[0].size}
+        self.generator: Any = network(generator(**sizes))
         self.discriminators = nn.ModuleDict(
             {
                 domain: nn.ModuleDict({name: network(build(**sizes)) for name, build in discriminators.items()})
@@ -73,7 +126,7 @@ class Twin(i2i.Translator):
         stages: tuple[GrowthStage, ...],
         image_size: ImageSize,
     ) -> None:
-        """Stages that double up to the data's size, a generator with a latent, and somebody to judge."""
+        """Refuse stages that do not double up to the data's size, and networks that do not fit."""
         check_generator(generator, ("encode", "decode", "grow_"), "twin_unet")
         check_discriminators(discriminators)
         Growth(stages)
@@ -85,11 +138,11 @@ class Twin(i2i.Translator):
             )
 
     def active_phases(self, step: int) -> list[str]:
-        """The phases take turns."""
+        """Return one phase; they alternate."""
         return [list(self.phases)[step % len(self.phases)]]
 
     def at_step_(self, step: int) -> None:
-        """Grows the networks; what else follows the step counts from the beginning of its stage."""
+        """Set the size of the networks; their own `at_step_` count from the start of the stage."""
         self.level = self.growth.at(step)
         for module in self.modules():
             grow = getattr(module, "grow_", None)
@@ -104,43 +157,45 @@ class Twin(i2i.Translator):
     def structure_changes(self) -> tuple[int, ...]:
         return self.growth.structure_changes
 
-    def seen(self, image: Tensor) -> Tensor:
-        """Images [B, 3, S, S] in [-1, 1] as the networks see them at this step; in training as many as it takes."""
+    def network_input(self, image: Tensor) -> Tensor:
+        """Return images [B, 3, S, S] in [-1, 1] as the networks take them at this step: in [0, 1], of their size.
+
+        In training, at most as many images as the stage allows are returned.
+        """
         if self.training and self.level.batch:
             image = image[: self.level.batch]
-        return shrunk((image + 1) / 2, self.level.size, self.level.alpha)
+        return resize_and_fade((image + 1) / 2, self.level.size, self.level.alpha)
 
     def encode(self, image: Tensor, domain: str) -> Tensor:
-        """The latent [B, C, 4, 4] of a domain's images [B, 3, S, S] in [-1, 1]; S is the size of the data.
+        """Return the latent [B, C, 4, 4] of a domain's images [B, 3, S, S] in [-1, 1]; S is the size of the data.
 
-        Its distances mean the same within a domain and across both: see `i2i_twingan.search`.
+        Latents can be compared within a domain and across both: see `i2i_twingan.search`.
         """
-        latent: Tensor = self.generator.encode(self._checked(image), domain).latent
+        latent: Tensor = self._encode(image, domain).latent
         return latent
 
     def translate(self, image: Tensor, to: str) -> GeneratorOutput:
-        code = self.generator.encode(self._checked(image), other(to))
-        return GeneratorOutput(self._shown(self.generator.decode(code, to)))
+        return GeneratorOutput(self._output_image(self.generator.decode(self._encode(image, other(to)), to)))
 
     def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-        """Input, reconstruction and translation."""
-        rows: dict[str, dict[str, Tensor]] = {"input": dict(images)}
-        rows |= {"reconstruction": {}, "translation": {}}
+        """Return input, reconstruction and translation."""
+        rows: dict[str, dict[str, Tensor]] = {"input": dict(images), "reconstruction": {}, "translation": {}}
         for source, image in images.items():
-            code = self.generator.encode(self._checked(image), source)
-            rows["reconstruction"][source] = self._shown(self.generator.decode(code, source))
-            rows["translation"][source] = self._shown(self.generator.decode(code, other(source)))
+            code = self._encode(image, source)
+            rows["reconstruction"][source] = self._output_image(self.generator.decode(code, source))
+            rows["translation"][source] = self._output_image(self.generator.decode(code, other(source)))
         return rows
 
-    def _checked(self, image: Tensor) -> Tensor:
+    def _encode(self, image: Tensor, domain: str) -> Code:
         if image.shape[-2:] != (self.image_size, self.image_size):
             size = self.image_size
             raise I2IError(f"this translator takes images of {size} x {size} pixels, got {list(image.shape)}")
-        return self.seen(image)
+        code: Code = self.generator.encode(self.network_input(image), domain)
+        return code
 
-    def _shown(self, image: Tensor) -> Tensor:
-        """The network's linear output as an image in [-1, 1], in the size of the data also while it still grows."""
+    def _output_image(self, image: Tensor) -> Tensor:
+        """Return the network's linear output in [-1, 1] and in the size of the data, also while networks grow."""
         image = 2 * image.clamp(0, 1) - 1
         while image.shape[-1] < self.image_size:
-            image = double(image)
+            image = upsample(image)
         return image

@@ -1,4 +1,4 @@
-"""The plugin beside the built-in components, whether or not it is installed; single-threaded torch."""
+"""Shared fixtures: only this plugin is loaded, also where it is not installed; torch uses one thread."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from i2i.core import plugins
 from i2i.methods.translator import Translator
 from i2i.recipe.recipe import Recipe
 
-# Two threads on a shared machine wait for each other far longer than they compute; children inherit this too.
+# Single-threaded processes are faster on a shared machine; child processes inherit this.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 TINY: dict[str, Any] = {
     "translator.stages": [{"size": 8, "stable": 4}, {"size": 16, "fade": 4, "stable": 4}],
-    "translator.judged_from": 16,
+    "translator.reconstruction_gan_size": 16,
     "translator.generator.channels": 16,
     "translator.generator.max_channels": 6,
     "translator.discriminators.image.channels": 16,
     "translator.discriminators.image.max_channels": 6,
-    "losses.reconstruction.weight": 1.0,  # the report's
+    "losses.reconstruction.weight": 1.0,  # the paper's
     "losses.content.weight": 0.1,
     "data.size": 16,
     "train.batch_size": 2,
@@ -37,8 +37,8 @@ TINY: dict[str, Any] = {
 
 
 @pytest.fixture(autouse=True)
-def _this_plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The process knows this plugin alone, also where it is not installed."""
+def _only_this_plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Load this plugin only, also where it is not installed."""
     monkeypatch.setenv("I2I_PLUGINS", "twingan")
     monkeypatch.setattr(plugins, "entry_points", lambda group: [EntryPoint("twingan", "i2i_twingan", group)])
     plugins.default_plugins.cache_clear()
@@ -54,7 +54,7 @@ def tiny() -> dict[str, Any]:
 
 @pytest.fixture
 def translator(tiny: dict[str, Any]) -> Translator:
-    """The translator of that recipe."""
+    """The translator of the recipe `twingan_small`, made small."""
     from i2i.methods.assembly import build
 
     return build(Recipe.read("twingan_small", tiny))

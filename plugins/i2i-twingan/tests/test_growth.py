@@ -1,14 +1,15 @@
-"""Growing follows from the step alone, and a recipe can say it."""
+"""Progressive growing: stages, fades, and the functions that fade images."""
 
 from __future__ import annotations
 
 import itertools
 
 import pytest
-from i2i_twingan.growth import Growth, GrowthStage, Level
+import torch
+from i2i_twingan.growth import Growth, GrowthStage, Level, blend, downsample, resize_and_fade, upsample
 
 from i2i.core.factory import is_plain, plain
-from i2i.errors import OptionError
+from i2i.errors import OptionError, ShapeError
 from i2i.recipe.values import MismatchError, fit
 
 STAGES = (GrowthStage(4, 10), GrowthStage(8, 6, fade=4, batch=3), GrowthStage(16, 5, fade=2))
@@ -63,3 +64,36 @@ def test_a_recipes_mistake_has_its_place() -> None:
         (0, "steps"): "expected no such key, got 10",
         (0, "stable"): "expected a number >= 0, got -1",
     }
+
+
+def test_blend_is_exact_at_0_and_1() -> None:
+    old, new = torch.randn(2, 4, 3, 2, 2).unbind()
+    assert torch.equal(blend(old, new, 0.0), old)
+    assert torch.equal(blend(old, new, 1.0), new)
+    torch.testing.assert_close(blend(old, new, 0.3), 0.7 * old + 0.3 * new)
+
+
+def test_downsample_inverts_upsample_exactly() -> None:
+    x = torch.randn(2, 3, 5, 5)
+    assert torch.equal(downsample(upsample(x)), x)
+    assert upsample(torch.tensor([[[[1.0, 2.0]]]])).tolist() == [[[[1, 1, 2, 2], [1, 1, 2, 2]]]]
+
+
+def test_real_images_are_resized_and_faded() -> None:
+    image = torch.rand(2, 3, 16, 16, dtype=torch.float64)
+    means = image.view(2, 3, 8, 2, 8, 2).mean((3, 5))
+    torch.testing.assert_close(resize_and_fade(image, 8), means)
+    coarse = image.view(2, 3, 4, 4, 4, 4).mean((3, 5)).repeat_interleave(2, 2).repeat_interleave(2, 3)
+    torch.testing.assert_close(resize_and_fade(image, 8, 0.25), 0.75 * coarse + 0.25 * means)
+    assert torch.equal(downsample(resize_and_fade(image, 8, 0.0)), downsample(resize_and_fade(image, 8)))
+    assert torch.equal(resize_and_fade(image, 16), image)
+    assert torch.equal(resize_and_fade(image, 8, 0.0), upsample(resize_and_fade(image, 4)))
+    torch.testing.assert_close(
+        resize_and_fade(image[..., :12, :12], 4), image[..., :12, :12].unfold(2, 3, 3).unfold(3, 3, 3).mean((4, 5))
+    )
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 12, 12), (1, 3, 16, 8)])
+def test_what_does_not_shrink_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ShapeError, match="expected squares whose side is a multiple of 8 px, got"):
+        resize_and_fade(torch.zeros(shape), 8)

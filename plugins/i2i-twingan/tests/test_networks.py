@@ -1,4 +1,4 @@
-"""The growing networks: shapes, sharing, continuity, and that every parameter is used at some stage."""
+"""The growing networks: shapes, sharing between domains, continuity of fades, and use of every parameter."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch import Tensor, nn
 pytest.importorskip("i2i_twingan", reason="the plugin i2i-twingan is not installed")
 
 from i2i_twingan.discriminator import PGGAN
-from i2i_twingan.fading import double, shrunk
 from i2i_twingan.generator import TwinUnet
+from i2i_twingan.growth import resize_and_fade, upsample
 
 from i2i.core.kinds import NORM
 from i2i.errors import OptionError, ShapeError
@@ -48,14 +48,14 @@ def test_shapes(size: int, alpha: float) -> None:
     assert discriminator(random_image(size)).logits["image"].shape == (3, 1)
 
 
-def test_the_reports_latent_has_4096_numbers() -> None:
+def test_the_papers_latent_has_4096_numbers() -> None:
     network = TwinUnet(init="default")
     assert network.base[0].conv.weight.shape[1] * 4 * 4 == 4096
     assert network.from_rgb["256"].conv.weight.shape == (16, 3, 1, 1)
     assert [network.up[side][0].conv.weight.shape[1] for side in ("8", "32", "256")] == [512, 512, 64]
 
 
-def compared(
+def assert_equal_at(
     module: nn.Module, before: tuple[int, float], after: tuple[int, float], call: Callable[[], Tensor]
 ) -> None:
     found = []
@@ -65,51 +65,51 @@ def compared(
             found.append(call())
     first, second = found
     if first.shape != second.shape:
-        first = double(first)
+        first = upsample(first)
     assert torch.equal(first, second)
 
 
 @pytest.mark.parametrize("size", [8, 16])
-def test_a_fade_begins_where_the_smaller_network_ended(size: int) -> None:
-    """Bit for bit: what comes out, what the discriminator says, and the latent."""
+def test_a_fade_starts_with_the_values_of_the_smaller_network(size: int) -> None:
+    """Images, logits and latents are exactly equal."""
     network, discriminator = unet(), critic()
     for module in (network, discriminator):
         module.eval()
 
-    def seen(module: TwinUnet | PGGAN) -> Tensor:
-        return shrunk(random_image(16), module.size, module.alpha)
+    def network_input(module: TwinUnet | PGGAN) -> Tensor:
+        return resize_and_fade(random_image(16), module.size, module.alpha)
 
     levels = ((size // 2, 1.0), (size, 0.0))
-    compared(network, *levels, lambda: network.decode(network.encode(seen(network), "a"), "b"))
-    compared(discriminator, *levels, lambda: discriminator(seen(discriminator)).logits["image"])
+    assert_equal_at(network, *levels, lambda: network.decode(network.encode(network_input(network), "a"), "b"))
+    assert_equal_at(discriminator, *levels, lambda: discriminator(network_input(discriminator)).logits["image"])
     network.grow_(size // 2, 1.0)
-    small = network.encode(seen(network), "a").latent
+    small = network.encode(network_input(network), "a").latent
     network.grow_(size, 0.0)
-    assert torch.equal(small, network.encode(seen(network), "a").latent)
+    assert torch.equal(small, network.encode(network_input(network), "a").latent)
 
 
-def test_a_fade_ends_where_the_next_stage_begins() -> None:
+def test_a_fade_ends_with_the_values_of_the_stable_phase() -> None:
     network, discriminator = unet(), critic()
     end = 1 - 1e-9
 
-    def made(module: TwinUnet | PGGAN, alpha: float) -> Tensor:
+    def result(module: TwinUnet | PGGAN, alpha: float) -> Tensor:
         module.grow_(16, alpha)
-        image = shrunk(random_image(16), 16, alpha)
+        image = resize_and_fade(random_image(16), 16, alpha)
         if isinstance(module, PGGAN):
             return module(image).logits["image"]
         return module.decode(module.encode(image, "a"), "b")
 
     for module in (network, discriminator):
-        torch.testing.assert_close(made(module, end), made(module, 1.0), rtol=1e-6, atol=1e-7)
-        assert not torch.allclose(made(module, 0.5), made(module, 1.0), rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(result(module, end), result(module, 1.0), rtol=1e-6, atol=1e-7)
+        assert not torch.allclose(result(module, 0.5), result(module, 1.0), rtol=1e-3, atol=1e-4)
 
 
 def test_skips_are_mixed_while_they_fade_in() -> None:
     network = unet()
     network.grow_(16, 1.0)
-    image = shrunk(random_image(16), 16)
+    image = resize_and_fade(random_image(16), 16)
     new = network.encode(image, "a").skips[16]
-    old = double(network.from_rgb["8"](torch.nn.functional.avg_pool2d(image, 2), "a"))
+    old = upsample(network.from_rgb["8"](torch.nn.functional.avg_pool2d(image, 2), "a"))
     network.grow_(16, 0.3)
     torch.testing.assert_close(network.encode(image, "a").skips[16], 0.7 * old + 0.3 * new)
 
@@ -120,26 +120,26 @@ def names_with_gradient(module: nn.Module, loss: Tensor) -> set[str]:
     return {name for name, p in module.named_parameters() if p.grad is not None and p.grad.any()}
 
 
-def test_every_parameter_is_used_at_some_stage_and_by_its_own_domain_alone() -> None:
+def test_every_parameter_is_used_at_some_stage_and_norms_by_their_domain_only() -> None:
     network = unet(first_size=8)
-    by: dict[str, set[str]] = {"a": set(), "b": set()}
+    used: dict[str, set[str]] = {"a": set(), "b": set()}
     for domain in "ab":
         for level in ((8, 1.0), (16, 0.5), (16, 1.0)):
             network.grow_(*level)
-            made = network.decode(network.encode(random_image(level[0]), domain), domain)
-            by[domain] |= names_with_gradient(network, (made * random_image(level[0])).sum())
+            image = network.decode(network.encode(random_image(level[0]), domain), domain)
+            used[domain] |= names_with_gradient(network, (image * random_image(level[0])).sum())
     every = {name for name, _ in network.named_parameters()}
-    assert by["a"] | by["b"] == every
+    assert used["a"] | used["b"] == every
     # every convolution serves both domains, every norm one of them
-    assert {name for name in every if ".conv." in name} <= by["a"] & by["b"]
-    assert {name for name in by["a"] & by["b"] if ".norms." in name} == set()
+    assert {name for name in every if ".conv." in name} <= used["a"] & used["b"]
+    assert {name for name in used["a"] & used["b"] if ".norms." in name} == set()
     assert all(
-        f".norms.{domain}." in name for domain in "ab" for name in by[domain] - by["b" if domain == "a" else "a"]
+        f".norms.{domain}." in name for domain in "ab" for name in used[domain] - used["b" if domain == "a" else "a"]
     )
     assert "4" not in network.to_rgb
 
 
-def test_a_size_that_is_not_reached_gets_no_gradient() -> None:
+def test_layers_of_larger_sizes_get_no_gradient() -> None:
     network = unet()
     network.grow_(8, 1.0)
     found = names_with_gradient(network, network.decode(network.encode(random_image(8), "a"), "a").sum())
@@ -147,13 +147,13 @@ def test_a_size_that_is_not_reached_gets_no_gradient() -> None:
     assert all(p.grad is None for name, p in network.named_parameters() if name.split(".")[1] == "16")
 
 
-def test_only_norms_belong_to_a_domain() -> None:
+def test_only_norms_are_specific_to_a_domain() -> None:
     network = unet()
-    own = {name for name in network.state_dict() if ".norms.a." in name or ".norms.b." in name}
-    shared = set(network.state_dict()) - own
+    specific = {name for name in network.state_dict() if ".norms.a." in name or ".norms.b." in name}
+    shared = set(network.state_dict()) - specific
     assert {name.rpartition(".")[0].rpartition(".")[2] for name in shared} == {"conv"}
     assert len({id(p) for p in network.parameters()}) == len(list(network.parameters()))
-    assert sum(".norms.a." in name for name in own) == sum(".norms.b." in name for name in own) > 0
+    assert sum(".norms.a." in name for name in specific) == sum(".norms.b." in name for name in specific) > 0
 
 
 @pytest.mark.parametrize("spectral_norm", [False, True])
@@ -168,7 +168,7 @@ def test_every_parameter_of_the_discriminator_is_used(spectral_norm: bool) -> No
     assert found == {name for name, _ in discriminator.named_parameters()}
 
 
-def test_the_whole_batch_is_one_group() -> None:
+def test_the_deviation_is_of_the_whole_batch() -> None:
     x = random_image(4, batch=6)
     expected = sum(
         float((x[:, c, i, j].var(correction=0) + 1e-8) ** 0.5) for c in range(3) for i in range(4) for j in range(4)
@@ -191,14 +191,14 @@ def test_sizes_that_do_not_double_are_refused(network: type[TwinUnet | PGGAN]) -
         network(image_size=48)
 
 
-def test_fewer_skips() -> None:
+def test_skips_can_be_limited_to_small_sizes() -> None:
     network = unet(skips=8)
     assert sorted(network.encode(random_image(16), "a").skips) == [8]
     assert network.up["16"][0].conv.weight.shape[1] == 8
     assert network.decode(network.encode(random_image(16), "a"), "b").shape == (3, 3, 16, 16)
 
 
-def test_pixels_have_unit_mean_square_after_every_activation_but_the_first() -> None:
+def test_pixel_norm_follows_every_activation_but_the_first() -> None:
     network = unet()
     code = network.encode(random_image(16), "a")
     for features in (code.skips[16], code.skips[8]):

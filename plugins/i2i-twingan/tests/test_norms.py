@@ -1,4 +1,4 @@
-"""The norms against their formulas, written anew."""
+"""The norms against independent statements of their formulas."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from torch import Tensor
 pytest.importorskip("i2i_twingan", reason="the plugin i2i-twingan is not installed")
 
 from i2i_twingan.blocks import DomainNorm, width
-from i2i_twingan.norms import Affine, PixelNorm
-from i2i_twingan.renorm import BatchRenorm
+from i2i_twingan.norms import Affine, BatchRenorm, PixelNorm
 
 from i2i.core.kinds import NORM
 from i2i.errors import OptionError
@@ -36,7 +35,7 @@ def test_affine() -> None:
     torch.testing.assert_close(norm(x)[:, 1], x[:, 1] * norm.weight[1] + norm.bias[1])
 
 
-def test_two_rows_are_two_norms() -> None:
+def test_a_domain_norm_is_one_norm_for_each_domain() -> None:
     norm = DomainNorm(3, NORM("in", affine=True)).double()
     for row in norm.norms.values():
         torch.nn.init.normal_(row.weight)
@@ -58,7 +57,7 @@ def test_each_domain_has_its_own_statistics() -> None:
     assert torch.equal(norm.norms["b"].mean, torch.zeros(3, dtype=torch.float64))
 
 
-# Table of the official code's figures, written out once more.
+# The values of the official implementation.
 BOUNDS = {
     0: (0.9, 1.1, 0.1),
     10_000: (0.9, 1.1, 0.1),
@@ -98,12 +97,12 @@ def test_renorm_formula(step: int) -> None:
     x = batch(9)
     expected = (x[:, 1] - running_mean[1]) / running_deviation[1] * norm.weight[1] + norm.bias[1]
     torch.testing.assert_close(norm(x)[:, 1], expected)
-    torch.testing.assert_close(norm(x[:1]), norm(x)[:1])  # at inference no image sees another
+    torch.testing.assert_close(norm(x[:1]), norm(x)[:1])  # samples are independent at inference
 
 
-def test_no_gradient_flows_through_the_corrections() -> None:
+def test_the_corrections_get_no_gradient() -> None:
     norm = BatchRenorm(3).double()
-    norm.at_step_(10**6)  # wide bounds: r and d are inside them
+    norm.at_step_(10**6)  # r and d are within these bounds
     x = (batch(0) * 0.4).requires_grad_()
     weights = batch(3)
     (norm(x) * weights).sum().backward()
@@ -114,7 +113,7 @@ def test_no_gradient_flows_through_the_corrections() -> None:
     torch.testing.assert_close(x.grad, z.grad)
 
 
-def test_renorm_in_half_precision_keeps_its_statistics_wide() -> None:
+def test_renorm_keeps_float32_statistics_in_half_precision() -> None:
     norm = BatchRenorm(3)
     assert norm(batch(0).bfloat16()).dtype == torch.bfloat16
     assert norm.mean.dtype == torch.float32
@@ -127,11 +126,11 @@ def test_renorm_in_half_precision_keeps_its_statistics_wide() -> None:
         ({"boundaries": (10,)}, "r_max: expected 2 numbers for 1 boundaries, got 4"),
     ],
 )
-def test_bounds_that_do_not_fit_are_refused(options: dict[str, tuple[int, ...]], message: str) -> None:
+def test_wrong_bounds_are_refused(options: dict[str, tuple[int, ...]], message: str) -> None:
     with pytest.raises(OptionError, match=message):
         BatchRenorm(3, **options)
 
 
-def test_widths_are_the_reports() -> None:
+def test_widths_are_those_of_the_paper() -> None:
     found = [width(4 * 2**stage, 1024, 256) for stage in range(7)]
     assert found == [256, 256, 256, 128, 64, 32, 16]

@@ -1,4 +1,4 @@
-"""Whole runs: resumed across a stage change, and loaded in the stage that they had reached."""
+"""Runs: exact resume across a change of stage, and loading at the stage of the weights."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ from i2i.recipe.recipe import Recipe
 RENORM = {"translator.generator.norm": "renorm", "translator.generator.rgb_norm": "renorm"}
 
 
-def everything(run: Run) -> dict[str, torch.Tensor]:
-    """All tensors that a step depends on."""
-    found = dict(run.translator.state_dict())
+def full_state(run: Run) -> dict[str, torch.Tensor]:
+    """Return all tensors that a step depends on."""
+    state = dict(run.translator.state_dict())
     for phase, optimizer in run.stepper.optimizers.items():
-        found |= {f"{phase}/{name}": value for name, value in split_optimizer(optimizer)[0].items()}
-    return found
+        state |= {f"{phase}/{name}": value for name, value in split_optimizer(optimizer)[0].items()}
+    return state
 
 
 def test_resume_is_exact_across_a_stage_change(tiny: dict[str, Any], tmp_path: Path) -> None:
-    """The second stage begins with step 4: once stopped just before it, and once inside its fade."""
+    """The second stage starts at step 4: the run is stopped just before it, and during its fade."""
     settings = tiny | RENORM | {"train.steps": 8, "train.ema": 0.9}
-    expected = everything(train(Recipe.read("twingan_small", settings), tmp_path / "whole"))
+    expected = full_state(train(Recipe.read("twingan_small", settings), tmp_path / "whole"))
     folder = tmp_path / "stopped"
     train(Recipe.read("twingan_small", settings | {"train.steps": 4}), folder)
     train(Recipe.read("twingan_small", settings | {"train.steps": 6}), folder, checkpoint.find(folder))
     resumed = train(Recipe.read("twingan_small", settings), folder, checkpoint.find(folder))
     assert resumed.start == 6
-    got = everything(resumed)
-    assert expected.keys() == got.keys()
+    state = full_state(resumed)
+    assert expected.keys() == state.keys()
     assert len(expected) > 100
     for name, value in expected.items():
-        assert torch.equal(value, got[name]), name
+        assert torch.equal(value, state[name]), name
 
 
 @pytest.mark.parametrize(("steps", "size", "alpha"), [(4, 8, 1.0), (5, 16, 0.0), (7, 16, 0.5)])
-def test_a_loaded_run_is_in_the_stage_of_its_weights(
+def test_a_loaded_run_has_the_stage_of_its_weights(
     steps: int, size: int, alpha: float, tiny: dict[str, Any], tmp_path: Path
 ) -> None:
     run = train(Recipe.read("twingan_small", tiny | {"train.steps": steps}), tmp_path / "run")

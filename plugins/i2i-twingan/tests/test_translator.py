@@ -1,4 +1,4 @@
-"""TwinGAN's translator: what exists at each stage, what each phase trains, and what is refused."""
+"""The translator `twin`: outputs at each stage, what each phase trains, and refused recipes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from i2i.recipe.source import RecipeError
 Images = dict[str, Tensor]
 
 
-def test_real_images_are_shrunk_faded_and_in_0_to_1(translator: Any, images: Images) -> None:
+def test_real_images_are_resized_faded_and_in_0_to_1(translator: Any, images: Images) -> None:
     half = F.avg_pool2d((images["a"] + 1) / 2, 2)
     assert torch.equal(translator.start_phase(Batch(images), "generator").real["a"], half)
     translator.at_step_(5)  # a quarter of the fade from 8 to 16 px
@@ -30,135 +30,135 @@ def test_real_images_are_shrunk_faded_and_in_0_to_1(translator: Any, images: Ima
     torch.testing.assert_close(translator.start_phase(Batch(images), "generator").real["a"], expected)
 
 
-def test_losses_are_the_reports(translator: Any, images: Images) -> None:
-    """Every term of both phases at 16 px, from networks and images, with formulas written anew."""
+def test_losses_follow_the_formulas_of_the_paper(translator: Any, images: Images) -> None:
+    """Every term of both phases at 16 px, computed from networks and images."""
     translator.at_step_(11)
-    networks, judges = translator.generator, {d: translator.discriminators[d]["image"] for d in "ab"}
-    found = {**translator(Batch(images, seed=4), "generator")}
+    generator, discriminators = translator.generator, {d: translator.discriminators[d]["image"] for d in "ab"}
+    terms = {**translator(Batch(images, seed=4), "generator")}
     x = {d: (images[d] + 1) / 2 for d in "ab"}
-    code = {d: networks.encode(x[d], d) for d in "ab"}
-    prime = {"b": networks.decode(code["a"], "b"), "a": networks.decode(code["b"], "a")}
-    again = {d: networks.decode(code[d], d) for d in "ab"}
-    latent = {"a": networks.encode(prime["b"], "b").latent, "b": networks.encode(prime["a"], "a").latent}
-    logit = {d: judges[d](prime[d]).logits["image"] for d in "ab"}
+    code = {d: generator.encode(x[d], d) for d in "ab"}
+    prime = {"b": generator.decode(code["a"], "b"), "a": generator.decode(code["b"], "a")}
+    reconstruction = {d: generator.decode(code[d], d) for d in "ab"}
+    latent = {"a": generator.encode(prime["b"], "b").latent, "b": generator.encode(prime["a"], "a").latent}
+    logit = {d: discriminators[d](prime[d]).logits["image"] for d in "ab"}
     ones = torch.ones(2, 1)
     bce = F.binary_cross_entropy_with_logits
     expected = {
-        "reconstruction": 1.0 * sum(F.l1_loss(again[d], x[d]) for d in "ab"),
+        "reconstruction": 1.0 * sum(F.l1_loss(reconstruction[d], x[d]) for d in "ab"),
         "gan": sum(bce(logit[d], ones) for d in "ab"),
-        "reconstruction_gan": sum(bce(judges[d](again[d]).logits["image"], ones) for d in "ab"),
+        "reconstruction_gan": sum(bce(discriminators[d](reconstruction[d]).logits["image"], ones) for d in "ab"),
         "content": 0.1 * sum(F.l1_loss(latent[d], code[d].latent) for d in "ab"),
     }
-    assert found.keys() == expected.keys()
+    assert terms.keys() == expected.keys()
     for name, value in expected.items():
-        torch.testing.assert_close(found[name], value)
-    found = translator(Batch(images, seed=4), "discriminator")
-    real = {d: judges[d](x[d]).logits["image"] for d in "ab"}
+        torch.testing.assert_close(terms[name], value)
+    terms = translator(Batch(images, seed=4), "discriminator")
+    real = {d: discriminators[d](x[d]).logits["image"] for d in "ab"}
     expected = {
         "gan": sum(bce(real[d], ones) + bce(logit[d], 0 * ones) for d in "ab"),
         "reconstruction_gan": sum(
-            bce(real[d], ones) + bce(judges[d](again[d]).logits["image"], 0 * ones) for d in "ab"
+            bce(real[d], ones) + bce(discriminators[d](reconstruction[d]).logits["image"], 0 * ones) for d in "ab"
         ),
     }
-    penalty = found.pop("penalty")
-    assert found.keys() == expected.keys()
+    penalty = terms.pop("penalty")
+    assert terms.keys() == expected.keys()
     for name, value in expected.items():
-        torch.testing.assert_close(found[name], value)
+        torch.testing.assert_close(terms[name], value)
     assert penalty > 0
 
 
-def test_real_images_and_fakes_are_never_one_batch(translator: Any, images: Images) -> None:
-    """The deviation over both would tell the discriminator what neither batch does alone."""
-    seen: list[int] = []
-    for judges in translator.discriminators.values():
-        judges["image"].register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
+def test_real_images_and_fakes_are_separate_batches(translator: Any, images: Images) -> None:
+    """The deviation of a joint batch would reveal more than those of both batches."""
+    sizes: list[int] = []
+    for discriminators in translator.discriminators.values():
+        discriminators["image"].register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
     translator(Batch(images), "discriminator")
-    assert seen == [2] * 6  # real, fake and the penalty's, of each domain
+    assert sizes == [2] * 6  # real, fake and the penalty's, of each domain
 
 
-def test_images_do_not_see_each_other_in_translation(tiny: dict[str, Any]) -> None:
+def test_images_are_independent_in_translation(tiny: dict[str, Any]) -> None:
     norm = {"translator.generator.norm": "renorm", "translator.generator.rgb_norm": "renorm"}
     translator: Any = assembly.build(Recipe.read("twingan_small", tiny | norm))
     assert image_constraints(translator).batch_dependent
     assert not image_constraints(translator.eval()).batch_dependent
 
 
-def test_reconstructions_are_judged_from_a_size_on(translator: Any, images: Images) -> None:
+def test_reconstruction_logits_exist_from_a_size_on(translator: Any, images: Images) -> None:
     for step, output in ((3, False), (4, True), (11, True)):
         translator.at_step_(step)
         assert ("reconstruction_gan" in translator(Batch(images), "generator")) is output
         assert ("reconstruction_gan" in translator(Batch(images), "discriminator")) is output
 
 
-def test_phases_take_turns(tiny: dict[str, Any], images: Images) -> None:
+def test_phases_alternate(tiny: dict[str, Any], images: Images) -> None:
     stepper = Stepper(Recipe.read("twingan_small", tiny))
     before = {name: value.clone() for name, value in stepper.translator.state_dict().items()}
     for step, (phase, trained) in enumerate([("discriminator", "discriminators."), ("generator", "generator.")] * 2):
         terms = stepper.step(images)
         assert {name.split("/")[0] for name in terms} == {phase}
-        now = stepper.translator.state_dict()
-        moved = {name for name in now if not torch.equal(now[name], before[name])}
+        after = stepper.translator.state_dict()
+        moved = {name for name in after if not torch.equal(after[name], before[name])}
         assert moved, step
         assert all(name.startswith(trained) for name in moved)
-        before = {name: value.clone() for name, value in now.items()}
+        before = {name: value.clone() for name, value in after.items()}
 
 
 def test_discriminators_are_trained_without_the_generators_graph(tiny: dict[str, Any], images: Images) -> None:
     stepper = Stepper(Recipe.read("twingan_small", tiny))
-    seen: list[bool] = []
+    graphs: list[bool] = []
     decode = stepper.translator.generator.decode
-    stepper.translator.generator.decode = lambda *a: seen.append((made := decode(*a)).requires_grad) or made
+    stepper.translator.generator.decode = lambda *a: graphs.append((image := decode(*a)).requires_grad) or image
     stepper.step(images)
-    assert seen == [False, False]
+    assert graphs == [False, False]
     stepper.step(images)
-    assert seen[2:] == [True] * 4
+    assert graphs[2:] == [True] * 4
 
 
-def test_optimizers_begin_anew_with_each_stage(tiny: dict[str, Any], images: Images) -> None:
+def test_optimizers_are_reset_at_each_stage(tiny: dict[str, Any], images: Images) -> None:
     for fresh, ages in ((True, [1, 2, 1]), (False, [1, 2, 3])):
         stepper = Stepper(Recipe.read("twingan_small", tiny | {"translator.fresh_optimizers": fresh}))
-        found = []
+        steps = []
         for step in range(6):
             stepper.step(images)
             if step % 2:
                 weight = stepper.translator.generator.base[0].conv.weight
-                found.append(int(stepper.optimizers["generator"].state[weight]["step"]))
-        assert found == ages
+                steps.append(int(stepper.optimizers["generator"].state[weight]["step"]))
+        assert steps == ages
 
 
 def test_the_renorm_schedule_restarts_with_each_stage(tiny: dict[str, Any]) -> None:
     norm = {"type": "renorm", "boundaries": [1, 3], "r_max": [1, 2, 3], "r_min": [1, 0.5, 0.3], "d_max": [0, 1, 2]}
     translator: Any = assembly.build(Recipe.read("twingan_small", tiny | {"translator.generator.norm": norm}))
-    found = []
+    intervals = []
     for step in range(9):
         translator.at_step_(step)
-        found.append({norm.stretch for norm in (translator.generator.base[0].norm.norms[d] for d in "ab")})
-    assert found == [{0}, {0}, {1}, {1}, {0}, {0}, {1}, {1}, {2}]
+        intervals.append({norm.interval for norm in (translator.generator.base[0].norm.norms[d] for d in "ab")})
+    assert intervals == [{0}, {0}, {1}, {1}, {0}, {0}, {1}, {1}, {2}]
 
 
 def test_a_stage_may_take_fewer_images(tiny: dict[str, Any]) -> None:
     stages = [{"size": 8, "stable": 4}, {"size": 16, "fade": 4, "stable": 4, "batch": 1}]
     translator: Any = assembly.build(Recipe.read("twingan_small", tiny | {"translator.stages": stages}))
     many = torch.zeros(3, 3, 16, 16)
-    assert len(translator.seen(many)) == 3
+    assert len(translator.network_input(many)) == 3
     translator.at_step_(4)
-    assert len(translator.seen(many)) == 1
+    assert len(translator.network_input(many)) == 1
     translator.eval()
     assert len(translator.translate(many, "b").image) == 3
 
 
 def with_patches(tiny: dict[str, Any], layers: int) -> dict[str, Any]:
-    """The core's discriminator, which does not grow, in place of the one that does."""
+    """Replace the discriminator by one of i2i, which does not grow."""
     rest = {key: value for key, value in tiny.items() if not key.startswith("translator.discriminators")}
     return rest | {"translator.discriminators.image": {"type": "patch", "layers": layers, "channels": 4}}
 
 
-def test_the_rehearsal_tries_every_stage(tiny: dict[str, Any]) -> None:
+def test_the_dry_run_covers_every_stage(tiny: dict[str, Any]) -> None:
     translator: Any = assembly.build(Recipe.read("twingan_small", tiny))
     assert translator.structure_changes == (0, 4, 8)
     assembly.dry_run(Recipe.read("twingan_small", tiny))
     stages = [{"size": 4, "stable": 4}, {"size": 8, "fade": 4, "stable": 4}, {"size": 16, "fade": 4, "stable": 4}]
-    patch = with_patches(tiny, 3) | {"translator.stages": stages}  # needs 6 px: too much for the first stage alone
+    patch = with_patches(tiny, 3) | {"translator.stages": stages}  # needs 6 px, more than the first stage has
     with pytest.raises(RecipeError, match=r"losses.gan: patch discriminator: expected images .* sides of at least 6"):
         assembly.dry_run(Recipe.read("twingan_small", patch))
 
@@ -179,7 +179,7 @@ def test_other_discriminators_and_losses(tiny: dict[str, Any], images: Images) -
         ({"data.size": 48}, "expected the last stage to have the size of the data, 48, got 16"),
     ],
 )
-def test_what_does_not_fit_is_refused(tiny: dict[str, Any], settings: dict[str, Any], message: str) -> None:
+def test_wrong_recipes_are_refused(tiny: dict[str, Any], settings: dict[str, Any], message: str) -> None:
     with pytest.raises(RecipeError) as caught:
         Recipe.read("twingan_small", tiny | settings)
     assert message in str(caught.value)
@@ -189,10 +189,10 @@ def test_translations_are_clamped_and_have_the_size_of_the_data(translator: Any,
     translator.eval()
     for step, blocks in ((0, True), (11, False)):
         translator.at_step_(step)
-        made = translator.translate(images["a"] * 5, "b").image
-        assert made.shape == (2, 3, 16, 16)
-        assert made.abs().max() <= 1
-        assert torch.equal(made[..., ::2, ::2].repeat_interleave(2, 2).repeat_interleave(2, 3), made) is blocks
+        image = translator.translate(images["a"] * 5, "b").image
+        assert image.shape == (2, 3, 16, 16)
+        assert image.abs().max() <= 1
+        assert torch.equal(image[..., ::2, ::2].repeat_interleave(2, 2).repeat_interleave(2, 3), image) is blocks
         rows = translator.preview(images)
         assert list(rows) == ["input", "reconstruction", "translation"]
         assert all(rows[caption][d].shape == (2, 3, 16, 16) for caption in rows for d in "ab")
@@ -200,7 +200,7 @@ def test_translations_are_clamped_and_have_the_size_of_the_data(translator: Any,
         translator.translate(images["a"][..., :8, :8], "b")
 
 
-def test_the_reports_recipe() -> None:
+def test_the_recipe_has_the_settings_of_the_paper() -> None:
     recipe = Recipe.read("twingan", {"data.a": "photos", "data.b": "photos"})
     weights = {name: {call.weight.factor for call in plan.calls} for name, plan in recipe.losses.items()}
     assert weights == {
@@ -218,5 +218,5 @@ def test_the_reports_recipe() -> None:
     penalty = recipe.losses["penalty"].factory.options
     assert (penalty["penalty"], penalty["noise"], penalty["spread"]) == (0.25, 0.5, "variance")
     for phase in ("discriminator", "generator"):
-        options = recipe.optimizers[phase].options
+        options = recipe.optimizers[phase].factory.options
         assert (options["lr"], tuple(options["betas"])) == (1e-4, (0.5, 0.99))

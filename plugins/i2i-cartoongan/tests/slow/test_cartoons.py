@@ -1,8 +1,8 @@
-"""The small recipe learns to draw: its images are taken for drawings, and still show their photos' edges.
+"""Trains `cartoongan_small`: translations are classified as drawings and keep the edges of their photos.
 
     python -m pytest -m slow plugins/i2i-cartoongan/tests/slow -s
 
-One thread, minutes; a row of figures every 100 steps.
+Minutes on one thread; prints metrics every 100 steps.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from i2i.recipe.recipe import Recipe
 COUNT = 64
 
 
-def edge_correlation(made: Tensor, source: Tensor) -> float:
-    """Mean over images [n, 3, H, W] of the correlation of their gradients' lengths, of brightness."""
-    first, second = (sobel(image.double().mean(1, keepdim=True)).flatten(1) for image in (made, source))
-    first, second = (one - one.mean(1, keepdim=True) for one in (first, second))
+def edge_correlation(image: Tensor, source: Tensor) -> float:
+    """Return the mean correlation of gradient magnitudes of brightness, over images [n, 3, H, W]."""
+    first, second = (sobel(x.double().mean(1, keepdim=True)).flatten(1) for x in (image, source))
+    first, second = (x - x.mean(1, keepdim=True) for x in (first, second))
     return float(F.cosine_similarity(first, second).mean())
 
 
 def domain_classifier(data: Portraits, steps: int = 150) -> nn.Module:
-    """Tells drawings (above 0) from photos, learnt here from portraits that are not measured."""
+    """Train a classifier of drawings (logits above 0) and photos, on portraits that are not measured."""
     torch.manual_seed(0)
     layers: list[nn.Module] = []
-    for before, after in ((3, 16), (16, 32), (32, 64)):
-        layers += [nn.Conv2d(before, after, 3, 2, 1), nn.ReLU()]
+    for in_channels, out_channels in ((3, 16), (16, 32), (32, 64)):
+        layers += [nn.Conv2d(in_channels, out_channels, 3, 2, 1), nn.ReLU()]
     model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 1))
     optimizer = torch.optim.Adam(model.parameters(), 2e-3)
     for step in range(steps):
         batch = [data[10_000 + 8 * step + index] for index in range(8)]
         images = torch.stack([sample[domain] for domain in "ab" for sample in batch])
-        images = images + 0.1 * torch.randn_like(images)  # or it would look at the photos' noise alone
+        images = images + 0.1 * torch.randn_like(images)  # otherwise it would detect the noise of photos
         target = torch.arange(2).repeat_interleave(8)[:, None].float()
         optimizer.zero_grad()
         F.binary_cross_entropy_with_logits(model(images), target).backward()
@@ -50,19 +50,19 @@ def domain_classifier(data: Portraits, steps: int = 150) -> nn.Module:
     return model.eval().requires_grad_(False)
 
 
-def domain_accuracy(model: nn.Module, made: Tensor) -> float:
-    """Share of images [n, 3, H, W] that are taken for drawings."""
-    return float((model(made) > 0).double().mean())
+def domain_accuracy(model: nn.Module, image: Tensor) -> float:
+    """Return the share of images [n, 3, H, W] that are classified as drawings."""
+    return float((model(image) > 0).double().mean())
 
 
 @pytest.mark.slow
-def test_photos_become_drawings_of_the_same_people(capsys: pytest.CaptureFixture[str]) -> None:
+def test_cartoongan_small_translates_to_drawings_of_the_same_people(capsys: pytest.CaptureFixture[str]) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     recipe = Recipe.read("cartoongan_small")
     data = SmoothPortraits(recipe.image_size, seed=recipe.train.seed)
     truth, discriminate = data.pairs(COUNT), domain_classifier(data)
-    # The measures themselves: a copy fails the one, a good drawing of somebody else the other.
+    # The metrics themselves: the identity fails the first, drawings of other people fail the second.
     assert domain_accuracy(discriminate, truth["a"]) <= 0.05
     assert domain_accuracy(discriminate, truth["b"]) >= 0.95
     assert edge_correlation(truth["b"], truth["a"]) >= 0.6
@@ -74,15 +74,15 @@ def test_photos_become_drawings_of_the_same_people(capsys: pytest.CaptureFixture
         stepper.step(next(batches))
         if step % 100 == 0:
             with torch.no_grad(), stepper.eval_mode() as translator:
-                made = translator.translate(truth["a"], "b").image
-            rows.append((domain_accuracy(discriminate, made), edge_correlation(made, truth["a"])))
-            distance = float((made - truth["b"]).abs().mean()) / 2
+                generated = translator.translate(truth["a"], "b").image
+            rows.append((domain_accuracy(discriminate, generated), edge_correlation(generated, truth["a"])))
+            distance = float((generated - truth["b"]).abs().mean()) / 2
             with capsys.disabled():
                 domain, edges = rows[-1]
                 took = time.monotonic() - began
                 print(f"\n{step} {took:.0f} s domain {domain:.2f} edges {edges:.2f} L1 {distance:.3f}", end="")
     torch.set_num_threads(threads)
     content = rows[recipe.translator.options["initialization"] // 100 - 1]
-    assert content[0] <= 0.25  # what the beginning alone has learnt is still a photo
+    assert content[0] <= 0.25  # after the initialization images are still photos
     assert rows[-1][0] >= 0.75
     assert rows[-1][1] > 0.5

@@ -1,8 +1,8 @@
-"""The small recipe learns: it translates drawn shapes both ways, and finds a shape's counterpart across domains.
+"""Trains `twingan_small`: translations of generated shapes in both directions, and search across domains.
 
     python -m pytest -m slow plugins/i2i-twingan/tests/slow -s
 
-One thread, some minutes; prints a row of figures after every 250 steps.
+Some minutes on one thread; prints metrics after every 250 steps.
 """
 
 from __future__ import annotations
@@ -29,12 +29,14 @@ EVERY = 250
 
 
 class Figures(NamedTuple):
-    """Both directions, and how often the nearest of 64 in the latent is the right one.
+    """Metrics of both directions, and accuracies of search among 64 latents.
 
     Args:
-        pair: a's image finds b's of the same object among all of b, and the other way round: the worse share.
-        own: a translation finds its own source among all sources: the worse share of both directions.
-        l1: reconstruction, in [-1, 1].
+        to_b: metrics of translations to b.
+        to_a: metrics of translations to a.
+        pair: accuracy of finding the image of the same object in the other domain; the lower of both directions.
+        own: accuracy of finding the source of a translation; the lower of both directions.
+        l1: L1 error of reconstructions in [-1, 1].
     """
 
     to_b: ShapeMetrics
@@ -44,31 +46,31 @@ class Figures(NamedTuple):
     l1: float
 
 
-def hits(one: Tensor, other: Tensor) -> float:
-    return float((nearest(one, other, 1)[1].flatten() == torch.arange(len(one))).double().mean())
+def accuracy(queries: Tensor, among: Tensor) -> float:
+    return float((nearest(queries, among, 1)[1].flatten() == torch.arange(len(queries))).double().mean())
 
 
 @torch.no_grad()
 def figures(stepper: Stepper, dataset: Shapes) -> Figures:
     truth = dataset.pairs(COUNT)
-    with stepper.eval_mode() as generated:
-        translator: Any = generated
+    with stepper.eval_mode() as evaluated:
+        translator: Any = evaluated
         loaded = Loaded(stepper.recipe, translator, stepper.step_number)
-        made = {"b": translator.translate(truth["a"], "b").image, "a": translator.translate(truth["b"], "a").image}
-        known = {domain: encode(loaded, truth[domain], domain) for domain in "ab"}
-        again = {domain: encode(loaded, made[domain], domain) for domain in "ab"}
-        repainted = translator.preview(truth)["reconstruction"]
+        fakes = {"b": translator.translate(truth["a"], "b").image, "a": translator.translate(truth["b"], "a").image}
+        latents = {domain: encode(loaded, truth[domain], domain) for domain in "ab"}
+        fake_latents = {domain: encode(loaded, fakes[domain], domain) for domain in "ab"}
+        reconstructions = translator.preview(truth)["reconstruction"]
     return Figures(
-        measure(made["b"], truth["a"], "circle", dataset.colors["b"]),
-        measure(made["a"], truth["b"], "square", dataset.colors["a"]),
-        min(hits(known["a"], known["b"]), hits(known["b"], known["a"])),
-        min(hits(again["b"], known["a"]), hits(again["a"], known["b"])),
-        float(torch.stack([(repainted[domain] - truth[domain]).abs().mean() for domain in "ab"]).mean()),
+        measure(fakes["b"], truth["a"], "circle", dataset.colors["b"]),
+        measure(fakes["a"], truth["b"], "square", dataset.colors["a"]),
+        min(accuracy(latents["a"], latents["b"]), accuracy(latents["b"], latents["a"])),
+        min(accuracy(fake_latents["b"], latents["a"]), accuracy(fake_latents["a"], latents["b"])),
+        float(torch.stack([(reconstructions[domain] - truth[domain]).abs().mean() for domain in "ab"]).mean()),
     )
 
 
 @pytest.mark.slow
-def test_it_translates_and_finds(capsys: pytest.CaptureFixture[str]) -> None:
+def test_twingan_small_translates_and_finds_pairs(capsys: pytest.CaptureFixture[str]) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     recipe = Recipe.read("twingan_small")
@@ -80,15 +82,15 @@ def test_it_translates_and_finds(capsys: pytest.CaptureFixture[str]) -> None:
         if step % EVERY == 0:
             rows.append(figures(stepper, dataset))
             with capsys.disabled():
-                found = rows[-1]
-                print(f"\n{step} {time.monotonic() - began:.0f} s pair {found.pair:.2f} own {found.own:.2f}", end=" ")
-                print(f"l1 {found.l1:.3f}\n  {found.to_b}\n  {found.to_a}")
+                row = rows[-1]
+                print(f"\n{step} {time.monotonic() - began:.0f} s pair {row.pair:.2f} own {row.own:.2f}", end=" ")
+                print(f"l1 {row.l1:.3f}\n  {row.to_b}\n  {row.to_a}")
     torch.set_num_threads(threads)
-    # One direction often lags; neither gets better at every step, so the best of the run counts.
+    # Neither direction improves at every step, so the best row counts.
     best = max(rows, key=lambda row: min(row.to_b.domain, row.to_a.domain, row.pair, row.own))
-    for found in (best.to_b, best.to_a):
-        assert found.domain >= 0.75
-        assert found.centroid <= 1
-        assert found.iou >= 0.6
+    for metrics in (best.to_b, best.to_a):
+        assert metrics.domain >= 0.75
+        assert metrics.centroid <= 1
+        assert metrics.iou >= 0.6
     assert best.pair >= 0.9
     assert best.own >= 0.9
