@@ -1,9 +1,9 @@
-"""i2i's training step beside the authors' own: CPU time, both in one run, in turns.
+"""i2i's training step next to the official one: CPU time, both in one run, in turns.
 
     git clone https://github.com/znxlwm/UGATIT-pytorch
     OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 python benchmarks/beside.py UGATIT-pytorch U-GAT-IT
 
-CycleGAN and CUT run beside taesungp/contrastive-unpaired-translation, whose clone has both. Memory is the peak of a
+CycleGAN and CUT run next to taesungp/contrastive-unpaired-translation, whose clone has both. Memory is the peak of a
 process of its own for each, less what it had when all was imported and nothing built.
 """
 

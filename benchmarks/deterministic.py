@@ -2,7 +2,7 @@
 
     OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 python benchmarks/deterministic.py
 
-The ratio is the median over the pairs, with the quartiles beside it; `equal` says whether both came to the same bits.
+The ratio is the median over the pairs, with the quartiles; `equal` says whether both came to the same bits.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def take_two(row: str, kind: str) -> None:
 
 
 def forget_peak() -> float:
-    """Resident MiB now, from where the peak begins anew; Linux."""
+    """Resident MiB now, and reset the peak; Linux."""
     Path("/proc/self/clear_refs").write_text("5")
     return resident("VmRSS")
 

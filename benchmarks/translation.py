@@ -1,7 +1,7 @@
 """How long one image takes to translate: U-GAT-IT light's generator, 256 px, 64 channels, in CPU time and in turns.
 
     OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 python benchmarks/translation.py
-    OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 python benchmarks/translation.py --beside UGATIT-pytorch --compile
+    OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 python benchmarks/translation.py --official UGATIT-pytorch --compile
 
 The first compares with `train.reference`'s operations, the second with the authors' generator, too. The error is the
 largest difference from the plain image, whose range is [-1, 1].
@@ -29,7 +29,7 @@ from i2i.recipe.recipe import Recipe
 SIZE, CHANNELS = 256, 64
 
 
-def ways(compiled: bool, beside: Path | None) -> dict[str, Callable[[Tensor], Tensor]]:
+def ways(compiled: bool, official_code: Path | None) -> dict[str, Callable[[Tensor], Tensor]]:
     recipe = Recipe.read("ugatit_light", {"data.size": SIZE, "data.type": "shapes"})
     generator = build(recipe, training=False).eval().get_submodule("generators.b")
     half = copy.deepcopy(generator).to(torch.bfloat16)
@@ -43,8 +43,8 @@ def ways(compiled: bool, beside: Path | None) -> dict[str, Callable[[Tensor], Te
         fast, faster = (torch.compile(copy.deepcopy(network)) for network in (generator, half))
         found["compiled"] = lambda x: fast(x).image
         found["compiled bf16"] = lambda x: faster(x.bfloat16()).image.float()
-    if beside is not None:
-        sys.path.insert(0, str(beside))
+    if official_code is not None:
+        sys.path.insert(0, str(official_code))
         official = importlib.import_module("networks").ResnetGenerator(3, 3, CHANNELS, 4, SIZE, True).eval()
         return {"official": lambda x: official(x)[0], **found}
     return found
@@ -55,11 +55,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--compile", action="store_true")
-    parser.add_argument("--beside", type=Path, help="a clone of znxlwm/UGATIT-pytorch")
+    parser.add_argument("--official", type=Path, help="a clone of znxlwm/UGATIT-pytorch")
     options = parser.parse_args()
     torch.set_num_threads(1)
     image = images(SIZE)["a"]
-    found = ways(options.compile, options.beside)
+    found = ways(options.compile, options.official)
     made = {name: way(image) for name, way in found.items()}  # compiles, and allocates what later calls use again
     times: dict[str, list[float]] = {name: [] for name in found}
     for _ in range(options.rounds):

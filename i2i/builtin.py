@@ -134,7 +134,7 @@ def register_components(registry: PluginRegistry) -> None:
 
 @hookimpl
 def recipe_folders() -> Path:
-    """The shipped recipes: inside the package once installed, beside it in a checkout."""
+    """The shipped recipes: inside the installed package, or next to it in a checkout."""
     installed = Path(__file__).parent / "recipes"
     return installed if installed.is_dir() else Path(__file__).parents[1] / "recipes"
 

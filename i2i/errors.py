@@ -1,4 +1,4 @@
-"""Errors that a user can mend: each says where, what was expected, what came, and the nearest fix."""
+"""Errors with a message for the user: where, what was expected, what was found, and the nearest fix."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ class I2IError(Exception):
     """A mistake of input or set-up; the command line prints it without a traceback and exits with its `status`."""
 
     status: ClassVar[int] = 2
-    """2 for what the user can mend before starting again, 1 for what went wrong on the way."""
+    """Exit status: 2 for errors that the user can fix before starting again, 1 for failures during the work."""
 
 
 class RegistryError(I2IError):
@@ -46,7 +46,7 @@ class CheckpointError(I2IError):
 
 
 class TrainingError(I2IError):
-    """Training cannot go on, and says why."""
+    """Training cannot continue; the message says why."""
 
     status = 1
 

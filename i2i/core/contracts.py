@@ -130,7 +130,7 @@ class Attention(Protocol):
 
 
 class Generator(Protocol):
-    """Paints an image [B, 3, H, W] in [-1, 1] from an image."""
+    """Generates an image [B, C, H, W] from an image."""
 
     def __call__(self, image: Tensor) -> GeneratorOutput: ...
 
@@ -138,8 +138,9 @@ class Generator(Protocol):
 class TappedGenerator(Generator, Protocol):
     """A generator that also gives the features between its layers.
 
-    Layers are named, such as `down.0.conv`, or numbered from 0. One with a method `overheard(image, taps)`, a context
-    that gives the features of a call within it (`i2i.nn.layers.stages.overheard`), need not compute them once more.
+    Layers are named, such as `down.0.conv`, or numbered from 0. A generator with a method
+    `capture_features(image, taps)`, a context that captures the features of a call (`i2i.nn.layers.stages`), need not
+    compute them again.
     """
 
     def features(self, image: Tensor, taps: Sequence[int | str]) -> tuple[Tensor, ...]:
@@ -150,13 +151,13 @@ class TappedGenerator(Generator, Protocol):
 
 
 class Discriminator(Protocol):
-    """Judges an image [B, 3, H, W] in [-1, 1]."""
+    """Discriminates real from generated images [B, C, H, W]."""
 
     def __call__(self, image: Tensor) -> DiscriminatorOutput: ...
 
 
 class EncodingDiscriminator(Discriminator, Protocol):
-    """A discriminator whose first layers are an encoder; its judgements hold the code.
+    """A discriminator whose first layers are an encoder; its outputs contain the code.
 
     `num_features` are the code's channels C.
     """
@@ -167,7 +168,7 @@ class EncodingDiscriminator(Discriminator, Protocol):
 
 
 class Decoder(Protocol):
-    """Paints an image [B, 3, H, W] in [-1, 1] from features [B, C, h, w] that an encoder has made."""
+    """Generates an image [B, C, H, W] from the features [B, F, h, w] of an encoder."""
 
     def __call__(self, features: Tensor) -> GeneratorOutput: ...
 
@@ -177,7 +178,7 @@ class FeatureExtractor(Protocol):
 
     Args:
         num_features: channels of each tap.
-        source: which network with which weights, as it is written beside every result.
+        source: which network with which weights, as it is recorded with every result.
     """
 
     num_features: tuple[int, ...]

@@ -84,7 +84,7 @@ class Checker:
 
         Args:
             default: the name where the table has no `type`.
-            common: keys that all components of the kind have beside their own options; the caller reads them.
+            common: keys that all components of the kind have in addition to their own options; the caller reads them.
         """
         table = {"type": value} if isinstance(value, str) else value
         what = " or ".join(map(str, kinds))

@@ -60,7 +60,7 @@ def shipped(folders: Iterable[Path]) -> dict[str, Path]:
 
 
 def _find(name: str, child: Path | None, folders: Sequence[Path]) -> Path:
-    """A recipe's file: beside the recipe that extends it, else the shipped recipe of that name."""
+    """The file of a recipe: next to the recipe that extends it, else the shipped recipe of that name."""
     path = Path(name) if child is None else child.parent / name
     is_file, is_folder = os.path.isfile(path), os.path.isdir(path)  # noqa: PTH112, PTH113  # pathlib's raise if too long
     if is_file and not (child is not None and path.resolve() == child.resolve()):
@@ -69,12 +69,12 @@ def _find(name: str, child: Path | None, folders: Sequence[Path]) -> Path:
     stem = name.removesuffix(".toml")
     if stem in known:
         return known[stem]
-    beside = [one.name for one in sorted(path.parent.glob("*.toml")) if one.name != child.name] if child else []
+    neighbors = [one.name for one in sorted(path.parent.glob("*.toml")) if one.name != child.name] if child else []
     if is_file:
         raise RecipeError([Problem(name, "", "extends itself, and no shipped recipe has that name")])
     found = "is a folder, not a recipe" if is_folder else "no such recipe file, nor a recipe of that name"
     close = difflib.get_close_matches(Path(name).stem, known, n=1)
-    near = f" Did you mean {close[0]!r}?" if close else did_you_mean(Path(name).name, beside)
+    near = f" Did you mean {close[0]!r}?" if close else did_you_mean(Path(name).name, neighbors)
     raise RecipeError([Problem(name, "", f"{found}.{near} Shipped recipes: {', '.join(known) or 'none'}")])
 
 

@@ -43,7 +43,10 @@ def schema(registry: Registry) -> Schema:
         "title": "i2i recipe",
         "type": "object",
         "properties": {
-            "extends": {"type": "string", "description": "A recipe file beside this one, or a shipped recipe by name."},
+            "extends": {
+                "type": "string",
+                "description": "A recipe file next to this one, or a shipped recipe by name.",
+            },
             **reference,
         },
         "additionalProperties": False,
@@ -114,7 +117,7 @@ def _annotation(annotation: Any, registry: Registry, definitions: Schema) -> Sch
     none: list[Schema] = [{"const": "none"}] if is_optional(annotation) else []
     if not holds_factory(annotation):
         leaves = [_leaf(member, definitions) for member in alternatives]
-        sayable = [leaf for leaf in leaves if leaf is not None]  # a tensor stands beside what a recipe can say
+        sayable = [leaf for leaf in leaves if leaf is not None]  # a tensor may occur next to what a recipe can say
         return _any([*sayable, *none]) if sayable or none else {}
     chosen = kinds_of(annotation, registry)
     if chosen:

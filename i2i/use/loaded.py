@@ -301,7 +301,7 @@ def load(
 
     Raises:
         CheckpointError: there is no checkpoint, or it is damaged.
-        RecipeError: the recipe beside it names a component that is not installed.
+        RecipeError: its recipe names a component that is not installed.
     """
     saved = checkpoint.find(Path(path), needed=(checkpoint.WEIGHTS, checkpoint.AVERAGE, checkpoint.RECIPE))
     recipe = Recipe.read(saved.folder / checkpoint.RECIPE)
