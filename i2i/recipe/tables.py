@@ -41,8 +41,8 @@ class TrainOptions:
         keep_every: checkpoints whose step it divides are kept for good.
         keep_best: what the best checkpoint is kept by, too: a logged term such as `generator/cycle`, whose mean since
             the last checkpoint should be low, or a metric such as `ssim`, where the data set has ground truth.
-        rollbacks: how often a run goes back to its last checkpoint, and on with other samples, when losses or weights
-            are no longer numbers.
+        rollbacks: how often a run returns to its last checkpoint and continues with other samples when losses or
+            weights are NaN or Inf.
         reference: switches off all optimizations of the computation, for comparison; results are equal up to rounding.
         compile: networks go through torch's compiler, which takes minutes before the first step and makes later ones
             faster; `reduce-overhead` also captures CUDA graphs. Results round differently.
