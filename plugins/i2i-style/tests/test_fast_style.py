@@ -147,12 +147,22 @@ def test_a_generator_without_conditional_norms_is_refused() -> None:
 
 
 def test_data_with_another_number_of_styles_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError) as caught:
-        train(tiny(**{"data.styles": 3}), tmp_path / "run")
-    assert str(caught.value) == (
-        "the data has 3 styles, and the generator's norms have rows for 4; set translator.generator.norm.styles = 3, "
-        "or give as many style images"
+    message = (
+        "translator.generator: its norms have rows for 4 styles, and the data has 3; set "
+        "translator.generator.norm.styles = 3, or give as many style images"
     )
+    with pytest.raises(RecipeError) as caught:
+        train(tiny(**{"data.styles": 3}), tmp_path / "textures")
+    assert str(caught.value).endswith(message)
+    for domain in "ab":  # the number of a folder's images is known only when it has been read
+        (tmp_path / domain).mkdir()
+        for number in range(3):
+            Image.new("RGB", (40, 40)).save(tmp_path / domain / f"{number}.png")
+    settings = {name: value for name, value in TINY.items() if not name.startswith("data.")}
+    folders = {"type": "styles", "a": str(tmp_path / "a"), "b": str(tmp_path / "b"), "size": 32}
+    with pytest.raises(RecipeError) as caught:
+        train(Recipe.read("fast_style_small", {**settings, "data": folders}), tmp_path / "folders")
+    assert str(caught.value).endswith(message)
 
 
 def test_data_without_the_stream_style_is_refused() -> None:
