@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
+from typing import Any, Generic, Literal, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +15,6 @@ from i2i.nn.functional.optimizations import optimizations_enabled
 from i2i.nn.functional.precision import to_like
 from i2i.nn.layers.convolution import in_chunks
 from i2i.nn.layers.independence import is_batch_independent
-
-if TYPE_CHECKING:
-    from i2i.methods.translator import Translator
 
 T = TypeVar("T")
 
@@ -76,13 +73,15 @@ class Outputs:
     exists lacks its domains instead, which the dry run reports.
 
     Args:
-        translator: its submodules compute the outputs.
+        translator: the `i2i.methods.translator.Translator` whose submodules compute the outputs; its class is not named
+            here, because it names this one.
         batch: the streams, and the seed of everything drawn.
         graph_modules: generator modules that the graph of generated images reaches.
     """
 
-    def __init__(self, translator: Translator, batch: Batch, graph_modules: frozenset[str] = frozenset()) -> None:
-        self.translator, self.batch, self.graph_modules = translator, batch, graph_modules
+    def __init__(self, translator: Any, batch: Batch, graph_modules: frozenset[str] = frozenset()) -> None:
+        self.translator: Any = translator
+        self.batch, self.graph_modules = batch, graph_modules
         self.phase = ""
         self.grad_enabled = torch.is_grad_enabled()
 

@@ -10,8 +10,7 @@ from torch import Tensor
 from i2i.core.bounds import Count
 from i2i.core.contracts import Discriminator, Generator, Phase, Stream
 from i2i.core.factory import Factory
-from i2i.methods.one_sided import OneSided
-from i2i.methods.one_sided_outputs import OneSidedOutputs
+from i2i.methods.one_sided import OneSided, OneSidedOutputs
 from i2i.methods.outputs import Outputs, output
 from i2i_cartoongan.losses import grayscale
 
