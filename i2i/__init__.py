@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from i2i.use.loaded import Loaded, load
 
 
-# These import torch, which takes seconds, so they are imported when first asked for.
+# These import torch, which takes seconds, so they are imported at their first use.
 _LAZY = {
     "GANOutputs": "i2i.methods.outputs",
     "Loaded": "i2i.use.loaded",

@@ -14,7 +14,7 @@ from i2i.core.version import __version__
 from i2i.errors import I2IError, is_out_of_memory
 from i2i.recipe.source import RecipeError
 
-MISTAKE, FAILURE, INTERRUPTED = 2, 1, 130
+USER_ERROR, FAILURE, INTERRUPTED = 2, 1, 130
 MEMORY = (
     "To translate, choose a smaller --size or --batch-size. To train, lower train.batch_size, data.size or the "
     "networks' channels, raise train.accumulate instead of the batch, or use train.precision=bf16"
@@ -24,8 +24,8 @@ INTRODUCTION = """Image-to-image translation from recipes and plugins.
 
 \b
 First steps:
-  i2i train quickstart              train on portraits that i2i draws (three minutes)
-  i2i recipes list                  what can be trained
+  i2i train quickstart              train on portraits that i2i generates (three minutes)
+  i2i recipes list                  the recipes that are included
   i2i train RECIPE --set data.a=photos/selfie --set data.b=photos/anime
   i2i translate runs/RECIPE image.jpg --to b --output translated
 """
@@ -38,13 +38,13 @@ def cli() -> None:  # noqa: D103  # its help is INTRODUCTION
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Runs the command line and exits: 0 done, 2 the user's mistake, 130 interrupted, 1 anything else."""
+    """Run the command line and exit: 0 done, 2 user error, 130 interrupted, 1 anything else."""
     sys.exit(run(arguments))
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Runs the command line; gives the exit status."""
-    # OpenMP's threads wait by spinning unless told otherwise before torch is loaded: on a machine with other work, a
+    """Run the command line and return the exit status."""
+    # OpenMP's threads wait by spinning unless this is set before torch is loaded: on a machine with other work, a
     # step of a tenth of a second has been seen to take ten.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
@@ -56,22 +56,24 @@ def run(arguments: list[str] | None = None) -> int:
         return INTERRUPTED
     except click.ClickException as error:
         error.show()
-        return MISTAKE
+        return USER_ERROR
     except RecipeError as error:
-        return _told(str(error), MISTAKE)  # a line for each problem, which begins with its place
+        return _report(str(error), USER_ERROR)  # a line for each problem, with file and line
     except I2IError as error:
-        return _told(f"error: {error}", error.status)
+        return _report(f"error: {error}", error.status)
     except OSError as error:
-        return _told(f"error: {error.strerror or error}: {error.filename or ''}".rstrip(": "), FAILURE)
+        return _report(f"error: {error.strerror or error}: {error.filename or ''}".rstrip(": "), FAILURE)
     except Exception as error:
         if is_out_of_memory(error):
-            return _told(f"error: out of memory: {str(error).splitlines()[0] if str(error) else ''}. {MEMORY}", FAILURE)
+            return _report(
+                f"error: out of memory: {str(error).splitlines()[0] if str(error) else ''}. {MEMORY}", FAILURE
+            )
         traceback.print_exc()
         return FAILURE
     return status if isinstance(status, int) else 0
 
 
-def _told(message: str, status: int) -> int:
+def _report(message: str, status: int) -> int:
     if os.environ.get("I2I_TRACEBACK"):
         traceback.print_exc()
     click.echo(message, err=True)

@@ -1,4 +1,4 @@
-"""`i2i list`, `i2i describe` and `i2i plugins`: what there is, and where it comes from."""
+"""`i2i list`, `i2i describe` and `i2i plugins`: the installed components and their documentation."""
 
 from __future__ import annotations
 
@@ -29,34 +29,34 @@ def list_components(kind: str | None) -> None:
                 entry = registry.get(one, component)
                 click.echo(f"  {component:<16} {entry.plugin}")
             if one.namespaces:
-                click.echo(f"  and any class of {', '.join(one.namespaces)}, named in full")
+                click.echo(f"  and any class of {', '.join(one.namespaces)}, by its full name")
 
 
 @click.command()
 @click.argument("name")
 def describe(name: str) -> None:
-    """Describe a component: NAME, KIND.NAME or a class named in full.
+    """Describe a component: NAME, KIND.NAME or the full name of a class.
 
     \b
       i2i describe patch
       i2i describe loss.cam
       i2i describe torch.nn.SmoothL1Loss
 
-    Tells its options with their types and defaults, its documentation, where its source is and which plugin it is of.
+    Prints its options with types and defaults, its documentation, source file and plugin.
     """
     click.echo("\n\n".join(_described(entries) for entries in _named(name)))
 
 
 @click.command()
 def plugins() -> None:
-    """List the plugins that were found, and why any of them was not loaded."""
+    """List the installed plugins, with the reason for any that is not loaded."""
     for info in default_plugins().found:
         state = ": ".join(part for part in ("loaded" if info.loaded else "not loaded", info.problem) if part)
         click.echo(f"{info.name:<16} {f'{info.distribution} {info.version}':<24} {state}")
 
 
 def _named(name: str) -> list[list[Entry]]:
-    """Components of a name, each with its entries: a class named in full may serve as several kinds."""
+    """Return the components of a name, each with its entries: a class may be usable as several kinds."""
     registry = default_plugins().registry
     found = [[entry] for entry in registry if name in (entry.name, f"{entry.kind.name}.{entry.name}")]
     if found:
@@ -68,7 +68,7 @@ def _named(name: str) -> list[list[Entry]]:
     full = [registry.get(one, name) for one in kinds.values() if name.rpartition(".")[0] in one.namespaces]
     if not full:
         names = [known for entry in registry for known in (entry.name, f"{entry.kind.name}.{entry.name}")]
-        raise I2IError(f"no component {name!r}.{did_you_mean(name, names)} `i2i list` names them all")
+        raise I2IError(f"no component {name!r}.{did_you_mean(name, names)} `i2i list` lists all")
     return [full]
 
 

@@ -1,4 +1,4 @@
-"""What a translator may be told beside the image and the domain, as it is written on the command line."""
+"""Conditions of a translation, such as styles, as they are written on the command line."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ BLEND = "STYLE=WEIGHT,STYLE=WEIGHT"
 def conditions_of(
     translator: Translator, style: str | None, seed: int | None, blend: str | None, more: tuple[str, ...]
 ) -> dict[str, dict[str, Any]]:
-    """What the translator is told for each output, by the mark that the output's name gets.
+    """Return the conditions of each output, by the suffix of the output's name.
 
     Args:
-        style: `--style`, which the translator itself reads.
+        translator: parses `--style` itself.
+        style: `--style`.
+        seed: `--seed`.
         blend: `--blend`.
         more: `--with`, `NAME=VALUE` each.
     """
@@ -35,7 +37,7 @@ def conditions_of(
 
 
 def parts_of(blend: str) -> dict[Any, float]:
-    """`0=0.7,3=0.3`: weights by style, which is a number or an image."""
+    """Parse `0=0.7,3=0.3`: weights by style, which is a number or an image."""
     found: dict[Any, float] = {}
     for part in blend.split(","):
         name, _, weight = part.rpartition("=")
@@ -48,7 +50,7 @@ def parts_of(blend: str) -> dict[Any, float]:
             raise click.BadParameter(message, param_hint="--blend")
         key = int(name) if name.isdecimal() else Path(name) if Path(name).is_file() else name
         if key in found:
-            raise click.BadParameter(f"{name} stands in it twice", param_hint="--blend")
+            raise click.BadParameter(f"{name} occurs twice", param_hint="--blend")
         found[key] = value
     return found
 
@@ -78,7 +80,7 @@ def _named(translator: Translator, more: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _value(written: str) -> Any:
-    """As TOML, or as bare text."""
+    """Parse a value as TOML, or else as bare text."""
     try:
         return tomllib.loads(f"value = {written}")["value"]
     except tomllib.TOMLDecodeError:

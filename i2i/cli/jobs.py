@@ -1,4 +1,4 @@
-"""What `i2i translate` writes where."""
+"""Input and output files of `i2i translate`."""
 
 from __future__ import annotations
 
@@ -13,26 +13,31 @@ WRITABLE = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 
 
 class Job(NamedTuple):
-    """One image: where it is, and where its translation goes."""
+    """One image and the file for its translation."""
 
     source: Path
     target: Path
 
     def marked(self, mark: str) -> Path:
-        """The target of one of several outputs: NAME.png with mark ".2" is NAME.2.png."""
+        """Return the file of one of several outputs: NAME.png with mark ".2" is NAME.2.png."""
         return self.target.with_name(f"{self.target.stem}{mark}{self.target.suffix}")
 
     def heatmap(self, mark: str) -> Path:
-        """The heat map beside an output."""
+        """Return the file of an output's heat map."""
         return self.target.with_name(f"{self.target.stem}{mark}.heatmap.png")
 
 
 def plan(inputs: Iterable[Path], output: Path, marks: Iterable[str] = ("",), heatmaps: bool = False) -> list[Job]:
-    """Which files become which; a name that two inputs share, or an output over an input, is refused.
+    """Choose an output file for each image.
 
     Args:
-        marks: of the outputs that each image has.
-        heatmaps: whether each output has a heat map beside it.
+        inputs: files and folders of images.
+        output: folder of the results.
+        marks: suffixes of the outputs that each image has.
+        heatmaps: whether each output has a heat map.
+
+    Raises:
+        I2IError: two inputs have the same output, or an output would overwrite an input.
     """
     from i2i.data.images import find_images
 
@@ -54,11 +59,11 @@ def plan(inputs: Iterable[Path], output: Path, marks: Iterable[str] = ("",), hea
                 f"{taken[target]} and {job.source} would both be written to {target}; translate them separately"
             )
         if target.resolve() in sources:
-            raise I2IError(f"{sources[target.resolve()]} would be written over; choose another --output")
+            raise I2IError(f"{sources[target.resolve()]} would be overwritten; choose another --output")
         taken[target] = job.source
     return jobs
 
 
 def _named(path: Path) -> Path:
-    """The same name; as PNG where the format cannot be written well."""
+    """Keep the name; use PNG where the format cannot be written well."""
     return path if path.suffix.lower() in WRITABLE else path.with_suffix(".png")

@@ -1,4 +1,4 @@
-"""`i2i train`: start a run, or go on with one."""
+"""`i2i train`: start or resume a training run."""
 
 from __future__ import annotations
 
@@ -28,9 +28,11 @@ settings = click.option(
 @click.argument("recipe", required=False)
 @click.option("--output", type=click.Path(path_type=Path, file_okay=False), help="Run folder; runs/RECIPE by default.")
 @click.option(
-    "--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with a run from its newest checkpoint."
+    "--resume", type=click.Path(path_type=Path), metavar="RUN", help="Resume a run from its newest checkpoint."
 )
-@click.option("--deterministic", is_flag=True, help="The same bits in each run; slower on GPUs (train.deterministic).")
+@click.option(
+    "--deterministic", is_flag=True, help="Bit-exact results in every run; slower on GPUs (train.deterministic)."
+)
 @settings
 def train(
     recipe: str | None, output: Path | None, resume: Path | None, deterministic: bool, settings: tuple[str, ...]
@@ -47,9 +49,9 @@ def train(
     --standalone --nproc_per_node 2 -m i2i train RECIPE.
     """
     if (recipe is None) == (resume is None):
-        raise click.UsageError("give a RECIPE to start a run, or --resume RUN to go on with one")
+        raise click.UsageError("give a RECIPE to start a run, or --resume RUN to continue one")
     if resume is not None and output is not None:
-        raise click.UsageError("--output belongs to a new run; --resume goes on in the run's own folder")
+        raise click.UsageError("--output is for new runs; --resume continues in the run's own folder")
     if recipe is not None:  # before torch is imported, which takes seconds
         source = read(recipe, settings, default_plugins().recipe_folders())
         check_locations(source.values.get("data", {}))
@@ -69,14 +71,16 @@ def train(
         saved = checkpoint.find(resume)
         folder = saved.folder.resolve().parent.parent if (resume / checkpoint.STATE).is_file() else resume
         if saved.step not in checkpoint.listed(folder) or not (folder / checkpoint.RECIPE).is_file():
-            raise CheckpointError(f"{resume} is a checkpoint by itself; training goes on in the run that it came from")
+            raise CheckpointError(
+                f"{resume} is a checkpoint outside its run; training continues in the run that it came from"
+            )
         checked = replace(
             Recipe.read(folder / checkpoint.RECIPE, settings), name=str(saved.state.get("recipe", folder.name))
         )
         newest = max(checkpoint.listed(folder))
-        if resume.resolve() != folder.resolve() and newest > saved.step:  # an old checkpoint was asked for by its name
+        if resume.resolve() != folder.resolve() and newest > saved.step:  # an older checkpoint was given
             raise CheckpointError(
-                f"{folder} has checkpoints up to step {newest}; to go on from {saved.step}, move the later ones away"
+                f"{folder} has checkpoints up to step {newest}; to continue from {saved.step}, move the later ones away"
             )
         if saved.step > checked.train.steps or (saved.step == checked.train.steps and not lacks_its_end(folder)):
             raise CheckpointError(
@@ -99,6 +103,6 @@ def train(
 
 
 def free_folder(name: str) -> Path:
-    """`runs/name`, or the first of `runs/name-2`, `runs/name-3` ... that is not there."""
+    """`runs/name`, or the first of `runs/name-2`, `runs/name-3`, ... that does not exist."""
     candidates = (RUNS / (name if number == 1 else f"{name}-{number}") for number in count(1))
     return next(path for path in candidates if not path.exists())

@@ -1,4 +1,4 @@
-"""Options in a recipe's words, for `i2i describe`."""
+"""Types and defaults of options as a recipe writes them, for `i2i describe`."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _BOUNDS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 
 
 def option_line(option: Option, registry: Registry) -> str:
-    """`layers: integer = 5`."""
+    """Format an option, such as `layers: integer = 5`."""
     if option.required:
         return f"{option.name}: {worded(option.annotation, registry)}, required"
     return f"{option.name}: {worded(option.annotation, registry)} = {_default(option.default)}"
 
 
 def worded(annotation: Any, registry: Registry) -> str:
-    """What may stand there: `integer >= 0`, `norm or 'none'`, `array of 'average' or 'max'`."""
+    """Describe a type: `integer >= 0`, `norm or 'none'`, `array of 'average' or 'max'`."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if len(members(annotation)) > 1:
         return " or ".join(dict.fromkeys(worded(member, registry) for member in members(annotation)))
@@ -72,4 +72,4 @@ def _default(value: Any) -> str:
         return shown(value.name)
     if isinstance(value, Factory):
         return shown({"type": value.name, **plain(value.options)})
-    return shown(plain(value)) if is_plain(value) else f"{value!r}, which no recipe can say"
+    return shown(plain(value)) if is_plain(value) else f"{value!r}, which a recipe cannot express"

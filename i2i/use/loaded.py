@@ -319,7 +319,7 @@ def load(
     dtype = torch.bfloat16 if precision == "bf16" else dtype
     translator.to(device or default_device(), dtype).eval().requires_grad_(False)
     compile_networks(translator, compile)
-    translator.at_step_(max(saved.step - 1, 0))  # the step that made these weights
+    translator.at_step_(max(saved.step - 1, 0))  # the last step that was taken
     noted = saved.state.get("feature_extractors")
     noted = noted if isinstance(noted, dict) else {}
     return Loaded(

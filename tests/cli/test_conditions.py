@@ -122,5 +122,5 @@ def test_a_style_stands_in_a_blend_once() -> None:
 
     with pytest.raises(BadParameter) as caught:
         parts_of("1=0.5,1=0.5")
-    assert caught.value.message == "1 stands in it twice"
+    assert caught.value.message == "1 occurs twice"
     assert parts_of("1=0.5,one.png=0.5,pink=2") == {1: 0.5, Path("one.png"): 0.5, "pink": 2.0}

@@ -89,7 +89,7 @@ def test_check_takes_settings_and_prints_the_resolved_recipe(capsys: Captured) -
 def test_check_refuses_a_metric_without_ground_truth(capsys: Captured) -> None:
     Path("kept.toml").write_text("extends = 'cyclegan_small'\n[train]\nkeep_best = 'ssim'\n[data]\ntype = 'folders'\n")
     assert said(capsys, "check", "kept.toml", status=2).startswith(
-        "kept.toml:3: train.keep_best: ssim needs a data set with ground truth, such as portraits or shapes; name"
+        "kept.toml:3: train.keep_best: 'ssim' needs a data set with held-out pairs, which 'folders' has not; name"
     )
 
 
@@ -111,7 +111,7 @@ def test_list_names_every_component_of_every_kind(capsys: Captured) -> None:
 def test_list_of_one_kind(capsys: Captured) -> None:
     names = Plugins({}).registry.names(i2i.SCHEDULE)
     assert said(capsys, "list", "schedule") == "schedule:\n" + "".join(f"  {name:<16} builtin\n" for name in names)
-    assert said(capsys, "list", "activation").endswith("  and any class of torch.nn, named in full\n")
+    assert said(capsys, "list", "activation").endswith("  and any class of torch.nn, by its full name\n")
     assert said(capsys, "list", "norms", status=2).startswith(
         "error: no kind 'norms'. Did you mean 'norm'? Kinds: norm, "
     )
@@ -169,7 +169,7 @@ def test_describe_takes_a_class_named_in_full(capsys: Captured) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("ptach", "error: no component 'ptach'. Did you mean 'patch'? `i2i list` names them all\n"),
+        ("ptach", "error: no component 'ptach'. Did you mean 'patch'? `i2i list` lists all\n"),
         ("loss.camm", "error: unknown loss 'camm'. Did you mean 'cam'? Registered: "),
         ("torch.nn.L1Los", "error: torch.nn has no class 'L1Los'. Did you mean 'torch.nn.L1Loss'?\n"),
         ("os.system", "error: no component 'os.system'. "),
@@ -255,7 +255,7 @@ def test_a_copied_recipe_still_finds_what_it_extends(capsys: Captured, target: l
 
 def test_a_copy_writes_over_nothing(capsys: Captured) -> None:
     Path("ugatit.toml").write_text("mine")
-    assert said(capsys, "recipes", "copy", "ugatit", status=2) == "error: ugatit.toml exists; name another file\n"
+    assert said(capsys, "recipes", "copy", "ugatit", status=2) == "error: ugatit.toml exists; choose another file\n"
     assert Path("ugatit.toml").read_text() == "mine"
 
 
@@ -318,7 +318,7 @@ def test_a_traceback_on_demand(capsys: Captured, monkeypatch: pytest.MonkeyPatch
     assert run(["describe", "ptach"]) == 2
     printed = capsys.readouterr().err
     assert "Traceback (most recent call last)" in printed
-    assert printed.endswith("error: no component 'ptach'. Did you mean 'patch'? `i2i list` names them all\n")
+    assert printed.endswith("error: no component 'ptach'. Did you mean 'patch'? `i2i list` lists all\n")
 
 
 @pytest.mark.parametrize(

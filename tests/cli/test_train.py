@@ -274,7 +274,7 @@ def test_translate_says_what_is_wrong(
 def test_nothing_is_written_over(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one, other = image(tmp_path / "x" / "one.png"), image(tmp_path / "y" / "one.png")
     assert run(["translate", str(trained), str(one), "--output", str(one.parent)]) == 2
-    assert "would be written over; choose another --output" in capsys.readouterr().err
+    assert "would be overwritten; choose another --output" in capsys.readouterr().err
     assert run(["translate", str(trained), str(one), str(other), "--output", str(tmp_path / "out")]) == 2
     assert "would both be written to" in capsys.readouterr().err
 
@@ -308,7 +308,7 @@ def test_an_old_checkpoint_is_not_gone_on_from_silently(
     settings = cheap | {"train.steps": 2, "train.checkpoint_every": 1}
     assert run(["train", "pix2pix_small", "--output", str(folder), *flags(settings)]) == 0
     assert run(["train", "--resume", str(folder / "checkpoints" / "step-0000001")]) == 2
-    assert "has checkpoints up to step 2; to go on from 1, move the later ones away" in capsys.readouterr().err
+    assert "has checkpoints up to step 2; to continue from 1, move the later ones away" in capsys.readouterr().err
 
 
 def test_heat_maps_never_meet(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -327,7 +327,10 @@ def test_a_checkpoint_without_its_run_is_not_trained_on(
     assert run(["train", "--resume", "step-0000002", "--set=train.steps=3"]) == 0  # inside its run, by a short path
     checkpoint.listed(trained)[2].rename(tmp_path / "lone")
     assert run(["train", "--resume", str(tmp_path / "lone"), "--set=train.steps=4"]) == 2
-    assert "lone is a checkpoint by itself; training goes on in the run that it came from" in capsys.readouterr().err
+    assert (
+        "lone is a checkpoint outside its run; training continues in the run that it came from"
+        in capsys.readouterr().err
+    )
 
 
 def test_missing_data_is_named_before_torch_is_imported(tmp_path: Path) -> None:
