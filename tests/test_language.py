@@ -55,7 +55,6 @@ ALLOWED: dict[str, str] = {
 
 PENDING: set[str] = {
     "i2i/engine",
-    "i2i/methods",
     "docs",
 }
 """Parts whose rewriting has not ended."""

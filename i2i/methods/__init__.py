@@ -1,1 +1,1 @@
-"""Translators: which images exist for a batch, and which networks make them."""
+"""Methods of image translation: which networks are trained in which phase, and which outputs losses can ask for."""

@@ -1,4 +1,4 @@
-"""Building a translator from a recipe, and a dry run of one step on tensors without memory."""
+"""Construction of a translator from a recipe, and a dry run of one step with fake tensors."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _WRAPPED = {
     "logits": "a discriminator returns i2i.DiscriminatorOutput({'patch': logits})",
     "features": "an attention returns i2i.AttentionOutput(features)",
 }
-"""What a component should return whose plain tensor is asked for one of these attributes."""
+"""Fix for a component that returns a tensor, by the attribute that the tensor lacks."""
 
 
 def build(
@@ -42,14 +42,14 @@ def build(
 
     Args:
         recipe: the checked recipe.
-        training: whether to build the losses, and to load weights from elsewhere, such as a feature extractor's. If
-            not, all weights must come from a checkpoint.
-        steps: whether the translator will take training steps. If not, weights that losses load from elsewhere are
-            not loaded, so that a checkpoint can be imported where they are missing.
-        streams: specifications of the data's streams; those that follow from the recipe when None.
+        training: whether to build the losses, and to load pretrained weights, such as those of a feature extractor.
+            If not, all weights must come from a checkpoint.
+        steps: whether the translator will take training steps. If not, pretrained weights of losses are not loaded, so
+            that a checkpoint can be imported where these weights are missing.
+        streams: specification of each stream of the data, by name; that of the recipe when None.
 
     Raises:
-        RecipeError: a component refuses its options, or its weights cannot be loaded.
+        RecipeError: the options of a component are not valid, or its weights cannot be loaded.
     """
     torch.manual_seed(seed_of(recipe.train.seed, "weights"))
     translator = _assembled(recipe, training, streams=streams)
@@ -65,11 +65,18 @@ def build(
 
 
 def count_parameters(recipe: Recipe) -> dict[str, int]:
-    """Return the number of parameters of each trained submodule, without allocating them if possible."""
+    """Return the number of parameters of each trained submodule, without allocating them if possible.
+
+    Args:
+        recipe: the checked recipe.
+
+    Raises:
+        RecipeError: the options of a component are not valid.
+    """
     try:
         with fake_tensors():
             return parameters_of(_assembled(recipe, skip_inconclusive=True))
-    except VALUE_NEEDED:  # a network that looks at values while it is built
+    except VALUE_NEEDED:  # the constructor of a network reads values of tensors
         return parameters_of(_assembled(recipe, with_losses=False))
 
 
@@ -77,9 +84,11 @@ def shapes_of(recipe: Recipe, losses: bool = True) -> dict[str, tuple[int, ...]]
     """Return the shapes of all tensors of the translator's state dict by name, without allocating any.
 
     Args:
-        losses: whether to include the tensors of its losses.
+        recipe: the checked recipe.
+        losses: whether to include the tensors of the losses.
     """
-    with fake_tensors() if losses else torch.device("meta"):  # some losses ask for a device; meta is ten times faster
+    # Some losses read the device, which fake tensors report as usual; the meta device is ten times faster.
+    with fake_tensors() if losses else torch.device("meta"):
         return {name: tuple(value.shape) for name, value in _assembled(recipe, losses).state_dict().items()}
 
 
@@ -89,27 +98,31 @@ def parameters_of(translator: Translator) -> dict[str, int]:
 
 
 def dry_run(recipe: Recipe, streams: Mapping[str, Stream] | None = None) -> None:
-    """Run every loss of one step, and build every optimizer, on tensors without memory.
+    """Compute every loss of one step, and build every optimizer, with fake tensors.
 
-    This finds what no look at the options can. A loss that needs values, which such tensors lack, is left out; the
-    others are still checked.
+    This finds errors that depend on several components, such as shapes that do not match. A loss that reads values,
+    which fake tensors lack, is skipped; the others are still checked.
+
+    Args:
+        recipe: the checked recipe.
+        streams: specification of each stream of the data, by name; that of the recipe when None.
 
     Raises:
-        RecipeError: all problems: components that refuse their options, losses whose inputs share no domain, shapes
-            that do not fit, options that this translator cannot honour.
+        RecipeError: all problems: options that are not valid, losses whose inputs share no domain, shapes that do not
+            match, options of the table `[train]` without effect on this translator.
     """
     problems: dict[str, Problem] = {}
 
     def report(path: KeyPath, message: str) -> None:
-        # Networks that do not fit make all losses fail alike: the first one reports it.
+        # Networks whose shapes do not match make all losses fail with one message: only the first one is reported.
         problems.setdefault(message, recipe.source.problem(path, message))
 
-    # The reference path: shapes in messages are those of the method's text.
+    # On the reference path the shapes in messages are those of the method as it is published.
     with fake_tensors(), disable_optimizations():
         try:
             translator = _assembled(recipe, skip_inconclusive=True, streams=streams)
         except VALUE_NEEDED:
-            return  # the networks themselves need values
+            return  # the constructor of a network reads values of tensors, so nothing can be checked
         for phase, name in ((phase, spec.optimizer or phase) for phase, spec in translator.phases.items()):
             if phase == name:
                 _check_optimizer(recipe, translator, phase, report)
@@ -126,8 +139,14 @@ def dry_run(recipe: Recipe, streams: Mapping[str, Stream] | None = None) -> None
 def make_optimizer(recipe: Recipe, translator: Translator, phase: str) -> Optimizer:
     """Build the optimizer of a phase, with the recipe's parameter groups.
 
+    Args:
+        recipe: the checked recipe.
+        translator: translator whose parameters are optimized.
+        phase: name of the phase.
+
     Raises:
-        OptionError: it refuses its options, is no optimizer of torch, or a group names no trained submodule.
+        OptionError: the options are not valid, the component is not a torch.optim.Optimizer, or a group names no
+            trained submodule.
     """
     plan = recipe.optimizers[phase]
     optimizer: object = plan.factory(_parameters(translator, phase, plan.groups))
@@ -140,7 +159,7 @@ def make_optimizer(recipe: Recipe, translator: Translator, phase: str) -> Optimi
 def _parameters(
     translator: Translator, phase: str, groups: tuple[ParameterGroup, ...]
 ) -> list[nn.Parameter] | list[dict[str, Any]]:
-    """The parameters that a phase trains, for an optimizer: in groups if the recipe has any.
+    """Return the parameters that a phase trains, in groups if the recipe has any.
 
     A group names submodules by the last parts of their names: `heads` means `generators.a.heads` and
     `generators.b.heads`. Parameters in no group come first, with the optimizer's own options.
@@ -194,7 +213,7 @@ def _check_schedule(recipe: Recipe, report: Report) -> None:
 
 
 def _check_honoured(recipe: Recipe, translator: Translator, report: Report) -> None:
-    """Reports options of the table `[train]` that would change nothing, or fail, with this translator and data."""
+    """Report options of the table `[train]` that have no effect, or fail, with this translator and data."""
     train, name = recipe.train, recipe.translator.name
     if train.ema is not None and not translator.inference_modules:
         report(("train", "ema"), f"translator {name!r} has no inference_modules, so no weights would be averaged")
@@ -222,13 +241,13 @@ def _assembled(
     skip_inconclusive: bool = False,
     streams: Mapping[str, Stream] | None = None,
 ) -> Translator:
-    """The translator with its losses.
+    """Build the translator and its losses, and freeze parameters.
 
     Args:
         recipe: the checked recipe.
         with_losses: whether to build losses.
-        skip_inconclusive: whether to leave out losses whose construction needs values.
-        streams: specifications of the data's streams; those that follow from the recipe when None.
+        skip_inconclusive: whether to skip losses whose constructor reads values of tensors.
+        streams: specification of each stream of the data, by name; that of the recipe when None.
     """
     try:
         translator = recipe.translator(streams=streams or recipe.streams)
@@ -255,13 +274,20 @@ def _assembled(
     if problems:
         raise recipe.source.error(problems)
     _freeze(recipe, translator)
-    translator.streams = dict(streams or recipe.streams)  # also for those whose constructor does not take them
+    translator.streams = dict(
+        streams or recipe.streams
+    )  # also for translators whose constructor has no parameter `streams`
     translator.set_losses(losses)
     return translator
 
 
 def matches(name: str, pattern: str) -> bool:
-    """Whether a pattern, which may have `*`, `?` and `[...]`, is a tensor's name or that of a module around it."""
+    """Return whether a pattern matches the name of a tensor, or that of a module that holds it.
+
+    Args:
+        name: name of the tensor in the state dict.
+        pattern: pattern with the wildcards `*`, `?` and `[...]`.
+    """
     return any(fnmatchcase(name, wanted) for wanted in (pattern, f"{pattern}.*"))
 
 
@@ -269,7 +295,7 @@ def _freeze(recipe: Recipe, translator: Translator) -> None:
     """Freeze the parameters that `train.freeze` names.
 
     Raises:
-        RecipeError: a pattern matches no parameter, or a phase has none left to train.
+        RecipeError: a pattern matches no parameter, or all parameters of a phase are frozen.
     """
     parameters = dict(translator.named_parameters())
     problems = []
@@ -290,7 +316,7 @@ def _freeze(recipe: Recipe, translator: Translator) -> None:
 
 
 def _example(recipe: Recipe, translator: Translator) -> dict[str, torch.Tensor]:
-    """Tensors of the shapes and types that a micro-batch has."""
+    """Return tensors with the shapes and types of a micro-batch."""
     count = recipe.train.batch_size
     try:
         return {name: example_input(translator.streams[name], count) for name in translator.required_streams}
@@ -299,10 +325,10 @@ def _example(recipe: Recipe, translator: Translator) -> dict[str, torch.Tensor]:
 
 
 def example_input(stream: Stream, count: int) -> torch.Tensor:
-    """Return `count` samples of a stream, of which only shape and type matter: [count, C, H, W], or labels [count].
+    """Return `count` uninitialized samples of a stream, for shapes and types: [count, C, H, W], or labels [count].
 
     Args:
-        stream: specification; streams of varying size get 64 x 64 pixels.
+        stream: specification; a stream without a fixed size gets 64 x 64 pixels.
         count: number of samples.
     """
     if stream.role == "label":
@@ -318,7 +344,7 @@ def _problem(recipe: Recipe, error: BuildError) -> Problem:
 
 
 def _failures(translator: Translator, batch: Batch) -> Iterator[tuple[str, str]]:
-    """Losses that cannot be computed in a step, each with the reason."""
+    """Yield the name of each loss that cannot be computed in a step, with the reason."""
     calls = [(name, call) for name, calls in translator.calls.items() for call in calls]
     for phase in translator.phases:
         for name, call in calls:
@@ -327,7 +353,7 @@ def _failures(translator: Translator, batch: Batch) -> Iterator[tuple[str, str]]
 
 
 def _failure(translator: Translator, batch: Batch, name: str, call: Call) -> str:
-    """Why a loss cannot be computed; empty if it can, or if that depends on values."""
+    """Return why a loss cannot be computed; empty if it can, or if that depends on values."""
     try:
         for value in translator.loss_value(name, call, translator.start_phase(batch, call.phase)).values():
             if not isinstance(value, torch.Tensor) or value.numel() != 1:
@@ -337,9 +363,9 @@ def _failure(translator: Translator, batch: Batch, name: str, call: Call) -> str
         return ""
     except I2IError as error:
         return str(error).removeprefix(f"losses.{name}: ")
-    except Exception as error:  # a plugin's loss may raise anything, and would raise it in training too
+    except Exception as error:  # the loss of a plugin may raise any exception, which training would raise too
         if "tensor subclass" in str(error):
-            return ""  # it converts tensors to NumPy, which needs their values
+            return ""  # the loss converts tensors to NumPy, which needs their values
         if isinstance(error, AttributeError) and isinstance(error.obj, torch.Tensor) and error.name in _WRAPPED:
             return f"cannot be computed: {_WRAPPED[error.name]}, got a tensor"
         return f"cannot be computed: {type(error).__name__}: {' '.join(str(error).split())}"

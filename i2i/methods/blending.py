@@ -1,4 +1,4 @@
-"""What users may say of styles: which answers a written one asks for, and several styles with weights."""
+"""Styles as users write them: a random style, an image, or a weighted blend of several styles."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ Blend = Mapping[Any, float] | Sequence[tuple[Any, float]]
 
 
 def shares(blend: Blend) -> list[tuple[Any, float]]:
-    """Each style of a blend with its share; shares add up to 1.
+    """Return each style of a blend with its normalized weight; the weights sum to 1.
+
+    Args:
+        blend: styles with weights >= 0, not all of them 0.
 
     Raises:
-        I2IError: it holds no style, or weights that are no weights.
+        I2IError: the blend is empty, a weight is negative or not finite, or all weights are 0.
     """
     pairs = list(blend.items() if isinstance(blend, Mapping) else blend)
     weights = [weight for _, weight in pairs]
@@ -29,13 +32,15 @@ def shares(blend: Blend) -> list[tuple[Any, float]]:
 
 
 def either(style: object, default: object, blend: Blend | None) -> list[tuple[Any, float]]:
-    """The styles that a translation is to have, with their shares: the one `style`, or those of a blend.
+    """Return the styles of a translation with their normalized weights: `style` alone, or the styles of a blend.
 
     Args:
-        style: as given, or its default.
+        style: value of the parameter `style`, which is `default` unless the caller sets it.
+        default: default of the parameter `style`.
+        blend: styles with weights; None for `style` alone.
 
     Raises:
-        I2IError: both were given.
+        I2IError: both `style` and `blend` are given, or the blend is not valid.
     """
     if blend is None:
         return [(style, 1.0)]
@@ -45,10 +50,16 @@ def either(style: object, default: object, blend: Blend | None) -> list[tuple[An
 
 
 def random_or_image(style: str) -> dict[str, Any]:
-    """What most methods understand: `random`, N for the first N random styles, or an image.
+    """Parse a style: `random`, the number N of random styles to generate, or the path of an image.
+
+    Args:
+        style: the text that the user wrote.
+
+    Returns:
+        The values of the condition `style`, by the suffix of each output file's name.
 
     Raises:
-        I2IError: it is none of these.
+        I2IError: the text is none of these.
     """
     if style == "random":
         return {"": style}

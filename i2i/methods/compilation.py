@@ -1,4 +1,4 @@
-"""Networks through torch's compiler, in place."""
+"""Compilation of a translator's networks with `torch.compile`, in place."""
 
 from __future__ import annotations
 
@@ -18,9 +18,13 @@ Compile = bool | Literal["reduce-overhead", "max-autotune"]
 
 
 def compile_networks(translator: Translator, how: Compile) -> None:
-    """Compiles every network of a translator at its next call; names and weights stay as they are.
+    """Compile every trained network of a translator in place, at its next call; the state dict keeps its names.
 
-    Only calls of a whole network are compiled. Networks used in parts (`encode`, `decode`) run as before in those.
+    Only `forward` is compiled. Other methods of a network, such as `encode` and `decode`, run without the compiler.
+
+    Args:
+        translator: translator whose networks are compiled.
+        how: whether to compile, or the mode of `torch.compile`.
     """
     if how is False:
         return
@@ -30,17 +34,21 @@ def compile_networks(translator: Translator, how: Compile) -> None:
 
 
 def begin_step(how: Compile) -> None:
-    """Tells CUDA graphs that images of the step before are no longer needed."""
+    """Mark the start of a step, after which CUDA graphs may overwrite the outputs of the previous step.
+
+    Args:
+        how: whether networks are compiled, or the mode of `torch.compile`; only modes use CUDA graphs.
+    """
     if isinstance(how, str):
         torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
 
 
 @contextmanager
 def explain_compile_failure() -> Iterator[None]:
-    """Says what to do when torch's compiler cannot compile.
+    """Replace errors of the compiler by one that names the fix.
 
     Raises:
-        I2IError: it cannot.
+        I2IError: the compiler fails, for instance because the C++ compiler that it needs is missing.
     """
     try:
         yield
@@ -48,5 +56,5 @@ def explain_compile_failure() -> Iterator[None]:
         reason = str(error).partition("\n")[0]
         raise I2IError(
             f"the networks cannot be compiled: {reason}. On a CPU that needs a C++ compiler, such as g++. "
-            f"Install one, or go on without: train.compile = false, translate without --compile"
+            f"Install one, or continue without: train.compile = false, translate without --compile"
         ) from error

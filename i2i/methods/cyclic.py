@@ -1,4 +1,4 @@
-"""Two generators that undo each other: CycleGAN, U-GAT-IT."""
+"""Unpaired translation with cycle consistency: CycleGAN, U-GAT-IT."""
 
 from __future__ import annotations
 
@@ -24,45 +24,54 @@ from i2i.nn.layers.independence import is_batch_independent
 PhaseName = Literal["discriminator", "generator"]
 
 
-def halves(made: GeneratorOutput) -> tuple[GeneratorOutput, GeneratorOutput]:
-    """What was made of two batches of one size in one call."""
-    first, second = zip(*(part.chunk(2) if part is not None else (None, None) for part in made), strict=True)
+def halves(generated: GeneratorOutput) -> tuple[GeneratorOutput, GeneratorOutput]:
+    """Split the output for two concatenated batches of equal size into one output for each batch.
+
+    Args:
+        generated: generator output of 2B samples.
+
+    Returns:
+        The outputs of the first and of the last B samples.
+    """
+    first, second = zip(*(part.chunk(2) if part is not None else (None, None) for part in generated), strict=True)
     return GeneratorOutput(*first), GeneratorOutput(*second)
 
 
 def other(domain: str) -> str:
-    """The other one of the two domains."""
+    """Return the other one of the domains `a` and `b`."""
     return "b" if domain == "a" else "a"
 
 
 class CyclicOutputs(TranslationOutputs):
-    """Outputs by the domain that a tensor belongs to: `fake["b"]` is a's image painted as b."""
+    """Outputs by the domain that a tensor belongs to: `fake["b"]` are images of domain a translated to b."""
 
     translator: Cyclic
 
     @output(reuse="step")
     def translation(self) -> dict[str, GeneratorOutput]:
-        """Each generator on the other domain's images."""
-        if self._together:
+        """Output of each generator for images of the other domain."""
+        if self._in_one_pass:
             return {domain: both[0] for domain, both in self._both.items()}
         return {domain: self.translator.generate(self.real[other(domain)], domain) for domain in self.real}
 
     @output(reuse="step")
     def reproduction(self) -> dict[str, GeneratorOutput]:
-        """Each generator on its own domain's images, which it should leave as they are."""
-        if self._together:
+        """Output of each generator for images of its own domain, which it should leave unchanged."""
+        if self._in_one_pass:
             return {domain: both[1] for domain, both in self._both.items()}
         return {domain: self.translator.generate(self.real[domain], domain) for domain in self.real}
 
     @property
-    def _together(self) -> bool:
-        """Whether a generator paints the other domain's and its own images in one call: the same images in less time.
+    def _in_one_pass(self) -> bool:
+        """Whether translation and reproduction are computed by one forward pass of each generator on both batches.
 
-        Only where both are asked for in the step and their graphs are kept, and no image of a batch sees another.
+        The results are the same only if no layer mixes the samples of a batch. The larger pass is faster only if a
+        loss needs the reproductions too and the graph of both is kept.
         """
-        alike = len({image.shape for image in self.real.values()}) == 1
-        asked = self.is_needed("identity", "reproduction")
-        return bool(self.graph_modules) and alike and asked and optimizations_enabled() and not self.translator.mixing
+        same_shape = len({image.shape for image in self.real.values()}) == 1
+        needed = self.is_needed("identity", "reproduction")
+        worthwhile = bool(self.graph_modules) and same_shape and needed
+        return worthwhile and optimizations_enabled() and not self.translator.mixing
 
     @output(reuse="step")
     def _both(self) -> dict[str, tuple[GeneratorOutput, GeneratorOutput]]:
@@ -71,12 +80,12 @@ class CyclicOutputs(TranslationOutputs):
 
     @output(reuse="step")
     def cycle(self) -> dict[str, Tensor]:
-        """Images translated there and back."""
+        """Images translated to the other domain and back."""
         return {domain: self.translator.generate(self.fake[other(domain)], domain).image for domain in self.real}
 
     @output(reuse="step")
     def fake_for_discriminator(self) -> dict[str, Tensor]:
-        """Fakes for the discriminators: detached, through each domain's image pool."""
+        """Fakes that discriminators are trained on: detached, and exchanged with the image pool of their domain."""
         return {
             domain: self.translator.exchange(image, domain, self.batch.seed)
             for domain, image in detached(self.fake).items()
@@ -84,13 +93,14 @@ class CyclicOutputs(TranslationOutputs):
 
 
 class Cyclic(TwoDomains):
-    """A generator and discriminators for each of two domains, trained on unpaired images.
+    """Translator between two domains with cycle consistency, trained on unpaired images.
 
     Args:
-        generator: built twice; `generators.b` paints b from a.
-        discriminators: by name, each built once for each domain.
-        order: of the phases in a step.
-        pool: earlier fakes that discriminators are shown too; 0 for none.
+        generator: factory of the generators, one for each direction; `generators.b` translates images of a to b.
+        discriminators: factories of the discriminators by name; each is built once for each domain.
+        order: order of the phases in a step; each phase occurs once.
+        pool: number of earlier fakes of each domain that are stored for the training of discriminators; 0 for none.
+        streams: specification of each stream of the data, by name; RGB images in [-1, 1] of any size when None.
 
     Source: Zhu et al., ICCV 2017, arXiv:1703.10593; Kim et al., ICLR 2020, arXiv:1907.10830.
     """
@@ -112,40 +122,46 @@ class Cyclic(TwoDomains):
 
     @classmethod
     def check(cls, order: tuple[str, ...], discriminators: dict[str, Factory[Discriminator]]) -> None:
-        """Every phase once, and somebody to judge."""
+        """Check the options before networks are built.
+
+        Raises:
+            OptionError: `order` does not hold each phase once, or `discriminators` is not valid.
+        """
         if sorted(order) != sorted(cls.phases):
             raise OptionError("order", f"expected each of {', '.join(cls.phases)} once, got {', '.join(order)}")
         check_discriminators(discriminators)
 
     def generate(self, image: Tensor, to: str) -> GeneratorOutput:
-        """One generator's work on a batch."""
+        """Return the output of the generator of domain `to` for images [B, C, H, W]."""
         return cast(GeneratorOutput, self.generators[to](image))
 
     @property
     def mixing(self) -> bool:
-        """Whether a generator's images depend on what else is in the batch, or on draws in the order of the calls."""
+        """Whether an image depends on the other samples of its batch, or on random draws inside the generator."""
         return not is_batch_independent(self.generators)
 
     def exchange(self, image: Tensor, domain: str, seed: int) -> Tensor:
-        """Exchange images with a domain's pool."""
+        """Exchange images [B, C, H, W] with the image pool of a domain; `seed` is that of the batch."""
         return cast(ImagePool, self.pools[domain]).exchange(image, self.pool_draws(seed, domain))
 
     def pool_draws(self, seed: int, domain: str) -> random.Random:
-        """Where an image pool's decisions about one batch come from."""
+        """Return the random source that decides which images of a batch an image pool exchanges."""
         return random.Random(seed_of(seed, "pool", domain))
 
     def translate(self, image: Tensor, to: str) -> GeneratorOutput:
         return self.generate(image, to)
 
     def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-        """The paper's rows: input, then heat map and image of identity, translation and cycle."""
+        """Return the rows of the papers: input, then heat map and image of identity, translation and cycle."""
         rows: dict[str, dict[str, Tensor]] = {"input": dict(images)}
         for source, image in images.items():
-            same = self.generate(image, source)
-            there = self.generate(image, other(source))
-            back = self.generate(there.image, source)
-            for caption, made in {"identity": same, "translation": there, "cycle": back}.items():
-                if made.heatmap is not None:
-                    rows.setdefault(f"{caption} heat map", {})[source] = draw_heatmap(made.heatmap, image.shape[-2:])
-                rows.setdefault(caption, {})[source] = made.image
+            identity = self.generate(image, source)
+            translation = self.generate(image, other(source))
+            cycle = self.generate(translation.image, source)
+            for caption, generated in {"identity": identity, "translation": translation, "cycle": cycle}.items():
+                if generated.heatmap is not None:
+                    rows.setdefault(f"{caption} heat map", {})[source] = draw_heatmap(
+                        generated.heatmap, image.shape[-2:]
+                    )
+                rows.setdefault(caption, {})[source] = generated.image
         return rows

@@ -1,4 +1,4 @@
-"""Two auto-encoders with one latent: UNIT."""
+"""Unpaired translation with two auto-encoders that share one latent space: UNIT."""
 
 from __future__ import annotations
 
@@ -15,41 +15,41 @@ from i2i.methods.two_domains import TwoDomains, check_discriminators, check_gene
 
 
 class LatentOutputs(GANOutputs):
-    """Outputs by the domain that a tensor belongs to: `fake["b"]` is a's latent painted as b.
+    """Outputs by the domain that a tensor belongs to: `fake["b"]` are latents of domain a decoded as b.
 
-    The generators' phase draws its own noise, so everything that follows from noise is made anew in each phase.
+    Each phase draws its own noise, so all outputs that depend on noise are computed again in each phase.
     """
 
     translator: Latent
 
     @output(reuse="step")
     def latent(self) -> dict[str, Tensor]:
-        """The mean of each image's latent."""
+        """Mean of the latent of each image."""
         return {domain: self.translator.encode(image, domain) for domain, image in self.real.items()}
 
     @output(reuse="phase")
     def sampled(self) -> dict[str, Tensor]:
-        """Latents with their noise; reconstruction and translation of an image share it."""
+        """Latents with added noise; the reconstruction and the translation of an image share the noise."""
         return {domain: self._noisy("noise", domain, latent) for domain, latent in self.latent.items()}
 
     @output(reuse="phase")
     def reconstruction(self) -> dict[str, Tensor]:
-        """Images encoded and decoded in their own domain."""
+        """Images encoded and decoded by the auto-encoder of their own domain."""
         return {domain: self.translator.decode(self.sampled[domain], domain) for domain in self.real}
 
     @output(reuse="phase", graph_for="generators")
     def fake(self) -> dict[str, Tensor]:
-        """Translated images; each phase generates its own from its own noise."""
+        """Translated images; each phase generates them from its own noise."""
         return {domain: self.translator.decode(self.sampled[other(domain)], domain) for domain in self.real}
 
     @output(reuse="phase")
     def cycle_latent(self) -> dict[str, Tensor]:
-        """The mean of the latent of each image's translation."""
+        """Mean of the latent of the translation of each image."""
         return {domain: self.translator.encode(self.fake[other(domain)], other(domain)) for domain in self.real}
 
     @output(reuse="phase")
     def cycle(self) -> dict[str, Tensor]:
-        """Images translated there and back, with new noise on the way back."""
+        """Images translated to the other domain and back, with new noise for the second translation."""
         return {
             domain: self.translator.decode(self._noisy("cycle_noise", domain, latent), domain)
             for domain, latent in self.cycle_latent.items()
@@ -60,14 +60,16 @@ class LatentOutputs(GANOutputs):
 
 
 class Latent(TwoDomains):
-    r"""A variational auto-encoder for each of two domains, whose latents mean the same, trained on unpaired images.
+    r"""Translator with a variational auto-encoder for each of two domains and one latent space, for unpaired images.
 
-    To translate is to encode with one domain's generator and to decode with the other's. In training noise from
-    :math:`N(0, I)` is added to every latent, in translation none.
+    An image is encoded by the generator of its domain and decoded by that of the target domain. Noise from
+    :math:`N(0, I)` is added to every latent in training mode; inference uses the mean.
 
     Args:
-        generator: built twice; must encode and decode, as `shared_latent` does.
-        discriminators: by name, each built once for each domain.
+        generator: factory of the auto-encoders, one for each domain, with methods `encode` and `decode`, such as
+            `shared_latent`.
+        discriminators: factories of the discriminators by name; each is built once for each domain.
+        streams: specification of each stream of the data, by name; RGB images in [-1, 1] of any size when None.
 
     Source: Liu et al., UNIT, NIPS 2017, arXiv:1703.00848; mingyuliutw/UNIT 28d5982.
     """
@@ -85,17 +87,21 @@ class Latent(TwoDomains):
 
     @classmethod
     def check(cls, generator: Factory[Generator], discriminators: dict[str, Factory[Discriminator]]) -> None:
-        """A generator with a latent, and somebody to judge."""
+        """Check the options before networks are built.
+
+        Raises:
+            OptionError: the generator lacks `encode` or `decode`, or `discriminators` is not valid.
+        """
         check_generator(generator, ("encode", "decode"), "shared_latent")
         check_discriminators(discriminators)
 
     def encode(self, image: Tensor, domain: str) -> Tensor:
-        """The latent's mean of a domain's images."""
+        """Return the mean of the latents [B, L, h, w] of images [B, C, H, W] of a domain."""
         latent: Tensor = self._generator(domain).encode(image)
         return latent
 
     def decode(self, latent: Tensor, domain: str) -> Tensor:
-        """A domain's images of latents."""
+        """Return images [B, C, H, W] of a domain, decoded from latents [B, L, h, w]."""
         image: Tensor = self._generator(domain).decode(latent)
         return image
 
@@ -103,15 +109,15 @@ class Latent(TwoDomains):
         return GeneratorOutput(self.decode(self.encode(image, other(to)), to))
 
     def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-        """Input, reconstruction, translation and cycle, all without noise."""
+        """Return the rows input, reconstruction, translation and cycle, all without noise."""
         rows: dict[str, dict[str, Tensor]] = {"input": dict(images)}
         rows |= {caption: {} for caption in ("reconstruction", "translation", "cycle")}
         for source, image in images.items():
             latent = self.encode(image, source)
-            there = self.decode(latent, other(source))
+            translation = self.decode(latent, other(source))
             rows["reconstruction"][source] = self.decode(latent, source)
-            rows["translation"][source] = there
-            rows["cycle"][source] = self.decode(self.encode(there, other(source)), source)
+            rows["translation"][source] = translation
+            rows["cycle"][source] = self.decode(self.encode(translation, other(source)), source)
         return rows
 
     def _generator(self, domain: str) -> Any:

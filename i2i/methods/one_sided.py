@@ -1,4 +1,4 @@
-"""One generator from a to b, held to its source by patches rather than by a way back: CUT, FastCUT."""
+"""Unpaired translation from a to b with a patchwise contrastive loss instead of cycle consistency: CUT, FastCUT."""
 
 from __future__ import annotations
 
@@ -27,48 +27,48 @@ Vectors = tuple[Tensor, ...]
 
 
 class OneSidedOutputs(TranslationOutputs):
-    """Outputs of domain b, which is the only one that is painted; `real` has both."""
+    """Outputs of domain b, which is the only one that is generated; `real` has both domains."""
 
     translator: OneSided
 
     @output(reuse="step")
     def translation(self) -> dict[str, GeneratorOutput]:
-        """The generator on a's images, mirrored where `flip_equivariance` says so."""
+        """Output of the generator for images of a, which `flip_equivariance` mirrors in half of the steps."""
         return {"b": _rows(self._generated[0], self._of_a)}
 
     @output(reuse="step")
     def reproduction(self) -> dict[str, GeneratorOutput]:
-        """The generator on b's images, which it should leave as they are; nothing without `identity`."""
+        """Output of the generator for images of b, which it should leave unchanged; empty without `identity`."""
         return {"b": _rows(self._generated[0], self._of_b)} if self.translator.identity else {}
 
     @property
     def fake_patches(self) -> dict[str, Vectors]:
-        """Patches of the translation, [B, P, C] for each tap."""
+        """Projected patches of the translation, [B, P, C] for each tap."""
         return {domain: queries for domain, (queries, _) in self._fake_pairs.items()}
 
     @property
     def source_patches(self) -> dict[str, Vectors]:
-        """Patches of a's images at the same places, detached."""
+        """Projected patches of images of a at the same places, detached, [B, P, C] for each tap."""
         return {domain: keys for domain, (_, keys) in self._fake_pairs.items()}
 
     @property
     def identity_patches(self) -> dict[str, Vectors]:
-        """Patches of b's images after the generator, [B, P, C] for each tap; nothing without `identity`."""
+        """Projected patches of the reproduction, [B, P, C] for each tap; empty without `identity`."""
         return {domain: queries for domain, (queries, _) in self._identity_pairs.items()}
 
     @property
     def target_patches(self) -> dict[str, Vectors]:
-        """Patches of b's images at the same places, detached."""
+        """Projected patches of images of b at the same places, detached, [B, P, C] for each tap."""
         return {domain: keys for domain, (_, keys) in self._identity_pairs.items()}
 
     @property
     def discriminate(self) -> dict[str, Callable[[Tensor], dict[str, Tensor]]]:
-        """The discriminators as functions, for losses that look at their gradients."""
+        """The discriminators as functions of an image, for losses on their gradients."""
         return {"b": lambda image: self._discriminate({"b": image})}
 
     @property
     def real_for_discriminator(self) -> dict[str, Tensor]:
-        """b's images alone are judged."""
+        """Real images of b: there are no discriminators of a."""
         return {"b": self.real["b"]}
 
     @output(reuse="step")
@@ -85,8 +85,8 @@ class OneSidedOutputs(TranslationOutputs):
 
     @output(reuse="step")
     def _generated(self) -> tuple[GeneratorOutput, Vectors | None]:
-        """All images painted; and their features, unless those of images the other way round are wanted."""
-        # a and b go through the generator together, which only matters where it has batch statistics.
+        """Output for images of a and, with `identity`, of b; and their features, None where images are mirrored."""
+        # One forward pass takes both domains, as in the official implementation; batch norm would mix them.
         images = torch.cat([self.real["a"], self.real["b"]]) if self.translator.identity else self.real["a"]
         if self._mirrored:
             return self.translator.generate(images.flip(3)), None
@@ -115,28 +115,30 @@ class OneSidedOutputs(TranslationOutputs):
         drawn = self.translator.draw_places(term, seed_of(self.batch.seed, "places", term), pixels)
         places = [to_like(place, source) for place in drawn]
         detached_keys: Vectors = detached(self.translator.heads(keys, places))
-        found = {}
+        pairs = {}
         for domain, image in generated.items():
             queries = self.translator.features(image)
-            # A mirrored translation's features are mirrored back: they must fit the source as it is.
+            # The keys come from images that are not mirrored, so the features of the translation are mirrored back.
             queries = tuple(feature.flip(3) for feature in queries) if self._mirrored else queries
-            found[domain] = (cast(Vectors, self.translator.heads(queries, places)), detached_keys)
-        return found
+            pairs[domain] = (cast(Vectors, self.translator.heads(queries, places)), detached_keys)
+        return pairs
 
 
 class OneSided(Translator):
-    """A generator from a to b and b's discriminators, trained on unpaired images.
+    """Translator from a to b with one generator and discriminators of b, trained on unpaired images.
 
     Args:
-        generator: paints b from a.
-        discriminators: by name; they judge b's images.
-        taps: layers of the generator whose features are compared patch by patch, by name or number. Names mean the
-            same layers however the generator halves and doubles; numbers count as in the official code, where blurs
-            are layers too. None at all, and there are no heads.
-        patches: places per image and tap, the same ones in all images of a batch.
-        width: of the vectors that the heads make of each patch; None compares the features as they are.
-        identity: b's images go through the generator too.
-        flip_equivariance: half of the batches are translated mirrored, and their features mirrored back.
+        generator: factory of the generator, which translates images of a to b.
+        discriminators: factories of the discriminators of b, by name.
+        taps: layers of the generator whose features are compared patch by patch, by name or index. Names do not depend
+            on how the generator resizes; indices count layers as in the official implementation, where antialiasing
+            filters are layers too. Without taps there are no projection heads.
+        patches: number of patches per image and tap; all images of a batch use the same places.
+        width: number of features of a projected patch; None compares the generator's features without projection.
+        identity: whether the generator is also applied to images of b.
+        flip_equivariance: whether each batch is mirrored with probability one half before translation; its features
+            are mirrored back.
+        streams: specification of each stream of the data, by name; RGB images in [-1, 1] of any size when None.
 
     Source: Park et al., ECCV 2020, arXiv:2007.15651; taesungp/contrastive-unpaired-translation b3ac297.
     """
@@ -166,47 +168,53 @@ class OneSided(Translator):
         self.generator = network(generator(**self.network_options("a", "b")))
         self.discriminators = build_discriminators(self, discriminators, ("b",))
         if taps and not hasattr(self.generator, "features"):
-            raise OptionError(
-                "taps", f"the generator {generator.name!r} gives no features; leave taps empty: taps = []"
-            )
-        # Made here, not when features are first seen: Accelerate and the optimizer must find them.
+            raise OptionError("taps", f"the generator {generator.name!r} has no features; set taps = []")
+        # The official implementation creates the heads at the first forward pass; here the optimizer needs them before.
         self.heads = PatchHeads(self._tapped.tapped_channels(taps) if taps else (), width)
 
     @classmethod
     def check(cls, discriminators: dict[str, Factory[Discriminator]]) -> None:
-        """Somebody to judge."""
+        """Check the options before networks are built.
+
+        Raises:
+            OptionError: `discriminators` is not valid.
+        """
         check_discriminators(discriminators)
 
     def generate(self, image: Tensor) -> GeneratorOutput:
-        """The generator's work on a batch."""
+        """Return the output of the generator for images [B, C, H, W]."""
         return cast(GeneratorOutput, self.generator(image))
 
     def generate_with_features(self, image: Tensor) -> tuple[GeneratorOutput, Vectors | None]:
-        """The generator's work on a batch, and its features at the taps, where they can be heard on the way."""
-        listen = getattr(self.generator, "capture_features", None)
-        compiled = self.generator._compiled_call_impl is not None  # its layers are not called one by one
-        if listen is None or compiled or not optimizations_enabled():
+        """Return the output of the generator for images [B, C, H, W], and its features at the taps.
+
+        The features are None where one forward pass cannot return both; `features` then computes them separately.
+        """
+        capture_features = getattr(self.generator, "capture_features", None)
+        compiled = self.generator._compiled_call_impl is not None  # compiled layers do not run their forward hooks
+        if capture_features is None or compiled or not optimizations_enabled():
             return self.generate(image), None
-        with listen(image, self.taps) as captured:
-            made = self.generate(image)
-        return made, captured()
+        with capture_features(image, self.taps) as captured:
+            generated = self.generate(image)
+        return generated, captured()
 
     def features(self, image: Tensor) -> Vectors:
-        """The generator's features of a batch at the taps."""
+        """Return the features [B, C, h, w] of the generator at each tap, for images [B, C, H, W]."""
         return self._tapped.features(image, self.taps)
 
     def draw_places(self, term: str, seed: int, pixels: Sequence[int]) -> Sequence[Tensor]:
-        """Places of the patches: for each tap up to `patches` different pixels, [P].
+        """Draw the places of patches: for each tap the indices [P] of up to `patches` different pixels.
 
         Args:
-            term: what they are for, `fake` or `identity`.
-            pixels: of each tap's feature map.
+            term: purpose of the patches, `fake` or `identity`; for subclasses and tests that replace the places.
+            seed: seed that already depends on the term.
+            pixels: number of pixels h * w of the features at each tap.
         """
         draws = torch.Generator().manual_seed(seed)
         return [torch.randperm(count, generator=draws)[: self.patches] for count in pixels]
 
     def draw_flip(self, seed: int) -> bool:
-        """Whether a batch is mirrored."""
+        """Return whether to mirror a batch, with probability one half."""
         return random.Random(seed).random() < 0.5
 
     @property
@@ -219,13 +227,13 @@ class OneSided(Translator):
         return self.generate(image)
 
     def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-        """Input, then heat map and image of the translation of a, and of b's images after the generator."""
+        """Return the rows input, then heat map and image of the translation of a and of the reproduction of b."""
         rows: dict[str, dict[str, Tensor]] = {"input": dict(images)}
         for caption, source in (("translation", "a"), ("identity", "b")):
-            made = self.generate(images[source])
-            if made.heatmap is not None:
-                rows[f"{caption} heat map"] = {source: draw_heatmap(made.heatmap, images[source].shape[-2:])}
-            rows[caption] = {source: made.image}
+            generated = self.generate(images[source])
+            if generated.heatmap is not None:
+                rows[f"{caption} heat map"] = {source: draw_heatmap(generated.heatmap, images[source].shape[-2:])}
+            rows[caption] = {source: generated.image}
         return rows
 
     @property
@@ -233,6 +241,6 @@ class OneSided(Translator):
         return cast(TappedGenerator, self.generator)
 
 
-def _rows(made: GeneratorOutput, rows: slice) -> GeneratorOutput:
-    """Some samples of a batch."""
-    return GeneratorOutput(*(None if value is None else value[rows] for value in made))  # type: ignore[arg-type]
+def _rows(generated: GeneratorOutput, rows: slice) -> GeneratorOutput:
+    """Return the output for some samples of a batch."""
+    return GeneratorOutput(*(None if value is None else value[rows] for value in generated))  # type: ignore[arg-type]

@@ -32,7 +32,7 @@ def output(
     the end of a phase that trains generator modules all cached outputs are detached: later phases see values only.
 
     `reuse="phase"`: computed again in every phase. This is for whatever depends on networks that an earlier phase has
-    updated, such as logits, and for whatever is drawn anew in every phase.
+    updated, such as logits, and for whatever is drawn again in every phase.
 
     `reuse="phase", graph_for="generators"`: as above, but with a graph only in phases that train the submodule
     `graph_for`. This is for images that a discriminator phase generates for itself, whose graph nobody would follow.

@@ -1,4 +1,4 @@
-"""One generator trained on pairs, with discriminators that see the input too: pix2pix."""
+"""Paired translation with discriminators that are conditioned on the input: pix2pix."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ from i2i.nn.functional.heatmap import draw_heatmap
 
 
 class PairedOutputs(TranslationOutputs):
-    """Outputs by domain; all but `real` have the painted domain alone."""
+    """Outputs by domain; all but `real` have only the domain that is generated."""
 
     translator: Paired
 
     @output(reuse="step")
     def translation(self) -> dict[str, GeneratorOutput]:
-        """The generator on the input."""
+        """Output of the generator for the input."""
         return {self.translator.target: self.translator.generate(self.real[self.translator.source])}
 
     @output(reuse="step")
     def reproduction(self) -> dict[str, GeneratorOutput]:
-        """The generator on the true result, which it should leave as it is; pix2pix has no such loss."""
+        """Output of the generator for the target image, which it should leave unchanged; pix2pix has no such loss."""
         return {self.translator.target: self.translator.generate(self.real[self.translator.target])}
 
     @property
     def discriminate(self) -> dict[str, Callable[[Tensor], dict[str, Tensor]]]:
-        """The discriminators as functions of the painted image, beside this batch's input."""
+        """The discriminators as functions of an image of the generated domain, conditioned on the batch's input."""
         target = self.translator.target
         return {target: lambda image: self._discriminate({target: image})}
 
     @output(reuse="phase")
     def real_logits(self) -> dict[str, Tensor]:
-        """Logits of the true pairs, by `domain/discriminator/head`."""
+        """Logits of the inputs with their target images, by `domain/discriminator/head`."""
         if self.trains("discriminators"):
-            # Batch norm's running statistics and spectral norm move with each forward: the method's order is fake,
-            # real, and fake again when the generator trains.
+            # Each forward pass updates spectral norm and the running statistics of batch norm. The official
+            # implementation computes the logits of the fake first.
             _ = self.fake_logits
         return self._discriminate({self.translator.target: self.real[self.translator.target]})
 
@@ -62,15 +62,16 @@ class PairedOutputs(TranslationOutputs):
 
 
 class Paired(Translator):
-    """A generator from one domain to the other and discriminators, trained on pairs of images.
+    """Translator from one domain to the other with one generator and discriminators, trained on pairs of images.
 
     Args:
-        generator: paints one domain from the other.
-        discriminators: by name; they see the input and the image concatenated along the channels.
-        source: the domain that is given; the other one is painted.
-        conditional: whether discriminators see the input. Without it the loss is the paper's
-            "L1 + GAN" instead of "L1 + cGAN".
-        order: of the phases in a step.
+        generator: factory of the generator, which translates images of `source` to the other domain.
+        discriminators: factories of the discriminators of the other domain, by name.
+        source: domain of the input; the other one is generated.
+        conditional: whether the input of discriminators is concatenated with that of the generator along the channels:
+            "L1 + cGAN" in the paper; without it "L1 + GAN".
+        order: order of the phases in a step; each phase occurs once.
+        streams: specification of each stream of the data, by name; RGB images in [-1, 1] of any size when None.
 
     Source: Isola et al., CVPR 2017, arXiv:1611.07004.
     """
@@ -93,14 +94,18 @@ class Paired(Translator):
         self.phases = {phase: type(self).phases[phase] for phase in order}
         self.source, self.target, self.conditional = source, other(source), conditional
         self.generator = network(generator(**self.network_options(self.source, self.target)))
-        seen = self.network_options(self.target)
-        if conditional:  # discriminators see the input and the image concatenated
-            seen["in_channels"] += self.streams[self.source].channels
-        self.discriminators = nn.ModuleDict({name: network(build(**seen)) for name, build in discriminators.items()})
+        options = self.network_options(self.target)
+        if conditional:
+            options["in_channels"] += self.streams[self.source].channels
+        self.discriminators = nn.ModuleDict({name: network(build(**options)) for name, build in discriminators.items()})
 
     @classmethod
     def check(cls, order: tuple[str, ...], discriminators: dict[str, Factory[Discriminator]]) -> None:
-        """Every phase once, and somebody to judge."""
+        """Check the options before networks are built.
+
+        Raises:
+            OptionError: `order` does not hold each phase once, or `discriminators` is not valid.
+        """
         if sorted(order) != sorted(cls.phases):
             raise OptionError("order", f"expected each of {', '.join(cls.phases)} once, got {', '.join(order)}")
         check_discriminators(discriminators)
@@ -113,24 +118,24 @@ class Paired(Translator):
         return cast("Mapping[str, Discriminator]", self.discriminators)
 
     def generate(self, image: Tensor) -> GeneratorOutput:
-        """The generator's work on a batch."""
+        """Return the output of the generator for images [B, C, H, W]."""
         return cast(GeneratorOutput, self.generator(image))
 
     def translate(self, image: Tensor, to: str) -> GeneratorOutput:
         if to != self.target:
-            raise I2IError(f"this translator paints {self.target} from {self.source}, not {to!r}")
+            raise I2IError(
+                f"this translator generates domain {self.target} only, got {to!r}; train it with the other source"
+            )
         return self.generate(image)
 
     def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-        """Input, heat map where there is attention, translation, and the truth."""
+        """Return the rows input, heat map if the generator has attention, translation, and truth: the target image."""
         image = images[self.source]
-        made = [
-            self.generate(one)
-            for one in (torch.split(image, 1) if image_constraints(self).batch_dependent else [image])
-        ]
+        parts = torch.split(image, 1) if image_constraints(self).batch_dependent else [image]
+        generated = [self.generate(part) for part in parts]
         rows = {"input": image}
-        heatmaps = [part.heatmap for part in made if part.heatmap is not None]
+        heatmaps = [part.heatmap for part in generated if part.heatmap is not None]
         if heatmaps:
             rows["heat map"] = draw_heatmap(torch.cat(heatmaps), image.shape[-2:])
-        rows |= {"translation": torch.cat([part.image for part in made]), "truth": images[self.target]}
+        rows |= {"translation": torch.cat([part.image for part in generated]), "truth": images[self.target]}
         return {caption: {self.source: row} for caption, row in rows.items()}

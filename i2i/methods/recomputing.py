@@ -15,13 +15,13 @@ from i2i.nn.layers.independence import BATCH_NORMS
 
 
 def recompute_blocks(network: nn.Module) -> int:
-    """Checkpoint the blocks of a network, in place, and return their number.
+    """Apply gradient checkpointing to the blocks of a network, in place, and return the number of blocks.
 
-    A block is a module with an attribute `recomputable = True`. It is left as it is if a forward changes its state
-    (spectral norm, batch norm): recomputed, it would change twice. Of nested blocks the outermost counts.
+    A block is a module with an attribute `recomputable = True`. Blocks whose forward pass updates state (spectral norm,
+    batch norm) are skipped, because recomputation would update it twice. Of nested blocks only the outermost is used.
 
     Args:
-        network: its blocks store their inputs alone from now on.
+        network: network whose blocks store only their inputs during the forward pass.
 
     Source: Chen et al., Training Deep Nets with Sublinear Memory Cost, arXiv:1604.06174.
     """
@@ -32,10 +32,10 @@ def recompute_blocks(network: nn.Module) -> int:
 
     @wraps(forward)
     def checkpointed(*inputs: Any) -> Any:
-        # The random state is always restored: any layer may draw, also one that nobody has declared.
+        # The random state is always restored: any layer may draw random numbers without declaring it.
         if torch.compiler.is_compiling():
             return checkpoint(forward, *inputs, use_reentrant=False)
-        # A GPU's backward pass runs in another thread, which has other context variables (reference path or not).
+        # The backward pass on a GPU runs in another thread, where context variables (reference path or not) differ.
         context = copy_context()
         return checkpoint(lambda *x: context.copy().run(forward, *x), *inputs, use_reentrant=False)
 

@@ -1,4 +1,4 @@
-"""Generators that decode what the discriminators' own encoders see: NICE-GAN."""
+"""Unpaired translation whose generators decode the features of the discriminators' encoders: NICE-GAN."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ from i2i.methods.translator import Translator
 from i2i.nn.functional.heatmap import draw_heatmap
 
 NAME = "encoder"
-"""What the one discriminator of a domain is called in the names of logits."""
+"""Name of the only discriminator of a domain in the names of logits."""
 
 
 class ReusedEncoderOutputs(GANOutputs):
-    """Outputs by the domain that a tensor belongs to: `fake["b"]` is a's image painted as b.
+    """Outputs by the domain that a tensor belongs to: `fake["b"]` are images of domain a translated to b.
 
-    The discriminators train between the phases, and with them the encoders, so every image is made anew in each
-    phase. A discriminator is called twice in a phase, first on the real image, which also gives the code that images
-    are painted from: spectral norm moves one iteration with each call.
+    The discriminator phase updates the encoders, so all images are generated again in each phase. Each discriminator
+    has two forward passes in a phase, and each advances its spectral norm by one iteration. The first one takes the
+    real images and also returns the code that images are generated from.
     """
 
     translator: ReusedEncoder
 
     @output(reuse="phase")
     def _real_discriminated(self) -> dict[str, DiscriminatorOutput]:
-        """Each discriminator on its own domain's images."""
+        """Output of each discriminator for real images of its domain."""
         return {domain: self.translator.discriminate(image, domain) for domain, image in self.real.items()}
 
     @property
     def code(self) -> dict[str, Tensor]:
-        """What the domain's encoder makes of the real images; without a graph, for generators do not train it."""
+        """Features [B, C, h, w] of the real images, detached: the losses of the generators do not train encoders."""
         return {domain: detached(output.code) for domain, output in self._real_discriminated.items()}
 
     @output(reuse="phase")
@@ -54,24 +54,24 @@ class ReusedEncoderOutputs(GANOutputs):
 
     @output(reuse="phase")
     def fake_for_discriminator(self) -> dict[str, Tensor]:
-        """The fakes without their graph."""
-        fake_for_discriminator: dict[str, Tensor] = detached(self.fake)
-        return fake_for_discriminator
+        """Fakes that discriminators are trained on: detached."""
+        fakes: dict[str, Tensor] = detached(self.fake)
+        return fakes
 
     @output(reuse="phase")
     def _fake_discriminated(self) -> dict[str, DiscriminatorOutput]:
-        """Each discriminator on the fakes; their graph is left away where discriminators train."""
+        """Output of each discriminator for fakes, which are detached where discriminators are trained."""
         fakes = self.fake_for_discriminator if self.trains("discriminators") else self.fake
         return {domain: self.translator.discriminate(image, domain) for domain, image in fakes.items()}
 
     @output(reuse="phase")
     def reconstruction(self) -> dict[str, Tensor]:
-        """Images painted as the domain whose encoder has seen them."""
+        """Images encoded and decoded in their own domain."""
         return {domain: self.translator.generate(code, domain) for domain, code in self.code.items()}
 
     @output(reuse="phase")
     def cycle(self) -> dict[str, Tensor]:
-        """Images translated there and back, by the encoder of the domain that they were translated to."""
+        """Images translated to the other domain, encoded by its discriminator, and translated back."""
         output = self._fake_discriminated
         return {domain: self.translator.generate(_code(output[other(domain)]), domain) for domain in self.real}
 
@@ -85,21 +85,25 @@ class ReusedEncoderOutputs(GANOutputs):
 
 
 class ReusedEncoder(Translator):
-    """A discriminator for each of two domains whose first layers encode, and a generator for each that decodes.
+    """Translator between two domains whose discriminators encode and whose generators decode, for unpaired images.
 
-    The encoder belongs to the discriminator and trains with it alone: the generators' losses pass through it on their
-    way and leave it as it is. So translating takes both: the source domain's discriminator and the other's generator.
+    The first layers of a discriminator are the encoder of its domain. Only the discriminator phase trains them; the
+    losses of the generators are backpropagated through encoders without updating them. Translation uses the
+    discriminator of the source domain and the generator of the target domain.
 
     Args:
-        discriminator: built for each domain; must be one that encodes, such as `encoder_patch`.
-        generator: built for each domain; paints from any encoder's features.
+        discriminator: factory of the discriminators, one for each domain, with a method `encode`, such as
+            `encoder_patch`.
+        generator: factory of the decoders, one for each domain; `generators.b` generates images of b from features of
+            either encoder.
+        streams: specification of each stream of the data, by name; RGB images in [-1, 1] of any size when None.
 
     Source: Chen et al., NICE-GAN, CVPR 2020, arXiv:2003.00273, section 3.3; alpc91/NICE-GAN-pytorch 1b114f1.
     """
 
     Outputs: ClassVar[type[Outputs]] = ReusedEncoderOutputs
     phases: Mapping[str, Phase] = {"discriminator": Phase(("discriminators",)), "generator": Phase(("generators",))}
-    generator_modules: ClassVar[tuple[str, ...]] = ()  # no image outlives a phase: the encoders have moved
+    generator_modules: ClassVar[tuple[str, ...]] = ()  # images are not reused: each phase has updated encoders
 
     def __init__(
         self,
@@ -118,7 +122,11 @@ class ReusedEncoder(Translator):
 
     @classmethod
     def check(cls, discriminator: Factory[Discriminator]) -> None:
-        """Refuses a discriminator that does not encode."""
+        """Check the options before networks are built.
+
+        Raises:
+            OptionError: the discriminator has no method `encode`.
+        """
         if not callable(getattr(discriminator.component, "encode", None)):
             raise OptionError(
                 "discriminator",
@@ -126,35 +134,38 @@ class ReusedEncoder(Translator):
             )
 
     def discriminate(self, image: Tensor, domain: str) -> DiscriminatorOutput:
-        """One discriminator's work on a batch."""
+        """Return the output of the discriminator of a domain for images [B, C, H, W]."""
         return cast(DiscriminatorOutput, self.discriminators[domain](image))
 
     def generate(self, code: Tensor, to: str) -> Tensor:
-        """One generator's work on a batch of codes."""
+        """Return images [B, C, H, W] of domain `to`, decoded from features [B, C, h, w]."""
         return cast(GeneratorOutput, self.generators[to](code)).image
 
     def discriminators_of(self, domain: str) -> Mapping[str, Discriminator]:
         return {NAME: cast(Discriminator, self.discriminators[domain])}
 
     def translate(self, image: Tensor, to: str) -> GeneratorOutput:
-        """Encodes with the other domain's discriminator, whose attention gives logits and heat map."""
+        """Translate images [B, C, H, W] to a domain.
+
+        The discriminator of the other domain encodes them; CAM logits and heat map come from its attention.
+        """
         return self._generated(image, other(to), to)
 
     def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
         rows: dict[str, dict[str, Tensor]] = {"input": dict(images)}
         for source, image in images.items():
-            there = self._generated(image, source, other(source))
-            back = self._generated(there.image, other(source), source)
-            if there.heatmap is not None:
-                rows.setdefault("heat map", {})[source] = draw_heatmap(there.heatmap, image.shape[-2:])
+            translation = self._generated(image, source, other(source))
+            cycle = self._generated(translation.image, other(source), source)
+            if translation.heatmap is not None:
+                rows.setdefault("heat map", {})[source] = draw_heatmap(translation.heatmap, image.shape[-2:])
             rows.setdefault("reconstruction", {})[source] = self._generated(image, source, source).image
-            rows.setdefault("translation", {})[source] = there.image
-            rows.setdefault("cycle", {})[source] = back.image
+            rows.setdefault("translation", {})[source] = translation.image
+            rows.setdefault("cycle", {})[source] = cycle.image
         return rows
 
     @property
     def inference_modules(self) -> tuple[str, ...]:
-        """Encoders belong to the discriminators."""
+        """Generators and discriminators, whose first layers are the encoders."""
         return ("generators", "discriminators")
 
     def _generated(self, image: Tensor, source: str, to: str) -> GeneratorOutput:
@@ -164,9 +175,13 @@ class ReusedEncoder(Translator):
 
 
 def _code(output: DiscriminatorOutput) -> Tensor:
-    assert output.code is not None  # an encoding discriminator's contract
+    assert output.code is not None  # discriminators that encode always return it
     return output.code
 
 
-def _logits(output: Mapping[str, DiscriminatorOutput]) -> dict[str, Tensor]:
-    return {f"{domain}/{NAME}/{head}": logits for domain, by in output.items() for head, logits in by.logits.items()}
+def _logits(outputs: Mapping[str, DiscriminatorOutput]) -> dict[str, Tensor]:
+    return {
+        f"{domain}/{NAME}/{head}": logits
+        for domain, output in outputs.items()
+        for head, logits in output.logits.items()
+    }

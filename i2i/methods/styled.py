@@ -1,4 +1,4 @@
-"""What translators with styles share: how a style is asked for, and the sample grid."""
+"""Base class of translators that separate content from style: the condition `style`, and the sample grid."""
 
 from __future__ import annotations
 
@@ -18,30 +18,32 @@ from i2i.nn.functional.precision import to_like
 
 
 class Styled(Translator):
-    """A translator whose images are a content, which both domains share, and a style code of their domain.
+    """Translator that represents an image by a content, which both domains share, and a style code of its domain.
 
-    To translate is to paint an image's content in one of the other domain's styles: a random one, or that of a
-    reference image.
+    The content of an image is decoded with a style of the target domain: a random one, or that of a reference image.
+
+    Args:
+        streams: specification of each stream of the data, by name; RGB images in [-1, 1] of any size when None.
     """
 
     previewed: ClassVar[int] = 3
-    """Random styles in a sample grid."""
+    """Number of random styles in a sample grid."""
 
     @property
     def style_channels(self) -> int:
-        """Numbers S in a style code."""
+        """Length S of a style code."""
         raise NotImplementedError
 
     def content_of(self, image: Tensor, domain: str) -> Tensor:
-        """Content [B, C, h, w] of a domain's images [B, 3, H, W]."""
+        """Return the contents [B, C, h, w] of images [B, 3, H, W] of a domain."""
         raise NotImplementedError
 
     def style_of(self, image: Tensor, domain: str) -> Tensor:
-        """Style codes [B, S] of a domain's images [B, 3, H, W]."""
+        """Return the style codes [B, S] of images [B, 3, H, W] of a domain."""
         raise NotImplementedError
 
     def generate(self, content: Tensor, style: Tensor, domain: str) -> Tensor:
-        """A domain's images [B, 3, H, W] of contents, of whichever domain they are, and of its style codes."""
+        """Return images [B, 3, H, W] of a domain, from contents of either domain and style codes [B, S] of `domain`."""
         raise NotImplementedError
 
     def translate(
@@ -52,37 +54,42 @@ class Styled(Translator):
         seed: int = 0,
         blend: Blend | None = None,
     ) -> GeneratorOutput:
-        """Translates images [B, 3, H, W] in [-1, 1] to a domain, all of them in the same style.
+        """Translate images [B, 3, H, W] in [-1, 1] to a domain with one style, or with one style for each image.
 
         Args:
-            style: an image [1, 3, H, W] (or one for each image) of the domain, whose style is taken; style codes [S],
-               [1, S] or [B, S]; `n`, the n-th random style, counted from 1; or "random", the first one.
-            seed: which random styles there are.
-            blend: several styles with weights, instead of `style`; their codes are mixed.
+            image: images of the other domain.
+            to: domain to translate to.
+            style: image [1, 3, H, W] or [B, 3, H, W] of the target domain, whose style is used; style codes [S],
+                [1, S] or [B, S]; the number n >= 1 of a random style; or "random", which equals 1.
+            seed: seed of the random styles.
+            blend: several styles with weights, instead of `style`; their codes are averaged by weight.
+
+        Raises:
+            I2IError: `style` is none of these, or `style` and `blend` are both given.
         """
-        codes = [share * self._code(one, to, seed, image) for one, share in either(style, "random", blend)]
-        code = codes[0] if len(codes) == 1 else torch.stack([one.expand(image.shape[0], -1) for one in codes]).sum(0)
+        codes = [weight * self._code(part, to, seed, image) for part, weight in either(style, "random", blend)]
+        code = codes[0] if len(codes) == 1 else torch.stack([part.expand(image.shape[0], -1) for part in codes]).sum(0)
         return GeneratorOutput(self.generate(self.content_of(image, other(to)), code.expand(image.shape[0], -1), to))
 
     def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-        """Input, reconstruction, the same random styles for every input, and the style of the other column's input."""
+        """Return the rows input, reconstruction, one for each random style, and reference: the other input's style."""
         rows: dict[str, dict[str, Tensor]] = {"input": dict(images)}
         for source, image in images.items():
             to = other(source)
             content = self.content_of(image, source)
-            made = {"reconstruction": self.generate(content, self.style_of(image, source), source)}
+            generated = {"reconstruction": self.generate(content, self.style_of(image, source), source)}
             for number in range(1, 1 + self.previewed):
                 code = self._code(number, to, 0, image).expand(image.shape[0], -1)
-                made[f"style {number}"] = self.generate(content, code, to)
+                generated[f"style {number}"] = self.generate(content, code, to)
             if to in images:
                 reference = images[to][torch.arange(image.shape[0]) % len(images[to])]
-                made["reference"] = self.generate(content, self.style_of(reference, to), to)
-            for caption, row in made.items():
+                generated["reference"] = self.generate(content, self.style_of(reference, to), to)
+            for caption, row in generated.items():
                 rows.setdefault(caption, {})[source] = row
         return rows
 
     def _code(self, style: Tensor | str | int, to: str, seed: int, like: Tensor) -> Tensor:
-        """Style codes [1 or B, S]."""
+        """Return the style codes [1, S] or [B, S] of a style in any of the forms that `translate` accepts."""
         wanted = f"expected an image, style codes of {self.style_channels} numbers, a number from 1 on or 'random'"
         if isinstance(style, Tensor):
             if style.shape[-3:-2] == (3,) and min(style.shape[-2:]) > 1:

@@ -1,4 +1,4 @@
-"""What translators between two domains share: a generator and discriminators for each of them."""
+"""Base class of translators between two domains, with a generator and discriminators for each domain."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from i2i.methods.translator import Translator
 
 
 class TwoDomains(Translator):
-    """A generator and discriminators for each of two domains; discriminators are trained first in a step.
+    """A generator and discriminators for each of two domains; each step trains the discriminators first.
 
     Args:
-        generator: built twice; `generators.b` generates b.
-        discriminators: by name, each built once for each domain.
-        streams: specification of each stream of the data.
-        encodes_own: whether a generator reads images of its own domain, not of the other one.
+        generator: factory of the generators, one for each domain; `generators.b` generates images of domain b.
+        discriminators: factories of the discriminators by name; each is built once for each domain.
+        streams: specification of each stream of the data, by name; RGB images in [-1, 1] of any size when None.
+        encodes_own: whether the input of a generator is an image of its own domain instead of the other one.
     """
 
     phases: Mapping[str, Phase] = {"discriminator": Phase(("discriminators",)), "generator": Phase(("generators",))}
@@ -49,7 +49,16 @@ class TwoDomains(Translator):
 def build_discriminators(
     translator: Translator, discriminators: Mapping[str, Factory[Discriminator]], domains: Iterable[str]
 ) -> nn.ModuleDict:
-    """Build each discriminator once for each domain, by domain and name."""
+    """Build each discriminator once for each domain.
+
+    Args:
+        translator: translator whose streams set the options of the discriminators, such as `in_channels`.
+        discriminators: factories of the discriminators, by name.
+        domains: domains whose images the discriminators classify.
+
+    Returns:
+        The discriminators, by domain and then by name.
+    """
     return nn.ModuleDict(
         {
             domain: nn.ModuleDict(
@@ -61,10 +70,13 @@ def build_discriminators(
 
 
 def check_discriminators(discriminators: dict[str, Factory[Discriminator]]) -> None:
-    """Refuse a translator without discriminators, and names that torch.fx cannot write as attributes.
+    """Check that there are discriminators, and that torch.fx can write their names as attributes.
+
+    Args:
+        discriminators: factories of the discriminators, by name.
 
     Raises:
-        OptionError: there is no discriminator, or one is named like a keyword of Python.
+        OptionError: there is no discriminator, or the name of one is a keyword of Python.
     """
     if not discriminators:
         raise OptionError("discriminators", "expected at least one discriminator, got none")
@@ -75,10 +87,15 @@ def check_discriminators(discriminators: dict[str, Factory[Discriminator]]) -> N
 
 
 def check_generator(generator: Factory[Generator], methods: tuple[str, ...], such_as: str) -> None:
-    """Refuses a generator that lacks what a translator calls.
+    """Check that a generator has the methods that a translator calls.
 
     Args:
-        such_as: name of one that has it.
+        generator: factory of the generator.
+        methods: names of the required methods.
+        such_as: registered name of a generator that has them, for the message.
+
+    Raises:
+        OptionError: the generator lacks one of the methods.
     """
     missing = [name for name in methods if not callable(getattr(generator.component, name, None))]
     if missing:

@@ -68,7 +68,9 @@ def test_the_discriminator_sees_fake_real_fake(monkeypatch: pytest.MonkeyPatch) 
 def test_one_direction_only() -> None:
     translator = build(Recipe.read("pix2pix", {**TINY, "translator.source": "b"}))
     assert translator.targets == ("a",)
-    with pytest.raises(I2IError, match="this translator paints a from b, not 'b'"):
+    with pytest.raises(
+        I2IError, match="this translator generates domain a only, got 'b'; train it with the other source"
+    ):
         translator.translate(torch.zeros(1, 3, 32, 32), "b")
 
 

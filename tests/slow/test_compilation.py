@@ -48,5 +48,5 @@ def test_no_compiler_is_told(tiny: dict[str, object], tmp_path: Path, monkeypatc
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
     torch._dynamo.reset()
     loaded = i2i.load(tmp_path / "run", device="cpu", compile=True)
-    with pytest.raises(I2IError, match=r"such as g\+\+\. Install one, or go on without"):
+    with pytest.raises(I2IError, match=r"such as g\+\+\. Install one, or continue without"):
         loaded.translate(torch.rand(1, 3, 32, 64))

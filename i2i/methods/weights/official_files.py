@@ -51,7 +51,7 @@ class Report:
 def networks_in(
     path: Path, wanted: Iterable[str], report: Report, method: str, required: Iterable[str] = (), used: str = ""
 ) -> tuple[dict[str, State], Mapping[Any, Any]]:
-    """Networks in one file, and whatever else lies beside them in it.
+    """Networks in one file, and the other entries of the file.
 
     Understood are a mapping from names to state dicts, with or without `net` before each name, the same as one flat
     state dict whose names begin with the network's, and either within a wrapper such as `state_dict`.
