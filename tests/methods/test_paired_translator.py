@@ -74,7 +74,7 @@ def test_one_direction_only() -> None:
         translator.translate(torch.zeros(1, 3, 32, 32), "b")
 
 
-def test_preview_paints_one_by_one() -> None:
+def test_preview_translates_one_image_at_a_time() -> None:
     settings = {**TINY, "translator.generator.dropout_at_inference": False}
     translator = build(Recipe.read("pix2pix", settings)).eval()
     images = {domain: torch.rand(3, 3, 32, 32) * 2 - 1 for domain in "ab"}

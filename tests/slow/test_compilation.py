@@ -41,7 +41,9 @@ def test_a_compiled_translation_is_the_translation(tiny: dict[str, object], tmp_
     assert (compiled.translate(batch) - exact).abs().max() < 1e-5
 
 
-def test_no_compiler_is_told(tiny: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_compiler_is_explained(
+    tiny: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     recipe = Recipe.read("quickstart", tiny)
     Run(tmp_path / "run", recipe, Stepper(recipe), dataset=None).save()
     monkeypatch.setattr("torch._inductor.config.cpp.cxx", ("/nonexistent/g++",))
