@@ -151,7 +151,7 @@ def test_a_missing_or_damaged_run_says_so(run: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(run, tmp_path / "run"))
     weights = checkpoint.listed(run)[0] / checkpoint.WEIGHTS
     weights.write_bytes(weights.read_bytes()[:5000])
-    with pytest.raises(CheckpointError, match=r"is damaged: translator\.safetensors is not as it was written"):
+    with pytest.raises(CheckpointError, match=r"is damaged: wrong checksum of translator\.safetensors"):
         i2i.load(run)
     weights.unlink()
     with pytest.raises(CheckpointError, match="is damaged: FileNotFoundError"):
@@ -311,7 +311,7 @@ def test_weights_of_another_recipe_are_named(run: Path, tmp_path: Path) -> None:
     state = checkpoint.listed(other)[0] / checkpoint.STATE
     content = json.loads(state.read_text())
     content["sha256"][checkpoint.RECIPE] = checkpoint._checksum(recipe)
-    content["own"] = checkpoint._own_checksum(content)
+    content["own"] = checkpoint._state_checksum(content)
     state.write_text(json.dumps(content))
     with pytest.raises(
         CheckpointError,

@@ -1,1 +1,1 @@
-"""Training: phases and micro-batches, checkpoints, and the extras that watch. Nothing here knows a method."""
+"""Training: steps of phases and micro-batches, checkpoints and hooks, independent of the method."""

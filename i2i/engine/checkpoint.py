@@ -1,4 +1,4 @@
-"""Checkpoints: safetensors and JSON, written beside their place and renamed, read back without unpickling anything."""
+"""Checkpoints of safetensors and JSON files, written under a temporary name, renamed, and read without unpickling."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ RECIPE = "recipe.toml"
 STATE = "state.json"
 WEIGHTS = "translator.safetensors"
 AVERAGE = "ema.safetensors"
-MOST = 2**53
-"""Larger numbers no training counts to."""
-LARGEST = 2**23
-"""Bytes of the state and of the recipe; what is larger is neither."""
+MAX_COUNT = 2**53
+"""Largest value accepted for a counter, such as the step number, in a state file."""
+MAX_BYTES = 2**23
+"""Largest size of a state or recipe file in bytes; a larger file is treated as damaged."""
 _NAME = re.compile(r"step-(\d+)")
 log = logging.getLogger("i2i")
 
 
 class WriteError(TrainingError):
-    """A checkpoint cannot be written; what stood before still stands."""
+    """Raised when a checkpoint cannot be written; earlier checkpoints are unchanged."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint that stands on disk.
+    """A checkpoint on disk.
 
     Args:
-        folder: holds the files.
-        state: step, format, what the optimizers are set to.
+        folder: folder that contains its files.
+        state: content of its state file: step, format, checksums, options of the optimizers and other non-tensor state.
     """
 
     folder: Path
@@ -52,40 +52,47 @@ class Checkpoint:
 
     @property
     def step(self) -> int:
-        """Steps that had been taken."""
+        """Number of training steps taken before the checkpoint."""
         return self.count("step")
 
     def count(self, name: str, default: int | None = None) -> int:
-        """A whole number from 0 on in its state.
+        """Return a non-negative integer of the state.
+
+        Args:
+            name: key of the state.
+            default: value where the key is missing.
 
         Raises:
-            CheckpointError: it is missing and has no default, or is something else.
+            CheckpointError: the key is missing without a default, or its value is not a non-negative integer.
         """
         value = self.state.get(name, default)
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MOST:
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_COUNT:
             raise CheckpointError(
-                f"{self.folder} is damaged: {STATE}: {name}: expected a whole number from 0 on, got {str(value)[:40]!r}"
+                f"{self.folder} is damaged: {STATE}: {name}: expected a non-negative integer, got {str(value)[:40]!r}"
             )
         return value
 
     def lines(self, name: str) -> list[str]:
-        """Sentences in its state; none where an older i2i wrote none.
+        """Return a list of strings of the state, empty if the key is missing.
+
+        Args:
+            name: key of the state.
 
         Raises:
-            CheckpointError: it is something else.
+            CheckpointError: the value is not a list of strings.
         """
         value = self.state.get(name, [])
         if not isinstance(value, list) or not all(isinstance(line, str) for line in value):
             raise CheckpointError(
-                f"{self.folder} is damaged: {STATE}: {name}: expected a list of texts, got {str(value)[:40]!r}"
+                f"{self.folder} is damaged: {STATE}: {name}: expected a list of strings, got {str(value)[:40]!r}"
             )
         return [line.encode(errors="backslashreplace").decode() for line in value]
 
     def streams(self) -> dict[str, Stream]:
-        """Specifications of the data's streams that the networks were built for; empty for imported weights.
+        """Return the specifications of the data streams that the networks were built for, empty for imported weights.
 
         Raises:
-            CheckpointError: they are damaged.
+            CheckpointError: the specifications are damaged.
         """
         streams: dict[str, Stream] = {}
         try:
@@ -100,7 +107,10 @@ class Checkpoint:
         return streams
 
     def tensors(self, name: str) -> dict[str, Tensor]:
-        """One file's tensors, or nothing where the file does not exist.
+        """Return the tensors of a file, empty if the file does not exist.
+
+        Args:
+            name: file name in the folder.
 
         Raises:
             CheckpointError: the file is damaged.
@@ -114,10 +124,10 @@ class Checkpoint:
             raise CheckpointError(f"{path} is damaged: {error}; use an older checkpoint of this run") from error
 
     def recipe(self) -> str:
-        """The resolved recipe that travels with it, as TOML.
+        """Return the resolved recipe of the checkpoint as TOML.
 
         Raises:
-            CheckpointError: it is missing.
+            CheckpointError: the recipe file cannot be read.
         """
         try:
             return (self.folder / RECIPE).read_text(encoding="utf-8")
@@ -125,70 +135,84 @@ class Checkpoint:
             raise CheckpointError(f"{self.folder / RECIPE} cannot be read: {error}") from error
 
     def weights(self, averaged: bool = False) -> dict[str, Tensor]:
-        """Return the translator's weights; with `averaged`, the generators' moving averages where they exist."""
-        found = self.tensors(WEIGHTS)
-        if not found:
+        """Return the translator's weights.
+
+        Args:
+            averaged: replace weights by their exponential moving averages where these exist.
+
+        Raises:
+            CheckpointError: the weights are missing, damaged or not finite.
+        """
+        weights = self.tensors(WEIGHTS)
+        if not weights:
             raise CheckpointError(f"{self.folder} holds no {WEIGHTS}; use another checkpoint")
-        found = {**found, **self.tensors(AVERAGE)} if averaged else found
-        bad = [name for name, value in found.items() if value.is_floating_point() and not value.isfinite().all()]
+        weights = {**weights, **self.tensors(AVERAGE)} if averaged else weights
+        bad = [name for name, value in weights.items() if value.is_floating_point() and not value.isfinite().all()]
         if bad:
-            raise CheckpointError(f"{self.folder} is damaged: {bad[0]} holds values that are no numbers; move it away")
-        return found
+            raise CheckpointError(f"{self.folder} is damaged: {bad[0]} contains NaN or Inf; use another checkpoint")
+        return weights
 
 
 def write(
     folder: Path, step: int, files: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any], recipe: str
 ) -> Path:
-    """Writes a checkpoint that either stands whole or not at all.
+    """Write a checkpoint atomically: after a crash it is either complete or absent.
 
     Args:
-        folder: of all checkpoints of a run.
-        files: tensors by file name; empty ones are left out.
-        state: what is not a tensor.
+        folder: folder of all checkpoints of a run.
+        step: number of training steps taken.
+        files: tensors by file name; files without tensors are not written.
+        state: non-tensor state, as JSON types.
         recipe: the resolved recipe as TOML.
 
+    Returns:
+        The checkpoint's folder.
+
     Raises:
-        WriteError: it cannot be written; what stood before still stands.
+        WriteError: the checkpoint cannot be written; earlier checkpoints are unchanged.
     """
     final = folder / f"step-{step:07d}"
-    beside = folder / f".{final.name}.part"
-    before = folder / f".{final.name}.old"
+    part = folder / f".{final.name}.part"
+    replaced = folder / f".{final.name}.old"
     try:
-        remove(beside)
-        beside.mkdir(parents=True)
+        remove(part)
+        part.mkdir(parents=True)
         for name, tensors in files.items():
             if tensors:
-                save_file({key: value.detach().contiguous().cpu() for key, value in tensors.items()}, beside / name)
-        (beside / RECIPE).write_text(recipe, encoding="utf-8")
-        sums = {path.name: _checksum(path) for path in beside.iterdir()}
-        whole = {"format": FORMAT, "step": step, "sha256": sums, **state}
-        text = json.dumps({**whole, "own": _own_checksum(whole)}, indent=1)
-        (beside / STATE).write_text(text, encoding="utf-8")
-        for path in [*beside.iterdir(), beside]:
+                save_file({key: value.detach().contiguous().cpu() for key, value in tensors.items()}, part / name)
+        (part / RECIPE).write_text(recipe, encoding="utf-8")
+        sums = {path.name: _checksum(path) for path in part.iterdir()}
+        content = {"format": FORMAT, "step": step, "sha256": sums, **state}
+        text = json.dumps({**content, "own": _state_checksum(content)}, indent=1)
+        (part / STATE).write_text(text, encoding="utf-8")
+        for path in [*part.iterdir(), part]:
             _sync(path)
         if final.exists():
-            os.replace(final, before)
-        os.replace(beside, final)
+            os.replace(final, replaced)
+        os.replace(part, final)
         _sync(folder)
     except (OSError, SafetensorError) as error:
-        remove(beside)
+        remove(part)
+        earlier = listed(folder.parent)
+        resume = f"; --resume continues from step {max(earlier)}" if earlier else ""
         raise WriteError(
-            f"the checkpoint of step {step} cannot be written to {folder}: {error}. Earlier ones stand; make room (or "
-            f"lower train.keep_last) and go on with --resume"
+            f"the checkpoint of step {step} cannot be written to {folder}: {error}. Free disk space or lower "
+            f"train.keep_last{resume}"
         ) from error
-    for left in folder.glob(".step-*"):  # the one that was replaced, and what killed runs have left
-        remove(left)
+    for leftover in folder.glob(".step-*"):  # the replaced checkpoint, and remains of runs that were killed
+        remove(leftover)
     return final
 
 
 def find(path: Path, needed: Collection[str] | None = None) -> Checkpoint:
-    """The newest sound checkpoint of a run folder, or the one that a checkpoint's own folder holds.
+    """Return the newest undamaged checkpoint of a run folder, or the checkpoint in a given checkpoint folder.
 
     Args:
-        needed: files whose checksums must be right; all of them when None.
+        path: a run folder or the folder of one checkpoint.
+        needed: names of the files whose checksums are verified; all files when None.
 
     Raises:
-        CheckpointError: there is none, it is damaged, or it is of a later format.
+        CheckpointError: there is no checkpoint, or each is damaged or has a newer format.
     """
     if not path.exists():
         raise CheckpointError(f"{path} does not exist; give a run folder or one of its checkpoints")
@@ -202,13 +226,13 @@ def find(path: Path, needed: Collection[str] | None = None) -> Checkpoint:
     problems = []
     for step in sorted(steps, reverse=True):
         try:
-            found = _read(steps[step], needed)
+            newest = _read(steps[step], needed)
         except CheckpointError as error:
             problems.append(str(error))
             continue
         for problem in problems:
-            log.warning("%s; going back to step %d", problem, step)
-        return found
+            log.warning("%s; using the checkpoint of step %d", problem, step)
+        return newest
     raise CheckpointError("\n".join(problems))
 
 
@@ -216,27 +240,27 @@ def _read(folder: Path, needed: Collection[str] | None) -> Checkpoint:
     try:
         check_regular(folder)
         for name in (STATE, RECIPE):
-            if (size := (folder / name).stat().st_size) > LARGEST:
-                raise ValueError(f"{name} has {size} bytes, expected at most {LARGEST}")
+            if (size := (folder / name).stat().st_size) > MAX_BYTES:
+                raise ValueError(f"{name} has {size} bytes, expected at most {MAX_BYTES}")
         state = json.loads((folder / STATE).read_text(encoding="utf-8"))
         version, sums = int(state["format"]), dict(state["sha256"])
         if version > FORMAT:
             raise CheckpointError(f"{folder} was written by a newer i2i: format {version}, expected {FORMAT}")
-        if state.get("own", own := _own_checksum(state)) != own:
-            raise CheckpointError(f"{folder} is damaged: {STATE} is not as it was written")
+        if state.get("own", checksum := _state_checksum(state)) != checksum:
+            raise CheckpointError(f"{folder} is damaged: {STATE} has a wrong checksum")
         checked = {name: digest for name, digest in sums.items() if needed is None or name in needed}
         damaged = [name for name, digest in checked.items() if _checksum(folder / Path(name).name) != digest]
-        found = Checkpoint(folder, dict(state))
-        _ = found.step
+        saved = Checkpoint(folder, dict(state))
+        _ = saved.step  # raises if it is missing or invalid
     except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise CheckpointError(f"{folder} is damaged: {type(error).__name__}: {error}") from error
     if damaged:
-        raise CheckpointError(f"{folder} is damaged: {', '.join(damaged)} is not as it was written")
-    return found
+        raise CheckpointError(f"{folder} is damaged: wrong checksum of {', '.join(damaged)}")
+    return saved
 
 
-def _own_checksum(state: Mapping[str, Any]) -> str:
-    """Of the state file's content, however it is laid out."""
+def _state_checksum(state: Mapping[str, Any]) -> str:
+    """Return the checksum of a state, independent of the layout of its file."""
     content = json.dumps({key: value for key, value in state.items() if key != "own"}, sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
 
@@ -247,13 +271,17 @@ def _checksum(path: Path) -> str:
 
 
 def listed(run: Path) -> dict[int, Path]:
-    """A run's checkpoints by step."""
-    found = {}
+    """Return the folders of a run's checkpoints by step.
+
+    Args:
+        run: the run folder.
+    """
+    folders = {}
     for path in (run / "checkpoints").glob("step-*"):
         match = _NAME.fullmatch(path.name)
         if match and (path / STATE).is_file():
-            found[int(match[1])] = path
-    return found
+            folders[int(match[1])] = path
+    return folders
 
 
 def _sync(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The same bits each time, on one machine with one number of threads."""
+"""Bit-exact reproducibility on one machine with a fixed number of threads."""
 
 from __future__ import annotations
 
@@ -11,16 +11,20 @@ import torch
 
 @contextmanager
 def determinism(wanted: bool) -> Iterator[None]:
-    """Lets torch use only operations that sum in one order, if that is wanted.
+    """Restrict torch to deterministic algorithms inside the context.
 
-    A CPU does so anyway. On a GPU some backward passes are slower, and an operation that knows no such way warns.
+    On the CPU the operations used here are deterministic anyway. On a GPU some backward passes are slower, and an
+    operation without a deterministic implementation warns.
+
+    Args:
+        wanted: whether to change anything.
     """
     if not wanted:
         yield
         return
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     benchmark = torch.backends.cudnn.benchmark
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS looks at it when it is first used
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read by cuBLAS when it is first used
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cudnn.benchmark = False
     try:

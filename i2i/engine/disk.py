@@ -1,4 +1,4 @@
-"""What may lie where a checkpoint is read or written."""
+"""File system operations that checkpoints share."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pathlib import Path
 
 
 def remove(path: Path) -> None:
-    """Takes away a folder, and a file or a link that bears its name; what cannot be removed stays."""
+    """Remove a file, a link or a folder with its content; ignore what cannot be removed."""
     with suppress(OSError):
         path.unlink()
     shutil.rmtree(path, ignore_errors=True)
 
 
 def check_regular(folder: Path) -> None:
-    """Sees that nothing in a folder would be waited for, such as a pipe, or read without an end, such as a device.
+    """Check that a folder holds regular files only: reading a pipe would block, and a device may never end.
 
     Raises:
-        ValueError: names what is no regular file.
+        ValueError: an entry is not a regular file.
     """
     for path in folder.iterdir():
         if not path.is_file():

@@ -1,4 +1,4 @@
-"""What changes when a run goes on elsewhere or otherwise than it began, in sentences."""
+"""Differences between a checkpoint and the run that resumes from it, in hardware, batch size, precision and recipe."""
 
 from __future__ import annotations
 
@@ -14,11 +14,19 @@ from i2i.nn.weight_files import few
 from i2i.recipe.writing import shown
 
 EXPECTED = ("train.steps", "train.checkpoint_every", "train.sample_every", "train.log_every", "train.workers")
-"""Changes that mean what they say."""
+"""Keys whose changes are not reported, because they only affect length, output or speed."""
 
 
 def surroundings(processes: int, device: str, batch_size: int, accumulate: int, precision: str) -> dict[str, Any]:
-    """What a checkpoint notes of where and how it was made."""
+    """Return the execution settings that a checkpoint records.
+
+    Args:
+        processes: number of processes.
+        device: type of the device, such as `cuda`.
+        batch_size: images of each domain per process and micro-batch.
+        accumulate: micro-batches per step.
+        precision: `train.precision` of the recipe.
+    """
     return {
         "processes": processes,
         "device": device,
@@ -28,42 +36,44 @@ def surroundings(processes: int, device: str, batch_size: int, accumulate: int, 
 
 
 def what_changes(before: Mapping[str, Any], now: Mapping[str, Any], pools: int) -> list[str]:
-    """A sentence for each difference between two `surroundings` that changes what is computed.
+    """Return a sentence for each difference between two `surroundings` that changes the computation.
 
     Args:
-        before: of the checkpoint; keys that an older i2i did not write are not compared.
-        pools: processes whose own state, such as image pools, the checkpoint holds.
+        before: settings of the checkpoint; keys that are missing there are not compared.
+        now: settings of the resumed run.
+        pools: number of processes whose local state, such as image pools, the checkpoint contains.
     """
     old = {**now, **{key: value for key, value in before.items() if key in now}}
-    found = []
+    changes = []
     if old["processes"] != now["processes"]:
-        found.append(
-            f"processes: {now['processes']} instead of {old['processes']}: samples go on in their order, but what is "
-            f"drawn for each process differs"
+        changes.append(
+            f"processes: {now['processes']} instead of {old['processes']}: the order of the samples is kept, but "
+            f"random draws of each process differ"
         )
         if now["processes"] > pools > 0:
-            found.append(f"image pools of the processes from {pools} on begin empty")
+            changes.append(f"image pools of the processes from {pools} on start empty")
         if now["processes"] < pools:
-            found.append(f"image pools of the processes from {now['processes']} on are let go")
+            changes.append(f"image pools of the processes from {now['processes']} on are discarded")
     if old["batch"] != now["batch"]:
-        found.append(
-            f"a step takes {now['batch']} images of each domain instead of {old['batch']}: steps count on, and the "
-            f"learning rate stays as the recipe says"
+        changes.append(
+            f"a step takes {now['batch']} images of each domain instead of {old['batch']}: the step number "
+            f"and the learning rate of the recipe are kept"
         )
     if old["device"] != now["device"]:
-        found.append(f"{now['device']} instead of {old['device']}: sums round differently")
+        changes.append(f"{now['device']} instead of {old['device']}: floating-point sums are rounded differently")
     if old["precision"] != now["precision"]:
         loss = "; weights are rounded to float32" if old["precision"] == "fp64" else ""
-        scale = "; gradient scaling begins anew" if now["precision"] == "fp16" else ""
-        found.append(f"{now['precision']} instead of {old['precision']}{loss}{scale}")
-    return found
+        scale = "; gradient scaling is reset" if now["precision"] == "fp16" else ""
+        changes.append(f"{now['precision']} instead of {old['precision']}{loss}{scale}")
+    return changes
 
 
 def recipe_changes(before: str, now: str) -> list[str]:
-    """`key: old -> new` for each value in which two resolved recipes differ.
+    """Return `key: old -> new` for each value in which two resolved recipes differ.
 
     Args:
-        before, now: as TOML.
+        before: recipe of the checkpoint as TOML.
+        now: recipe of the resumed run as TOML.
     """
     old, new = (dict(_flat(tomllib.loads(text))) for text in (before, now))
     keys = [key for key in {**old, **new} if old.get(key) != new.get(key) and key not in EXPECTED]
@@ -71,22 +81,27 @@ def recipe_changes(before: str, now: str) -> list[str]:
 
 
 def _shown(values: Mapping[str, Any], key: str) -> str:
-    return shown(values[key]) if key in values else "not there"
+    return shown(values[key]) if key in values else "missing"
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
+    flat: list[tuple[str, Any]] = []
     for key, value in table.items():
         name = f"{prefix}{key}"
-        found.extend(_flat(value, f"{name}.") if isinstance(value, dict) else [(name, value)])
-    return found
+        flat.extend(_flat(value, f"{name}.") if isinstance(value, dict) else [(name, value)])
+    return flat
 
 
 def check_networks(found: dict[str, Tensor], expected: dict[str, Tensor], folder: Path) -> None:
     """Refuse to resume from a checkpoint of other networks.
 
+    Args:
+        found: state dict of the checkpoint.
+        expected: state dict of the recipe's translator.
+        folder: the checkpoint's folder, for the message.
+
     Raises:
-        CheckpointError: names the tensors that differ, and how to start a new run from those that do not.
+        CheckpointError: names or shapes of tensors differ.
     """
     differing = [
         f"{name} {list(found[name].shape)} instead of {list(value.shape)}"

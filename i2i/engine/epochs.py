@@ -1,4 +1,4 @@
-"""Schedules that change the learning rate once an epoch, number for number as the official CycleGAN code does."""
+"""Learning rate schedules per epoch, numerically identical to the official CycleGAN implementation."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ Moment = Literal["start", "end"]
 
 
 class Epochs:
-    """Counts the changes of the rate before a step.
+    """Base class of schedules that change the learning rate once per epoch.
 
     Args:
-        steps_per_epoch: an epoch's length, that is the images of the larger domain over the batch size.
-        moment: the rate changes at the `start` of each epoch, also of the first, so that the last one of a linear
-            decay has the rate 0 (CycleGAN, pix2pix), or at its `end` (CUT).
+        steps_per_epoch: length of an epoch in steps: images of the larger domain divided by the batch size.
+        moment: when the learning rate changes: at the `start` of each epoch including the first, so that a linear
+            decay ends with an epoch at learning rate 0 (CycleGAN, pix2pix), or at its `end` (CUT).
     """
 
     def __init__(self, steps_per_epoch: Positive, moment: Moment = "start") -> None:
         self.steps_per_epoch, self.first = steps_per_epoch, 1 if moment == "start" else 0
 
     def __call__(self, step: int) -> float:
-        """Factor at a step, counted from 0; stays at 0 where the reference's would go below."""
+        """Return the factor of the learning rate at a step, counted from 0; negative factors are clamped to 0."""
         return max(0.0, self.factor(step // self.steps_per_epoch + self.first))
 
     def factor(self, changes: int) -> float:
-        """The reference's factor after so many changes."""
+        """Return the factor of the official implementation after a number of changes."""
         raise NotImplementedError
 
 
 class EpochLinear(Epochs):
-    """Constant for some epochs, then falling by equal amounts: `1 - max(0, e + first_epoch - constant) / (decay + 1)`.
+    """Linear decay after constant epochs: `1 - max(0, e + first_epoch - constant) / (decay + 1)`.
 
     Args:
-        steps_per_epoch: an epoch's length in steps.
-        constant: epochs at the full rate (`n_epochs`).
-        decay: epochs in which it falls (`n_epochs_decay`).
-        first_epoch: number of the first epoch (`epoch_count`), above 1 where an earlier training goes on.
-        moment: of an epoch when the rate changes.
+        steps_per_epoch: length of an epoch in steps.
+        constant: number of epochs at the full learning rate (`n_epochs`).
+        decay: number of epochs of the decay (`n_epochs_decay`).
+        first_epoch: number of the first epoch (`epoch_count`), above 1 to continue an earlier training.
+        moment: when in an epoch the learning rate changes, see `Epochs`.
 
     Source: junyanz/pytorch-CycleGAN-and-pix2pix, `lr_policy` linear.
     """
@@ -62,13 +62,13 @@ class EpochLinear(Epochs):
 
 
 class EpochStep(Epochs):
-    """Falls to a part of itself after each so many epochs.
+    """Step decay: multiplies the learning rate by a factor every few epochs.
 
     Args:
-        steps_per_epoch: an epoch's length in steps.
-        every: epochs between two falls (`lr_decay_iters`).
-        factor_of_fall: what the rate is multiplied by.
-        moment: of an epoch when the rate changes.
+        steps_per_epoch: length of an epoch in steps.
+        every: number of epochs between two decays (`lr_decay_iters`).
+        factor_of_fall: factor of each decay in (0, 1].
+        moment: when in an epoch the learning rate changes, see `Epochs`.
 
     Source: junyanz/pytorch-CycleGAN-and-pix2pix, `lr_policy` step.
     """
@@ -88,12 +88,12 @@ class EpochStep(Epochs):
 
 
 class EpochCosine(Epochs):
-    """Half a cosine from 1 to 0 in some epochs, and back up in the next.
+    """Cosine annealing from 1 to 0 in `period` epochs, and back to 1 in the next `period` epochs.
 
     Args:
-        steps_per_epoch: an epoch's length in steps.
-        period: epochs until the rate is 0 (`n_epochs`).
-        moment: of an epoch when the rate changes.
+        steps_per_epoch: length of an epoch in steps.
+        period: number of epochs until the learning rate is 0 (`n_epochs`).
+        moment: when in an epoch the learning rate changes, see `Epochs`.
 
     Source: junyanz/pytorch-CycleGAN-and-pix2pix, `lr_policy` cosine.
     """

@@ -1,4 +1,4 @@
-"""What can go wrong in a step, told with what to do about it."""
+"""Errors of a training step, explained with a fix."""
 
 from __future__ import annotations
 
@@ -10,49 +10,61 @@ from torch import Tensor
 
 from i2i.errors import DataError, TrainingError, is_out_of_memory
 
+_RESUME = "training resumes from the last checkpoint, if there is one, with --resume"
 REMEDY = "lower the learning rate, clip gradients (train.clip_grad_norm=1) or use fp32"
 _DEAD_WORKER = ("DataLoader worker", "Too many open files. Communication with the workers")
 
 
 class NonFiniteError(TrainingError):
-    """Losses or weights are no longer numbers."""
+    """Raised when training diverged: losses or weights contain NaN or Inf."""
 
 
 def check_terms(terms: Mapping[str, Tensor], step: int) -> None:
-    """Looks whether the losses are numbers; given means over all processes, all come to the same verdict.
+    """Check that the losses are finite.
+
+    Args:
+        terms: loss terms by name, as means over all processes, so that all processes raise at the same step.
+        step: number of the step, for the message.
 
     Raises:
-        NonFiniteError: names the terms that are none.
+        NonFiniteError: a term is NaN or Inf.
     """
     finite = torch.stack([torch.isfinite(value).all() for value in terms.values()])
     if not finite.all():
         bad = [name for name, good in zip(terms, finite.tolist(), strict=True) if not good]
         raise NonFiniteError(
-            f"step {step}: {', '.join(bad)} is no longer a number. The last checkpoint stands; {REMEDY}, and resume; "
-            f"or let train.rollbacks go back by itself"
+            f"step {step}: training diverged (NaN or Inf) in {', '.join(bad)}; {REMEDY}; {_RESUME}, or "
+            f"automatically with train.rollbacks"
         )
 
 
 def check_weights(weights: Mapping[str, Tensor], step: int) -> None:
-    """Keeps a run that has burst from writing over what it had learnt.
+    """Check that the weights are finite, so that a diverged run does not replace usable checkpoints.
+
+    Args:
+        weights: state dict of the translator.
+        step: number of the step, for the message.
 
     Raises:
-        NonFiniteError: names a weight that is no number.
+        NonFiniteError: a weight contains NaN or Inf.
     """
     bad = [name for name, value in weights.items() if value.is_floating_point() and not value.isfinite().all()]
     if bad:
         raise NonFiniteError(
-            f"step {step}: {len(bad)} weights, such as {bad[0]}, hold values that are no numbers, so no "
-            f"checkpoint is written. The last one stands; {REMEDY}, and resume"
+            f"step {step}: training diverged (NaN or Inf) in {len(bad)} weights, such as {bad[0]}, so no checkpoint is "
+            f"written; {REMEDY}; {_RESUME}"
         )
 
 
 @contextmanager
 def explain_out_of_memory(step: int) -> Iterator[None]:
-    """Says what to lower where a device's memory does not suffice.
+    """Turn torch's out-of-memory error into one that names the options to lower.
+
+    Args:
+        step: number of the step, for the message.
 
     Raises:
-        TrainingError: instead of torch's own error.
+        TrainingError: memory of the device or the host is exhausted.
     """
     try:
         yield
@@ -61,31 +73,32 @@ def explain_out_of_memory(step: int) -> Iterator[None]:
             raise
         raise TrainingError(
             f"step {step}: out of memory. Lower train.batch_size (train.accumulate keeps the batch), data.size or the "
-            f"networks' channels, or use train.precision=bf16; a run that has a checkpoint continues with --resume. "
+            f"networks' channels, or use train.precision=bf16; {_RESUME}. "
             f"({str(error).split('. ')[0]})"
         ) from error
 
 
 @contextmanager
 def explain_worker_failure(what: str) -> Iterator[None]:
-    """Says what to do where a process that reads data has died; torch raises that in the middle of anything.
+    """Turn torch's error about a dead data loader worker into one that names the causes.
+
+    Torch raises it from a signal handler, at any line of the main process.
 
     Args:
-        what: the data set and its workers.
+        what: description of the data set and its workers, for the message.
 
     Raises:
-        DataError: instead of torch's own error.
+        DataError: a data loader worker has died.
     """
     try:
         yield
     except (RuntimeError, ConnectionError, EOFError) as error:
-        found = " ".join(str(error).split())
-        if not isinstance(error, RuntimeError):  # it died while it handed a batch over, before torch saw it dead
-            found = f"DataLoader worker gone ({type(error).__name__}: {found})."
-        elif not any(words in found for words in _DEAD_WORKER):
+        reason = " ".join(str(error).split())
+        if not isinstance(error, RuntimeError):  # the worker died while sending a batch, before torch noticed
+            reason = f"DataLoader worker died ({type(error).__name__}: {reason})."
+        elif not any(words in reason for words in _DEAD_WORKER):
             raise
         raise DataError(
-            f"{what}: {found} If the system had no memory left, lower "
-            f"train.workers or data.cache; otherwise see what the data set does with train.workers=0. A run that has a "
-            f"checkpoint continues with --resume"
+            f"{what}: {reason} If the system ran out of memory, lower train.workers or data.cache; otherwise find the "
+            f"error of the data set with train.workers=0; {_RESUME}"
         ) from error

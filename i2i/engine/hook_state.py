@@ -1,4 +1,4 @@
-"""What watches a run may keep something over a resume: small states as JSON in each checkpoint."""
+"""State of hooks that survives a resume, as JSON in each checkpoint."""
 
 from __future__ import annotations
 
@@ -9,58 +9,65 @@ from typing import Any, Protocol
 
 from i2i.errors import I2IError
 
-LARGEST = 2**18
-"""Characters of one state; what is larger does not belong into a file that every checkpoint rewrites."""
+MAX_CHARACTERS = 2**18
+"""Largest size of one state as JSON; larger data does not belong in a file that every checkpoint rewrites."""
 log = logging.getLogger("i2i")
 
 
 class Stateful(Protocol):
-    """Something that a resumed run should go on with, such as the training doctor."""
+    """Protocol of hooks with state that a resumed run restores, such as training diagnostics."""
 
     def state(self) -> Any:
-        """What it knows, in JSON's types."""
+        """Return the state as JSON types."""
 
     def load(self, state: Any) -> None:
-        """Takes back what `state` gave; raises where it cannot be that, and has changed nothing then."""
+        """Restore what `state` returned; for any other value, raise an exception and change nothing."""
 
 
 class HookState:
-    """The states of a run's keepers, by name; one that fails is told and begins anew, and never stops the run."""
+    """States of a run's hooks by name; errors in saving or loading one are logged and never stop the run."""
 
     def __init__(self) -> None:
         self.stateful: dict[str, Stateful] = {}
         self.last: dict[str, Any] = {}
-        """Of the checkpoint from which the run went on; of a plugin that is gone it is passed on."""
+        """States of the checkpoint that the run resumed from; those of absent plugins are copied to new checkpoints."""
 
     def keep(self, name: str, stateful_hook: Stateful) -> None:
-        """Keeps something from here on, and gives it what the checkpoint knew of it; called in `training_started`."""
+        """Save a hook's state in each checkpoint, and load its state of the resumed one; called in `training_started`.
+
+        Args:
+            name: unique name of the hook.
+            stateful_hook: the hook.
+        """
         self.stateful[name] = stateful_hook
-        self._give(name)
+        self._load_hook(name)
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint holds of all keepers."""
-        found = {name: state for name, state in self.last.items() if name not in self.stateful}
+        """Return the states of all hooks for a checkpoint."""
+        states = {name: state for name, state in self.last.items() if name not in self.stateful}
         for name, stateful_hook in self.stateful.items():
             try:
                 state = stateful_hook.state()
-                if (size := len(json.dumps(state))) > LARGEST:
-                    raise ValueError(f"{size} characters, expected at most {LARGEST}")
-                found[name] = state
+                if (size := len(json.dumps(state))) > MAX_CHARACTERS:
+                    raise ValueError(f"{size} characters, expected at most {MAX_CHARACTERS}")
+                states[name] = state
             except I2IError:
                 raise
-            except Exception as error:  # a plugin's; a run of days is worth more
-                log.warning("%s keeps nothing in this checkpoint: %s: %s", name, type(error).__name__, error)
-        return found
+            except Exception as error:  # any error of a plugin: losing its state is better than losing a long run
+                log.warning("%s: its state is not saved in this checkpoint: %s: %s", name, type(error).__name__, error)
+        return states
 
     def load(self, state: object) -> None:
-        """Goes back to what `state` gave, also where keepers are there already."""
+        """Restore what `state` returned, also in hooks that are registered already."""
         if not isinstance(state, dict):
-            log.warning("what extras had kept is damaged: expected a table, got %s", type(state).__name__)
+            log.warning(
+                "the states of hooks in the checkpoint are damaged: expected a table, got %s", type(state).__name__
+            )
         self.last = state if isinstance(state, dict) else {}
         for name in self.stateful:
-            self._give(name)
+            self._load_hook(name)
 
-    def _give(self, name: str) -> None:
+    def _load_hook(self, name: str) -> None:
         if name not in self.last:
             return
         try:
@@ -68,16 +75,18 @@ class HookState:
         except I2IError:
             raise
         except Exception as error:
-            what = f"{type(error).__name__}: {error}"
-            log.warning("%s begins anew, for what the checkpoint kept of it is damaged: %s", name, what[:200])
+            reason = f"{type(error).__name__}: {error}"
+            log.warning(
+                "%s starts from scratch, because its state in the checkpoint is damaged: %s", name, reason[:200]
+            )
 
 
-def some(lines: Sequence[str]) -> list[str]:
-    """As many of some sentences as a checkpoint has room for."""
-    room, found = 4 * LARGEST, []
+def truncate_lines(lines: Sequence[str]) -> list[str]:
+    """Return the first lines that together fit into a checkpoint's state file."""
+    room, kept = 4 * MAX_CHARACTERS, []
     for line in lines:
-        room -= 6 * len(line) + 8  # as JSON writes the strangest letters
+        room -= 6 * len(line) + 8  # JSON escapes a character with up to six
         if room < 0:
             break
-        found.append(line)
-    return found
+        kept.append(line)
+    return kept

@@ -18,7 +18,7 @@ def write_run(imported: Imported, folder: Path, settings: Iterable[str] = ()) ->
 
     Args:
         imported: what an importer returned.
-        folder: of the new run.
+        folder: folder of the new run.
         settings: `key=value` each, on top of the importer's settings.
 
     Returns:
@@ -28,7 +28,7 @@ def write_run(imported: Imported, folder: Path, settings: Iterable[str] = ()) ->
         CheckpointError: the folder holds a run, or the weights do not fit the recipe.
     """
     if checkpoint.listed(folder):
-        raise CheckpointError(f"{folder} holds a run already; choose another folder")
+        raise CheckpointError(f"{folder} already contains a run; choose another folder")
     found = [to_setting(key, value) for key, value in imported.settings.items()]
     recipe = Recipe.read(imported.recipe, [*found, *settings])
     _check(imported, recipe)

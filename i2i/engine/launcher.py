@@ -1,4 +1,4 @@
-"""What a launcher such as `accelerate launch` sets in the environment, and which of it a training can honour."""
+"""Checks of the environment variables that launchers such as `accelerate launch` set."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ FLAGS = {
     "ACCELERATE_ALLOW_CP_STANDALONE": "context parallelism",
     "ACCELERATE_USE_SAGEMAKER": "SageMaker",
 }
-"""Variables that switch on what shards or replaces the networks, which adversarial training here cannot use."""
+"""Variables that enable sharding or replacement of networks, which training here does not support."""
 PRECISIONS = {"fp32": "no", "fp64": "no", "bf16": "bf16", "fp16": "fp16"}
-"""Accelerate's names of `train.precision`."""
+"""Accelerate's name of each `train.precision`."""
 
 
 def check_environment(precision: str) -> None:
-    """Check that the environment asks for nothing that the training would not do.
+    """Check that the environment requests nothing that the recipe does not.
 
     Args:
         precision: `train.precision` of the recipe.
 
     Raises:
-        I2IError: it does; says what to change.
+        I2IError: it requests an unsupported feature or contradicts the recipe.
     """
     values = {name: os.environ.get(name, "").strip().lower() for name in os.environ if name.startswith("ACCELERATE_")}
     for name, what in FLAGS.items():
@@ -59,20 +59,22 @@ def check_environment(precision: str) -> None:
 
 @contextmanager
 def explain_environment() -> Iterator[None]:
-    """Turn what Accelerate raises about an environment it cannot use into one sentence.
+    """Turn Accelerate's error about an unusable environment into one that names the variables.
 
     Raises:
-        I2IError: names the variables that a launcher has set.
+        I2IError: Accelerate cannot use the variables that a launcher has set.
     """
     try:
         yield
     except (ImportError, ValueError, KeyError, RuntimeError, AssertionError) as error:
         prefixes = ("ACCELERATE_", "FSDP_", "DEEPSPEED_", "MEGATRON_LM_", "PARALLELISM_CONFIG_")
         exact = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-        found = [
+        variables = [
             f"{name}={os.environ[name]}" for name in sorted(os.environ) if name.startswith(prefixes) or name in exact
         ]
-        if isinstance(error, I2IError) or not found:
+        if isinstance(error, I2IError) or not variables:
             raise
         reason = " ".join(str(error).split())[:300]
-        raise I2IError(f"Accelerate cannot use the launcher's environment ({', '.join(found)}): {reason}") from error
+        raise I2IError(
+            f"Accelerate cannot use the launcher's environment ({', '.join(variables)}): {reason}"
+        ) from error

@@ -1,4 +1,4 @@
-"""All that i2i uses of Accelerate and has no public name; `tests/engine/test_private_accelerate.py` says what it is."""
+"""Private parts of Accelerate that i2i uses, tested in `tests/engine/test_private_accelerate.py`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from accelerate.state import AcceleratorState
 
 
 def forget_precision(mixed_precision: str) -> None:
-    """Let the next `Accelerator` have a precision of its own: Accelerate allows one for each process.
+    """Let the next `Accelerator` use another precision: Accelerate allows one for each process.
 
     Args:
-        mixed_precision: precision of the next accelerator; if the process has another one, it is forgotten.
+        mixed_precision: precision of the next accelerator; the state of a process with another precision is reset.
     """
     known = AcceleratorState._shared_state.get("_mixed_precision")
     if known not in (None, mixed_precision):

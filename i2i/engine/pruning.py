@@ -1,4 +1,4 @@
-"""Which checkpoints of a run go when a new one stands."""
+"""Removal of old checkpoints."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from i2i.engine.disk import remove
 
 
 def prune(run: Path, keep: int, newest: int, every: int | None = None, kept: Collection[int] = ()) -> None:
-    """Removes all but the last checkpoints up to the newest one; a damaged later one must not push out a sound one.
+    """Remove all but the last checkpoints of a run.
 
     Args:
-        every: those whose step it divides stay for good.
-        kept: further steps that stay.
+        run: the run folder.
+        keep: number of checkpoints to keep.
+        newest: step of the newest checkpoint. Later ones, which may be damaged, are neither counted nor removed.
+        every: checkpoints whose step is a multiple of it are kept.
+        kept: further steps whose checkpoints are kept.
     """
     steps = listed(run)
     for step in sorted(step for step in steps if step <= newest)[:-keep]:
         if step not in kept and (every is None or step % every):
-            aside = steps[step].with_name(f".{steps[step].name}.old")
+            renamed = steps[step].with_name(f".{steps[step].name}.old")
             with suppress(OSError):
-                os.replace(steps[step], aside)  # so that a run that is killed now leaves no half of a checkpoint
-                remove(aside)
+                os.replace(steps[step], renamed)  # a run that is killed now leaves no partial checkpoint
+                remove(renamed)

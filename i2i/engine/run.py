@@ -1,4 +1,4 @@
-"""A run: its folder, and what hooks may look at while it trains."""
+"""State of a training run, its checkpoints and what hooks may read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from i2i.engine import checkpoint
 from i2i.engine.checkpoint import Checkpoint
 from i2i.engine.elastic import check_networks, recipe_changes, surroundings, what_changes
 from i2i.engine.faults import check_weights
-from i2i.engine.hook_state import HookState, some
+from i2i.engine.hook_state import HookState, truncate_lines
 from i2i.engine.hooks.best import Best
 from i2i.engine.optimizer_state import join_optimizer, split_optimizer
 from i2i.engine.pruning import prune
@@ -25,30 +25,30 @@ from i2i.methods.translator import Translator
 from i2i.nn.layers.frozen import extractor_sources
 from i2i.recipe.recipe import Recipe
 
-HOW_ALONE = ("foreach", "fused", "capturable", "differentiable")
-"""Options of torch's optimizers that change how a step is computed, not what it remembers."""
+COMPUTATION_OPTIONS = ("foreach", "fused", "capturable", "differentiable")
+"""Boolean options of torch's optimizers that change how a step is computed but not the optimizer's state."""
 
 
 @dataclass
 class Run:
-    """One training, from its first step or from a checkpoint.
+    """A training run, started from scratch or resumed from a checkpoint.
 
     Args:
-        folder: holds the resolved recipe, the log, samples and checkpoints.
-        recipe: what is trained.
-        stepper: translator, optimizers, device.
-        dataset: where the images come from.
-        start: step that it began or went on from.
-        samples: how many samples of the data's stream all processes have drawn.
-        rollbacks: how often it has gone back because losses or weights were no longer numbers.
-        unwritten: checkpoints since the last one that could not be written.
-        changes: what is otherwise than when the checkpoint was made, a sentence each.
-        findings: what the training doctor has said.
+        folder: folder of the resolved recipe, the log, samples and checkpoints.
+        recipe: the recipe.
+        stepper: translator, optimizers and device.
+        dataset: data set that provides the batches.
+        start: step from which this process started.
+        samples: number of samples that all processes together have drawn.
+        rollbacks: number of returns to a checkpoint because training diverged (NaN or Inf).
+        unwritten: number of failed attempts to write a checkpoint since the last written one.
+        changes: changes since the checkpoint, a sentence each; empty for a new run.
+        findings: messages of the training diagnostics.
         skipped: images that could not be read, a sentence each.
-        hook_state: what hooks keep over a resume: `run.hook_state.keep("name", keeper)` in `training_started`.
-        metrics: what evaluations at the end have found.
-        waited: seconds that steps have waited for data since the process began.
-        interrupted: whether it was asked to stop.
+        hook_state: state of hooks that survives a resume: `run.hook_state.keep("name", hook)` in `training_started`.
+        metrics: results of evaluations by name of the metric.
+        waited: seconds that steps have waited for data since the process started.
+        interrupted: whether the run was asked to stop.
     """
 
     folder: Path
@@ -68,63 +68,76 @@ class Run:
     interrupted: bool = False
 
     def __post_init__(self) -> None:
-        wanted = self.recipe.train.keep_best
-        self.best = Best(wanted) if wanted is not None else None
+        name = self.recipe.train.keep_best
+        self.best = Best(name) if name is not None else None
 
     @property
     def step(self) -> int:
-        """Steps taken so far."""
+        """Number of training steps taken so far."""
         return self.stepper.step_number
 
     @property
     def steps(self) -> int:
-        """Steps in all."""
+        """Total number of training steps."""
         return self.recipe.train.steps
 
     @property
     def samples_per_step(self) -> int:
-        """Samples that all processes together draw for a step."""
+        """Number of samples that all processes together draw for one step."""
         options = self.recipe.train
         return int(self.stepper.accelerator.num_processes) * options.batch_size * options.accumulate
 
     @property
     def translator(self) -> Translator:
+        """The trained translator."""
         return self.stepper.translator
 
     @property
     def feature_extractors(self) -> dict[str, str]:
-        """Frozen networks that the method and its losses look through, by submodule."""
+        """Sources of the frozen feature extractors of the method and its losses, by submodule."""
         return extractor_sources(self.translator)
 
     @property
     def is_main(self) -> bool:
-        """Whether this process writes and prints."""
+        """Whether this is the main process, which writes files and prints."""
         return bool(self.stepper.accelerator.is_main_process)
 
     @torch.no_grad()
     def translated(self, images: Tensor, to: str) -> Tensor:
-        """Translations of images [n, 3, H, W], as `translate` would paint them, on the CPU in float32."""
+        """Translate images in evaluation mode, with averaged weights if there are any.
+
+        Args:
+            images: [n, 3, H, W] in [-1, 1].
+            to: target domain.
+
+        Returns:
+            The translations [n, 3, H, W] on the CPU in float32.
+        """
         weight = next(self.translator.parameters())
         with self.stepper.eval_mode() as translator:
-            together = 1 if image_constraints(translator).batch_dependent else 8
-            batches = [translator.translate(batch.to(weight), to).image for batch in torch.split(images, together)]
+            batch_size = 1 if image_constraints(translator).batch_dependent else 8
+            batches = [translator.translate(batch.to(weight), to).image for batch in torch.split(images, batch_size)]
         return torch.cat(batches).float().cpu()
 
     def gather_skipped(self) -> None:
-        """Puts together what all processes have skipped; every process must call it."""
+        """Merge the skipped images of all processes; every process must call it."""
         self.skipped = sorted({line for skipped in self._gathered(self.skipped) for line in skipped})
 
     def save(self) -> Path:
-        """Writes a checkpoint; every process must call it.
+        """Write a checkpoint; every process must call it.
+
+        Returns:
+            The checkpoint's folder.
 
         Raises:
-            WriteError: it cannot be written.
-            NonFiniteError: the weights are no longer numbers.
+            WriteError: the checkpoint cannot be written.
+            NonFiniteError: a weight contains NaN or Inf.
         """
         accelerator = self.stepper.accelerator
         check_weights(self.translator.state_dict(), self.step)
         due = self.step % self.recipe.train.checkpoint_every == 0 or self.step == self.steps
-        if self.best is not None and due:  # one that a stop asks for must not part what a run without it puts together
+        if self.best is not None and due:
+            # A checkpoint that a stop requests must not split the interval over which a run without the stop averages.
             self.best.close(self.step, self.metrics, accelerator)
         best = {"best": self.best.state(self._gathered(self.best.opened()))} if self.best else {}
         self.gather_skipped()
@@ -135,7 +148,7 @@ class Run:
             try:
                 self._write(target.parent, local, best)
             except checkpoint.WriteError as error:
-                failure = error  # the others wait to hear of it
+                failure = error  # the other processes wait in the reduction below
         failed = torch.tensor([float(failure is not None)], device=accelerator.device)
         if accelerator.num_processes > 1:
             failed = accelerator.reduce(failed, "sum")
@@ -161,8 +174,8 @@ class Run:
             "feature_extractors": self.feature_extractors,
             "streams": {name: asdict(stream) for name, stream in self.translator.streams.items()},
             **self._surroundings(),
-            "findings": some(self.findings),
-            "skipped": some(self.skipped),
+            "findings": truncate_lines(self.findings),
+            "skipped": truncate_lines(self.skipped),
             "extras": self.hook_state.state(),
             **best,
         }
@@ -171,17 +184,20 @@ class Run:
         prune(self.folder, options.keep_last, self.step, options.keep_every, kept)
 
     def load(self, saved: Checkpoint) -> None:
-        """Goes back to a checkpoint.
+        """Restore the state of a checkpoint.
+
+        Args:
+            saved: the checkpoint.
 
         Raises:
-            CheckpointError: its weights belong to another recipe.
+            CheckpointError: the checkpoint is damaged or belongs to another recipe.
         """
         try:
             self._restore(saved)
         except (RuntimeError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
             lines = str(error).splitlines()
             reason = "; ".join(line.strip() for line in lines[:3]) + (f" ... ({len(lines)} lines)" if lines[3:] else "")
-            raise CheckpointError(f"{saved.folder} does not fit the recipe beside it: {reason}") from error
+            raise CheckpointError(f"{saved.folder} does not fit the recipe: {reason}") from error
 
     def _restore(self, saved: Checkpoint) -> None:
         stepper = self.stepper
@@ -193,7 +209,7 @@ class Run:
             tensors = saved.tensors(f"optimizer-{phase}.safetensors")
             join_optimizer(stepper.optimizers[phase], tensors, plain)
         if stepper.ema is not None:
-            # A run that averages from here on begins with what it has learnt, not with the weights that were drawn.
+            # A run that starts to average now starts from the trained weights, not from the initial ones.
             stepper.ema.load(saved.tensors(checkpoint.AVERAGE) or stepper.ema.weights())
         if stepper.accelerator.scaler is not None and saved.state.get("scaler"):
             stepper.accelerator.scaler.load_state_dict(saved.state["scaler"])
@@ -210,14 +226,14 @@ class Run:
         self.changes += recipe_changes(saved.recipe(), self.recipe.to_toml())
 
     def _check_optimizer(self, saved: Checkpoint, phase: str, plain: dict[str, Any]) -> None:
-        """An optimizer's numbers may change when a run goes on, what it remembers may not."""
+        """Check that a resumed run only changes options that do not change the optimizer's state."""
         now = self.recipe.optimizers[phase].resolved()
         for name, before in plain.get("options", {}).items():
-            structural = name == "type" or (isinstance(before, bool) and name not in HOW_ALONE)
+            structural = name == "type" or (isinstance(before, bool) and name not in COMPUTATION_OPTIONS)
             if structural and now.get(name) != before:
                 raise CheckpointError(
-                    f"optimizers.{phase}.{name}: {saved.folder} was made with {before!r}, got {now.get(name)!r}; what "
-                    f"such an optimizer remembers differs, so it can only be chosen for a new run"
+                    f"optimizers.{phase}.{name}: {saved.folder} has {before!r}, got {now.get(name)!r}; the "
+                    f"optimizer's state differs, so this option can only be changed in a new run"
                 )
 
     def _surroundings(self) -> dict[str, Any]:
@@ -231,16 +247,16 @@ class Run:
         )
 
     def _local_states(self) -> dict[str, dict[str, Tensor]]:
-        """Every process's own state, gathered where the checkpoint is written."""
-        everybody = self._gathered({name: value.cpu() for name, value in local_state(self.translator).items()})
-        return {self._local_name(rank): state for rank, state in enumerate(everybody)}
+        """Return the local state of each process by file name."""
+        gathered = self._gathered({name: value.cpu() for name, value in local_state(self.translator).items()})
+        return {self._local_name(rank): state for rank, state in enumerate(gathered)}
 
-    def _gathered(self, mine: Any) -> list[Any]:
-        """What each process has, in the order of their ranks."""
-        everybody = [mine] * int(self.stepper.accelerator.num_processes)
-        if len(everybody) > 1:
-            torch.distributed.all_gather_object(everybody, mine)
-        return everybody
+    def _gathered(self, value: Any) -> list[Any]:
+        """Return the value of each process in the order of their ranks."""
+        values = [value] * int(self.stepper.accelerator.num_processes)
+        if len(values) > 1:
+            torch.distributed.all_gather_object(values, value)
+        return values
 
     @staticmethod
     def _local_name(rank: int) -> str:
@@ -248,7 +264,7 @@ class Run:
 
 
 def local_state(translator: Translator) -> dict[str, Tensor]:
-    """Return what belongs to this process alone and must survive a resume, such as image pools.
+    """Return the state of this process that must survive a resume, such as image pools.
 
     Modules provide it by methods `local_state` and `load_local_state`; keys are `module.key`.
     """

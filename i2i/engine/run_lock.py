@@ -1,4 +1,4 @@
-"""A run's folder belongs to one launch at a time, and no earlier run is written over."""
+"""Exclusive use of a run folder: one launch at a time, and no earlier run is overwritten."""
 
 from __future__ import annotations
 
@@ -16,31 +16,32 @@ from i2i.recipe.recipe import Recipe
 
 @contextmanager
 def lock_run_folder(folder: Path, resumes: bool, main: bool) -> Iterator[None]:
-    """Keeps the folder for this launch.
+    """Lock the run folder inside the context, and create it if needed.
 
     Args:
-        resumes: whether the run that lies there goes on.
-        main: whether this process is the one that writes.
+        folder: the run folder.
+        resumes: whether the run in the folder is resumed.
+        main: whether this is the main process; other processes lock nothing.
 
     Raises:
-        CheckpointError: another run lies there, another process trains there, or nothing can be written there.
+        CheckpointError: the folder contains another run, is locked by another process or is not writable.
     """
     if not main:
         yield
         return
     if not resumes and checkpoint.listed(folder):
         raise CheckpointError(
-            f"{folder} holds a run already: go on with --resume {folder}, or choose another folder with --output"
+            f"{folder} already contains a run: continue it with --resume {folder} or choose another --output folder"
         )
     lock = FileLock(folder / ".lock", timeout=0)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "checkpoints").mkdir(exist_ok=True)  # what is in its way is told now, not at the first checkpoint
+        (folder / "checkpoints").mkdir(exist_ok=True)  # fails now and not at the first checkpoint
         lock.acquire()
     except Timeout as error:
         raise CheckpointError(f"{folder} is being trained by another process; wait for it or stop it first") from error
     except OSError as error:
-        raise CheckpointError(f"nothing can be written to the run folder {folder}: {error}") from error
+        raise CheckpointError(f"cannot write to the run folder {folder}: {error}") from error
     try:
         yield
     finally:
@@ -48,10 +49,14 @@ def lock_run_folder(folder: Path, resumes: bool, main: bool) -> Iterator[None]:
 
 
 def write_recipe(folder: Path, recipe: Recipe) -> None:
-    """The resolved recipe, where a resume looks for it."""
-    beside = folder / f".{checkpoint.RECIPE}.part"
+    """Write the resolved recipe into the run folder, where a resume reads it.
+
+    Raises:
+        CheckpointError: the folder is not writable.
+    """
+    part = folder / f".{checkpoint.RECIPE}.part"
     try:
-        beside.write_text(recipe.to_toml(), encoding="utf-8")
-        os.replace(beside, folder / checkpoint.RECIPE)
+        part.write_text(recipe.to_toml(), encoding="utf-8")
+        os.replace(part, folder / checkpoint.RECIPE)
     except OSError as error:
-        raise CheckpointError(f"nothing can be written to the run folder {folder}: {error}") from error
+        raise CheckpointError(f"cannot write to the run folder {folder}: {error}") from error

@@ -1,4 +1,4 @@
-"""Schedules of the learning rate: a factor that follows from the step alone, so that a resumed run needs no state."""
+"""Learning rate schedules: factors that depend on the step alone, so that a resumed run needs no state."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from pydantic import Field
 
 
 class Constant:
-    """The learning rate as the optimizer has it."""
+    """Constant learning rate."""
 
     def __call__(self, step: int) -> float:
-        """Factor at a step, counted from 0."""
+        """Return the factor of the learning rate at a step, counted from 0."""
         return 1.0
 
 
 class LinearDecay:
-    """Constant at first, then falling by equal amounts to 0 at the last step.
+    """Linear decay to 0 at the last step, after a constant part.
 
     Args:
-        steps: how many steps in all.
-        start: share of the steps before the fall.
+        steps: total number of steps.
+        start: fraction of the steps before the decay, in [0, 1].
 
     Source: U-GAT-IT (arXiv:1907.10830) and CycleGAN (arXiv:1703.10593), both with `start` 0.5. For an odd number of
-    steps U-GAT-IT's code ends below 0; this one stops there.
+    steps the official implementation of U-GAT-IT ends below 0; here the factor is clamped to 0.
     """
 
     def __init__(self, steps: int, start: Annotated[float, Field(ge=0, le=1)] = 0.5) -> None:
@@ -32,17 +32,17 @@ class LinearDecay:
         self.length = max(1, math.floor(steps * (1 - start)))
 
     def __call__(self, step: int) -> float:
-        """Factor at a step, counted from 0."""
+        """Return the factor of the learning rate at a step, counted from 0."""
         return max(0.0, 1 - max(0, step + 1 - self.begin) / self.length)
 
 
 class EpochDecay:
-    """Constant at first, then falling by equal amounts after each epoch, to one such amount in the last epoch.
+    """Linear decay per epoch after a constant part; the last epoch still has a positive learning rate.
 
     Args:
-        steps: how many steps in all.
-        epochs: how many epochs they are.
-        start: share of the epochs before the fall.
+        steps: total number of steps.
+        epochs: number of epochs into which the steps are divided.
+        start: fraction of the epochs before the decay, in [0, 1].
 
     Source: CUT (arXiv:2007.15651), whose scheduler steps at the end of each epoch; 400 epochs and `start` 0.5.
     """
@@ -57,18 +57,18 @@ class EpochDecay:
         self.begin = round(epochs * start)
 
     def __call__(self, step: int) -> float:
-        """Factor at a step, counted from 0."""
+        """Return the factor of the learning rate at a step, counted from 0."""
         finished = min(step, self.steps - 1) * self.epochs // self.steps
         return 1 - max(0, finished + 1 - self.begin) / (self.epochs - self.begin + 1)
 
 
 class Cosine:
-    """Half a cosine from 1 to `floor`, after a linear warm-up.
+    """Cosine annealing from 1 to `floor`, after a linear warm-up.
 
     Args:
-        steps: how many steps in all.
-        warmup: steps in which the rate rises from near 0.
-        floor: factor at the end.
+        steps: total number of steps.
+        warmup: number of steps in which the learning rate rises linearly from near 0.
+        floor: factor at the last step, in [0, 1].
 
     Source: Loshchilov and Hutter, ICLR 2017, arXiv:1608.03983, equation 5, without restarts.
     """
@@ -79,7 +79,7 @@ class Cosine:
         self.steps, self.warmup, self.floor = steps, warmup, floor
 
     def __call__(self, step: int) -> float:
-        """Factor at a step, counted from 0."""
+        """Return the factor of the learning rate at a step, counted from 0."""
         if step < self.warmup:
             return (step + 1) / self.warmup
         progress = (step - self.warmup) / max(1, self.steps - self.warmup)
@@ -87,14 +87,14 @@ class Cosine:
 
 
 class StepDecay:
-    """Falls by a factor each time that a number of steps is over.
+    """Step decay: multiplies the learning rate by a factor every few steps.
 
     Args:
-        every: steps between two falls.
-        gamma: the factor.
+        every: number of steps between two decays.
+        gamma: factor of each decay in (0, 1].
 
-    Source: MUNIT and UNIT (NVlabs/MUNIT a82e222), 0.5 every 100,000 steps. Their scheduler moves before the first
-    update, so each fall comes one step early: update number `every` is the first with the lower rate.
+    Source: MUNIT and UNIT (NVlabs/MUNIT a82e222), 0.5 every 100,000 steps. Their scheduler steps before the first
+    update, so each decay comes one step early: update number `every` is the first with the lower learning rate.
     """
 
     def __init__(
@@ -103,22 +103,22 @@ class StepDecay:
         self.every, self.gamma = every, gamma
 
     def __call__(self, step: int) -> float:
-        """Factor at a step, counted from 0."""
+        """Return the factor of the learning rate at a step, counted from 0."""
         return float(self.gamma ** ((step + 1) // self.every))
 
 
 class Inverse:
-    """Falls as 1 / (1 + decay * step).
+    """Inverse time decay: `1 / (1 + decay * step)`.
 
     Args:
-        decay: how fast; at step 1 / decay the rate has halved.
+        decay: speed of the decay; the learning rate is halved at step `1 / decay`.
 
-    Source: AdaIN style transfer (arXiv:1703.06868), whose code has 5e-5.
+    Source: AdaIN style transfer (arXiv:1703.06868), whose official implementation uses 5e-5.
     """
 
     def __init__(self, decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 5e-5) -> None:
         self.decay = decay
 
     def __call__(self, step: int) -> float:
-        """Factor at a step, counted from 0."""
+        """Return the factor of the learning rate at a step, counted from 0."""
         return 1 / (1 + self.decay * step)

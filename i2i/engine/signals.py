@@ -1,4 +1,4 @@
-"""Signals that end a run in order."""
+"""Signals that stop a run after saving."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from typing import Any
 
 @contextmanager
 def stop_signals() -> Iterator[threading.Event]:
-    """Turns the first SIGINT or SIGTERM into a wish to stop after this step; the second one acts at once."""
+    """Provide an event that the first SIGINT or SIGTERM sets; the second one has its usual effect."""
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
     before: dict[signal.Signals, Any] = {}
 
-    def ask(number: int, frame: object) -> None:
+    def request_stop(number: int, frame: object) -> None:
         stop.set()
         for known, handler in before.items():
             signal.signal(known, handler)
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        before[number] = signal.signal(number, ask)
+        before[number] = signal.signal(number, request_stop)
     try:
         yield stop
     finally:

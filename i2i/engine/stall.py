@@ -1,4 +1,4 @@
-"""Notices when a step waits for its images, and says so while it waits."""
+"""Measurement of the time that steps wait for data, with a warning during long waits."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ log = logging.getLogger("i2i")
 
 
 class DataWatch:
-    """Counts the time that steps wait for data, and warns while one waits long; a context, with one thread of its own.
+    """Context manager that measures how long steps wait for data and, in a thread, warns during long waits.
 
     Args:
-        what: the data set and its workers, for the message.
-        patience: seconds of one wait before it is told; then again after each doubling.
+        what: description of the data set and its workers, for the message.
+        patience: seconds before the first warning about a wait; each further warning comes after twice the time.
     """
 
     def __init__(self, what: str, patience: float = 60.0) -> None:
         self.what, self.patience = what, patience
         self.last = 0.0
-        """Seconds that the last step has waited."""
+        """Seconds that the last step waited."""
         self._waiting: tuple[int, float] | None = None
         self._done = threading.Event()
 
@@ -35,27 +35,27 @@ class DataWatch:
 
     @contextmanager
     def waiting(self, step: int) -> Iterator[None]:
-        """Around the wait of one step."""
-        began = time.monotonic()
-        self._waiting = step, began
+        """Measure the wait of one step, which happens inside the context."""
+        started = time.monotonic()
+        self._waiting = step, started
         try:
             yield
         finally:
             self._waiting = None
-            self.last = time.monotonic() - began
+            self.last = time.monotonic() - started
 
     def _watch(self) -> None:
-        told: tuple[int, float] | None = None
+        warned: tuple[int, float] | None = None
         patience = self.patience
         while not self._done.wait(self.patience / 4):
-            now = self._waiting
-            if now is None or now != told:
+            current = self._waiting
+            if current is None or current != warned:
                 patience = self.patience
-            if now is not None and (seconds := time.monotonic() - now[1]) > patience:
+            if current is not None and (seconds := time.monotonic() - current[1]) > patience:
                 log.warning(
                     "step %d has waited %.0f s for %s: is a disk or a network folder slow, or a worker stuck?",
-                    now[0],
+                    current[0],
                     seconds,
                     self.what,
                 )
-                told, patience = now, 2 * seconds
+                warned, patience = current, 2 * seconds

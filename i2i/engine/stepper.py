@@ -39,7 +39,7 @@ def make_accelerator(precision: str, cpu: bool = False, **more: Any) -> Accelera
 
     Raises:
         OptionError: fp16 on a device without gradient scaling.
-        I2IError: the launcher's environment asks for what the recipe does not say or i2i does not support.
+        I2IError: the launcher's environment contradicts the recipe or requests what i2i does not support.
     """
     check_environment(precision)
     forget_precision(PRECISIONS[precision])  # one process may train several recipes, of several precisions
@@ -47,7 +47,7 @@ def make_accelerator(precision: str, cpu: bool = False, **more: Any) -> Accelera
     # (spectral norm's vectors) follow from the weights alike in all processes; broadcasting them between the two
     # forwards of one phase would change what the first one's backward needs.
     ddp = DistributedDataParallelKwargs(find_unused_parameters=True, broadcast_buffers=False)
-    # Unless told that there is no other device, Accelerate takes several processes on a CPU for as many single ones.
+    # Without `cpu=True`, Accelerate on a machine without accelerator runs several processes as independent ones.
     cpu = cpu or not torch.accelerator.is_available()
     with explain_environment():
         accelerator = Accelerator(mixed_precision=PRECISIONS[precision], kwargs_handlers=[ddp], cpu=cpu, **more)
@@ -61,8 +61,8 @@ class Stepper:
     """A recipe's translator with its optimizers, ready to take training steps.
 
     Args:
-        recipe: what to train.
-        accelerator: device, precision and processes; made from the recipe when None.
+        recipe: the recipe to train.
+        accelerator: device, precision and processes; created from the recipe when None.
         translator: built from the recipe when None.
     """
 
@@ -197,7 +197,7 @@ class Stepper:
             self.translator.train()
 
     def learning_rates(self) -> dict[str, float]:
-        """Return the learning rates of the last step, by phase with an optimizer of its own."""
+        """Return the learning rates of the last step, by phase with its own optimizer."""
         return {phase: optimizer.param_groups[0]["lr"] for phase, optimizer in self.optimizers.items()}
 
     def _optimizer(self, phase: str) -> Optimizer:

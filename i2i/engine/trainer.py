@@ -1,4 +1,4 @@
-"""The training loop: it knows steps, checkpoints and hooks, and no method."""
+"""The training loop: steps, checkpoints and hooks, independent of the method."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ from i2i.methods.assembly import build, dry_run
 from i2i.methods.compilation import explain_compile_failure
 from i2i.recipe.recipe import Recipe
 
-TRIES = 3
-"""Checkpoints in a row that cannot be written before a run stops."""
+MAX_FAILED_WRITES = 3
+"""Number of consecutive failures to write a checkpoint after which a run stops."""
 log = logging.getLogger("i2i")
 
 
@@ -48,20 +48,25 @@ def train(
     extras: Sequence[Any] = (),
     plugins: Plugins | None = None,
 ) -> Run:
-    """Trains a recipe to its last step, or until SIGINT or SIGTERM asks it to save and stop.
+    """Train a recipe to its last step, or until SIGINT or SIGTERM requests to save and stop.
 
     Args:
-        folder: the run's; made where it does not exist.
-        resume: where to go on.
-        extras: objects with hook implementations, such as a progress bar.
+        recipe: the recipe.
+        folder: the run folder; created if it does not exist.
+        resume: checkpoint to continue from; None starts a new run.
+        extras: objects with hook implementations for this run, such as a progress bar.
+        plugins: plugins whose hooks are called; the default plugins when None.
+
+    Returns:
+        The run after its last step.
 
     Raises:
         RecipeError: the recipe's components do not work together.
-        CheckpointError: the folder holds another run, or the checkpoint does not fit.
-        TrainingError: losses or weights are no longer numbers, or the device's memory does not suffice.
+        CheckpointError: the folder contains another run, or the checkpoint does not fit the recipe.
+        TrainingError: training diverged (NaN or Inf), or memory is exhausted.
     """
     folder = Path(folder)
-    # Missing data is the most frequent mistake and the fastest to find, so the data set comes first.
+    # Missing data is the most frequent error and the fastest to detect, so the data set is created first.
     dataset = recipe.data(seed=recipe.train.seed)
     with describe_errors(dataset, f"dataset {recipe.data.name!r}"):
         streams = {**recipe.streams, **dataset.streams}
@@ -78,7 +83,7 @@ def train(
             if resume is not None:
                 run.load(resume)
                 for change in run.changes if run.is_main else ():
-                    log.warning("otherwise than before: %s", change)
+                    log.warning("changed since the checkpoint: %s", change)
             elif recipe.train.init is not None:
                 warm_start(run)
             if run.is_main:
@@ -93,19 +98,21 @@ def train(
 
 
 def _train(run: Run, notify: Notifier, stop: threading.Event) -> None:
-    """The loop, begun again from the last checkpoint where numbers have burst and the recipe allows it."""
+    """Run the loop; after divergence, restart it from the last checkpoint as often as the recipe allows."""
     while True:
         try:
             return _loop(run, notify, stop)
         except NonFiniteError as error:
             if run.rollbacks >= run.recipe.train.rollbacks or not checkpoint.listed(run.folder):
                 raise
-            # The same samples would burst again, so the stream goes on behind them. A run that is killed now does all
-            # of this once more from the same checkpoint, and comes to the same end.
+            # The same samples would diverge again, so the samples drawn since the checkpoint are skipped. A run that is
+            # killed now repeats this from the same checkpoint with the same result.
             rollbacks, samples = run.rollbacks + 1, run.samples
             run.load(checkpoint.find(run.folder))
             run.rollbacks, run.samples = rollbacks, samples
-            log.warning("%s. Going back to step %d (%d of %d)", error, run.step, rollbacks, run.recipe.train.rollbacks)
+            log.warning(
+                "%s. Rolling back to step %d (%d of %d)", error, run.step, rollbacks, run.recipe.train.rollbacks
+            )
 
 
 def _loop(run: Run, notify: Notifier, stop: threading.Event) -> None:
@@ -131,7 +138,7 @@ def _loop(run: Run, notify: Notifier, stop: threading.Event) -> None:
             notify("step_finished", run=run, terms=terms)
             if options.sample_every and (run.step % options.sample_every == 0 or run.step == run.steps):
                 _sample(run, notify, preview)
-            run.interrupted = run.step < run.steps and _agreed(run, stop)
+            run.interrupted = run.step < run.steps and _stop_requested(run, stop)
             if run.step % options.checkpoint_every == 0 or run.step == run.steps or run.interrupted:
                 saved = _save(run, notify) or saved
     if saved != run.step:
@@ -154,16 +161,17 @@ def _loader(run: Run) -> DataLoader[dict[str, Any]]:
 
 
 def _save(run: Run, notify: Notifier) -> int | None:
-    """Writes a checkpoint and gives its step; None where that failed and the run can go on without it."""
+    """Write a checkpoint and return its step, or None if writing failed and the run continues without it."""
     if run.best is not None and run.best.by_metric:
         notify("evaluate_checkpoint", run=run)
     try:
         folder = run.save()
     except checkpoint.WriteError as error:
         run.unwritten += 1
-        if run.step == run.steps or run.interrupted or run.unwritten >= TRIES:
+        if run.step == run.steps or run.interrupted or run.unwritten >= MAX_FAILED_WRITES:
             raise
-        log.warning("%s. Training goes on, and the next checkpoint is tried (%d of %d)", error, run.unwritten, TRIES)
+        warning = "%s. Training continues until the next checkpoint (failure %d of %d)"
+        log.warning(warning, error, run.unwritten, MAX_FAILED_WRITES)
         return None
     run.unwritten = 0
     notify("checkpoint_saved", run=run, folder=folder)
@@ -177,24 +185,26 @@ def _preview(run: Run) -> dict[str, Tensor]:
 
 
 def _sample(run: Run, notify: Notifier, images: dict[str, Tensor]) -> None:
-    """Paints the fixed preview images, without a graph."""
+    """Translate the fixed preview images without gradients, and notify the hooks."""
     if not run.is_main:
         return
     weight = next(run.translator.parameters())
     placed = {domain: image.to(weight.device, weight.dtype) for domain, image in images.items()}
     with torch.no_grad(), run.stepper.eval_mode() as translator:
         rows = translator.preview(placed)
-    flat = {f"{caption} · {domain}": made.float().cpu() for caption, by in rows.items() for domain, made in by.items()}
+    flat = {
+        f"{caption} · {domain}": image.float().cpu() for caption, row in rows.items() for domain, image in row.items()
+    }
     notify("images_sampled", run=run, images=flat)
 
 
-def _agreed(run: Run, stop: threading.Event) -> bool:
-    """Whether to stop; several processes must all stop after the same step."""
+def _stop_requested(run: Run, stop: threading.Event) -> bool:
+    """Return whether any process was asked to stop; all processes must stop after the same step."""
     accelerator = run.stepper.accelerator
     if accelerator.num_processes == 1:
         return stop.is_set()
-    asked = torch.tensor([float(stop.is_set())], device=accelerator.device)
-    return bool(accelerator.reduce(asked, "sum").item() > 0)
+    requests = torch.tensor([float(stop.is_set())], device=accelerator.device)
+    return bool(accelerator.reduce(requests, "sum").item() > 0)
 
 
 def _note_skipped(run: Run, micro: list[dict[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""Start a new run from other weights: those of a run, of one of its checkpoints, or of an official checkpoint."""
+"""Initialization of a new run with the weights of another run, checkpoint or official checkpoint."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ log = logging.getLogger("i2i")
 
 @dataclass
 class WarmStart:
-    """What became of each tensor, by its name in the translator.
+    """Report of a warm start: names of the translator's tensors by their treatment.
 
     Args:
-        source: where the weights come from.
-        taken: tensors with the source's values.
-        excluded: tensors that `train.init_include` and `train.init_exclude` leave out; these and the next two keep the
-            values that the recipe's seed gives.
+        source: description of the source of the weights.
+        taken: tensors that were loaded from the source.
+        excluded: tensors that `train.init_include` and `train.init_exclude` exclude; these and the next two keep their
+            initial values.
         missing: tensors that the source does not have.
-        mismatched: tensors of another shape there, with expected and found shape.
+        mismatched: tensors with another shape in the source, with expected and found shape.
         unused: tensors of the source that the translator does not have.
     """
 
@@ -45,7 +45,7 @@ class WarmStart:
     unused: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
-        """The report, one line for each kind of tensor that there is."""
+        """Return the report, one line for each treatment that occurs."""
         total = len(self.taken) + len(self.excluded) + len(self.missing) + len(self.mismatched)
         shapes = [f"{name} {found} instead of {expected}" for name, (expected, found) in self.mismatched.items()]
         parts = {
@@ -59,12 +59,15 @@ class WarmStart:
 
 
 def warm_start(run: Run) -> None:
-    """Load the weights that `train.init` names into a new run, by name and shape, and report what was done.
+    """Load the weights that `train.init` names into a new run, by name and shape, and report what was loaded.
 
     Optimizers, schedule and step number start from scratch; averaged weights start from the loaded ones.
 
+    Args:
+        run: a new run.
+
     Raises:
-        CheckpointError: there are no such weights, a pattern matches nothing, or no tensor fits.
+        CheckpointError: the weights do not exist, a pattern matches nothing, or no tensor fits.
     """
     options = run.recipe.train
     assert options.init is not None
@@ -98,13 +101,13 @@ def warm_start(run: Run) -> None:
 
 
 def source_weights(init: str) -> tuple[dict[str, Tensor], str]:
-    """The translator's state dict that `train.init` names, and its description.
+    """Return the state dict that `train.init` names, and its description.
 
     Args:
         init: a run folder, one of its checkpoints, or `FORMAT:FILE` with a format of `i2i list importer`.
 
     Raises:
-        CheckpointError: there is none.
+        CheckpointError: the source contains no weights.
     """
     format, colon, file = init.partition(":")
     importers = default_registry().names(kinds.IMPORTER)
@@ -115,7 +118,7 @@ def source_weights(init: str) -> tuple[dict[str, Tensor], str]:
     if path.is_file() or (path.is_dir() and not checkpoint.listed(path) and not (path / checkpoint.STATE).is_file()):
         hint = did_you_mean(format, importers) if colon else ""
         raise CheckpointError(
-            f"train.init: {init} is no run; for an official checkpoint write its format before it, such as "
+            f"train.init: {init} is not a run; for an official checkpoint write its format before it, such as "
             f"train.init = '{importers[0]}:{file or init}'; formats: {', '.join(importers)}.{hint}"
         )
     saved = checkpoint.find(path)

@@ -149,7 +149,7 @@ def test_a_signal_to_the_whole_group_saves_first(cheap: Settings, tmp_path: Path
     assert process.returncode == 130, said
     saved = checkpoint.find(tmp_path / "run")
     assert saved.step >= 2
-    assert f"stopped at step {saved.step}, saved; go on with: i2i train --resume {tmp_path / 'run'}" in said
+    assert f"stopped at step {saved.step}, saved; continue with: i2i train --resume {tmp_path / 'run'}" in said
 
 
 def image(path: Path, width: int = 40, height: int = 56, mode: str = "RGB") -> Path:
@@ -286,7 +286,7 @@ def test_an_official_checkpoint_is_imported(golden: Path, tmp_path: Path, capsys
     single = image(tmp_path / "one.png", 96, 96)
     assert run(["translate", str(tmp_path / "run"), str(single), "--output", str(tmp_path / "out")]) == 0
     assert run(["import", "ugatit-pytorch", str(file), "--output", str(tmp_path / "run")]) == 2
-    assert "holds a run already; choose another folder" in capsys.readouterr().err
+    assert "already contains a run; choose another folder" in capsys.readouterr().err
 
 
 def test_a_damaged_newest_checkpoint_does_not_end_a_run(
@@ -297,7 +297,7 @@ def test_a_damaged_newest_checkpoint_does_not_end_a_run(
     assert run(["train", "pix2pix_small", "--output", str(folder), *flags(settings)]) == 0
     (checkpoint.listed(folder)[3] / checkpoint.WEIGHTS).write_bytes(b"")
     assert run(["train", "--resume", str(folder)]) == 0
-    assert caplog.messages[0].endswith("is not as it was written; going back to step 2")
+    assert caplog.messages[0].endswith("translator.safetensors; using the checkpoint of step 2")
     assert checkpoint.find(folder).step == 3
 
 

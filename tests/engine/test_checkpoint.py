@@ -70,7 +70,7 @@ def test_a_damaged_newest_falls_back_and_says_so(
     with caplog.at_level(logging.WARNING, logger="i2i"):
         assert checkpoint.find(tmp_path).step == 1
     assert f"{newest} is damaged: " in caplog.text
-    assert caplog.messages[0].endswith("; going back to step 1")
+    assert caplog.messages[0].endswith("; using the checkpoint of step 1")
     with pytest.raises(CheckpointError, match="is damaged"):
         checkpoint.find(newest)
 
@@ -99,7 +99,7 @@ def test_a_write_that_fails_leaves_what_stood(tmp_path: Path, monkeypatch: pytes
     for fails_at in range(1, 6):
         calls |= {"count": 0, "fails at": fails_at}
         with pytest.raises(
-            TrainingError, match=r"step 2 cannot be written to .*: .*No space left .* Earlier ones stand"
+            TrainingError, match=r"step 2 cannot be written to .*: .*No space left .*; --resume continues from step 1$"
         ):
             write(tmp_path, 2)
         assert sorted(checkpoint.listed(tmp_path)) == [1]

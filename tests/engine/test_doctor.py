@@ -57,7 +57,7 @@ ILL: dict[str, tuple[dict[str, Any], str]] = {
             "translator.discriminators.local.spectral_norm": False,
             "train.steps": 12,
         },
-        "has not moved for",
+        "has not changed for",
     ),
 }
 

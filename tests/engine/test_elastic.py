@@ -30,8 +30,8 @@ ONE = surroundings(1, "cpu", 4, 1, "fp32")
             surroundings(2, "cpu", 2, 1, "fp32"),
             1,
             [
-                "processes: 2 instead of 1: samples go on in their order, but what is drawn for each process differs",
-                "image pools of the processes from 1 on begin empty",
+                "processes: 2 instead of 1: the order of the samples is kept, but random draws of each process differ",
+                "image pools of the processes from 1 on start empty",
             ],
         ),
         (
@@ -39,8 +39,8 @@ ONE = surroundings(1, "cpu", 4, 1, "fp32")
             ONE,
             2,
             [
-                "processes: 1 instead of 2: samples go on in their order, but what is drawn for each process differs",
-                "image pools of the processes from 1 on are let go",
+                "processes: 1 instead of 2: the order of the samples is kept, but random draws of each process differ",
+                "image pools of the processes from 1 on are discarded",
             ],
         ),
         (
@@ -48,17 +48,20 @@ ONE = surroundings(1, "cpu", 4, 1, "fp32")
             surroundings(1, "cpu", 4, 2, "fp32"),
             0,
             [
-                "a step takes 8 images of each domain instead of 4: steps count on, and the learning rate stays as the "
-                "recipe says"
+                "a step takes 8 images of each domain instead of 4: the step number and the learning rate of the "
+                "recipe are kept"
             ],
         ),
         (
             surroundings(1, "cuda", 4, 1, "fp64"),
             surroundings(1, "cpu", 4, 1, "bf16"),
             0,
-            ["cpu instead of cuda: sums round differently", "bf16 instead of fp64; weights are rounded to float32"],
+            [
+                "cpu instead of cuda: floating-point sums are rounded differently",
+                "bf16 instead of fp64; weights are rounded to float32",
+            ],
         ),
-        (ONE, surroundings(1, "cpu", 4, 1, "fp16"), 0, ["fp16 instead of fp32; gradient scaling begins anew"]),
+        (ONE, surroundings(1, "cpu", 4, 1, "fp16"), 0, ["fp16 instead of fp32; gradient scaling is reset"]),
     ],
 )
 def test_each_difference_has_its_sentence(
@@ -70,7 +73,7 @@ def test_each_difference_has_its_sentence(
 def test_changed_values_of_a_recipe_are_named() -> None:
     before = '[train]\nsteps = 5\nseed = 1\n[data]\na = "x"\n'
     now = '[train]\nsteps = 9\nseed = 2\n[data]\nb = "y"\n'
-    assert recipe_changes(before, now) == ["train.seed: 1 -> 2", "data.a: 'x' -> not there", "data.b: not there -> 'y'"]
+    assert recipe_changes(before, now) == ["train.seed: 1 -> 2", "data.a: 'x' -> missing", "data.b: missing -> 'y'"]
 
 
 def first_samples(run: Run) -> list[torch.Tensor]:
@@ -90,8 +93,8 @@ def test_another_batch_goes_on_in_the_stream_of_samples(cheap: dict[str, object]
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     (resumed,) = [line for line in lines if line["event"] == "resumed"]
     assert resumed["changes"] == [
-        "a step takes 6 images of each domain instead of 2: steps count on, and the learning rate stays as the recipe "
-        "says",
+        "a step takes 6 images of each domain instead of 2: the step number and the learning rate of the recipe are "
+        "kept",
         "train.batch_size: 2 -> 3",
         "train.accumulate: 1 -> 2",
     ]

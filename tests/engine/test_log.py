@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from i2i.engine.hooks.log import NAME, _forget_after
+from i2i.engine.hooks.log import NAME, _truncate_after
 
 LINES = [json.dumps({"event": "step", "step": step}) + "\n" for step in range(1, 6)]
 
@@ -16,7 +16,7 @@ LINES = [json.dumps({"event": "step", "step": step}) + "\n" for step in range(1,
 def test_what_a_crash_left_at_the_end_is_forgotten(tmp_path: Path) -> None:
     path = tmp_path / NAME
     path.write_bytes("".join(LINES).encode() + b'{"event": "st\xff\x00\x00\n7\n{"step": "x"}\n')
-    _forget_after(path, 3)
+    _truncate_after(path, 3)
     assert path.read_text() == "".join(LINES[:3])
     assert [file.name for file in tmp_path.iterdir()] == [NAME]
 
@@ -30,5 +30,5 @@ def test_a_kill_while_it_is_written_anew_loses_nothing(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(os, "replace", killed)
     with pytest.raises(KeyboardInterrupt):
-        _forget_after(path, 3)
+        _truncate_after(path, 3)
     assert path.read_text() == "".join(LINES)

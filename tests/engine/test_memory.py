@@ -13,7 +13,7 @@ import pytest
 
 from i2i.core.hookspecs import hookimpl
 from i2i.engine import checkpoint
-from i2i.engine.hook_state import LARGEST, HookState
+from i2i.engine.hook_state import MAX_CHARACTERS, HookState
 from i2i.engine.hooks import diagnostics as diagnostics
 from i2i.engine.hooks.diagnostics import Diagnostics
 from i2i.engine.hooks.log import JSONLines
@@ -80,7 +80,7 @@ def test_the_doctor_says_what_it_would_have_said(
     assert whole[2] == stopped[2]
     assert stopped[2][-1]["skipped"] == ["met in step 11", "met in step 2"][not ill :]
     assert set(said["whole"]) <= set(said["stopped"])
-    assert any("has not moved for" in finding for finding in stopped[0].findings) == ill
+    assert any("has not changed for" in finding for finding in stopped[0].findings) == ill
 
 
 @pytest.mark.usefixtures("_short")
@@ -132,14 +132,14 @@ def test_a_plugin_keeps_what_it_likes(cheap: dict[str, Any], tmp_path: Path) -> 
     assert checkpoint.find(tmp_path / "run").state["extras"]["notes"] == {"count": 8}
 
 
-@pytest.mark.parametrize("kept", [KeyError("x"), object(), "x" * LARGEST, {1, 2}])
+@pytest.mark.parametrize("kept", [KeyError("x"), object(), "x" * MAX_CHARACTERS, {1, 2}])
 def test_one_that_fails_costs_its_state_alone(kept: Any, caplog: pytest.LogCaptureFixture) -> None:
     memory = HookState()
     memory.keep("notes", Notes(kept))
     memory.keep("good", Notes({"count": 1}))
     with caplog.at_level(logging.WARNING, logger="i2i"):
         assert memory.state() == {"good": {"count": 1}}
-    assert caplog.messages[0].startswith("notes keeps nothing in this checkpoint: ")
+    assert caplog.messages[0].startswith("notes: its state is not saved in this checkpoint: ")
 
 
 @pytest.mark.parametrize("kept", [None, 7, [], {"notes": 3}, {"notes": {}}, {"diagnostics": {"sums": {"x": "y"}}}])

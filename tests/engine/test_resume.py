@@ -96,7 +96,7 @@ def test_a_killed_run_leaves_no_line_twice(cheap: dict[str, object], tmp_path: P
 def test_an_earlier_run_is_never_written_over(cheap: dict[str, object], tmp_path: Path) -> None:
     recipe = Recipe.read("pix2pix_small", cheap | {"train.steps": 1})
     train(recipe, tmp_path / "run")
-    with pytest.raises(CheckpointError, match=r"run holds a run already: go on with --resume .*run, or choose"):
+    with pytest.raises(CheckpointError, match=r"run already contains a run: continue it with --resume .*run or choose"):
         train(recipe, tmp_path / "run")
 
 
@@ -139,7 +139,7 @@ def test_what_an_optimizer_remembers_may_not(
     before = (tmp_path / "run" / "recipe.toml").read_text()
     other = Recipe.read("pix2pix_small", settings | {f"optimizers.generator.{option}": value, "train.steps": 2})
     with pytest.raises(
-        CheckpointError, match=rf"optimizers.generator.{option}: .* it can only be chosen for a new run"
+        CheckpointError, match=rf"optimizers.generator.{option}: .* this option can only be changed in a new run"
     ):
         train(other, tmp_path / "run", checkpoint.find(tmp_path / "run"))
     assert (tmp_path / "run" / "recipe.toml").read_text() == before

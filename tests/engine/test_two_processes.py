@@ -122,7 +122,7 @@ def test_from_one_process_to_two_and_back(runs: Runs, tiny: dict[str, object]) -
     settings = tiny | {"translator.pool": 2, "train.batch_size": 1, "train.accumulate": 2, "train.steps": 3}
     back = train(Recipe.read("quickstart", settings), folder, saved)
     assert back.samples == 6
-    assert "image pools of the processes from 1 on are let go" in back.changes
+    assert "image pools of the processes from 1 on are discarded" in back.changes
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def test_a_tenth_of_the_time_is_worth_a_word() -> None:
     assert starved(20, 9, 2) is None  # short
     said = starved(1000, 250, 2)
     assert said is not None
-    assert said.startswith("25% of the time went into waiting for data. Raise train.workers (now 2)")
+    assert said.startswith("25% of the time was spent waiting for data. Raise train.workers (now 2)")
 
 
 def trained(settings: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
@@ -52,7 +52,7 @@ def test_slow_data_is_logged_and_told(
     told = [line for line in lines if line.startswith("step ")]
     assert all("% waiting for data" in line for line in told)
     assert told
-    assert "of the time went into waiting for data. Raise train.workers (now 0)" in caplog.text
+    assert "of the time was spent waiting for data. Raise train.workers (now 0)" in caplog.text
     assert log[-1]["event"] == "finished"
     assert "Raise train.workers" in log[-1]["findings"][-1]
 

@@ -132,7 +132,7 @@ def test_an_official_checkpoint(cheap: dict[str, object], tmp_path: Path) -> Non
     ("init", "message"),
     [
         ("nowhere", "nowhere does not exist; give a run folder"),
-        ("empty", r"train\.init: .*empty is no run; for an official checkpoint write its format before it, such as"),
+        ("empty", r"train\.init: .*empty is not a run; for an official checkpoint write its format before it, such as"),
         ("pix2pix-pytorh:empty", r"Did you mean 'pix2pix-pytorch'\?"),
         ("pix2pix-pytorch:nowhere.pth", "expected a checkpoint file, found nothing"),
     ],

@@ -1,4 +1,4 @@
-"""What a person sees while a run trains: a progress bar on a terminal, plain lines elsewhere."""
+"""Console output of training: a progress bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from i2i.core.hookspecs import hookimpl
 from i2i.engine.run import Run
 
 PLAIN_EVERY = 20.0
-"""Seconds between two plain lines."""
-WORTH_TELLING = 0.05
-"""Share of the time spent on waiting for data from which on a line says so."""
+"""Seconds between two plain progress lines."""
+REPORTED_WAIT = 0.05
+"""Smallest fraction of the time spent waiting for data that is displayed."""
 
 
 TERMINAL = Terminal(stderr=True, highlight=False, soft_wrap=True)
 
 
 def say(text: str) -> None:
-    """Prints a line on standard error, above a progress bar if there is one."""
+    """Print a line on standard error, above a progress bar if there is one."""
     TERMINAL.print(text, markup=False)
 
 
 class Console:
-    """Prints progress, samples and checkpoints of the main process."""
+    """Hook that prints progress, samples and checkpoints of the main process."""
 
     def __init__(self) -> None:
         self.progress: Progress | None = None
@@ -42,8 +42,8 @@ class Console:
             return
         accelerator = run.stepper.accelerator
         where = f"{accelerator.device}" + (f" × {accelerator.num_processes}" if accelerator.num_processes > 1 else "")
-        doing = f"resumes at step {run.step} of {run.steps}" if run.start else f"trains {run.steps} steps"
-        say(f"{run.recipe.name} {doing} on {where}, {run.recipe.train.precision}; run folder: {run.folder}")
+        action = f"resumes at step {run.step} of {run.steps}" if run.start else f"trains {run.steps} steps"
+        say(f"{run.recipe.name} {action} on {where}, {run.recipe.train.precision}; run folder: {run.folder}")
         for source in dict.fromkeys(run.feature_extractors.values()):
             say(f"feature extractor: {source}")
         self.last, self.last_step = time.perf_counter(), run.step
@@ -68,19 +68,19 @@ class Console:
         if self.progress is not None:
             self.progress.update(self.task, completed=run.step)
         if not due:
-            return  # reading a loss waits for the device, so it is done seldom
+            return  # reading a loss synchronizes with the device, so it is done rarely
         seconds = max(now - self.last, 1e-9)
         pace, wait = (run.step - self.last_step) / seconds, (run.waited - self.waited) / seconds
         self.last, self.last_step, self.waited = now, run.step, run.waited
         values = "  ".join(f"{name} {float(value):.3g}" for name, value in terms.items())
-        shown = f"{pace:.2f} steps/s" if pace >= 1 else f"{1 / pace:.2f} s/step"
-        if wait >= WORTH_TELLING:
-            shown += f"  {wait:.0%} waiting for data"
+        pace_text = f"{pace:.2f} steps/s" if pace >= 1 else f"{1 / pace:.2f} s/step"
+        if wait >= REPORTED_WAIT:
+            pace_text += f"  {wait:.0%} waiting for data"
         if self.progress is not None:
-            self.progress.update(self.task, pace=shown, terms=values)
+            self.progress.update(self.task, pace=pace_text, terms=values)
         else:
             left = (run.steps - run.step) / max(pace, 1e-9)
-            say(f"step {run.step}/{run.steps}  {shown}  {_duration(left)} left  {values}")
+            say(f"step {run.step}/{run.steps}  {pace_text}  {_duration(left)} left  {values}")
 
     @hookimpl
     def images_sampled(self, run: Run, images: Mapping[str, Tensor]) -> None:
@@ -99,14 +99,14 @@ class Console:
         if run.skipped:
             say(f"{len(run.skipped)} images could not be read and were skipped; log.jsonl names them")
         if run.interrupted:
-            say(f"stopped at step {run.step}, saved; go on with: i2i train --resume {run.folder}")
+            say(f"stopped at step {run.step}, saved; continue with: i2i train --resume {run.folder}")
         elif self.newest is not None and self.newest.exists():
             say(f"done; sample grid: {self.newest}")
         else:
             say(f"done; run folder: {run.folder}")
 
     def close(self) -> None:
-        """Gives the terminal back, also after an error."""
+        """Stop the progress bar, also after an error."""
         if self.progress is not None:
             self.progress.stop()
             self.progress = None

@@ -1,4 +1,4 @@
-"""Says in words when a training looks ill, and what to try."""
+"""Training diagnostics: detection of failure modes, with advice."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from i2i.errors import I2IError
 log = logging.getLogger("i2i")
 
 WINDOW = 100
-"""Steps whose terms are averaged."""
+"""Number of steps whose loss terms are averaged."""
 PATIENCE = 3
-"""Windows or looks at images in a row, before something is said."""
+"""Number of consecutive windows or image checks with a failure mode before it is reported."""
 WON = 0.02
-"""Share of an undecided discriminator's loss below which it has won."""
+"""Fraction of an undecided discriminator's loss below which the discriminator has won."""
 COLLAPSED = 0.1
-"""Spread of the translations, as a share of the inputs' and the targets', below which they are one image."""
+"""Spread of translations, as a fraction of that of inputs and targets, below which modes have collapsed."""
 COPIED = 0.05
-"""Distance of a translation from its input, as a share of that between the domains, below which it is a copy."""
+"""Distance of a translation from its input, as a fraction of that between domains, below which it is a copy."""
 
 
 class Diagnostics:
-    """Watches loss terms and, every `train.sample_every` steps, translations of the preview images."""
+    """Hook that checks loss terms and, every `train.sample_every` steps, translations of the preview images."""
 
     def __init__(self) -> None:
         self.sums: dict[str, Tensor | float] = {}
@@ -67,7 +67,7 @@ class Diagnostics:
             for name, total in self.sums.items():
                 self.means[name].append(float(total) / self.counts[name])
             self.sums, self.counts = {}, defaultdict(int)
-            self._look_at_terms(run)
+            self._check_terms(run)
         every = run.recipe.train.sample_every
         if every and run.step % every == 0:
             self._check_images(run)
@@ -82,7 +82,7 @@ class Diagnostics:
             log.warning("at the end: %s", finding)
 
     def state(self) -> dict[str, Any]:
-        """All that it has seen, so that a resumed run hears what one that was never stopped does."""
+        """Return the collected statistics, so that a resumed run reports the same as an uninterrupted one."""
         return {
             "sums": {name: [float(total), self.counts[name]] for name, total in self.sums.items()},
             "means": {name: list(means) for name, means in self.means.items()},
@@ -91,19 +91,19 @@ class Diagnostics:
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Takes back what `state` gave."""
-        # Sums go on as floats: each holds a tensor's number exactly, and adding a tensor rounds as before.
+        """Restore what `state` returned."""
+        # Sums continue as floats: each holds a tensor's value exactly, and adding a tensor rounds as before.
         sums = {name: float(total) for name, (total, _) in state["sums"].items()}
         counts = {name: max(1, int(count)) for name, (_, count) in state["sums"].items()}
         means = {name: deque(map(float, values), PATIENCE) for name, values in state["means"].items()}
         seen = {name: int(times) for name, times in state["seen"].items()}
         now = {finding.encode(errors="backslashreplace").decode() for finding in state["now"]}
         self.sums, self.now = dict(sums), now
-        for mine, kept in ((self.counts, counts), (self.means, means), (self.seen, seen)):
-            mine.clear()
-            mine.update(kept)
+        for current, saved in ((self.counts, counts), (self.means, means), (self.seen, seen)):
+            current.clear()
+            current.update(saved)
 
-    def _look_at_terms(self, run: Run) -> None:
+    def _check_terms(self, run: Run) -> None:
         for name, means in self.means.items():
             if len(means) < PATIENCE:
                 continue
@@ -113,14 +113,14 @@ class Diagnostics:
             self._note(
                 run,
                 won,
-                f"{name}: the discriminators have won, they tell all fakes apart and teach no more. Lower their "
-                f"learning rate or their weight, give them fewer layers or spectral norm, or add the loss r1",
+                f"{name}: the discriminators have won: they recognize all fakes, and their gradients vanish. Lower "
+                f"their learning rate or their weight, give them fewer layers or spectral norm, or add the loss r1",
             )
             self._note(
                 run,
                 not won and is_stuck(means),
-                f"{name}: has not moved for {PATIENCE * WINDOW} steps. Is its learning rate 0, its phase without "
-                f"gradients, or its weight too small beside the others?",
+                f"{name}: has not changed for {PATIENCE * WINDOW} steps. Check whether its learning rate is 0, its "
+                f"phase has no gradients, or its weight is too small compared with the others",
             )
 
     def _check_images(self, run: Run) -> None:
@@ -128,39 +128,40 @@ class Diagnostics:
             for source in [domain for domain in self.images if domain != target]:
                 image = self.images[source]
                 try:
-                    made = run.translated(image, target)
+                    translation = run.translated(image, target)
                 except (I2IError, TypeError):
-                    continue  # the method needs to be told more than the image and the domain
-                if made.shape == image.shape and len(made) > 1:
-                    self._discriminate(run, f"{source} to {target}", image, made, self.images.get(target, image))
+                    continue  # the method needs more than an image and a domain, such as a style
+                if translation.shape == image.shape and len(translation) > 1:
+                    real = self.images.get(target, image)
+                    self._check_translation(run, f"{source} to {target}", image, translation, real)
 
-    def _discriminate(self, run: Run, way: str, image: Tensor, made: Tensor, real: Tensor) -> None:
-        least = min(spread(image), spread(real))
+    def _check_translation(self, run: Run, direction: str, image: Tensor, translation: Tensor, real: Tensor) -> None:
+        reference = min(spread(image), spread(real))
         self._after_patience(
             run,
-            f"collapse {way}",
-            spread(made) < COLLAPSED * least,
-            f"{way}: the translations are nearly one image. Raise the weight that ties them to their input (cycle, "
-            f"identity, patches), lower the adversarial weight or the learning rate, and look for a layer without gain",
+            f"collapse {direction}",
+            spread(translation) < COLLAPSED * reference,
+            f"{direction}: mode collapse, the translations are nearly one image. Raise the weights that depend on the "
+            f"input (cycle, identity, patches), or lower the adversarial weight or the learning rate",
         )
         self._after_patience(
             run,
-            f"copy {way}",
-            float((made - image).abs().mean()) < COPIED * apart(image, real),
-            f"{way}: the translations are copies of their input. Raise the adversarial weight, lower cycle and "
-            f"identity, or give the discriminators more to see (layers, size)",
+            f"copy {direction}",
+            float((translation - image).abs().mean()) < COPIED * apart(image, real),
+            f"{direction}: the translations are copies of their input. Raise the adversarial weight, lower cycle and "
+            f"identity, or give the discriminators more layers or larger images",
         )
 
-    def _after_patience(self, run: Run, key: str, ill: bool, finding: str) -> None:
-        self.seen[key] = self.seen[key] + 1 if ill else 0
+    def _after_patience(self, run: Run, key: str, failing: bool, finding: str) -> None:
+        self.seen[key] = self.seen[key] + 1 if failing else 0
         self._note(run, self.seen[key] >= PATIENCE, finding)
 
-    def _note(self, run: Run, ill: bool, finding: str) -> None:
-        """Tells once when something begins, and once when it ends."""
-        if ill and finding not in self.now:
+    def _note(self, run: Run, failing: bool, finding: str) -> None:
+        """Report a failure mode once when it starts, and once when it ends."""
+        if failing and finding not in self.now:
             self.now.add(finding)
             run.findings.append(f"step {run.step}: {finding}")
             log.warning("step %d: %s", run.step, finding)
-        elif not ill and finding in self.now:
+        elif not failing and finding in self.now:
             self.now.discard(finding)
             run.findings.append(f"step {run.step}: no longer: {finding.split('.')[0]}")

@@ -1,4 +1,4 @@
-"""The log as JSON lines: one object for each logged step, each sample and each checkpoint."""
+"""Log as JSON lines, with one object for each event, such as a logged step or a checkpoint."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ NAME = "log.jsonl"
 
 
 class JSONLines:
-    """Writes `log.jsonl` into the run folder."""
+    """Hook that writes `log.jsonl` into the run folder."""
 
     def __init__(self) -> None:
         self.file: TextIO | None = None
         self.since, self.from_step = time.perf_counter(), 0
         self.waited = 0.0
-        self.last = self.told = 0
+        self.last = self.logged_findings = 0
 
     @hookimpl
     def training_started(self, run: Run) -> None:
@@ -44,9 +44,9 @@ class JSONLines:
             self._open(run, run.step - 1)
             self._write(event="rolled back", step=run.step - 1, rollbacks=run.rollbacks)
         self.last = run.step
-        for finding in run.findings[self.told :]:
+        for finding in run.findings[self.logged_findings :]:
             self._write(event="diagnostics", step=run.step, finding=finding)
-        self.told = len(run.findings)
+        self.logged_findings = len(run.findings)
         if self.file is None or (run.step % run.recipe.train.log_every and run.step != run.steps):
             return
         now = time.perf_counter()
@@ -68,7 +68,7 @@ class JSONLines:
         best = {"best": run.best.state(), "metrics": run.metrics} if run.best else {}
         self._write(event="checkpoint", step=run.step, folder=str(folder.relative_to(run.folder)), **best)
         if self.file is not None:
-            os.fsync(self.file.fileno())  # a log without gaps up to the checkpoint, whatever happens to the machine
+            os.fsync(self.file.fileno())  # after a power failure the log is complete up to the checkpoint
 
     @hookimpl
     def training_finished(self, run: Run) -> None:
@@ -79,12 +79,12 @@ class JSONLines:
             self.file = None
 
     def _open(self, run: Run, keep: int) -> None:
-        """Opens the log, with what it holds up to the step `keep` > 0."""
+        """Open the log and keep its entries up to the step `keep`; 0 starts an empty log."""
         path = run.folder / NAME
         if path.exists() and not path.is_file():
-            raise OSError(f"{path} is not a regular file, so nothing is logged")  # a pipe would be waited for
-        # What the doctor said stands in the log up to there; the checkpoint remembers it too.
-        self.told = min(_forget_after(path, keep), len(run.findings)) if keep else 0
+            raise OSError(f"{path} is not a regular file, so nothing is logged")  # opening a pipe blocks
+        # The kept part of the log contains the findings up to this step; the checkpoint contains them too.
+        self.logged_findings = min(_truncate_after(path, keep), len(run.findings)) if keep else 0
         self.file = path.open("a" if keep else "w", encoding="utf-8")
         self.since, self.from_step, self.waited = time.perf_counter(), run.step, run.waited
 
@@ -95,7 +95,7 @@ class JSONLines:
 
 
 def lacks_its_end(folder: Path) -> bool:
-    """Whether a run was killed after its last step, before it could measure and say how it ended."""
+    """Return whether a run was killed after its last step, before it was evaluated and logged its end."""
     path = folder / NAME
     if not path.is_file():
         return False  # imported, or without a log
@@ -106,7 +106,7 @@ def lacks_its_end(folder: Path) -> bool:
 
 
 def _entries(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each line that holds an event of a step, as text and as what it says."""
+    """Yield each line that contains an event with a step, as text and parsed."""
     with path.open(encoding="utf-8", errors="replace") as file:
         for line in file:
             try:
@@ -114,22 +114,22 @@ def _entries(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 if isinstance(entry["event"], str) and entry["step"] >= 0:
                     yield line, entry
             except (ValueError, LookupError, TypeError, RecursionError):
-                continue  # the half line of a killed process, or what a disk made of one
+                continue  # a partial or damaged line
 
 
-def _forget_after(path: Path, step: int) -> int:
-    """Drops what a killed run logged after the checkpoint that it goes on from, so that no step is there twice.
+def _truncate_after(path: Path, step: int) -> int:
+    """Remove the entries after a step, so that a run that resumes there logs no step twice.
 
     Returns:
-        How many words of the doctor are left.
+        The number of remaining entries of the diagnostics.
     """
     if not path.exists():
         return 0
-    beside, words = path.with_name(f".{NAME}.part"), 0
-    with beside.open("w", encoding="utf-8") as file:
+    part, findings = path.with_name(f".{NAME}.part"), 0
+    with part.open("w", encoding="utf-8") as file:
         for line, entry in _entries(path):
             if entry["step"] <= step:
                 file.write(line if line.endswith("\n") else line + "\n")
-                words += entry["event"] == "diagnostics"
-    os.replace(beside, path)  # killed now, it would lose the log of all steps before
-    return words
+                findings += entry["event"] == "diagnostics"
+    os.replace(part, path)  # atomic: a run that is killed now loses no entries
+    return findings

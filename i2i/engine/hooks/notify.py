@@ -1,4 +1,4 @@
-"""Calling hooks while training: an extra that fails is named and counted, and never stops the run."""
+"""Calls of hooks during training; a failing hook is logged and never stops the run."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from i2i.core.plugins import Plugins
 from i2i.errors import I2IError
 
 LIMIT = 3
+"""Number of failures after which a hook implementation is disabled."""
 log = logging.getLogger("i2i")
 
 
 class Notifier:
-    """Calls a hook in every plugin, the run's extras last and in their order.
+    """Callable that calls a hook in every plugin and then in the run's extras, in their order.
 
     An implementation that has failed `LIMIT` times is no longer called.
 
     Args:
-        plugins: the process's plugins.
-        extras: objects with hook implementations of this run alone, such as its progress bar.
+        plugins: plugins of the process.
+        extras: objects with hook implementations for this run only, such as its progress bar.
     """
 
     def __init__(self, plugins: Plugins, extras: list[Any]) -> None:
@@ -38,17 +39,17 @@ class Notifier:
 
     def __call__(self, hook: str, **arguments: Any) -> None:
         for implementation in list(getattr(self.plugins.hook, hook).get_hookimpls()):
-            own = implementation.plugin in self.extras
-            name = type(implementation.plugin).__name__ if own else implementation.plugin_name
+            is_extra = implementation.plugin in self.extras
+            name = type(implementation.plugin).__name__ if is_extra else implementation.plugin_name
             if self.failures[hook, name] >= LIMIT:
                 continue
             try:
                 implementation.function(*(arguments[argument] for argument in implementation.argnames))
             except I2IError:
                 raise
-            except Exception as error:  # whatever it is, a run of days is worth more than an extra
+            except Exception as error:  # any error of a hook: losing its effect is better than losing a long run
                 self.failures[hook, name] += 1
                 count = self.failures[hook, name]
-                off = "; it is switched off for this run" if count >= LIMIT else ""
-                what = f"{type(error).__name__}: {error}{off}"
-                log.warning("%s failed in %s (%d of %d): %s", name, hook, count, LIMIT, what)
+                disabled = "; it is disabled for this run" if count >= LIMIT else ""
+                reason = f"{type(error).__name__}: {error}{disabled}"
+                log.warning("%s failed in %s (%d of %d): %s", name, hook, count, LIMIT, reason)

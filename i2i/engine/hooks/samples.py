@@ -1,4 +1,4 @@
-"""Sample grids: what the translator makes of a few fixed images, as one PNG with captions."""
+"""Sample grids: translations of a few fixed images as one PNG with captions."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from i2i.engine.run import Run
 from i2i.nn.layers.frozen import image_metadata
 
 GAP = 4
+"""Space between two images in pixels."""
 
 
 class Samples:
-    """Writes `samples/step-*.png` into the run folder."""
+    """Hook that writes `samples/step-*.png` into the run folder."""
 
     @hookimpl
     def images_sampled(self, run: Run, images: Mapping[str, Tensor]) -> None:
@@ -27,7 +28,7 @@ class Samples:
 
 
 def grid(images: Mapping[str, Tensor]) -> Image.Image:
-    """One column for each domain, with a row for each caption.
+    """Arrange images in a grid with one column per domain and one row per caption.
 
     Args:
         images: [n, 3, H, W] in [-1, 1] by `caption · domain`.

@@ -1,4 +1,4 @@
-"""What is measured to see whether a training is healthy."""
+"""Measurements for the training diagnostics."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from torch import Tensor, nn
 
 LOGITS = ("real_logits", "fake_logits")
 STARVED = 0.1
-"""Share of the time in which steps wait for data, above which that is worth a word."""
+"""Fraction of the time spent waiting for data above which it is reported."""
 SHORT = 10.0
-"""Seconds of waiting that nobody minds, such as for the first images."""
+"""Seconds of waiting in total that are never reported, such as for the first images."""
 
 
 def undecided(loss: nn.Module) -> float | None:
-    """An adversarial loss of a discriminator that tells nothing apart: its least value when all logits are equal.
+    """Return the adversarial loss of an undecided discriminator: the minimum over equal real and fake logits.
 
-    None where the loss looks at more than logits, or has no least value.
+    Returns None for a loss that needs more than logits or has no such minimum.
     """
     method = getattr(loss, "discriminator", None)
     if method is None or tuple(inspect.signature(method).parameters) != LOGITS:
@@ -30,30 +30,30 @@ def undecided(loss: nn.Module) -> float | None:
 
 
 def spread(images: Tensor) -> float:
-    """How much images [n, 3, H, W] differ from each other: mean absolute distance from their mean."""
+    """Return the mean absolute distance of images [n, 3, H, W] from their mean."""
     return float((images - images.mean(dim=0)).abs().mean())
 
 
-def apart(one: Tensor, other: Tensor) -> float:
-    """How much images of two batches differ on average, whichever are compared."""
-    return float((one[:, None] - other[None]).abs().mean())
+def apart(first: Tensor, second: Tensor) -> float:
+    """Return the mean absolute distance over all pairs of images of two batches [n, 3, H, W]."""
+    return float((first[:, None] - second[None]).abs().mean())
 
 
 def is_stuck(means: Sequence[float], tolerance: float = 1e-4) -> bool:
-    """Whether all of some means are the same within a share of their size, which losses of drawn samples never are."""
+    """Return whether means are equal within a relative tolerance, which losses of random batches never are."""
     size = max(abs(value) for value in means)
     return max(means) - min(means) <= tolerance * size
 
 
 def starved(seconds: float, waited: float, workers: int) -> str | None:
-    """What to do when steps wait for their data for more than a tenth of the time; None where they do not.
+    """Return advice if steps wait for data for more than a tenth of the time, else None.
 
     Args:
-        seconds: that the training has taken.
-        waited: that its steps have waited in all.
-        workers: how many processes read.
+        seconds: duration of the training.
+        waited: seconds that its steps have waited for data.
+        workers: number of data loader workers.
     """
     if waited < SHORT or waited <= STARVED * seconds:
         return None
-    share = f"{waited / seconds:.0%} of the time went into waiting for data"
+    share = f"{waited / seconds:.0%} of the time was spent waiting for data"
     return f"{share}. Raise train.workers (now {workers}); data.cache and smaller files help too"

@@ -1,4 +1,4 @@
-"""Accelerate's trackers: TensorBoard and others, named in the recipe's `train.trackers`."""
+"""Experiment trackers of Accelerate, such as TensorBoard, named in the recipe's `train.trackers`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from i2i.errors import OptionError
 
 
 class Trackers:
-    """Reports loss terms, learning rates and sample images."""
+    """Hook that reports loss terms, learning rates and sample images to trackers."""
 
     def __init__(self) -> None:
         self.trackers: list[Any] = []
@@ -46,18 +46,18 @@ class Trackers:
     def images_sampled(self, run: Run, images: Mapping[str, Tensor]) -> None:
         for tracker in self.trackers:
             if hasattr(tracker, "log_images"):
-                shown = {name: ((row.clamp(-1, 1) + 1) / 2).numpy() for name, row in images.items()}
-                tracker.log_images(shown, step=run.step)
+                grids = {name: ((row.clamp(-1, 1) + 1) / 2).numpy() for name, row in images.items()}
+                tracker.log_images(grids, step=run.step)
 
     @hookimpl
     def training_finished(self, run: Run) -> None:
         for tracker in self.trackers:
-            tracker.device_transform()
+            tracker.finish()
         self.trackers = []
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested tables as `a.b.c`, arrays as text: trackers store flat scalars only."""
+    """Flatten nested tables to keys `a.b.c` and convert arrays to text, because trackers store scalars only."""
     flat: dict[str, Any] = {}
     for key, value in table.items():
         if isinstance(value, Mapping):
