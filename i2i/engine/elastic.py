@@ -92,11 +92,11 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     return flat
 
 
-def check_networks(found: dict[str, Tensor], expected: dict[str, Tensor], folder: Path) -> None:
+def check_networks(saved: dict[str, Tensor], expected: dict[str, Tensor], folder: Path) -> None:
     """Refuse to resume from a checkpoint of other networks.
 
     Args:
-        found: state dict of the checkpoint.
+        saved: state dict of the checkpoint.
         expected: state dict of the recipe's translator.
         folder: the checkpoint's folder, for the message.
 
@@ -104,11 +104,11 @@ def check_networks(found: dict[str, Tensor], expected: dict[str, Tensor], folder
         CheckpointError: names or shapes of tensors differ.
     """
     differing = [
-        f"{name} {list(found[name].shape)} instead of {list(value.shape)}"
+        f"{name} {list(saved[name].shape)} instead of {list(value.shape)}"
         for name, value in expected.items()
-        if name in found and found[name].shape != value.shape
+        if name in saved and saved[name].shape != value.shape
     ]
-    missing, unknown = expected.keys() - found.keys(), found.keys() - expected.keys()
+    missing, unknown = expected.keys() - saved.keys(), saved.keys() - expected.keys()
     parts = {"of another shape": differing, "missing": missing, "not in the recipe": unknown}
     differences = [f"{len(names)} tensors {what}: {few(names)}" for what, names in parts.items() if names]
     if differences:

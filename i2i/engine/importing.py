@@ -29,8 +29,8 @@ def write_run(imported: Imported, folder: Path, settings: Iterable[str] = ()) ->
     """
     if checkpoint.listed(folder):
         raise CheckpointError(f"{folder} already contains a run; choose another folder")
-    found = [to_setting(key, value) for key, value in imported.settings.items()]
-    recipe = Recipe.read(imported.recipe, [*found, *settings])
+    defaults = [to_setting(key, value) for key, value in imported.settings.items()]
+    recipe = Recipe.read(imported.recipe, [*defaults, *settings])
     _check(imported, recipe)
     translator = build(recipe, steps=False)
     scratch = tuple(f"{part}." for part in imported.untrained)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from accelerate.tracking import GeneralTracker
 
 from i2i.core.hookspecs import hookimpl
 from i2i.engine import checkpoint
@@ -28,6 +30,21 @@ def test_tensorboard_gets_terms_rates_and_images(cheap: dict[str, object], tmp_p
     assert {"generator/l1", "discriminator/gan", "learning_rate/generator"} <= set(seen.Tags()["scalars"])
     assert [event.step for event in seen.Scalars("generator/l1")] == [1, 2]
     assert any("translation" in tag for tag in seen.Tags()["images"])
+
+
+def test_trackers_are_finished_after_training() -> None:
+    class Recorder(GeneralTracker):
+        finished = 0
+
+        def finish(self) -> None:
+            self.finished += 1
+
+    hook, tracker = Trackers(), Recorder(_blank=True)
+    hook.trackers = [tracker]
+    unused: Any = None
+    hook.training_finished(unused)
+    assert tracker.finished == 1
+    assert hook.trackers == []
 
 
 def test_a_grid_has_a_row_for_each_caption_and_a_column_for_each_domain() -> None:
