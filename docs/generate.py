@@ -163,7 +163,7 @@ def commands() -> dict[str, click.Command]:
 def command(path: str) -> str:
     """Return a command's usage and the table of its options."""
     found = commands()[path]
-    context = click.Context(found, info_name=path)
+    context = click.Context(found, info_name=path, help_option_names=["-h", "--help"])
     usage = found.get_usage(context).removeprefix("Usage: ")
     rows = []
     for parameter in found.get_params(context):

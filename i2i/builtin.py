@@ -143,11 +143,12 @@ def recipe_folders() -> Path:
 def register_commands(cli: click.Group) -> None:
     """The commands of `i2i`."""
     # Commands are needed on the command line only.
-    from i2i.cli import components, importing, plan, recipes, train, translate
+    from i2i.cli import components, export, importing, plan, recipes, train, translate
 
     for command in (
         train.train,
         translate.translate,
+        export.export,
         recipes.check,
         plan.plan,
         recipes.recipes,

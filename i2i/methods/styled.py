@@ -98,8 +98,8 @@ class Styled(Translator):
                 code = style.reshape(-1, self.style_channels)
             else:
                 raise I2IError(f"style: {wanted}, got a tensor {list(style.shape)}")
-            if len(code) not in (1, len(like)):
-                raise I2IError(f"style: expected one style, or one for each of {len(like)} images, got {len(code)}")
+            if len(code) not in (1, like.shape[0]):
+                raise I2IError(f"style: expected one style, or one for each of {like.shape[0]} images, got {len(code)}")
             return code
         number = 1 if style == "random" else style
         if not isinstance(number, int) or isinstance(number, bool) or number < 1:

@@ -1,0 +1,150 @@
+"""Exported files compute what i2i computes, at sizes that they were not exported at, or are not written."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from i2i.cli import run as run_command
+from i2i.engine.run import Run
+from i2i.engine.stepper import Stepper
+from i2i.errors import I2IError
+from i2i.methods.assembly import build
+from i2i.recipe.recipe import Recipe
+from i2i.use import export as exporting
+from i2i.use.export import Exported, Format, export
+from i2i.use.loaded import Loaded
+
+NETWORK = {"translator.generator.channels": 4, "translator.generator.blocks": 1}
+UGATIT: dict[str, Any] = NETWORK | {
+    "data.size": 32,
+    "data.type": "portraits",
+    "translator.discriminators.global_.layers": 5,
+    "translator.discriminators.global_.channels": 4,
+    "translator.discriminators.local.channels": 4,
+}
+PORTRAITS: dict[str, Any] = NETWORK | {"data.size": 32, "data.type": "portraits"}
+CORE: dict[str, dict[str, Any]] = {
+    "cut": PORTRAITS | {"translator.taps": ["image", "blocks.0"]},
+    "cyclegan": PORTRAITS,
+    "cyclegan_small": {},
+    "cut_small": {},
+    "munit": PORTRAITS | {"data.size": 64},
+    "munit_small": {},
+    "nicegan_small": {},
+    "pix2pix_small": {},
+    "sincut_small": {},
+    "unit": PORTRAITS | {"data.size": 64},
+    "unit_small": {},
+    "quickstart": {},
+    **{f"ugatit{variant}": UGATIT for variant in ("", "_adain", "_iln", "_in", "_light", "_ln")},
+    "ugatit_gn": UGATIT | {"translator.generator.channels": 32},
+}
+
+
+def loaded(name: str, settings: dict[str, Any]) -> Loaded:
+    recipe = Recipe.read(name, settings)
+    return Loaded(recipe, build(recipe, training=False).eval().requires_grad_(False), 0)
+
+
+def check(model: Loaded, exported: Exported, format: Format) -> None:
+    """Compare the file with the model at sizes that neither the export nor its proof has seen."""
+    multiple = exported.multiple
+    height, width = exported.size or (max(model.smallest_size, 8 * multiple), max(model.smallest_size, 11 * multiple))
+    for batch in (1, 5) if exported.batch is None else (1,):
+        inputs = {"image": torch.rand(batch, 3, height, width) * 2 - 1}
+        if "style" in exported.inputs:
+            inputs["style"] = torch.randn(1, model.translator.style_channels)  # type: ignore[arg-type]
+        if format == "onnx":
+            session = onnxruntime.InferenceSession(str(exported.path), providers=["CPUExecutionProvider"])
+            (array,) = session.run(["translation"], {name: value.numpy() for name, value in inputs.items()})
+            result = torch.from_numpy(array)
+        else:
+            result = torch.export.load(exported.path).module()(*inputs.values())
+        image = inputs.pop("image")
+        expected = model.run(image, exported.to, **inputs).image
+        assert result.shape == expected.shape
+        assert (result - expected).abs().max() <= 1e-5 * expected.abs().max()
+
+
+@pytest.mark.parametrize("format", ["onnx", "pt2"])
+def test_a_translator_is_exported(format: Format, tmp_path: Path) -> None:
+    model = loaded("cyclegan_small", NETWORK)
+    exported = export(model, tmp_path / f"deep/x.{format}", to="a")
+    assert exported.error <= 1e-5
+    assert (exported.inputs, exported.multiple, exported.size, exported.batch) == (("image",), 4, None, None)
+    check(model, exported, format)
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == [f"x.{format}"]
+    if format == "onnx":
+        stored = {entry.key: entry.value for entry in onnx.load(str(exported.path)).metadata_props}
+    else:
+        extra = {"i2i.json": ""}
+        torch.export.load(exported.path, extra_files=extra)
+        stored = json.loads(extra["i2i.json"])
+    assert stored == exported.metadata()
+    assert json.loads(stored["recipe"]) == "cyclegan_small"
+    assert json.loads(stored["range"]) == [-1, 1]
+    content = exported.path.read_bytes()
+    assert str(Path(exporting.__file__).parents[1]).encode() not in content  # no paths of this machine
+    # The other direction and the discriminators are not part of the file.
+    parameters = [
+        p for name in ("generators", "discriminators") for p in model.translator.get_submodule(name).parameters()
+    ]
+    generator = sum(p.nbytes for p in model.translator.get_submodule("generators.a").parameters())
+    assert generator < len(content) < sum(p.nbytes for p in parameters)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["onnx", "pt2"])
+@pytest.mark.parametrize("name", CORE)
+def test_every_core_recipe_is_exported(name: str, format: Format, tmp_path: Path) -> None:
+    model = loaded(name, CORE[name])
+    exported = export(model, tmp_path / f"x.{format}")
+    check(model, exported, format)
+
+
+def test_a_file_that_differs_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporting, "TOLERANCE", -1.0)
+    with pytest.raises(I2IError, match=r"the pt2 file differs from i2i's own translation by .* and was not written"):
+        export(loaded("cyclegan_small", NETWORK), tmp_path / "x.pt2")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_dropout_in_translation_is_refused(tmp_path: Path) -> None:
+    settings = {"data.size": 64, "data.type": "portrait_pairs", "translator.generator.levels": 6}
+    settings |= {"translator.generator.channels": 4}
+    with pytest.raises(I2IError, match=r"two translations of one image differ, since it has dropout that stays on"):
+        export(loaded("pix2pix", settings), tmp_path / "x.onnx")
+
+
+def test_what_cannot_be_exported_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = loaded("cyclegan_small", NETWORK)
+    with pytest.raises(I2IError, match="this translator has no domain 'c'; domains: a, b"):
+        export(model, tmp_path / "x.onnx", to="c")
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(I2IError, match=r"export: onnx needs onnxruntime; install i2i\[export\], or use --format pt2"):
+        export(model, tmp_path / "x.onnx")
+    model.translator.double()
+    with pytest.raises(I2IError, match="expected a translator in float32"):
+        export(model, tmp_path / "x.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = Recipe.read("cyclegan_small", NETWORK)
+    Run(tmp_path / "run", recipe, Stepper(recipe), dataset=None).save()
+    monkeypatch.chdir(tmp_path)
+    assert run_command(["export", "run", "--to", "a", "--format", "pt2"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith(
+        "run-a.pt2: cyclegan_small at step 0 to a; inputs image; any size divisible by 4; differs from i2i by "
+    )
+    assert (tmp_path / "run-a.pt2").is_file()
+    assert run_command(["export", "run", "--to", "c"]) == 2
