@@ -151,7 +151,6 @@ BASES = {"cut.md": "cut", "data.md": "cyclegan", "munit.md": "munit", "cyclegan.
 PLUGIN_PAGES = ("plugins.md", "style.md", "drit.md", "cartoongan.md", "twingan.md", "dtn.md")
 
 
-@pytest.mark.skipif(not hasattr(i2i.Translator, "network_options"), reason="needs streams of translators")
 def test_plugin_tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The plugin, exactly as the page has it, is checked, trained and used, and is as short as promised."""
     lines = 0

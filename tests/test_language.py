@@ -53,11 +53,6 @@ ALLOWED: dict[str, str] = {
 }
 """Texts in which a dropped word is right, each with its reason: titles of papers, names of files and data sets."""
 
-PENDING: set[str] = {
-    "docs",
-}
-"""Parts whose rewriting has not ended."""
-
 WORDS = re.compile("|".join(rf"(?<![A-Za-z0-9])(?:{pattern})(?![A-Za-z0-9])" for pattern in DROPPED), re.IGNORECASE)
 EXCEPTIONS = re.compile("|".join(ALLOWED))
 
@@ -91,14 +86,12 @@ def instead(word: str) -> str:
 
 
 @pytest.mark.parametrize("part", list(sources()))
-def test_dropped_terms_do_not_come_back(part: str, request: pytest.FixtureRequest) -> None:
+def test_dropped_terms_do_not_come_back(part: str) -> None:
     found = [
         f"{path.relative_to(ROOT)}:{number}: {word!r}: {instead(word)}"
         for path in sources()[part]
         for number, word in dropped_words(path.read_text(encoding="utf-8"))
     ]
-    if part in PENDING:
-        request.applymarker(pytest.mark.xfail(reason=f"{len(found)} dropped words"))
     assert not found, "\n".join(found)
 
 
@@ -114,8 +107,6 @@ def test_help_uses_the_terms_of_the_field() -> None:
     Plugins({}).register_commands(group)
     text = "\n".join(helps(group, click.Context(group, info_name="i2i", help_option_names=["-h", "--help"])))
     assert len(text) > 5000
-    if "i2i/cli" in PENDING:
-        pytest.xfail("being rewritten")
     assert [word for _, word in dropped_words(text)] == []
 
 

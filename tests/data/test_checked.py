@@ -202,7 +202,7 @@ class Falls(ImageDataset):
         ("raise", 2, "sample 5: KeyError: 'photo' ("),
         ("small", 1, "sample 5: b: expected floats [3, 32, 32], got float32 [3, 30, 32]"),
         ("exit", 2, "dataset 'falls' with 2 workers: DataLoader worker"),
-        ("kill", 1, "lower train.workers or data.cache; otherwise see what the data set does with train.workers=0"),
+        ("kill", 1, "lower train.workers or data.cache"),
     ],
 )
 def test_a_run_stops_with_a_sentence_and_keeps_what_it_had(
