@@ -62,9 +62,9 @@ def evaluate_checkpoint(run: Run) -> None:
 
 @hookspec
 def checkpoint_saved(run: Run, folder: Path) -> None:
-    """After a checkpoint stands under its final name."""
+    """Called after a checkpoint is complete under its final name."""
 
 
 @hookspec
 def training_finished(run: Run) -> None:
-    """After the last step or a stop that was asked for; the last checkpoint stands."""
+    """Called after the last step, or after a requested stop; the last checkpoint is complete."""
