@@ -26,6 +26,7 @@ class EMA:
 
     def __init__(self, translator: Translator, decay: float) -> None:
         self.translator, self.decay = translator, decay
+        self._parameters = frozenset(name for name, _ in translator.named_parameters())
         self.average = {name: value.detach().clone() for name, value in self.weights().items()}
 
     def weights(self) -> dict[str, Tensor]:
@@ -36,9 +37,8 @@ class EMA:
     @torch.no_grad()
     def update(self) -> None:
         """Move the averages of parameters towards the current weights, and copy buffers."""
-        parameters = {name for name, _ in self.translator.named_parameters()}
         for name, value in self.weights().items():
-            if name in parameters:
+            if name in self._parameters:
                 self.average[name].lerp_(value, 1 - self.decay)
             else:
                 self.average[name].copy_(value)

@@ -153,11 +153,10 @@ class Stepper:
             for name, value in terms.items():
                 mean = value.detach() / len(batches)
                 sums[name] = sums[name] + mean if name in sums else mean
-        parameters = self.phase_parameters(phase)
         max_norm = self.recipe.train.clip_in(phase)
         if max_norm is not None:
             self.accelerator.unscale_gradients(optimizer)
-            torch.nn.utils.clip_grad_norm_(parameters, max_norm)
+            torch.nn.utils.clip_grad_norm_(self.phase_parameters(phase), max_norm)
         optimizer.step()
         optimizer.zero_grad()
         self._constrain_(phase)
