@@ -108,6 +108,8 @@ def _print(console: Console, recipe: Recipe, plan: Plan, device: str) -> None:
         table.add_row(name, f"{getattr(plan, name) / 2**20:,.0f}")
     console.print(table)
     console.print(f"{plan.flops / 1e9:,.1f} GFLOP per step")
+    for note in recipe.weight_schedules:
+        console.print(note)
 
 
 def _fit(

@@ -45,6 +45,8 @@ def check(recipe: tuple[str, ...], settings: tuple[str, ...], resolved: bool) ->
             continue
         counts = ", ".join(f"{part} {number / 1e6:.2f} M" for part, number in count_parameters(checked).items())
         click.echo(f"{name}: ok ({describe_size(checked.image_size)} px; parameters: {counts})")
+        for note in checked.weight_schedules:
+            click.echo(f"  {note}")
     if problems:
         raise RecipeError(problems)
 

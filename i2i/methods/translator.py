@@ -15,7 +15,7 @@ from i2i.errors import TrainingError
 from i2i.methods.blending import random_or_image
 from i2i.methods.outputs import Outputs as BatchOutputs
 from i2i.nn.functional.precision import upcast
-from i2i.recipe.wiring import Call
+from i2i.recipe.wiring import Call, LossWeight
 
 
 class Translator(nn.Module):
@@ -85,7 +85,7 @@ class Translator(nn.Module):
         for name, values in self.loss_values(batch, phase).items():
             if values:
                 weight = next(call.weight for call in self.calls[name] if call.phase == phase)
-                terms[name] = weight.term(values)
+                terms[name] = weight.term(values, batch.step)
                 self.term_counts[f"{phase}/{name}"] = len(values)
         return terms
 
@@ -96,10 +96,10 @@ class Translator(nn.Module):
         """
         outputs = self.start_phase(batch, phase)
         values = {
-            name: self.loss_value(name, call, outputs)
+            name: self.loss_value(name, call, outputs, weight)
             for name, calls in self.calls.items()
             for call in calls
-            if call.phase == phase and batch.step % call.every == 0
+            if call.phase == phase and batch.step % call.every == 0 and (weight := call.weight.at(batch.step))
         }
         if self._generators_in(phase):
             outputs.detach_()  # the values keep the graph; later phases of this step see the images only
@@ -127,8 +127,16 @@ class Translator(nn.Module):
         batch.outputs.start_phase(phase)
         return cast(BatchOutputs, batch.outputs)
 
-    def loss_value(self, name: str, call: Call, outputs: BatchOutputs) -> dict[str, Tensor]:
+    def loss_value(
+        self, name: str, call: Call, outputs: BatchOutputs, weight: LossWeight | None = None
+    ) -> dict[str, Tensor]:
         """Call a loss once for each domain that all of its inputs have, or for those that the recipe restricts it to.
+
+        Args:
+            name: name of the loss in the recipe.
+            call: the call of one of its methods.
+            outputs: where its inputs come from.
+            weight: weight at this step, whose domains are computed; that of the call, with all its domains, when None.
 
         Raises:
             TrainingError: its inputs share no such domain.
@@ -140,10 +148,10 @@ class Translator(nn.Module):
         if not shared:
             domains = "; ".join(f"{output}: {', '.join(inputs[p]) or 'none'}" for p, output in call.inputs.items())
             raise TrainingError(f"losses.{name}: its inputs share no domain ({domains}), so it is never computed")
-        computed = [key for key in shared if call.weight.has(key)]
-        if not computed:
+        if not any(call.weight.has(key) for key in shared):
             only = " and ".join(call.weight.domains or ())
             raise TrainingError(f"losses.{name}: its inputs have the domains {', '.join(shared)}, got only = {only}")
+        computed = [key for key in shared if (weight or call.weight).has(key)]
         # Hooks of a criterion run only if the module itself is called.
         method = self.losses[name] if call.method == "forward" else getattr(self.losses[name], call.method)
         return {key: method(**{p: _upcast(values[key]) for p, values in inputs.items()}) for key in computed}

@@ -86,6 +86,20 @@ class Recipe:
         streams: Mapping[str, Stream] = component.declare_streams(declared_values(component, self.data.options))
         return streams
 
+    @property
+    def weight_schedules(self) -> list[str]:
+        """Loss weights that change with the step, a sentence each; it says so where the run ends before the change."""
+        notes: dict[str, None] = {}
+        for name, plan in self.losses.items():
+            for call in plan.calls:
+                for domain, schedule in call.weight.schedules.items():
+                    of = f" of {domain}" if domain else ""
+                    cut = f"; the run ends before, at {schedule.at(self.train.steps):g}"
+                    notes[f"losses.{name}: weight{of} {schedule}{cut if schedule.over > self.train.steps else ''}"] = (
+                        None
+                    )
+        return list(notes)
+
     def resolved(self) -> dict[str, Any]:
         """Every table with every option spelled out, so that a later change of a default changes no old run."""
         return {

@@ -8,12 +8,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from i2i.errors import I2IError
+from i2i.recipe.syntax import NULL_WORDS
 
 KeyPath = tuple[str | int, ...]
 _BARE = re.compile(r"[\w-]+")
 
 DEFAULT_TYPES: dict[KeyPath, str] = {("data",): "folders", ("schedule",): "constant"}
 """Tables that may leave their `type` away."""
+SCHEDULE = ("from", "to", "over")
+"""Keys of a weight schedule: `weight = { from = 1, to = 0, over = 1000 }`."""
+KEPT = ("weight", "only", "phase", "every", "mask")
+"""Keys of a loss's table that mean the same for every type of loss."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,10 @@ def dotted(path: KeyPath) -> str:
 
 
 def merge(parent: Source, child: Source) -> None:
-    """Lays a child over its parent: tables merge, arrays replace, a table of another type replaces its parent's."""
+    """Lays a child over its parent: tables merge, arrays replace, a table of another type replaces its parent's.
+
+    A loss of another type keeps its parent's weights, phases and domains.
+    """
     parent.values = _merged(parent, child, parent.values, child.values, ())
     if not child.is_setting:
         parent.name, parent.origins[()] = child.name, child.where(())
@@ -117,11 +125,21 @@ def _merged(parent: Source, child: Source, old: dict[str, Any], new: dict[str, A
         if (
             isinstance(before, dict)
             and isinstance(value, dict)
-            and (parent.is_setting or _same_type(before, value, here))  # settings have no order among themselves
+            # settings have no order among themselves
+            and (parent.is_setting or (_same_type(before, value, here) and _same_weights(before, value, here)))
         ):
             merged[key] = _merged(parent, child, before, value, here)
             if not child.is_setting:  # a table that --set reaches into is still the file's
                 parent.origins[here] = child.where(here)
+        elif path == ("losses",) and isinstance(before, dict) and isinstance(value, dict | str) and _names_loss(value):
+            # Another type of loss: its options and inputs are its own. What holds for any loss stays, such as weights.
+            table = {"type": value} if isinstance(value, str) else value
+            kept = {name: item for name, item in before.items() if name in KEPT}
+            for name in before.keys() - kept.keys():
+                _forget(parent.origins, (*here, name))
+            merged[key] = _merged(parent, child, kept, table, here)
+            parent.origins[here] = child.where(here)
+            parent.origins[*here, "type"] = child.where((*here, "type"))
         else:
             merged[key] = value
             _forget(parent.origins, here)
@@ -131,6 +149,17 @@ def _merged(parent: Source, child: Source, old: dict[str, Any], new: dict[str, A
 
 def _same_type(before: dict[str, Any], value: dict[str, Any], path: KeyPath) -> bool:
     return value.get("type") in (None, before.get("type", DEFAULT_TYPES.get(path)))
+
+
+def _names_loss(value: dict[str, Any] | str) -> bool:
+    """Whether a value says which loss there is, and not that there is none."""
+    return isinstance(value, dict) or value.lower() not in NULL_WORDS
+
+
+def _same_weights(before: dict[str, Any], value: dict[str, Any], path: KeyPath) -> bool:
+    """Whether both or none of two tables `losses.NAME.weight` are a schedule, whose keys are no phases and domains."""
+    is_weight = len(path) == 3 and path[0] == "losses" and path[2] == "weight"
+    return not is_weight or bool(before.keys() & {*SCHEDULE}) == bool(value.keys() & {*SCHEDULE})
 
 
 def _forget(origins: dict[KeyPath, str], path: KeyPath) -> None:

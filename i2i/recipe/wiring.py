@@ -13,6 +13,7 @@ from pydantic import Field
 from i2i.core.factory import Factory
 from i2i.core.signature import named
 from i2i.core.spelling import did_you_mean, nearest
+from i2i.recipe.source import SCHEDULE
 
 Report = Callable[[tuple[str, ...], str], None]
 """Takes a key path below the loss's table, and what is wrong there."""
@@ -21,19 +22,57 @@ Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True)
+class WeightSchedule:
+    """A weight that changes linearly with the step, then stays: `{ from = 1, to = 0, over = 100_000 }`.
+
+    It is a function of the step alone, so a resumed run continues with the right weight.
+
+    Args:
+        from_: weight at step 0; written `from`.
+        to: weight from step `over` on.
+        over: number of steps from one to the other.
+
+    Example:
+        >>> schedule = WeightSchedule(2, 0, over=4)
+        >>> [schedule.at(step) for step in (0, 1, 4, 9)]
+        [2.0, 1.5, 0.0, 0.0]
+    """
+
+    from_: float
+    to: float
+    over: int
+
+    def __str__(self) -> str:
+        return f"{self.from_:g} to {self.to:g} over {self.over:,} steps"
+
+    def at(self, step: int) -> float:
+        """The weight at a step, counted from 0."""
+        return self.from_ + (self.to - self.from_) * min(1.0, step / self.over)
+
+
+Scheduled = float | WeightSchedule
+
+
+def weight_at(weight: Scheduled, step: int) -> float:
+    """A constant or scheduled weight at a step."""
+    return weight.at(step) if isinstance(weight, WeightSchedule) else weight
+
+
+@dataclass(frozen=True)
 class Wiring:
     """What a recipe may say of any loss, in addition to the loss's own options.
 
     Args:
         weight: factor of the loss, or a table of factors for phases and domains, which are multiplied; 1 for those
-            that the table does not name. A loss of weight 0 is never computed.
+            that the table does not name. A factor may be a schedule, `{ from = 1, to = 0, over = 100_000 }`, which is
+            linear in the step. A loss is not computed at steps where its weight is 0.
         only: domain, or domains, for which the loss is computed. None for all.
         inputs: output that feeds a parameter, where the two have different names.
         phase: phase, or phases, of a loss that has only `forward`. None for the translator's default.
         every: the loss is computed in every n-th step. None for all steps.
     """
 
-    weight: Weight | dict[str, Weight] = 1.0
+    weight: Weight | dict[str, Weight | dict[str, Weight]] = 1.0
     only: str | tuple[str, ...] | None = None
     inputs: dict[str, str] | None = None
     phase: str | tuple[str, ...] | None = None
@@ -50,23 +89,40 @@ class LossWeight:
             with the factor 1.
     """
 
-    factor: float = 1.0
-    domains: Mapping[str, float] | None = None
+    factor: Scheduled = 1.0
+    domains: Mapping[str, Scheduled] | None = None
+
+    def at(self, step: int) -> LossWeight | None:
+        """The weight as numbers at a step, without domains where it is 0; None where nothing is left."""
+        factor = weight_at(self.factor, step)
+        if self.domains is None:
+            return LossWeight(factor) if factor else None
+        weights = {domain: weight_at(weight, step) for domain, weight in self.domains.items()}
+        domains = {domain: weight for domain, weight in weights.items() if weight}
+        return LossWeight(factor, domains) if factor and domains else None
 
     @property
-    def mean(self) -> float:
-        """Factor of a value, averaged over the domains."""
-        return self.factor * (1.0 if self.domains is None else sum(self.domains.values()) / len(self.domains))
+    def schedules(self) -> dict[str, WeightSchedule]:
+        """Scheduled factors by domain; that of all domains under the empty name."""
+        factors = {"": self.factor, **(self.domains or {})}
+        return {name: one for name, one in factors.items() if isinstance(one, WeightSchedule)}
+
+    def mean(self, step: int) -> float:
+        """Factor of a value at a step, averaged over the domains."""
+        domains = [weight_at(weight, step) for weight in (self.domains or {"": 1.0}).values()]
+        return weight_at(self.factor, step) * sum(domains) / len(domains)
 
     def has(self, key: str) -> bool:
         """Whether the loss is computed for a domain, or for a key `domain/discriminator/head`."""
         return self.domains is None or key.partition("/")[0] in self.domains
 
-    def term(self, values: Mapping[str, Any]) -> Any:
-        """The weighted sum of a loss's values by domain (or by `domain/discriminator/head`)."""
-        if self.domains is None:
-            return sum(values.values()) * self.factor
-        return sum(value * self.domains[key.partition("/")[0]] for key, value in values.items()) * self.factor
+    def term(self, values: Mapping[str, Any], step: int) -> Any:
+        """The weighted sum of a loss's values by domain (or by `domain/discriminator/head`) at a step."""
+        factor, domains = weight_at(self.factor, step), self.domains
+        if domains is None:
+            return sum(values.values()) * factor
+        terms = (value * weight_at(domains[key.partition("/")[0]], step) for key, value in values.items())
+        return sum(terms) * factor
 
 
 @dataclass(frozen=True)
@@ -98,8 +154,34 @@ class LossPlan:
 
     def resolved(self) -> dict[str, Any]:
         own = {name: value for name, value in self.factory.resolved().items() if name not in vars(self.wiring)}
-        wiring = {name: value for name, value in vars(self.wiring).items() if value is not None}
+        wiring = {name: _table(value) for name, value in vars(self.wiring).items() if value is not None}
         return {**own, **wiring}
+
+
+def _table(value: Any) -> Any:
+    """A value of a wiring as a recipe writes it: the steps of a schedule as an integer."""
+    if isinstance(value, Mapping):
+        return {name: int(item) if name == "over" else _table(item) for name, item in value.items()}
+    return value
+
+
+def _scheduled(weight: Any, path: tuple[str, ...], report: Report) -> Scheduled:
+    """A weight as the recipe says it, a number or the table of a schedule."""
+    if not isinstance(weight, Mapping):
+        return float(weight)
+    over = weight.get("over", 0)
+    if weight.keys() != {*SCHEDULE} or isinstance(weight["from"], Mapping) or isinstance(weight["to"], Mapping):
+        report(path, f"expected a schedule {{ from = 1, to = 0, over = 1000 }}, got the keys {', '.join(weight)}")
+    elif isinstance(over, Mapping) or over < 1 or over != int(over):
+        report((*path, "over"), f"expected a number of steps from 1 on, got {over:g}")
+    else:
+        return WeightSchedule(float(weight["from"]), float(weight["to"]), int(over))
+    return 1.0
+
+
+def _ever(weight: Scheduled) -> bool:
+    """Whether a weight is above 0 at any step."""
+    return max(weight.from_, weight.to) > 0 if isinstance(weight, WeightSchedule) else weight > 0
 
 
 class Wirer:
@@ -167,7 +249,10 @@ class Wirer:
             if domain not in self.domains:
                 near, known = did_you_mean(domain, self.domains), _list("Domains", self.domains)
                 report(("only",), f"no domain {domain!r}.{near} {known}")
-        given = wiring.weight if isinstance(wiring.weight, dict) else dict.fromkeys(methods, wiring.weight)
+        if isinstance(wiring.weight, dict) and not wiring.weight.keys() & {*SCHEDULE}:
+            given = {name: _scheduled(weight, ("weight", name), report) for name, weight in wiring.weight.items()}
+        else:
+            given = dict.fromkeys(methods, _scheduled(wiring.weight, ("weight",), report))
         for name in given:
             if name in methods and name in self.domains:
                 report(("weight", name), f"the weight is ambiguous: {name!r} is a phase and a domain")
@@ -180,11 +265,11 @@ class Wirer:
         domains = None
         if only is not None or any(domain in given for domain in self.domains):
             all_domains = {domain: given.get(domain, 1.0) for domain in only or self.domains}
-            domains = {domain: weight for domain, weight in all_domains.items() if weight > 0}
+            domains = {domain: weight for domain, weight in all_domains.items() if _ever(weight)}
             if not domains:
                 return {}
         factors = {phase: given.get(phase, 1.0) for phase in methods}
-        return {phase: LossWeight(factor, domains) for phase, factor in factors.items() if factor > 0}
+        return {phase: LossWeight(factor, domains) for phase, factor in factors.items() if _ever(factor)}
 
     def _renamed(self, inputs: Mapping[str, str], parameters: set[str], report: Report) -> dict[str, tuple[str, str]]:
         """By parameter, the key that renames it and its output; a misspelt key stands for what it looks like."""

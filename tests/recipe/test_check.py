@@ -109,7 +109,7 @@ def test_a_misspelt_table_is_checked_as_what_it_looks_like(said: Said) -> None:
         ("losses.cycle.weight", "-1", ": expected a number >= 0 or a table, got -1"),
         ("losses.cycle.weight", "nan", ": expected a finite number or a table, got nan"),
         ("losses.cycle.weight", "true", ": expected a number or a table, got true"),
-        ("losses.gan.weight.generator", "inf", ": expected a finite number, got inf"),
+        ("losses.gan.weight.generator", "inf", ": expected a finite number or a table, got inf"),
         (
             "losses.gan.weight.generatr",
             "1",

@@ -10,10 +10,12 @@ import pytest
 import torch
 
 from i2i.core.contracts import Batch
+from i2i.engine import checkpoint
+from i2i.engine.trainer import train
 from i2i.methods.assembly import build, dry_run
 from i2i.recipe.recipe import Recipe
 from i2i.recipe.source import RecipeError
-from i2i.recipe.wiring import LossWeight
+from i2i.recipe.wiring import LossWeight, WeightSchedule
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 SMALL = ["data.size=16", "train.precision=fp64", "translator.generator.blocks=1", "translator.generator.channels=4"]
@@ -137,3 +139,87 @@ def test_discriminators_of_one_domain() -> None:
     for phase in ("generator", "discriminator"):
         summed = sum(part[f"{phase}/gan"] for part in parts)
         assert summed == pytest.approx(plain[f"{phase}/gan"], rel=1e-14)
+
+
+FALLING = {"from": 2, "to": 0, "over": 4}
+
+
+def test_a_schedule_is_linear_and_the_loss_is_skipped_at_weight_0() -> None:
+    recipe = read("losses.cycle.weight={ from = 2, to = 0, over = 4 }")
+    assert weights(recipe, "cycle") == {"generator": LossWeight(WeightSchedule(2, 0, 4))}
+    translator = build(recipe).double()
+    images = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    terms = []
+    for step in range(5):
+        batch = Batch({"a": images[:1], "b": images[1:]}, step=step)
+        value = sum(translator.loss_values(batch, "generator").get("cycle", {"": 0.0}).values())
+        batch.outputs = None
+        terms.append((translator(batch, "generator").get("cycle"), value))
+    assert [round(float(term / value), 12) for term, value in terms[:4]] == [2, 1.5, 1, 0.5]
+    assert terms[4] == (None, 0.0)
+
+
+def test_a_schedule_of_one_domain_leaves_the_other_domain_alone() -> None:
+    recipe = read("losses.cycle.weight={ a = { from = 0, to = 3, over = 2 }, b = 5 }")
+    weight = weights(recipe, "cycle")["generator"]
+    assert [weight.at(step) for step in (0, 1, 9)] == [
+        LossWeight(1, {"b": 5}),
+        LossWeight(1, {"a": 1.5, "b": 5}),
+        LossWeight(1, {"a": 3, "b": 5}),
+    ]
+    dry_run(recipe)
+
+
+@pytest.mark.parametrize(
+    ("weight", "problem"),
+    [
+        (
+            "{ from = 1, to = 0 }",
+            "weight: expected a schedule { from = 1, to = 0, over = 1000 }, got the keys from, to",
+        ),
+        ("{ from = 1, to = 0, over = 0 }", "weight.over: expected a number of steps from 1 on, got 0"),
+        ("{ from = 1, to = 0, over = 1.5 }", "weight.over: expected a number of steps from 1 on, got 1.5"),
+        (
+            "{ generator = { from = 1 } }",
+            "weight.generator: expected a schedule { from = 1, to = 0, over = 1000 }, got the keys from",
+        ),
+    ],
+)
+def test_a_schedule_that_is_none_is_reported(weight: str, problem: str) -> None:
+    assert refused(lambda: read(f"losses.gan.weight={weight}"))[0] == f"losses.gan.{problem}"
+
+
+def test_schedules_are_shown_with_where_the_run_ends() -> None:
+    recipe = read("losses.cycle.weight={ from = 1, to = 0, over = 200 }", "train.steps=50")
+    assert recipe.weight_schedules == ["losses.cycle: weight 1 to 0 over 200 steps; the run ends before, at 0.75"]
+    again = Recipe.read(RECIPES / "cyclegan.toml", {"losses": recipe.resolved()["losses"]})
+    assert again.losses["cycle"].calls == recipe.losses["cycle"].calls
+
+
+def test_a_resumed_run_continues_the_schedule(tmp_path: Path, cheap: dict[str, Any]) -> None:
+    settings = {**cheap, "train.steps": 4, "train.checkpoint_every": 2, "losses.l1.weight": FALLING}
+    settings["schedule"] = {"type": "constant"}
+    recipe = Recipe.read(RECIPES / "pix2pix_small.toml", settings)
+    whole = train(recipe, tmp_path / "whole")
+    half = train(Recipe.read(RECIPES / "pix2pix_small.toml", {**settings, "train.steps": 2}), tmp_path / "half")
+    resumed = train(recipe, tmp_path / "half", resume=checkpoint.find(half.folder))
+    for name, value in whole.translator.state_dict().items():
+        assert torch.equal(value, resumed.translator.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("setting", ["losses.gan.type=bce_gan", "losses.gan=bce_gan"])
+def test_another_type_of_loss_keeps_the_weights_of_the_recipe(setting: str) -> None:
+    recipe = read(setting)
+    assert recipe.losses["gan"].factory.name == "bce_gan"
+    assert weights(recipe, "gan") == {"generator": LossWeight(1), "discriminator": LossWeight(0.5)}
+
+
+def test_another_type_of_loss_may_set_its_weight_and_needs_its_own_inputs(tmp_path: Path) -> None:
+    child = tmp_path / "child.toml"
+    child.write_text(
+        f"extends = '{RECIPES / 'cyclegan.toml'}'\n[losses.gan]\ntype = 'hinge'\nweight = {{ generator = 3 }}\n"
+    )
+    assert weights(Recipe.read(child), "gan") == {"generator": LossWeight(3), "discriminator": LossWeight(0.5)}
+    assert refused(lambda: read("losses.cycle.type=torch.nn.SmoothL1Loss"))[0].startswith(
+        "losses.cycle: 'torch.nn.SmoothL1Loss' needs 'input' and 'target': say which outputs feed it"
+    )

@@ -14,6 +14,7 @@ from i2i.core.hookspecs import hookimpl
 from i2i.engine.hooks.symptoms import LOGITS, apart, is_stuck, spread, starved, undecided
 from i2i.engine.run import Run
 from i2i.errors import I2IError
+from i2i.recipe.wiring import LossWeight
 
 log = logging.getLogger("i2i")
 
@@ -39,7 +40,7 @@ class Diagnostics:
         self.seen: dict[str, int] = defaultdict(int)
         self.now: set[str] = set()
         self.images: Mapping[str, Tensor] = {}
-        self.levels: dict[str, float] = {}
+        self.levels: dict[str, tuple[float, LossWeight]] = {}
         self.began, self.waited = 0.0, 0.0
 
     @hookimpl
@@ -52,7 +53,7 @@ class Diagnostics:
             for call in calls:
                 level = undecided(run.translator.losses[name])
                 if level is not None and set(call.inputs.values()) == set(LOGITS):
-                    self.levels[f"{call.phase}/{name}"] = level * call.weight.mean
+                    self.levels[f"{call.phase}/{name}"] = level, call.weight
         self.began, self.waited = time.perf_counter(), run.waited
         run.hook_state.keep("diagnostics", self)
 
@@ -108,8 +109,8 @@ class Diagnostics:
             if len(means) < PATIENCE:
                 continue
             count = run.translator.term_counts.get(name, 1)
-            level = self.levels.get(name)
-            won = level is not None and max(means) < WON * level * count
+            level, weight = self.levels.get(name, (0.0, LossWeight()))
+            won = max(means) < WON * level * weight.mean(run.step) * count
             self._note(
                 run,
                 won,
