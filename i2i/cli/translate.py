@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from i2i.cli.clips import concerns_clips, translate_clips
 from i2i.cli.conditions import BLEND, conditions_of
 from i2i.cli.jobs import Job, plan
 from i2i.errors import DataError, I2IError, ShapeError, is_out_of_memory
@@ -28,10 +29,10 @@ SMALLEST_TILE = 64
 @click.option("--to", "domain", default="b", show_default=True, help="Domain to translate to.")
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=click.Path(path_type=Path),
     default=Path("translated"),
     show_default=True,
-    help="Folder for the results; names and subfolders of INPUT are kept.",
+    help="Folder for the results, where names and subfolders of INPUT are kept; or a file for one clip.",
 )
 @click.option(
     "--style",
@@ -83,6 +84,18 @@ SMALLEST_TILE = 64
     is_flag=True,
     help="Compile the networks first, which takes about a minute; worth it for many images.",
 )
+@click.option(
+    "--fps",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Frames per second of a folder that is written as a clip; 25 by default.",
+)
+@click.option(
+    "--reduce-flicker",
+    type=click.FloatRange(min=0, max=1, max_open=True),
+    default=0.0,
+    metavar="SHARE",
+    help="Mix each frame of a clip with the one before where the input does not change, such as 0.5; 0 by default.",
+)
 @click.option("--device", help="Such as cpu, cuda:1 or mps; the machine's accelerator by default.")
 def translate(
     run: Path,
@@ -101,18 +114,28 @@ def translate(
     precision: Literal["fp32", "bf16"],
     compiled: bool,
     device: str | None,
+    fps: float | None,
+    reduce_flicker: float,
 ) -> None:
-    """Translate images with RUN, a run folder or one of its checkpoints.
+    """Translate images and clips with RUN, a run folder or one of its checkpoints.
 
     \b
       i2i translate runs/my_recipe selfie.jpg --to b --output translated
       i2i translate runs/my_recipe album --to b --side-by-side --heatmap
       i2i translate runs/with_styles album --to b --style 5
       i2i translate runs/with_styles album --blend one.jpg=0.7,two.jpg=0.3 --with alpha=0.5
+      i2i translate runs/my_recipe clip.mp4 --to b --output clip.webm
 
     INPUT is an image or a folder, whose images are all translated, subfolders included. An image that cannot be read,
-    translated or written is skipped and named; the others are translated.
+    translated or written is skipped and named; the others are translated. A video or an animation keeps its time stamps
+    and audio, and is resumed after an interruption.
     """
+    if concerns_clips(inputs, output):
+        given = click.get_current_context().params
+        translate_clips(**{**given, "size": _size(size), "device": usable(device)})
+        return
+    if output.is_file():
+        raise click.BadParameter(f"{output} is a file; give a folder for images", param_hint="--output")
     plan(inputs, output)  # before torch is imported: a wrong path is answered at once
     wanted = _size(size)
     if tile is not None and heatmap:
