@@ -226,6 +226,11 @@ class Dataset(Protocol):
 
     A data set with a method `device_transform(batch, seeds)` leaves work to the device that trains: its samples also
     hold `seeds`, integers in a tensor, and each batch goes through `device_transform` there, before the step.
+
+    A data set that holds images back from training has a method `held_out(split)`. Of `val` or `test` it returns a
+    mapping from each domain to a sequence of images [C, H, W] in the stream's range, transformed as for `preview` and
+    read when they are indexed (`DataError` where a file is damaged); a domain that holds nothing back is missing. Where
+    the attribute `paired` is true, images of equal index show the same in each domain. None of them is trained on.
     """
 
     @property

@@ -1,0 +1,1 @@
+"""Where images may lie: folders, tar shards, zip archives, tables, URLs and the Hugging Face hub."""
