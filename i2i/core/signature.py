@@ -37,6 +37,8 @@ class Option:
 def options(component: Callable[..., Any]) -> dict[str, Option]:
     """Every named parameter of a component's constructor (or of a function), in order.
 
+    A constructor's `**options` stand for the parameters of the class that it extends.
+
     Raises:
         RegistryError: an annotation names something that does not exist at run time.
     """
@@ -44,16 +46,26 @@ def options(component: Callable[..., Any]) -> dict[str, Option]:
     try:
         signature = inspect.signature(component)
         hints = typing.get_type_hints(function, include_extras=True)
-        return {
+        own = {
             name: _option(name, hints.get(name, Any), parameter.default)
             for name, parameter in signature.parameters.items()
             if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
         }
+        extends = any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature.parameters.values())
+        return {**(_inherited(component) if extends else {}), **own}
     except Exception as error:  # reading an annotation evaluates it, and a stranger's may raise anything
         raise RegistryError(
             f"the signature of {getattr(component, '__qualname__', component)!r} cannot be read: {error}; "
             f"import what its annotations name at run time, not under TYPE_CHECKING"
         ) from error
+
+
+def _inherited(component: Callable[..., Any]) -> dict[str, Option]:
+    """The options of the class that a component's constructor extends."""
+    constructing = (
+        [cls for cls in inspect.getmro(component) if "__init__" in vars(cls)] if inspect.isclass(component) else []
+    )
+    return options(constructing[1]) if len(constructing) > 2 else {}  # the last one is object
 
 
 def declared_values(component: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import mmap
+import struct
 import zlib
 from typing import Any
 
+import numpy as np
 from PIL import Image
 from torch.utils.data import get_worker_info
 
-_CHECKSUM_BYTES = 4
-"""They stand before each image, and are zeros where there is none yet."""
+from i2i.data.pixels import Pixels
+
+_HEADER = struct.Struct("<IIIII")
+"""Checksum of the rest and of the pixels, place in `_TYPES`, height, width, channels; zeros where there is no image."""
+_TYPES = ("RGB", "L", "|u1", "<u2", "<i4", "<i8", "<f4")
+"""Modes of Pillow images, and types of arrays."""
 
 
 class ImageCache:
-    """Square RGB images by index, in memory that forked processes share.
+    """Images by index, in memory that forked processes share.
 
     Nothing is ever evicted: each epoch visits every image once, so the least recently used one is needed next. Where
     not all fit, the first ones are kept. An image counts only with the right checksum, so one that another process is
@@ -22,13 +28,12 @@ class ImageCache:
 
     Args:
         count: how many images there are.
-        side: height and width of each in pixels.
+        image_bytes: bytes of an image; larger ones are not kept.
         limit: bytes of memory at most; the system hands them out as images come.
     """
 
-    def __init__(self, count: int, side: int, limit: int) -> None:
-        self.side = side
-        self._bytes_per_image = _CHECKSUM_BYTES + 3 * side * side
+    def __init__(self, count: int, image_bytes: int, limit: int) -> None:
+        self._bytes_per_image = _HEADER.size + image_bytes
         self.places = min(count, limit // self._bytes_per_image)
         self._memory = self._allocate()
 
@@ -41,24 +46,41 @@ class ImageCache:
         self.places //= worker.num_workers if worker is not None else 1
         self._memory = self._allocate()
 
-    def get(self, index: int) -> Image.Image | None:
-        """The image [side, side], if it is kept."""
+    def get(self, index: int) -> Pixels | None:
+        """The image, if it is kept."""
         if self._memory is None or index >= self.places:
             return None
         start = index * self._bytes_per_image
-        checksum = self._memory[start : start + _CHECKSUM_BYTES]
-        pixels = self._memory[start + _CHECKSUM_BYTES : start + self._bytes_per_image]
-        if not any(checksum) or checksum != _checksum(pixels):
+        header = self._memory[start : start + _HEADER.size]
+        checksum, type_, height, width, channels = _HEADER.unpack(header)
+        if not any(header) or type_ >= len(_TYPES):
             return None
-        return Image.frombuffer("RGB", (self.side, self.side), pixels, "raw", "RGB", 0, 1)
+        size = _bytes(type_, height, width, channels)
+        pixels = self._memory[start + _HEADER.size : start + min(_HEADER.size + size, self._bytes_per_image)]
+        if checksum != zlib.crc32(pixels, zlib.crc32(header[4:])):
+            return None
+        name = _TYPES[type_]
+        if name in ("RGB", "L"):
+            return Image.frombuffer(name, (width, height), pixels, "raw", name, 0, 1)
+        return np.frombuffer(pixels, np.dtype(name)).reshape(height, width, channels)
 
-    def put(self, index: int, image: Image.Image) -> None:
-        """Keeps an image [side, side], if there is room for it."""
+    def put(self, index: int, image: Pixels) -> None:
+        """Keeps an image, if there is room for it."""
         if self._memory is None or index >= self.places:
             return
+        if isinstance(image, Image.Image):
+            name, shape = image.mode, (image.height, image.width, len(image.getbands()))
+        else:
+            name, shape = image.dtype.str, image.shape
+        if name not in _TYPES:
+            return
         start, pixels = index * self._bytes_per_image, image.tobytes()
-        self._memory[start + _CHECKSUM_BYTES : start + self._bytes_per_image] = pixels
-        self._memory[start : start + _CHECKSUM_BYTES] = _checksum(pixels)
+        if _HEADER.size + len(pixels) > self._bytes_per_image:
+            return
+        rest = _HEADER.pack(0, _TYPES.index(name), *shape)[4:]
+        checksum = zlib.crc32(pixels, zlib.crc32(rest)).to_bytes(4, "little")
+        self._memory[start + _HEADER.size : start + _HEADER.size + len(pixels)] = pixels
+        self._memory[start : start + _HEADER.size] = checksum + rest
 
     def _allocate(self) -> mmap.mmap | None:
         try:
@@ -67,5 +89,13 @@ class ImageCache:
             return None  # a system that promises no more memory than it has; images are then decoded again
 
 
-def _checksum(pixels: bytes) -> bytes:
-    return zlib.crc32(pixels).to_bytes(_CHECKSUM_BYTES, "little")
+def bytes_of(image: Pixels) -> int:
+    """Return the size of an image in memory."""
+    if isinstance(image, Image.Image):
+        return image.width * image.height * len(image.getbands())
+    return int(image.nbytes)
+
+
+def _bytes(type_: int, height: int, width: int, channels: int) -> int:
+    name = _TYPES[type_]
+    return height * width * channels * (1 if name in ("RGB", "L") else np.dtype(name).itemsize)

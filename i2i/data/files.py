@@ -5,22 +5,17 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
-from pathlib import Path
 
-from PIL import Image
-
-from i2i.data.cache import ImageCache
-from i2i.data.images import UnreadableImage, read_image
+from i2i.data.cache import ImageCache, bytes_of
+from i2i.data.decoding import ImageFile, UnreadableImage
+from i2i.data.pixels import Pixels
 from i2i.data.sampler import epoch_order
-from i2i.data.transforms import Resample, resized
+from i2i.data.transforms import SampleTransform
 from i2i.errors import DataError
 
-Images = tuple[Image.Image, ...]
-
-
-def read_all(files: Sequence[Path]) -> Images:
-    """Reads each file as an upright 8-bit RGB image."""
-    return tuple(read_image(file) for file in files)
+Images = tuple[Pixels, ...]
+Read = Callable[[Sequence[ImageFile]], Images]
+"""Reads the files of an item."""
 
 
 class ImageFiles:
@@ -37,17 +32,19 @@ class ImageFiles:
 
     def __init__(
         self,
-        items: Sequence[tuple[Path, ...]],
+        items: Sequence[tuple[ImageFile, ...]],
         where: str,
-        read: Callable[[Sequence[Path]], Images] = read_all,
+        read: Read,
     ) -> None:
         self.items, self.where = list(items), where
-        self.damaged: dict[Path, str] = {}
+        self.damaged: dict[ImageFile, str] = {}
         """Files of this process that could not be read, each with the reason; saves trying them again."""
         self._read = read
-        self._side = 0
-        self._resample: Resample = "bilinear"
+        self._transform: SampleTransform | None = None
+        self._nearest: tuple[bool, ...] = ()
         self._cache: ImageCache | None = None
+        self._last: tuple[int, Images] | None = None
+        self._keeps_last = False
         # Read here and not first in a worker process, whose errors torch wraps in a traceback.
         _, images = next(self.readable(range(len(self.items)), []))
         self.images_per_item = len(images)
@@ -55,17 +52,31 @@ class ImageFiles:
     def __len__(self) -> int:
         return len(self.items)
 
-    def resized(self, side: int, resample: Resample, limit: int) -> ImageFiles:
-        """The same items as squares, kept in memory once they were read.
+    def resized(
+        self,
+        transform: SampleTransform,
+        limit: int,
+        nearest: Sequence[bool] | None = None,
+        patches: int = 1,
+    ) -> ImageFiles:
+        """The same items after the part of a transform that is not random, kept in memory once they were read.
 
         Args:
-            side: to which images are resized, in pixels.
-            resample: Pillow's filter.
+            transform: applied to each image.
             limit: bytes of memory at most.
+            nearest: for each image of an item, whether its values must not be mixed; none of them by default.
+            patches: how many consecutive samples are drawn from one item; if several, its images are kept for them.
+
+        Raises:
+            DataError: no item can be read and resized.
         """
         files = copy.copy(self)
-        files._side, files._resample = side, resample
-        files._cache = ImageCache(len(self) * self.images_per_item, side, limit)
+        files._transform, files._keeps_last = transform, patches > 1
+        files._nearest = tuple(nearest or [False] * self.images_per_item)
+        _, images = next(files.readable(range(len(self)), []))
+        # Images that keep their aspect differ in size; room for twice the first one's holds most of them.
+        largest = max(map(bytes_of, images)) * (2 if transform.varies else 1)
+        files._cache = ImageCache(len(self) * self.images_per_item, largest, limit)
         return files
 
     @property
@@ -129,13 +140,30 @@ class ImageFiles:
         Raises:
             UnreadableImage: one of its files is damaged.
         """
+        if self._last is not None and self._last[0] == index:
+            return self._last[1]
+        images = self._kept(index)
+        if images is None:
+            images = self._read(self.items[index])
+            if self._transform is not None:
+                images = self._resized(self.items[index], images, self._transform)
+            if self._cache is not None:
+                for place, image in enumerate(images, index * self.images_per_item):
+                    self._cache.put(place, image)
+        self._last = (index, images) if self._keeps_last else None
+        return images
+
+    def _kept(self, index: int) -> Images | None:
         if self._cache is None:
-            return self._read(self.items[index])
+            return None
         places = range(index * self.images_per_item, (index + 1) * self.images_per_item)
         kept = [image for image in map(self._cache.get, places) if image is not None]
-        if len(kept) == self.images_per_item:
-            return tuple(kept)
-        images = tuple(resized(image, self._side, self._resample) for image in self._read(self.items[index]))
-        for place, image in zip(places, images, strict=True):
-            self._cache.put(place, image)
-        return images
+        return tuple(kept) if len(kept) == self.images_per_item else None
+
+    def _resized(self, files: Sequence[ImageFile], images: Images, transform: SampleTransform) -> Images:
+        try:
+            return tuple(map(transform.resized, images, self._nearest))
+        except UnreadableImage:
+            raise
+        except DataError as error:  # of an image that is too small, or too long and narrow
+            raise UnreadableImage(files[0], str(error)) from error

@@ -1,26 +1,34 @@
-"""Two unpaired folders of images."""
+"""Unpaired folders of images, one for each domain."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from random import Random
-from typing import Annotated
+from typing import Annotated, cast
 
+import numpy as np
 import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from i2i.core.bounds import Count
+from i2i.core.bounds import Count, Positive
 from i2i.core.contracts import Augmentation
 from i2i.core.factory import Factory
 from i2i.data.augmentation import AugmentOn, augment_batch, augment_image
-from i2i.data.base import ImageDataset
-from i2i.data.files import ImageFiles
+from i2i.data.base import Channels, ImageDataset, ValueRange, check_formats, pixel_formats
+from i2i.data.decoding import ImageFile, Page, UnreadableImage, decode
+from i2i.data.files import ImageFiles, Images
 from i2i.data.images import as_path, find_images
 from i2i.data.locations import check_folder, not_given
-from i2i.data.transforms import Resample, draw_flip_crop, eval_transform, flip_crop, side_to_crop
+from i2i.data.pixels import PixelFormat, Pixels, size_of, to_tensor
+from i2i.data.transforms import FlipCrop, Resample, ResizeMode, SampleSize, SampleTransform
 from i2i.errors import DataError
+
+log = logging.getLogger("i2i")
 
 # What the folders of published data sets are called: training, then test; {D} is A or B, {d} is a or b.
 _LAYOUTS = (
@@ -34,11 +42,14 @@ _LAYOUTS = (
 
 
 class Folders(ImageDataset):
-    """Two unpaired folders of images, in any of the usual layouts.
+    """Unpaired folders of images, one for each domain, in any of the usual layouts.
 
     Each domain visits all its images in a new order in each epoch; the smaller one begins its next epoch while the
     larger one is still in its first. A sample depends on the arguments and its number alone, so neither the number of
     workers nor a resumed run changes it.
+
+    A subclass can give further files, such as masks, the flip, resize and crop of an image: it declares a stream for
+    them, and returns them from `companions`.
 
     Args:
         a: folder of domain a's training images, subfolders included; `root` may stand for `a` and `b`. Of a folder
@@ -47,8 +58,8 @@ class Folders(ImageDataset):
         root: folder that holds `trainA` and `trainB`, and perhaps `testA` and `testB`.
         test_a: folder of a's images for previews; without it, the first training images are shown.
         test_b: folder of b's images for previews.
-        size: height and width of a sample in pixels.
-        load_size: side to which an image is resized before the random crop; `size + margin` if not given.
+        size: height and width of a sample in pixels; one number for a square.
+        load_size: height and width to which an image is resized before the random crop; `size + margin` if not given.
         margin: pixels that the random crop leaves out; 30 at any size, as in the official implementations.
         flip: whether half of the training images are mirrored left to right.
         resample: Pillow's filter for resizing.
@@ -59,10 +70,21 @@ class Folders(ImageDataset):
             share it. 0 for none.
         augment_on: whether `augment` runs in the `workers` or on the `device` that trains; the random numbers are the
             same.
+        channels: channels of the images; a table such as `{ a = 1, b = 5 }` where domains differ. Grey and RGB are
+            converted to each other.
+        range: stored values that become -1 and 1, such as `[0, 4095]` for 12 bits in 16-bit files; a table where
+            domains differ. If not given, the file says it, or its type: 255, 65535, and 0 to 1 for floats.
+        percentiles: percentiles of each image's values that become -1 and 1, such as `[1, 99]`, in place of `range`.
+        page: number of the page of files that have several, from 0; name of an array in .npz files; `all` makes
+            pages channels.
+        resize: `square` ignores the aspect ratio, as the official implementations do; `short_side` keeps it and covers
+            the crop; `fit` keeps it and pads by reflection; `none` crops at the images' own resolution.
+        patches: random crops of an image that follow each other, so that a large one is read once for all of them.
+        srgb: whether images with an embedded colour profile are converted to sRGB.
 
     Raises:
         DataError: a folder is missing, or holds no image that can be read; names all such folders.
-        OptionError: `load_size` is smaller than `size`.
+        OptionError: `load_size` is smaller than `size`, or `range` or `percentiles` cannot be meant.
     """
 
     def __init__(
@@ -72,8 +94,8 @@ class Folders(ImageDataset):
         root: Path | None = None,
         test_a: Path | None = None,
         test_b: Path | None = None,
-        size: Annotated[int, Ge(8)] = 256,
-        load_size: int | None = None,
+        size: SampleSize = 256,
+        load_size: SampleSize | None = None,
         margin: Annotated[int, Ge(0)] = 30,
         flip: bool = True,
         resample: Resample = "bilinear",
@@ -81,43 +103,100 @@ class Folders(ImageDataset):
         seed: int = 0,
         cache: Count = 1024,
         augment_on: AugmentOn = "workers",
+        channels: Channels = 3,
+        range: ValueRange | None = None,
+        percentiles: ValueRange | None = None,
+        page: Page = None,
+        resize: ResizeMode = "square",
+        patches: Positive = 1,
+        srgb: bool = True,
     ) -> None:
+        self.check(channels, range, percentiles)
         self.augment, self.augment_on = [build() for build in augment], augment_on
-        self.size, self.flip, self.resample, self.seed = size, flip, resample, seed
-        self.load_size = side_to_crop(size, load_size, margin)
+        self.size, self.channels, self.patches, self.seed = size, channels, patches, seed
+        self.resample = resample
+        self.transform = SampleTransform.of(size, load_size, margin, resize, flip, resample)
+        self.formats = pixel_formats(self.domains, channels, range, percentiles, page, srgb)
         folders = _split(_resolve(as_path(a), as_path(b), as_path(root)))
         given_tests = {"test_a": as_path(test_a), "test_b": as_path(test_b)}
         folders |= {name: folder for name, folder in given_tests.items() if folder is not None}
         self.folders = folders
-        files = _open(folders)
+        files = self._open(folders)
         self.test = {domain: files.get(f"test_{domain}", files[domain]) for domain in self.domains}
         total = sum(len(files[domain]) for domain in self.domains)
-        self.train = {
-            domain: files[domain].resized(self.load_size, resample, cache * 2**20 * len(files[domain]) // total)
-            for domain in self.domains
-        }
+        self.train: dict[str, ImageFiles] = {}
+        for domain in self.domains:
+            share = cache * 2**20 * len(files[domain]) // total
+            nearest = [self.streams[stream].role == "label" for stream in self._item_streams[domain]]
+            self.train[domain] = files[domain].resized(self.transform, share, nearest, patches)
+
+    @classmethod
+    def check(
+        cls,
+        channels: Channels,
+        range: ValueRange | None,
+        percentiles: ValueRange | None,
+    ) -> None:
+        """Check options together, without opening files.
+
+        Raises:
+            OptionError: a range or percentiles that cannot be meant, or a domain that does not exist.
+        """
+        check_formats(cls.domains, channels, range, percentiles)
+
+    def companions(self, domain: str, file: ImageFile) -> Mapping[str, ImageFile]:
+        """Return further files of an image, by stream, that get its resize, flip and crop; none by default.
+
+        Each stream must be declared in `declare_streams`; all images of a domain must have the same ones, of the
+        image's height and width. Masks are read as grey in their stream's range, and labels as class numbers, which
+        are resized to the nearest; override `read` for others.
+
+        Args:
+            domain: of the image.
+            file: the image's file.
+        """
+        return {}
+
+    def read(self, stream: str, file: ImageFile) -> Pixels:
+        """Read a file of a stream: an image of a domain, or one that `companions` names.
+
+        Raises:
+            UnreadableImage: it is damaged, or not what the stream expects.
+        """
+        if stream in self.formats:
+            return self.formats[stream].read(file)
+        specification = self.streams[stream]
+        if specification.role != "label":
+            return PixelFormat(specification.channels).read(file)
+        pixels = decode(file, channels=1).pixels
+        numbers = np.asarray(pixels)  # of a palette image these are the numbers of its colours
+        return (numbers if numbers.ndim == 3 else numbers[..., None]).astype(np.int32)
 
     def __len__(self) -> int:
-        """Images of the larger domain: the samples of one epoch."""
-        return max(map(len, self.train.values()))
+        """Images of the larger domain, times `patches`: the samples of one epoch."""
+        return max(map(len, self.train.values())) * self.patches
 
     def __getitem__(self, number: int) -> dict[str, object]:
         """Sample `number` >= 0; in place of a damaged file comes the next one of the epoch's order.
 
         Returns:
-            sample: "a" and "b", [3, size, size] in [-1, 1]; "skipped", a line for each damaged file on the way; and
+            sample: "a" and "b", [C, H, W] in [-1, 1]; "skipped", a line for each damaged file on the way; and
             with `augment_on = "device"`, "seeds", one for each domain.
         """
         sample: dict[str, object] = {}
         skipped: list[str] = []
         seeds: list[int] = []
+        item, patch = divmod(number, self.patches)
         for domain in self.domains:
-            epoch, index, (decoded,) = self.train[domain].draw(number, self.seed, domain, skipped)
+            epoch, index, images = self.train[domain].draw(item, self.seed, domain, skipped)
             # A fresh generator for each sample: one that lives on would depend on what this process drew before.
-            random = Random(f"{self.seed} {domain} {epoch} {index}")
-            image = flip_crop(decoded, draw_flip_crop(random, self.size, self.load_size, self.flip), self.size)
+            random = Random(f"{self.seed} {domain} {epoch} {index}" + (f" {patch}" if self.patches > 1 else ""))
+            draw = self.transform.draw(random, size_of(images[0]))
             seeds.append(random.getrandbits(63))
-            sample[domain] = image if self.augment_on == "device" else augment_image(image, self.augment, seeds[-1])
+            for stream, image in zip(self._item_streams[domain], images, strict=True):
+                sample[stream] = self._tensor(stream, image, draw)
+            if self.augment_on == "workers":
+                sample[domain] = augment_image(cast(Tensor, sample[domain]), self.augment, seeds[-1])
         sample["skipped"] = skipped
         return sample | {"seeds": torch.tensor(seeds)} if self.augment_on == "device" else sample
 
@@ -143,27 +222,68 @@ class Folders(ImageDataset):
             count: how many of each domain, >= 1.
 
         Returns:
-            batch: for each domain [n, 3, size, size] in [-1, 1]; n is `count`, or less where there are fewer images.
+            batch: for each domain [n, C, H, W] in [-1, 1]; n is `count`, or less where there are fewer images.
         """
         batch: dict[str, Tensor] = {}
         for domain, images in self.test.items():
             readable = islice(images.readable(range(len(images)), []), count)
-            batch[domain] = torch.stack([eval_transform(image, self.size, self.resample) for _, (image,) in readable])
+            batch[domain] = torch.stack([to_tensor(self.transform.preview(image)) for _, (image, *_) in readable])
         return batch
 
+    def _open(self, folders: dict[str, Path]) -> dict[str, ImageFiles]:
+        """The images of each folder, those of training with their companions; raises all problems at once."""
+        files: dict[str, ImageFiles] = {}
+        problems: list[str] = []
+        self._item_streams: dict[str, tuple[str, ...]] = {}
+        for name, folder in folders.items():
+            domain = name.removeprefix("test_")
+            try:
+                found = find_images(folder)
+                streams: tuple[str, ...] = (domain,)
+                items: list[tuple[ImageFile, ...]] = [(file,) for file in found]
+                if name in self.domains:
+                    streams, items = self._with_companions(domain, found)
+                    self._item_streams[domain] = streams
+                files[name] = ImageFiles(items, str(folder), partial(self._read_item, streams))
+                readable = next(file for file, *_ in items if file not in files[name].damaged)
+                if note := self.formats[domain].dark_image_note(f"data.{domain}", readable):
+                    log.warning(note)
+            except DataError as error:
+                problems.append(str(error))
+        if problems:
+            raise DataError("\n".join(problems))
+        return files
 
-def _open(folders: dict[str, Path]) -> dict[str, ImageFiles]:
-    """The images of each folder; raises all problems at once."""
-    files: dict[str, ImageFiles] = {}
-    problems: list[str] = []
-    for name, folder in folders.items():
-        try:
-            files[name] = ImageFiles([(file,) for file in find_images(folder)], str(folder))
-        except DataError as error:
-            problems.append(str(error))
-    if problems:
-        raise DataError("\n".join(problems))
-    return files
+    def _with_companions(
+        self, domain: str, files: Sequence[ImageFile]
+    ) -> tuple[tuple[str, ...], list[tuple[ImageFile, ...]]]:
+        """The streams of an item, and the files of each item."""
+        by_stream = [{domain: file, **self.companions(domain, file)} for file in files]
+        streams = tuple(by_stream[0])
+        for named, file in zip(by_stream, files, strict=True):
+            if tuple(named) != streams:
+                expected, got = ", ".join(streams[1:]) or "none", ", ".join(tuple(named)[1:]) or "none"
+                raise DataError(f"{file}: expected the companions {expected}, as {files[0]} has them, got {got}")
+        return streams, [tuple(named.values()) for named in by_stream]
+
+    def _read_item(self, streams: Sequence[str], files: Sequence[ImageFile]) -> Images:
+        images = tuple(map(self.read, streams, files))
+        for file, image in zip(files[1:], images[1:], strict=True):
+            if size_of(image) != size_of(images[0]):
+                sides = [" x ".join(map(str, size_of(one)[::-1])) for one in (images[0], image)]
+                raise UnreadableImage(file, f"expected {sides[0]} pixels, the size of {files[0]}, got {sides[1]}")
+        return images
+
+    def _tensor(self, stream: str, image: Pixels, draw: FlipCrop) -> Tensor:
+        """A file's part of a sample: an image in [-1, 1], a mask in its stream's range, or class numbers [H, W]."""
+        values = to_tensor(self.transform.cut(image, draw))
+        specification = self.streams[stream]
+        if specification.role == "label":
+            return values[0].long()
+        if specification.role == "mask":
+            low, high = specification.range
+            return (values + 1) / 2 * (high - low) + low
+        return values
 
 
 def _split(folders: dict[str, Path]) -> dict[str, Path]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
+from functools import lru_cache
 from types import MappingProxyType
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageCms
 
 from i2i.errors import DataError
 
@@ -39,10 +41,51 @@ def upright(image: Image.Image) -> Image.Image:
     return turned
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Converts an image of any mode to 8-bit RGB, with transparent pixels composited over white.
+def composite(image: Image.Image) -> Image.Image:
+    """Composite transparent pixels of an 8-bit image over white; other images are returned as they are."""
+    if not image.has_transparency_data:
+        return image
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
 
-    Greyscale of 16 bits (I;16) maps 0..65535 to 0..255. A file does not say which range 32-bit integers (I) and
+
+def to_srgb(image: Image.Image) -> Image.Image:
+    """Convert an 8-bit image from its embedded colour profile to sRGB.
+
+    Images without a profile, with one that calls itself sRGB, or with one that is damaged or belongs to another mode,
+    are returned as they are.
+    """
+    profile = image.info.get("icc_profile")
+    if not profile or image.mode not in ("RGB", "RGBA", "CMYK", "LAB"):
+        return image
+    transform = _to_srgb(profile, image.mode)
+    if transform is None:
+        return image
+    if image.mode != "RGBA":
+        return ImageCms.applyTransform(image, transform) or image
+    # Opacity is no color: the channels are converted without it.
+    colors = ImageCms.applyTransform(image.convert("RGB"), transform) or image.convert("RGB")
+    colors.putalpha(image.getchannel("A"))
+    return colors
+
+
+@lru_cache(maxsize=64)
+def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """The transform from a profile to sRGB; None where there is nothing to do, or nothing to be done."""
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "srgb" in ImageCms.getProfileDescription(source).lower():
+            return None
+        target = ImageCms.createProfile("sRGB")
+        return ImageCms.buildTransform(source, target, "RGB" if mode == "RGBA" else mode, "RGB")
+    except (ImageCms.PyCMSError, OSError, TypeError, ValueError):
+        return None
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Convert an image of any mode to 8-bit RGB, with transparent pixels composited over white.
+
+    Greyscale of 16 bits (I;16) maps 0..65535 to 0..255. An image does not say which range 32-bit integers (I) and
     floats (F) have, so none is guessed from the content: I is taken as 16-bit values in a wider type, which is how
     Pillow reads 16-bit PGM, and F as 0..1. Values outside are refused. Colour profiles are not applied.
 
@@ -51,10 +94,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     """
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         return _deep_to_grey(image).convert("RGB")
-    if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
-    return image.convert("RGB")
+    return composite(image).convert("RGB")
 
 
 def _deep_to_grey(image: Image.Image) -> Image.Image:

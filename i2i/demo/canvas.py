@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Ge
 from numpy.typing import NDArray
 
+_Side = Annotated[int, Ge(16)]
+DrawnSize = _Side | tuple[_Side, _Side]
+"""Side of square drawn images, or height and width, in pixels."""
 Plane = NDArray[np.float32]
 Point = tuple[float, float]
 Color = tuple[float, float, float]

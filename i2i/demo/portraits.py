@@ -11,9 +11,13 @@ from annotated_types import Ge, Le
 from numpy.typing import NDArray
 from torch import Tensor
 
+from i2i.core.bounds import height_width
 from i2i.data.base import ImageDataset
+from i2i.data.pixels import to_tensor
 from i2i.data.sampler import epoch_order
+from i2i.data.transforms import resized
 from i2i.demo.anime import anime
+from i2i.demo.canvas import DrawnSize
 from i2i.demo.character import Character
 from i2i.demo.photo import photo
 
@@ -31,14 +35,14 @@ class Portraits(ImageDataset):
     domain b drawings of those with odd ones, so no character is seen in both domains.
 
     Args:
-        size: height and width of the images in pixels.
+        size: height and width of the images in pixels; one number for a square. Others are stretched squares.
         count: characters per domain, which are the samples of one epoch.
         seed: of all characters, >= 0.
     """
 
     def __init__(
         self,
-        size: Annotated[int, Ge(16)] = 64,
+        size: DrawnSize = 64,
         count: Annotated[int, Ge(1), Le(2**31)] = 1000,
         seed: Annotated[int, Ge(0)] = 0,
     ) -> None:
@@ -90,9 +94,10 @@ class Portraits(ImageDataset):
         return Character.drawn_from([self.seed, number])
 
     def _drawn(self, draw: Drawing, numbers: Sequence[int]) -> Tensor:
-        images = torch.empty(len(numbers), 3, self.size, self.size)
+        sides = height_width(self.size)
+        images = torch.empty(len(numbers), 3, *sides)
         for image, number in zip(images, numbers, strict=True):
-            image.copy_(torch.from_numpy(draw(self.character(number), self.size)).permute(2, 0, 1))
+            image.copy_(to_tensor(resized(draw(self.character(number), max(sides)), sides)))
         return images.mul_(2).sub_(1)
 
 

@@ -15,8 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from i2i.core.bounds import height_width
 from i2i.data.base import ImageDataset
-from i2i.demo.canvas import Canvas
+from i2i.data.pixels import to_tensor
+from i2i.data.transforms import resized
+from i2i.demo.canvas import Canvas, DrawnSize
 
 Form = Literal["square", "circle"]
 Color = Literal["red", "blue", "white", "random"]
@@ -54,7 +57,7 @@ class Shapes(ImageDataset):
     in domain b, so that no object is seen in both; paired, it shows object n in both. Samples never repeat.
 
     Args:
-        size: height and width of the images in pixels.
+        size: height and width of the images in pixels; one number for a square. Others are stretched squares.
         count: samples of one epoch.
         color_a: of the squares; `random` is any hue.
         color_b: of the circles; `random` is any hue, for methods that give several translations.
@@ -66,7 +69,7 @@ class Shapes(ImageDataset):
 
     def __init__(
         self,
-        size: Annotated[int, Ge(16)] = 32,
+        size: DrawnSize = 32,
         count: Annotated[int, Ge(1)] = 1000,
         color_a: Color = "red",
         color_b: Color = "blue",
@@ -122,10 +125,11 @@ class Shapes(ImageDataset):
         return DrawnObject((x, y), side, hue, (tones[0], tones[1], tones[2]), int(draws.integers(2**63)))
 
     def _drawn(self, domain: str, numbers: Sequence[int]) -> Tensor:
-        images = torch.empty(len(numbers), 3, self.size, self.size)
+        sides = height_width(self.size)
+        images = torch.empty(len(numbers), 3, *sides)
         for image, number in zip(images, numbers, strict=True):
-            drawn = draw(self.object(number), self.forms[domain], self.colors[domain], self.size)
-            image.copy_(torch.from_numpy(drawn))
+            drawn = draw(self.object(number), self.forms[domain], self.colors[domain], max(sides))
+            image.copy_(to_tensor(resized(drawn.transpose(1, 2, 0), sides)))
         return images.mul_(2).sub_(1)
 
 

@@ -19,6 +19,7 @@ from accelerate.utils import convert_outputs_to_fp32
 from torch import Tensor, nn
 from torch.utils.flop_counter import flop_registry
 
+from i2i.core.bounds import ImageSize, height_width
 from i2i.core.factory import Factory
 from i2i.core.kinds import GENERATOR
 from i2i.core.signature import options
@@ -317,14 +318,19 @@ def memory_switches(recipe: Recipe, changed: Callable[[Settings], Recipe]) -> li
     samples = train.batch_size * train.accumulate
     split: Settings = ("train.batch_size=1", f"train.accumulate={samples}") if train.batch_size > 1 else ()
     load_size = recipe.data.options.get("load_size")
-    smaller: Settings = (f"data.size={min(recipe.image_size) // 2}",)
-    smaller += () if load_size is None else (f"data.load_size={int(load_size) // 2}",)
+    smaller: Settings = (f"data.size={_halved(recipe.image_size)}",)
+    smaller += () if load_size is None else (f"data.load_size={_halved(load_size)}",)
     lighter: Settings = next(lighter_generators(recipe, changed), ())
     harmless = (*checkpointing, *rounding)
     found = [checkpointing, rounding, harmless]
     found += [split, (*harmless, *split), lighter, (*harmless, *split, *lighter)]
     found += [smaller, (*harmless, *split, *smaller), (*harmless, *split, *lighter, *smaller)]
     return [settings for settings in dict.fromkeys(found) if settings]
+
+
+def _halved(size: ImageSize) -> int | list[int]:
+    height, width = height_width(size)
+    return height // 2 if height == width else [height // 2, width // 2]
 
 
 def lighter_generators(recipe: Recipe, changed: Callable[[Settings], Recipe]) -> Iterator[Settings]:

@@ -199,9 +199,8 @@ class Checker:
         try:
             fitted = fit(value, annotation)
         except MismatchError as mismatch:
-            square = f". Samples are square: write {min(value)}" if path[-1:] == ("size",) and _is_size(value) else ""
             for place, message in mismatch.problems.items():
-                self.report((*path, *place), f"{message}{square}")
+                self.report((*path, *place), message)
             return MISSING
         if isinstance(fitted, float) and math.isnan(fitted):  # options of torch's own classes allow anything
             self.report(path, "expected a number, got nan")
@@ -230,11 +229,6 @@ class Checker:
                 self.report((*path, error.option) if error.option in settable else path, error.message)
         except Exception as error:  # an option without annotation may hold anything, so its check may meet anything
             self.report(path, f"cannot be checked: {type(error).__name__}: {error}")
-
-
-def _is_size(value: Any) -> bool:
-    """Whether a value is a height and a width."""
-    return isinstance(value, list) and len(value) == 2 and all(type(side) is int for side in value)
 
 
 def holds_missing(value: Any) -> bool:

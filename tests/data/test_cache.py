@@ -13,11 +13,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from i2i.data import files as files_module
-from i2i.data import paired as paired_module
+from i2i.data import pixels as pixels_module
 from i2i.data.cache import ImageCache
+from i2i.data.decoding import decode
 from i2i.data.folders import Folders
-from i2i.data.images import read_image, to_tensor
+from i2i.data.images import to_tensor
 from i2i.data.loader import make_loader
 from i2i.data.paired import Paired
 from i2i.data.transforms import FILTERS, FlipCrop, Resample, flip_crop, resized
@@ -37,7 +37,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_a_image_comes_back_once_it_was_put_and_only_where_there_is_room() -> None:
-    cache = ImageCache(count=3, side=8, limit=2 * (3 * 64 + 4))
+    cache = ImageCache(count=3, image_bytes=3 * 64, limit=2 * (3 * 64 + 20))
     images = [noise(8, 8, number) for number in range(3)]
     assert cache.places == 2
     assert cache.get(0) is None
@@ -46,13 +46,14 @@ def test_a_image_comes_back_once_it_was_put_and_only_where_there_is_room() -> No
     for number in range(2):
         kept = cache.get(number)
         assert kept is not None
+        assert isinstance(kept, Image.Image)
         assert (kept.mode, kept.size, kept.tobytes()) == ("RGB", (8, 8), images[number].tobytes())
     assert cache.get(2) is None
-    assert ImageCache(3, 8, 0).get(0) is None
+    assert ImageCache(3, 3 * 64, 0).get(0) is None
 
 
 def test_half_a_image_is_none() -> None:
-    cache = ImageCache(1, 8, 2**20)
+    cache = ImageCache(1, 3 * 64, 2**20)
     cache.put(0, noise(8, 8, 0))
     assert cache._memory is not None
     cache._memory[100] ^= 1
@@ -61,7 +62,7 @@ def test_half_a_image_is_none() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes that share memory are forked")
 def test_forked_processes_share_images_and_pickled_ones_begin_empty() -> None:
-    cache, image = ImageCache(1, 8, 2**20), noise(8, 8, 0)
+    cache, image = ImageCache(1, 3 * 64, 2**20), noise(8, 8, 0)
     if (child := os.fork()) == 0:
         cache.put(0, image)
         os._exit(0)
@@ -73,6 +74,10 @@ def test_forked_processes_share_images_and_pickled_ones_begin_empty() -> None:
     assert other.get(0) is None
     other.put(0, image)
     assert other.get(0) is not None
+
+
+def count_reads(monkeypatch: pytest.MonkeyPatch, reads: list[Path]) -> None:
+    monkeypatch.setattr(pixels_module, "decode", lambda path, *rest: reads.append(path) or decode(path, *rest))
 
 
 def samples(data: Folders | Paired, numbers: range) -> list[dict[str, object]]:
@@ -95,7 +100,7 @@ def test_samples_of_folders_are_the_same_with_and_without(
     plain = samples(Folders(root=root, size=16, margin=6, cache=0), range(30))
     data = Folders(root=root, size=16, margin=6, cache=cache)
     reads: list[Path] = []
-    monkeypatch.setattr(files_module, "read_image", lambda path: reads.append(path) or read_image(path))
+    count_reads(monkeypatch, reads)
     assert same(plain, samples(data, range(30)))
     assert same(plain, samples(data, range(30)))
     assert len(reads) == 5 + 3 + 1  # each file once, the broken one too
@@ -107,7 +112,7 @@ def test_samples_of_pairs_are_the_same_with_and_without(tmp_path: Path, monkeypa
     plain = samples(Paired(tmp_path, size=16, margin=6, cache=0), range(12))
     data = Paired(tmp_path, size=16, margin=6)
     reads: list[Path] = []
-    monkeypatch.setattr(paired_module, "read_image", lambda path: reads.append(path) or read_image(path))
+    count_reads(monkeypatch, reads)
     assert same(plain, samples(data, range(12)))
     assert same(plain, samples(data, range(12)))
     assert len(reads) == 4

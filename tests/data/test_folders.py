@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from i2i.core.kinds import DATASET
+from i2i.data.decoding import Decoded, decode
 from i2i.data.folders import Folders
 from i2i.data.images import read_image
 from i2i.data.sampler import epoch_order
@@ -170,11 +172,11 @@ def test_damaged_files_are_decoded_once(root: Path, monkeypatch: pytest.MonkeyPa
     bad.write_bytes(b"not an image")
     tried: list[Path] = []
 
-    def counted(path: Path) -> Image.Image:
+    def counted(path: Path, *rest: Any) -> Decoded:
         tried.append(path)
-        return read_image(path)
+        return decode(path, *rest)
 
-    monkeypatch.setattr("i2i.data.files.read_image", counted)
+    monkeypatch.setattr("i2i.data.pixels.decode", counted)
     data = Folders(root=root, size=8)
     lines = [line for number in range(9) for line in data[number]["skipped"]]  # type: ignore[attr-defined]
     assert tried.count(bad) == 1
@@ -267,7 +269,7 @@ def test_crops_and_flips_differ_between_images_domains_epochs_and_seeds(tmp_path
 
 
 def test_load_size(root: Path) -> None:
-    assert Folders(root=root, size=64).load_size == 94
-    assert Folders(root=root, size=64, load_size=64).load_size == 64
+    assert Folders(root=root, size=64).transform.load_size == (94, 94)
+    assert Folders(root=root, size=64, load_size=64).transform.load_size == (64, 64)
     with pytest.raises(OptionError, match=r"^load_size: expected at least the size, 64, got 63$"):
         Folders(root=root, size=64, load_size=63)

@@ -157,9 +157,9 @@ def test_to_image_rounds_and_clamps() -> None:
 
 
 def test_tensor_errors() -> None:
-    with pytest.raises(DataError, match=r"^to_tensor: expected an image of mode RGB, got L; call to_rgb first$"):
-        to_tensor(Image.new("L", (1, 1)))
-    text = r"^to_image: expected a tensor \[3, H, W\], got \[1, 3, 2, 2\]; take one sample of a batch$"
+    with pytest.raises(DataError, match=r"^to_tensor: expected an image of mode RGB or L, got P; call to_rgb first$"):
+        to_tensor(Image.new("P", (1, 1)))
+    text = r"^to_image: expected a tensor \[3, H, W\] or \[1, H, W\], got \[1, 3, 2, 2\]; take one sample of a batch"
     with pytest.raises(DataError, match=text):
         to_image(torch.zeros(1, 3, 2, 2))
 

@@ -106,10 +106,13 @@ def test_values_without_a_known_range_are_refused(tmp_path: Path) -> None:
     one_pixel("I", 70000).save(tmp_path / "wide.tif")
     one_pixel("F", 255.0).save(tmp_path / "bright.tif")
     one_pixel("F", float("nan")).save(tmp_path / "nan.tif")
-    text = "its values run from {0} to {0}, where mode {1} was expected to hold 0 to {2}; convert it to 8 bits"
-    assert reason(tmp_path / "wide.tif") == text.format("70000", "I", "65535")
-    assert reason(tmp_path / "bright.tif") == text.format("255", "F", "1")
-    assert reason(tmp_path / "nan.tif") == text.format("nan", "F", "1")
+    text = (
+        "its values run from {0} to {0}, where {1} was expected to hold 0 to {2}; give data.range = [LOWEST, HIGHEST], "
+        "or data.percentiles"
+    )
+    assert reason(tmp_path / "wide.tif") == text.format("70000", "int32", "65535")
+    assert reason(tmp_path / "bright.tif") == text.format("255", "float32", "1")
+    assert reason(tmp_path / "nan.tif") == text.format("nan", "float32", "1")
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".png", ".tif"])

@@ -86,10 +86,10 @@ def test_a_misspelt_table_is_checked_as_what_it_looks_like(said: Said) -> None:
     ("key", "value", "message"),
     [
         # values
-        ("data.size", "true", ": expected an integer, got true"),
-        ("data.size", "64.0", ": expected an integer, got 64.0. Write 64"),
-        ("data.size", "'64'", ": expected an integer, got '64'. Write 64 without quotes"),
-        ("data.size", "[64]", ": expected an integer, got [64]"),
+        ("data.size", "true", ": expected an integer or an array, got true"),
+        ("data.size", "64.0", ": expected an integer or an array, got 64.0. Write 64"),
+        ("data.size", "'64'", ": expected an integer or an array, got '64'. Write 64 without quotes"),
+        ("data.size", "[64]", ": expected an integer or a longer array, got [64]"),
         ("data.size", "1979-05-27", ": no option takes a date or a time, got 1979-05-27"),
         ("train.steps", "0", ": expected a number > 0, got 0"),
         ("train.steps", "18446744073709551616", ": expected a number of 64 bits, got a number too large for TOML"),

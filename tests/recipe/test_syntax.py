@@ -144,7 +144,7 @@ def test_other_encodings_are_named(write: Write, data: bytes, message: str) -> N
         ("train.steps=100,000", "expected an integer, got '100,000'. Write 100_000"),
         ("train.steps=1e5", "expected an integer, got 100000.0. Write 100_000"),
         ("optimizers.generator.lr='2e-4'", "expected a number, got '2e-4'. Write 2e-4 without quotes"),
-        ("data.size=[480,640]", "expected an integer, got [480, 640]. Samples are square: write 480"),
+        ("data.size=64.0", "expected an integer or an array, got 64.0. Write 64"),
         ("losses.identity=null", "no loss is called 'null'; write 'none' to switch an optional one off"),
         (
             "translator.generator.norm=None",
