@@ -1,0 +1,8 @@
+"""The command `i2i animate`."""
+
+import click
+
+
+@click.command()
+def animate() -> None:
+    """Animate."""
