@@ -33,11 +33,11 @@ class MotionDiscriminator(Protocol):
 
 
 KEYPOINT_DETECTOR: i2i.Kind[KeypointDetector] = i2i.Kind(
-    "keypoint_detector", KeypointDetector, suggested=("in_channels",)
+    "keypoint_detector", KeypointDetector, offered=("keypoints",), suggested=("in_channels",)
 )
 MOTION_GENERATOR: i2i.Kind[MotionGenerator] = i2i.Kind(
-    "motion_generator", MotionGenerator, suggested=("in_channels", "keypoints")
+    "motion_generator", MotionGenerator, offered=("keypoints",), suggested=("in_channels",)
 )
 MOTION_DISCRIMINATOR: i2i.Kind[MotionDiscriminator] = i2i.Kind(
-    "motion_discriminator", MotionDiscriminator, suggested=("in_channels", "keypoints")
+    "motion_discriminator", MotionDiscriminator, offered=("keypoints",), suggested=("in_channels",)
 )

@@ -95,8 +95,8 @@ class SpritePairs:
     def sprite(self, number: int) -> Sprite:
         """Return the sprite of a clip."""
         draws = np.random.Generator(np.random.PCG64([self.seed, 0, number]))
-        body, arm = (draws.uniform(0.45, 1, 3) * (draws.random(3) < 0.6) for _ in range(2))
-        return Sprite(body, arm, draws.uniform(0.3, 0.42, 3), draws.uniform(0.2, 0.3), draws.uniform(0.42, 0.55))
+        body, arm = (draws.uniform(0.3, 1, 3) for _ in range(2))
+        return Sprite(body, arm, draws.uniform(0.05, 0.3, 3), draws.uniform(0.2, 0.3), draws.uniform(0.55, 0.7))
 
     def frame(self, sprite: Sprite, pose: Pose) -> Tensor:
         """Return one frame, [3, size, size] in [-1, 1]."""
@@ -112,7 +112,7 @@ class SpritePairs:
         x, y = np.meshgrid(axis - pose.center[0], axis - pose.center[1])
         direction = math.cos(pose.angle), math.sin(pose.angle)
         along = np.clip(x * direction[0] + y * direction[1], 0, sprite.length)
-        to_arm = np.hypot(x - along * direction[0], y - along * direction[1]) - 0.09
+        to_arm = np.hypot(x - along * direction[0], y - along * direction[1]) - 0.14
         distances = np.hypot(x, y) - sprite.radius, to_arm
         body, arm = (np.clip(0.5 - distance * self.size / 2, 0, 1) for distance in distances)
         return body, arm
