@@ -61,6 +61,7 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
         "bce_gan": "i2i.nn.losses.adversarial:BCEGAN",
         "hinge": "i2i.nn.losses.adversarial:Hinge",
         "wgan_gp": "i2i.nn.losses.penalized:WGANGP",
+        "wgan_lp": "i2i.nn.losses.penalized:WGANLP",
         "r1": "i2i.nn.losses.penalized:R1",
         "dragan": "i2i.nn.losses.penalized:DRAGAN",
         "l1": "i2i.nn.losses.reconstruction:L1",
@@ -85,6 +86,7 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
         "adamw": "torch.optim:AdamW",
         "rmsprop": "torch.optim:RMSprop",
         "sgd": "torch.optim:SGD",
+        "tf_adam": "i2i.engine.optimizers:TensorFlowAdam",
     },
     kinds.SCHEDULE: {
         "constant": "i2i.engine.schedules:Constant",
@@ -114,6 +116,7 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
         "munit-pytorch": "i2i.methods.weights.munit:munit_pytorch",
         "nicegan-pytorch": "i2i.methods.weights.nicegan:nicegan_pytorch",
         "ugatit-pytorch": "i2i.methods.weights.ugatit:ugatit_pytorch",
+        "ugatit-tensorflow": "i2i.methods.weights.ugatit_tf:ugatit_tensorflow",
         "cut-pytorch": "i2i.methods.weights.cut:cut_pytorch",
         "unit-pytorch": "i2i.methods.weights.munit:unit_pytorch",
         "cyclegan-pytorch": "i2i.methods.weights.cyclegan:cyclegan_pytorch",

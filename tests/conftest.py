@@ -86,3 +86,12 @@ def tiny_settings() -> Mapping[str, object]:
 def tiny() -> dict[str, object]:
     """Settings that make the recipe `quickstart` small enough to train in a test."""
     return dict(TINY)
+
+
+@pytest.fixture
+def golden_tensorflow(golden: Path) -> Path:
+    """Folder with figures of U-GAT-IT's TensorFlow code, which only the larger set has."""
+    folder = golden / "ugatit_tf"
+    if not folder.is_dir():
+        pytest.skip("the figures of the TensorFlow code are in the larger set only; set I2I_GOLDEN")
+    return folder

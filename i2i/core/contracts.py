@@ -287,6 +287,8 @@ class Imported(NamedTuple):
         step: number of training steps that the weights have seen, as far as the checkpoint tells.
         untrained: submodules of the translator that the checkpoint has no weights for; they start from scratch.
         notes: what was taken, renamed, ignored and missing, one line each.
+        optimizer_state: state of the optimizers by the name of the parameter, as torch.optim keeps it, such as
+            `exp_avg`; empty where they start from scratch.
     """
 
     recipe: str
@@ -296,6 +298,7 @@ class Imported(NamedTuple):
     step: int = 0
     untrained: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    optimizer_state: Mapping[str, Mapping[str, Tensor]] = {}
 
 
 class Importer(Protocol):

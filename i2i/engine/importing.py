@@ -6,15 +6,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from i2i.core.contracts import Imported
 from i2i.engine import checkpoint
 from i2i.errors import CheckpointError
-from i2i.methods.assembly import build, shapes_of
+from i2i.methods.assembly import build, make_optimizer, shapes_of
 from i2i.recipe.recipe import Recipe, to_setting
 
 
 def write_run(imported: Imported, folder: Path, settings: Iterable[str] = ()) -> Path:
-    """Write a run with one checkpoint, whose optimizers start from scratch.
+    """Write a run with one checkpoint; optimizers start from scratch unless the importer gives their state.
 
     Args:
         imported: what an importer returned.
@@ -36,8 +38,19 @@ def write_run(imported: Imported, folder: Path, settings: Iterable[str] = ()) ->
     scratch = tuple(f"{part}." for part in imported.untrained)
     initial = {name: value for name, value in translator.state_dict().items() if name.startswith(scratch)}
     translator.load_state_dict({**(initial if scratch else {}), **imported.weights})
-    files = {checkpoint.WEIGHTS: translator.state_dict()}
-    state: dict[str, Any] = {"recipe": recipe.name, "optimizers": {}, "scaler": None, "processes": 1}
+    files: dict[str, dict[str, Tensor]] = {checkpoint.WEIGHTS: translator.state_dict()}
+    optimizers = {}
+    names = {parameter: name for name, parameter in translator.named_parameters()}
+    for phase, plan in recipe.optimizers.items() if imported.optimizer_state else ():
+        optimizer = make_optimizer(recipe, translator, phase)
+        ordered = [names[parameter] for group in optimizer.param_groups for parameter in group["params"]]
+        files[f"optimizer-{phase}.safetensors"] = {
+            f"{index}.{key}": value
+            for index, name in enumerate(ordered)
+            for key, value in imported.optimizer_state.get(name, {}).items()
+        }
+        optimizers[phase] = {"state": {}, "options": plan.resolved()}
+    state: dict[str, Any] = {"recipe": recipe.name, "optimizers": optimizers, "scaler": None, "processes": 1}
     written = checkpoint.write(folder / "checkpoints", imported.step, files, state, recipe.to_toml())
     (folder / checkpoint.RECIPE).write_text(recipe.to_toml(), encoding="utf-8")
     return written

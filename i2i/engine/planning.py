@@ -249,7 +249,7 @@ def example_batches(stepper: Stepper) -> list[dict[str, Tensor]]:
     recipe, translator = stepper.recipe, stepper.translator
     count = recipe.train.batch_size
     batch = {name: example_input(translator.streams[name], count) for name in translator.required_streams}
-    return [batch] * recipe.train.accumulate
+    return [batch] * stepper.batches_per_step
 
 
 def default_device() -> torch.device:

@@ -83,9 +83,10 @@ class Run:
 
     @property
     def samples_per_step(self) -> int:
-        """Number of samples that all processes together draw for one step."""
-        options = self.recipe.train
-        return int(self.stepper.accelerator.num_processes) * options.batch_size * options.accumulate
+        """Number of samples that all processes together draw for the next step."""
+        return (
+            int(self.stepper.accelerator.num_processes) * self.recipe.train.batch_size * self.stepper.batches_per_step
+        )
 
     @property
     def translator(self) -> Translator:

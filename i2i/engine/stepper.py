@@ -96,6 +96,13 @@ class Stepper:
         }
         self.ema = EMA(self.translator, recipe.train.ema) if recipe.train.ema else None
 
+    @property
+    def batches_per_step(self) -> int:
+        """Number of micro-batches that the next step takes: of each phase if `train.batches` is `per_phase`."""
+        train = self.recipe.train
+        phases = len(self.translator.active_phases(self.step_number)) if train.batches == "per_phase" else 1
+        return train.accumulate * phases
+
     def step(self, *micro_batches: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Take one training step.
 
@@ -104,6 +111,7 @@ class Stepper:
 
         Args:
             micro_batches: for each one a mapping from the translator's streams to tensors, such as images [B, C, H, W].
+                If `train.batches` is `per_phase`, those of the first active phase come first.
 
         Returns:
             The weighted loss terms by `phase/name`, means over the micro-batches, detached.
@@ -125,12 +133,14 @@ class Stepper:
             for index, streams in enumerate(micro_batches)
         ]
         terms: dict[str, Tensor] = {}
+        share = len(batches) // len(phases) if train.batches == "per_phase" else 0
         with disable_optimizations(train.reference):
             for index, phase in enumerate(phases):
-                for batch in batches:
+                own = batches[index * share : (index + 1) * share] if share else batches
+                for batch in own:
                     # With several micro-batches, keeping images for a later phase would keep the graphs of all of them.
                     batch.upcoming = phases[index + 1 :] if len(batches) == 1 else ()
-                terms |= {f"{phase}/{name}": value for name, value in self._run_phase(phase, batches).items()}
+                terms |= {f"{phase}/{name}": value for name, value in self._run_phase(phase, own).items()}
         for batch in batches:
             batch.outputs = None  # outputs refer to their batch: the cycle would keep images until garbage collection
         if self.ema is not None:

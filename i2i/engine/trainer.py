@@ -123,13 +123,14 @@ def _loop(run: Run, notify: Notifier, stop: threading.Event) -> None:
     with explain_worker_failure(data), reading(_loader(run)) as batches, DataWatch(data) as watch:
         while run.step < run.steps and not run.interrupted:
             with watch.waiting(run.step + 1):
-                micro = [raise_if_error(batch) for batch in islice(batches, options.accumulate)]
+                micro = [raise_if_error(batch) for batch in islice(batches, run.stepper.batches_per_step)]
+                samples = run.samples_per_step
             run.waited += watch.last
             _note_skipped(run, micro)
             with explain_out_of_memory(run.step + 1), explain_compile_failure():
                 device = run.stepper.accelerator.device
                 terms = run.stepper.step(*(apply_device_transform(run.dataset, batch, device) for batch in micro))
-            run.samples += run.samples_per_step
+            run.samples += samples
             if run.best is not None:
                 run.best.add(terms)
             if run.step % options.log_every == 0 or run.step == run.steps:

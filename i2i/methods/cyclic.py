@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal, cast
 
 import torch
@@ -100,6 +101,7 @@ class Cyclic(TwoDomains):
         discriminators: factories of the discriminators by name; each is built once for each domain.
         order: order of the phases in a step; each phase occurs once.
         pool: number of earlier fakes of each domain that are stored for the training of discriminators; 0 for none.
+        critic_steps: the generators are trained in every n-th step only, from the first one on.
         streams: specification of each stream of the data, by name; RGB images in [-1, 1] of any size when None.
 
     Source: Zhu et al., ICCV 2017, arXiv:1703.10593; Kim et al., ICLR 2020, arXiv:1907.10830.
@@ -113,11 +115,13 @@ class Cyclic(TwoDomains):
         discriminators: dict[str, Factory[Discriminator]],
         order: tuple[PhaseName, ...] = ("discriminator", "generator"),
         pool: Annotated[int, Field(ge=0)] = 0,
+        critic_steps: Annotated[int, Field(ge=1)] = 1,
         streams: Mapping[str, Stream] | None = None,
     ) -> None:
         self.check(order, discriminators)
         super().__init__(generator, discriminators, streams)
-        self.phases = {phase: type(self).phases[phase] for phase in order}
+        every = {"discriminator": 1, "generator": critic_steps}
+        self.phases = {phase: replace(type(self).phases[phase], every=every[phase]) for phase in order}
         self.pools = nn.ModuleDict({domain: ImagePool(pool) for domain in self.domains})
 
     @classmethod

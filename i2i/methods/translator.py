@@ -122,6 +122,10 @@ class Translator(nn.Module):
             required = name in (reachable if name in self.generator_modules else trained)
             for parameter in parameters:
                 parameter.requires_grad_(required)
+        for module in self.modules():
+            prepare = getattr(module, "start_phase_", None)
+            if prepare is not None:
+                prepare()
         if batch.outputs is None or (generators and batch.outputs.graph_modules != generators):
             batch.outputs = self.Outputs(self, batch, reachable)
         batch.outputs.start_phase(phase)

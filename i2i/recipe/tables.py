@@ -26,6 +26,7 @@ class TrainOptions:
         steps: how many steps in all.
         batch_size: images of each domain per step, process and micro-batch.
         accumulate: micro-batches whose gradients are summed before a step.
+        batches: whether all phases of a step train on the same samples (`shared`), or each on new ones (`per_phase`).
         precision: of the computation; weights stay float32 (float64 with `fp64`).
         init: weights that a new run starts from: a run folder, one of its checkpoints, or `FORMAT:FILE` with an
             official checkpoint. Tensors are taken by name and shape; the rest starts from `seed`.
@@ -60,6 +61,7 @@ class TrainOptions:
     steps: Positive
     batch_size: Positive = 1
     accumulate: Positive = 1
+    batches: Literal["shared", "per_phase"] = "shared"
     precision: Literal["fp32", "bf16", "fp16", "fp64"] = "fp32"
     seed: Count = 0
     init: str | None = None

@@ -13,7 +13,7 @@ from i2i.core.contracts import AttentionOutput
 from i2i.errors import OptionError
 from i2i.nn.functional.optimizations import optimizations_enabled
 from i2i.nn.functional.pooling import Pool, pooled
-from i2i.nn.layers.convolution import Conv2d, SpectralLinear
+from i2i.nn.layers.convolution import Conv2d, SpectralLinear, SpectralNorm, spectral_linear
 
 
 class CAM(nn.Module):
@@ -30,11 +30,14 @@ class CAM(nn.Module):
         activation: after the 1x1 convolution; ReLU when None.
         spectral_norm: whether the classifiers' weights are divided by their spectral norm for the logits. The
             multiplication uses the weight without it, and the 1x1 convolution has none, as in the official code.
+        shared: whether all pools share one classifier with a bias b, whose normalized weight plus b multiplies the
+            channels. All weighted maps are then equal, as in the official TensorFlow code.
 
     Raises:
-        OptionError: no pools, an unknown one, or one twice.
+        OptionError: no pools, an unknown one, or one twice; or `shared` with one power iteration per forward.
 
-    Source: Kim et al., U-GAT-IT, ICLR 2020, arXiv:1907.10830, section 2.1; znxlwm/UGATIT-pytorch b8c4251.
+    Source: Kim et al., U-GAT-IT, ICLR 2020, arXiv:1907.10830, section 2.1; znxlwm/UGATIT-pytorch b8c4251. With
+    `shared`: taki0112/UGATIT d508e8f.
     """
 
     def __init__(
@@ -42,19 +45,35 @@ class CAM(nn.Module):
         num_features: int,
         pools: tuple[Pool, ...] = ("average", "max"),
         activation: Callable[[Tensor], Tensor] | None = None,
-        spectral_norm: bool = False,
+        spectral_norm: SpectralNorm = False,
+        shared: bool = False,
     ) -> None:
         super().__init__()
         if not pools or len(set(pools)) != len(pools) or not set(pools) <= set(get_args(Pool)):
             raise OptionError("pools", f"expected 'average', 'max' or both, got {list(pools)}")
-        linear = SpectralLinear if spectral_norm else nn.Linear
-        self.classifiers = nn.ModuleDict({pool: linear(num_features, 1, bias=False) for pool in pools})
+        if shared and spectral_norm is True:
+            raise OptionError(
+                "shared", "expected spectral_norm = false or 'per_phase' with a shared classifier, got true"
+            )
+        self.pools = pools
+        self.classifiers = nn.ModuleDict(
+            {
+                name: spectral_linear(spectral_norm, num_features, 1, shared)
+                for name in (("shared",) if shared else pools)
+            }
+        )
         self.mix = Conv2d(len(pools) * num_features, num_features, 1)
         self.activation: Callable[[Tensor], Tensor] = activation if activation is not None else nn.ReLU()
 
     def forward(self, x: Tensor) -> AttentionOutput:
-        logits = torch.cat([classify(pooled(x, cast(Pool, pool))) for pool, classify in self.classifiers.items()], 1)
-        weights = [classifier.get_parameter("weight").view(1, -1, 1, 1) for classifier in self.classifiers.values()]
+        if "shared" in self.classifiers:
+            classifier = cast(nn.Linear, self.classifiers["shared"])
+            weight = classifier.normalized_weight if isinstance(classifier, SpectralLinear) else classifier.weight
+            logits = torch.cat([F.linear(pooled(x, pool), weight, classifier.bias) for pool in self.pools], 1)
+            weights = [(weight + classifier.bias).view(1, -1, 1, 1)] * len(self.pools)
+        else:
+            logits = torch.cat([self.classifiers[pool](pooled(x, pool)) for pool in self.pools], 1)
+            weights = [self.classifiers[pool].get_parameter("weight").view(1, -1, 1, 1) for pool in self.pools]
         if optimizations_enabled():
             # Weighting and mixing are both linear: folding the classifiers' weights into the convolution saves half of
             # its work, and a feature map of twice the channels.
@@ -91,11 +110,10 @@ class ResidualCAM(nn.Module):
         self,
         num_features: int,
         activation: Callable[[Tensor], Tensor] | None = None,
-        spectral_norm: bool = False,
+        spectral_norm: SpectralNorm = False,
     ) -> None:
         super().__init__()
-        linear = SpectralLinear if spectral_norm else nn.Linear
-        self.classifier = linear(2 * num_features, 1, bias=False)
+        self.classifier = spectral_linear(spectral_norm, 2 * num_features, 1, bias=False)
         self.mix = Conv2d(2 * num_features, num_features, 1)
         self.scale = nn.Parameter(torch.zeros(1))
         self.activation: Callable[[Tensor], Tensor] = activation if activation is not None else nn.LeakyReLU(0.2)

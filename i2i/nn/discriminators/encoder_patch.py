@@ -13,7 +13,7 @@ from i2i.core.factory import Factory
 from i2i.core.kinds import ACTIVATION, ATTENTION
 from i2i.errors import OptionError, ShapeError
 from i2i.nn.discriminators.patch import smallest_image
-from i2i.nn.layers.convolution import ConvBlock, Padding, SpectralConv2d
+from i2i.nn.layers.convolution import ConvBlock, Padding, spectral_conv
 from i2i.nn.layers.initialization import Initialization, initialize
 
 ENCODER = 2
@@ -85,8 +85,7 @@ class EncoderPatch(nn.Module):
         def head(width: int, halvings: int) -> nn.ModuleDict:
             blocks = convolutions(width, [2] * halvings + [1])
             last = width * 2 ** len(blocks)
-            convolution = SpectralConv2d if spectral_norm else nn.Conv2d
-            final = convolution(last, 1, 4, padding=1, bias=False, padding_mode=padding)
+            final = spectral_conv(spectral_norm, last, 1, 4, padding=1, bias=False, padding_mode=padding)
             return nn.ModuleDict({"blocks": blocks, "final": final})
 
         first = ConvBlock(in_channels, channels, 4, 2, 1, padding, activation=activation, spectral_norm=spectral_norm)

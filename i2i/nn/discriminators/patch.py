@@ -11,7 +11,7 @@ from i2i.core.contracts import Activation, Attention, DiscriminatorOutput, Norm
 from i2i.core.factory import Factory
 from i2i.core.kinds import ACTIVATION, NORM
 from i2i.errors import OptionError, ShapeError
-from i2i.nn.layers.convolution import ConvBlock, Down, Padding, SpectralConv2d
+from i2i.nn.layers.convolution import ConvBlock, Down, Padding, SpectralNorm, spectral_conv
 from i2i.nn.layers.initialization import Initialization, initialize
 
 FEWEST_LAYERS = 3
@@ -29,8 +29,10 @@ class Patch(nn.Module):
         layers: number of all convolutions, at least 3.
         in_channels: channels of the image; 6 for a pair of images.
         norm: factory of the norms after every convolution but the first and the last; None for none.
-        spectral_norm: whether the convolutions' weights are divided by their spectral norm.
-        padding: how the pixel on each side is filled before each convolution, `zeros` or `reflect`.
+        spectral_norm: whether the convolutions' weights are divided by their spectral norm; `per_phase` makes one
+            power iteration in each phase of a step, however many images the discriminator classifies in it.
+        padding: how the pixel on each side is filled before each convolution, `zeros` or `reflect`; `reflect_same` adds
+            a second one at the bottom and right where the stride is 1, so that these convolutions keep the size.
         max_multiplier: upper bound of the channels, as a multiple of `channels`; None for none.
         attention: factory of an attention on the features before the last convolution; its logits are the head `cam`.
         bias: whether the convolutions between the first and the last have a bias; False with batch norm in pix2pix.
@@ -52,7 +54,7 @@ class Patch(nn.Module):
         layers: Depth = 5,
         in_channels: Positive = 3,
         norm: Factory[Norm] | None = NORM("in"),
-        spectral_norm: bool = False,
+        spectral_norm: SpectralNorm = False,
         padding: Padding = "zeros",
         max_multiplier: Positive | None = 8,
         attention: Factory[Attention] | None = None,
@@ -88,8 +90,7 @@ class Patch(nn.Module):
         self.attention = None
         if attention is not None:
             self.attention = attention(widths[-1], activation=activation(), spectral_norm=spectral_norm)
-        convolution = SpectralConv2d if spectral_norm else nn.Conv2d
-        self.final = convolution(widths[-1], 1, 4, padding=1, bias=final_bias, padding_mode=padding)
+        self.final = spectral_conv(spectral_norm, widths[-1], 1, 4, padding=1, bias=final_bias, padding_mode=padding)
         initialize(self, init)
 
     @classmethod
@@ -131,7 +132,7 @@ def smallest_image(layers: int) -> int:
 
     A side n becomes floor(n / 2) where the stride is 2 and n - 1 where it is 1. So after k = layers - 2 halvings it
     must be at least 3, that is n >= 3·2^k. No map is then smaller than 2 before a convolution, as reflection padding
-    requires, too.
+    requires, too, and none smaller than 3 where `reflect_same` mirrors two pixels.
 
     Example:
         >>> smallest_image(5), smallest_image(7)

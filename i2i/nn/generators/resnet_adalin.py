@@ -32,22 +32,25 @@ from i2i.nn.layers.stages import Features, Tap, capture_features, tapped, tapped
 class Modulation(nn.Module):
     """Map features [B, C, H, W] to the gamma and beta [B, C] that all adaptive norms of a decoder share.
 
-    Two linear layers with an activation each, then one for gamma and one for beta, all without bias.
+    Two linear layers with an activation each, then one for gamma and one for beta.
 
     Args:
         num_features: C.
         in_features: numbers per sample: C averages the map over its pixels, C·H·W uses all of them.
         activation: factory of the activation.
+        bias: whether the linear layers have a bias.
     """
 
-    def __init__(self, num_features: int, in_features: int, activation: Factory[Activation]) -> None:
+    def __init__(
+        self, num_features: int, in_features: int, activation: Factory[Activation], bias: bool = False
+    ) -> None:
         super().__init__()
         self.average = in_features == num_features
-        self.first = nn.Linear(in_features, num_features, bias=False)
-        self.second = nn.Linear(num_features, num_features, bias=False)
+        self.first = nn.Linear(in_features, num_features, bias)
+        self.second = nn.Linear(num_features, num_features, bias)
         self.activation = activation()
-        self.gamma = nn.Linear(num_features, num_features, bias=False)
-        self.beta = nn.Linear(num_features, num_features, bias=False)
+        self.gamma = nn.Linear(num_features, num_features, bias)
+        self.beta = nn.Linear(num_features, num_features, bias)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         hidden = pooled(x, "average") if self.average else x.flatten(1)
@@ -75,11 +78,13 @@ class ResnetAdaLIN(nn.Module):
         in_channels: channels of the input images.
         out_channels: channels of the generated images.
         image_size: side of the images, or their height and width, in pixels; required unless `light`.
+        bias: whether all convolutions and linear layers have a bias, as in the official TensorFlow code.
 
     Raises:
         OptionError: the full network got no image size, or one that is no multiple of 4.
 
-    Source: Kim et al., U-GAT-IT, ICLR 2020, arXiv:1907.10830; znxlwm/UGATIT-pytorch b8c4251.
+    Source: Kim et al., U-GAT-IT, ICLR 2020, arXiv:1907.10830; znxlwm/UGATIT-pytorch b8c4251; with other options
+    taki0112/UGATIT d508e8f (recipe `ugatit_tf`).
     """
 
     multiple: ClassVar[int] = MULTIPLE
@@ -99,28 +104,29 @@ class ResnetAdaLIN(nn.Module):
         in_channels: Positive = 3,
         out_channels: Positive = 3,
         image_size: ImageSize | None = None,
+        bias: bool = False,
     ) -> None:
         super().__init__()
         width = 4 * channels
         adaptive = decoder_norm.kind == ADAPTIVE_NORM
         self.fixed_size = needed_size(image_size) if adaptive and not light else None
         self.encoder = Encoder(
-            channels, blocks, norm, activation, bias=False, down_padding="reflect", in_channels=in_channels
+            channels, blocks, norm, activation, bias, down_padding="reflect", in_channels=in_channels
         )
         self.attention = attention(width, activation=activation()) if attention is not None else None
         self.modulation = None
         if adaptive:
             pixels = 1 if self.fixed_size is None else math.prod(side // MULTIPLE for side in self.fixed_size)
-            self.modulation = Modulation(width, width * pixels, activation)
+            self.modulation = Modulation(width, width * pixels, activation, bias)
             adaptive_norm = cast(Factory[AdaptiveNorm], decoder_norm)
-            self.decoder = nn.ModuleList(AdaptiveResidualBlock(width, adaptive_norm, activation) for _ in range(blocks))
+            self.decoder = nn.ModuleList(
+                AdaptiveResidualBlock(width, adaptive_norm, activation, bias) for _ in range(blocks)
+            )
         else:
             plain_norm = cast(Factory[Norm], decoder_norm)
-            self.decoder = nn.ModuleList(
-                ResidualBlock(width, plain_norm, activation, bias=False) for _ in range(blocks)
-            )
+            self.decoder = nn.ModuleList(ResidualBlock(width, plain_norm, activation, bias) for _ in range(blocks))
         self.image_decoder = ImageDecoder(
-            channels, upsample_norm, activation, bias=False, upsample=upsample, out_channels=out_channels
+            channels, upsample_norm, activation, bias, upsample=upsample, out_channels=out_channels
         )
         initialize(self, init)
 

@@ -18,13 +18,31 @@ from i2i.nn.functional.resampling import DOUBLING, HALVING, blur_down, blur_kern
 from i2i.nn.functional.spectral import power_iteration, spectral_norm, spectral_normalize
 from i2i.nn.layers.stages import Stage
 
-Padding = Literal["zeros", "reflect"]
+Padding = Literal["zeros", "reflect", "reflect_same"]
+"""How borders are filled: with zeros; mirrored; or mirrored so that the sides are divided by the stride exactly, with
+what an even kernel needs more at the bottom and right (TensorFlow's U-GAT-IT)."""
+SpectralNorm = bool | Literal["per_phase"]
+"""Whether a weight is divided by its spectral norm: one power iteration per forward, or per phase of a step."""
 Upsample = Literal["transposed", "nearest", "blur", "pixel_shuffle"]
 Down = Literal["strided", "blur"]
 
 
 class Conv2d(nn.Conv2d):
-    """`nn.Conv2d` with the same options, parameters and results, computed by `i2i.nn.functional.convolution`."""
+    """`nn.Conv2d` with the same parameters and results, computed by `i2i.nn.functional.convolution`.
+
+    Args:
+        args: positional arguments of `nn.Conv2d`.
+        options: keyword arguments of `nn.Conv2d`. `padding_mode` may also be `reflect_same`: `padding` pixels are
+            mirrored at the top and left, and at the bottom and right as many as sides of H / stride need.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        same = options.get("padding_mode") == "reflect_same"
+        super().__init__(*args, **(options | {"padding_mode": "reflect"} if same else options))
+        if same:
+            # torch's list for F.pad: left, right, top, bottom.
+            kernel, stride, before = self.kernel_size[0], self.stride[0], cast("tuple[int, int]", self.padding)[0]
+            self._reversed_padding_repeated_twice = [before, kernel - stride - before] * 2
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:  # torch's name
         stride = self.stride[0]
@@ -40,6 +58,8 @@ class Conv2d(nn.Conv2d):
 class Spectral(nn.Module):
     """Power iteration for a layer's weight: one step for each forward in training, none in evaluation.
 
+    With `per_phase` all forwards of a phase share one step, which `start_phase_` takes.
+
     A batch may consist of `chunks` equal parts that stand for as many forwards: each part is then divided by the
     spectral norm after its own step.
     """
@@ -47,6 +67,13 @@ class Spectral(nn.Module):
     u: Tensor
     v: Tensor
     chunks: int = 1
+    per_phase: bool = False
+
+    @torch.no_grad()
+    def start_phase_(self) -> None:
+        """Take the power iteration of a phase, with the weight as it is now."""
+        if self.per_phase and self.training:
+            self._iterate_(cast(Tensor, self.weight))
 
     def _register_vectors(self, weight: Tensor) -> None:
         rows, columns = weight.flatten(1).shape
@@ -56,8 +83,17 @@ class Spectral(nn.Module):
     def _vectors(self, weight: Tensor) -> tuple[Tensor, Tensor]:
         # The graph holds new tensors and never the buffers: a second forward before the backward, as for real and
         # fake images, would otherwise change in place what the first one's gradient needs.
-        if not self.training:
+        if not self.training or self.per_phase:
             return self.u.clone(), self.v.clone()
+        return self._iterate_(weight)
+
+    @property
+    def normalized_weight(self) -> Tensor:
+        """The weight divided by its spectral norm; each access counts as one forward."""
+        weight = cast(Tensor, self.weight)
+        return spectral_normalize(weight, *self._vectors(weight))
+
+    def _iterate_(self, weight: Tensor) -> tuple[Tensor, Tensor]:
         u, v = power_iteration(weight, self.u)
         self.u.copy_(u)
         self.v.copy_(v)
@@ -79,14 +115,16 @@ class SpectralConv2d(Spectral, Conv2d):
     The state dict holds `weight` (not normalized), `bias`, and the singular vectors `u` and `v`.
 
     Args:
-        args: positional arguments of `nn.Conv2d`.
-        options: keyword arguments of `nn.Conv2d`.
+        args: positional arguments of `Conv2d`.
+        per_phase: whether the power iteration is one per phase of a step instead of one per forward.
+        options: keyword arguments of `Conv2d`.
 
     Source: Miyato et al., ICLR 2018, arXiv:1802.05957; like `torch.nn.utils.spectral_norm` with one power iteration.
     """
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    def __init__(self, *args: Any, per_phase: bool = False, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.per_phase = per_phase
         self._register_vectors(self.weight)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -94,7 +132,7 @@ class SpectralConv2d(Spectral, Conv2d):
             scales = self._scales(self.weight, x.shape[0]).view(-1, 1, 1, 1)
             bias = None if self.bias is None else self.bias.view(1, -1, 1, 1)
             return _scaled(self._conv_forward(x, self.weight, None), scales, bias)
-        return self._conv_forward(x, spectral_normalize(self.weight, *self._vectors(self.weight)), self.bias)
+        return self._conv_forward(x, self.normalized_weight, self.bias)
 
 
 class SpectralLinear(Spectral, nn.Linear):
@@ -104,16 +142,32 @@ class SpectralLinear(Spectral, nn.Linear):
         in_features: numbers in each input vector.
         out_features: numbers in each output vector.
         bias: whether a bias is added.
+        per_phase: whether the power iteration is one per phase of a step instead of one per forward.
     """
 
-    def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
+    def __init__(self, in_features: int, out_features: int, bias: bool = True, per_phase: bool = False) -> None:
         super().__init__(in_features, out_features, bias)
+        self.per_phase = per_phase
         self._register_vectors(self.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         if self._scales_output(x, self.weight):
             return _scaled(F.linear(x, self.weight), self._scales(self.weight, x.shape[0]).view(-1, 1), self.bias)
-        return F.linear(x, spectral_normalize(self.weight, *self._vectors(self.weight)), self.bias)
+        return F.linear(x, self.normalized_weight, self.bias)
+
+
+def spectral_conv(spectral_norm: SpectralNorm, *args: Any, **options: Any) -> Conv2d:
+    """Build a `Conv2d`, or a `SpectralConv2d`, with the arguments of `nn.Conv2d`."""
+    if spectral_norm:
+        return SpectralConv2d(*args, per_phase=spectral_norm == "per_phase", **options)
+    return Conv2d(*args, **options)
+
+
+def spectral_linear(spectral_norm: SpectralNorm, in_features: int, out_features: int, bias: bool = True) -> nn.Linear:
+    """Build an `nn.Linear`, or a `SpectralLinear`."""
+    if spectral_norm:
+        return SpectralLinear(in_features, out_features, bias, per_phase=spectral_norm == "per_phase")
+    return nn.Linear(in_features, out_features, bias)
 
 
 def _scaled(y: Tensor, scales: Tensor, bias: Tensor | None) -> Tensor:
@@ -174,11 +228,11 @@ class ConvBlock(nn.Module):
         kernel_size: side of the kernel in pixels.
         stride: of the convolution; H' is about H / stride.
         padding: pixels added on each side.
-        padding_mode: how they are filled, with `zeros` or by `reflect`.
+        padding_mode: how they are filled, see `Padding`.
         bias: whether the convolution has a bias; a norm without affine parameters cancels it.
         norm: factory of the norm; None for no norm.
         activation: factory of the activation; None for no activation.
-        spectral_norm: whether the convolution's weight is divided by its spectral norm.
+        spectral_norm: whether the convolution's weight is divided by its spectral norm, see `SpectralNorm`.
         down: how a stride of 2 is realized: `strided` in the convolution, or by `blur` after the activation (CUT),
             which keeps the features of shifted images shifted.
     """
@@ -196,15 +250,14 @@ class ConvBlock(nn.Module):
         bias: bool = True,
         norm: Factory[Norm] | None = None,
         activation: Factory[Activation] | None = None,
-        spectral_norm: bool = False,
+        spectral_norm: SpectralNorm = False,
         down: Down = "strided",
     ) -> None:
         super().__init__()
-        convolution = SpectralConv2d if spectral_norm else Conv2d
         self.blur = BlurDown() if down == "blur" and stride == 2 else None
         stride = stride if self.blur is None else 1
-        self.conv = convolution(
-            in_channels, out_channels, kernel_size, stride, padding, bias=bias, padding_mode=padding_mode
+        self.conv = spectral_conv(
+            spectral_norm, in_channels, out_channels, kernel_size, stride, padding, bias=bias, padding_mode=padding_mode
         )
         self.norm = norm(out_channels) if norm is not None else None
         self.activation = activation() if activation is not None else None

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-Initialization = Literal["default", "normal", "xavier", "kaiming", "orthogonal"]
+Initialization = Literal["default", "normal", "xavier", "kaiming", "orthogonal", "normal_kernels"]
 
 
 @torch.no_grad()
@@ -18,19 +18,20 @@ def initialize(module: nn.Module, scheme: Initialization, gain: float = 0.02, no
         module: the network.
         scheme: `default` keeps what the constructors drew. Otherwise biases become 0, scales of affine norms
             N(1, gain), and weights of convolutions and linear layers N(0, gain) for `normal`, or follow Glorot's
-            (`xavier`), He's (`kaiming`) or the `orthogonal` rule.
+            (`xavier`), He's (`kaiming`) or the `orthogonal` rule. `normal_kernels` is `normal` without the norms.
         gain: standard deviation of `normal`, factor of `xavier` and `orthogonal`; `kaiming` does not use it.
         norms: whether affine norms are initialized, too; MUNIT's code leaves them as constructed.
 
     Source: CycleGAN (Zhu et al., ICCV 2017, arXiv:1703.10593) uses `normal` with 0.02, U-GAT-IT's PyTorch code
-    `default`.
+    `default`, its TensorFlow code `normal_kernels` with 0.02.
     """
     if scheme == "default":
         return
+    norms = norms and scheme != "normal_kernels"
     for layer in module.modules():
         weight, bias = getattr(layer, "weight", None), getattr(layer, "bias", None)
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-            if scheme == "normal":
+            if scheme in ("normal", "normal_kernels"):
                 nn.init.normal_(layer.weight, 0.0, gain)
             elif scheme == "xavier":
                 nn.init.xavier_normal_(layer.weight, gain)

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from i2i.core.randomness import seed_of
 from i2i.nn.functional import adversarial
 from i2i.nn.functional.precision import to_like, upcast, without_autocast
 
 Discriminate = Callable[[Tensor], dict[str, Tensor]]
 """A discriminator as a function of the image [B, 3, H, W], which returns logits by head."""
+
+
+class Penalized(nn.Module):
+    """Base class of losses that draw where the discriminator's gradient is penalized."""
+
+    def uniform(self, shape: Sequence[int], seed: int) -> Tensor:
+        """Draw from U(0, 1) on the CPU, so that all devices get the same numbers.
+
+        Args:
+            shape: shape of the result.
+            seed: of the draw, another one for each step, phase and domain. Tests may replace this method.
+        """
+        return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 class R1(nn.Module):
@@ -46,7 +60,7 @@ class R1(nn.Module):
             return self.gamma / 2 * torch.stack(squares).sum()
 
 
-class WGANGP(nn.Module):
+class WGANGP(Penalized):
     r"""Wasserstein GAN whose critic's gradients are penalized where their norm is not 1.
 
     .. math:: \sum_{heads} \mathbb{E}[D(\tilde x)] - \mathbb{E}[D(x)]
@@ -78,8 +92,7 @@ class WGANGP(nn.Module):
             draw: seed of the interpolation, which makes a step reproducible.
         """
         with without_autocast(real):
-            share = torch.rand(real.shape[0], 1, 1, 1, generator=torch.Generator().manual_seed(draw))
-            share = to_like(share, upcast(real))
+            share = to_like(self.uniform((real.shape[0], 1, 1, 1), draw), upcast(real))
             # Real before fake: the order in which spectral norms see them.
             real_logits = discriminate(upcast(real)).values()
             fake_logits = discriminate(upcast(fake_for_discriminator)).values()
@@ -89,14 +102,33 @@ class WGANGP(nn.Module):
             ]
             gradients = _gradients(share * real + (1 - share) * fake_for_discriminator, discriminate)
             excess = [torch.linalg.vector_norm(gradient, dim=(1, 2, 3)) - 1 for gradient in gradients]
-            terms += [self.penalty * distance.square().mean() for distance in excess]
+            terms += [self.penalty * self.excess(distance).square().mean() for distance in excess]
             return torch.stack(terms).sum()
+
+    def excess(self, distance: Tensor) -> Tensor:
+        """Return the penalized part of the distance of a gradient's norm from 1."""
+        return distance
 
     def generator(self, fake_logits: Tensor) -> Tensor:
         return -adversarial.critic(fake_logits)
 
 
-class DRAGAN(nn.Module):
+class WGANLP(WGANGP):
+    r"""WGAN-GP whose critic's gradients are penalized only where their norm is above 1.
+
+    .. math:: \lambda\, \mathbb{E}\big[\max(0, \lVert \nabla_{\hat x} \textstyle\sum D(\hat x) \rVert_2 - 1)^2\big]
+
+    Args:
+        penalty: lambda; 10 in U-GAT-IT's TensorFlow code.
+
+    Source: Petzka et al., ICLR 2018, arXiv:1709.08894, equation 7.
+    """
+
+    def excess(self, distance: Tensor) -> Tensor:
+        return distance.clamp_min(0)
+
+
+class DRAGAN(Penalized):
     r"""Penalty on the discriminator's gradients near real images where their norm is not 1, for any adversarial loss.
 
     .. math:: \lambda \sum_{heads} \mathbb{E}\big[(\lVert \nabla_{\hat x} \textstyle\sum D(\hat x) \rVert_2 - 1)^2\big],
@@ -109,16 +141,25 @@ class DRAGAN(nn.Module):
         penalty: lambda; 10 in the paper.
         noise: nu, scale of the noise.
         spread: what s is: the standard `deviation`, or the `variance`, as in TwinGAN.
+        centered: whether u is from U(-1, 1); U(0, 1) otherwise.
+        interpolate: whether the noise of each image is scaled by a further number from U(0, 1), which places it
+            anywhere between the image and the noisy image.
 
     Source: Kodali et al., arXiv:1705.07215, section 2.3, where the noise is normal; uniform as in TwinGAN, Li,
-    arXiv:1809.00946, whose penalty is 0.25.
+    arXiv:1809.00946, whose penalty is 0.25. U-GAT-IT's TensorFlow code is not `centered` and does `interpolate`.
     """
 
     def __init__(
-        self, penalty: float = 10.0, noise: float = 0.5, spread: Literal["deviation", "variance"] = "deviation"
+        self,
+        penalty: float = 10.0,
+        noise: float = 0.5,
+        spread: Literal["deviation", "variance"] = "deviation",
+        centered: bool = True,
+        interpolate: bool = False,
     ) -> None:
         super().__init__()
         self.penalty, self.noise, self.spread = penalty, noise, spread
+        self.centered, self.interpolate = centered, interpolate
 
     def discriminator(self, real: Tensor, discriminate: Discriminate, draw: int) -> Tensor:
         """Compute the penalty.
@@ -132,8 +173,11 @@ class DRAGAN(nn.Module):
             wide = upcast(real)
             variance = wide.var(correction=0)
             spread = variance if self.spread == "variance" else variance.sqrt()
-            drawn = to_like(torch.rand(real.shape, generator=torch.Generator().manual_seed(draw)), wide)
-            gradients = _gradients(wide + self.noise * spread * (2 * drawn - 1), discriminate)
+            drawn = to_like(self.uniform(real.shape, draw), wide)
+            offset = self.noise * spread * (2 * drawn - 1 if self.centered else drawn)
+            if self.interpolate:
+                offset = offset * to_like(self.uniform((len(real), 1, 1, 1), seed_of(draw, "interpolate")), wide)
+            gradients = _gradients(wide + offset, discriminate)
             excess = [torch.linalg.vector_norm(gradient, dim=(1, 2, 3)) - 1 for gradient in gradients]
             return self.penalty * torch.stack([distance.square().mean() for distance in excess]).sum()
 

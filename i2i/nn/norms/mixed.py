@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from i2i.nn.functional.normalization import layer_instance_norm
@@ -21,18 +22,23 @@ class Mixed(nn.Module):
         mix: `clip` learns rho [C] itself, `softmax` two logits [C, 2], the first for instance norm.
         rho: initial rho of every channel with `clip`.
         logits: initial logits of every channel with `softmax`.
+        smoothing: subtracted from a clipped rho before its use, with the result clamped to [0, 1].
     """
 
-    def __init__(self, num_features: int, mix: Mix, rho: float, logits: tuple[float, float]) -> None:
+    def __init__(
+        self, num_features: int, mix: Mix, rho: float, logits: tuple[float, float], smoothing: float = 0.0
+    ) -> None:
         super().__init__()
-        self.mix = mix
+        self.mix, self.smoothing = mix, smoothing
         initial = torch.full((num_features,), float(rho)) if mix == "clip" else torch.tensor([logits] * num_features)
         self.rho = nn.Parameter(initial)
 
     @property
     def instance_share(self) -> Tensor:
         """Share [C] of instance norm in each channel."""
-        return self.rho if self.mix == "clip" else self.rho.softmax(1)[:, 0]
+        if self.mix == "softmax":
+            return self.rho.softmax(1)[:, 0]
+        return (self.rho - self.smoothing).clamp(0, 1) if self.smoothing else self.rho
 
     @torch.no_grad()
     def constrain_(self) -> None:
@@ -84,6 +90,8 @@ class AdaptiveLayerInstanceNorm(Mixed):
         unbiased: both variances; True in the official PyTorch code, False in its TensorFlow code.
         mix: what keeps rho within [0, 1]: `clip` clamps it after each step, `softmax` learns two logits instead.
         logits: initial logits with `softmax`, of instance norm and layer norm; (3.2, 1) is nine tenths instance norm.
+        smoothing: with `clip`, subtracted from rho before its use, so that the share of instance norm stays at most
+            1 - smoothing; below it, rho gets no gradient. 0.1 in the official TensorFlow code, where rho starts at 1.
 
     Source: Kim et al., U-GAT-IT, ICLR 2020, arXiv:1907.10830, equation 1; znxlwm/UGATIT-pytorch b8c4251. With
     `softmax`: Chen et al., NICE-GAN, CVPR 2020, arXiv:2003.00273; alpc91/NICE-GAN-pytorch 1b114f1.
@@ -97,8 +105,9 @@ class AdaptiveLayerInstanceNorm(Mixed):
         unbiased: bool = True,
         mix: Mix = "clip",
         logits: tuple[float, float] = (3.2, 1.0),
+        smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0,
     ) -> None:
-        super().__init__(num_features, mix, rho, logits)
+        super().__init__(num_features, mix, rho, logits, smoothing)
         self.eps, self.unbiased = eps, unbiased
 
     def forward(self, x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
