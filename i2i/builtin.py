@@ -101,9 +101,11 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
     },
     kinds.DATASET: {
         "folders": "i2i.data.folders:Folders",
+        "domains": "i2i.data.domains:Domains",
         "portraits": "i2i.demo.portraits:Portraits",
         "single_image": "i2i.data.single_image:SingleImage",
         "shapes": "i2i.demo.shapes:Shapes",
+        "shape_domains": "i2i.demo.shape_domains:ShapeDomains",
         "portrait_pairs": "i2i.demo.portraits:PortraitPairs",
         "paired": "i2i.data.paired:Paired",
     },

@@ -148,7 +148,7 @@ def test_toml_examples_are_recipes(page: Path, text: str, tmp_path: Path) -> Non
 
 BASES = {"cut.md": "cut", "data.md": "cyclegan", "munit.md": "munit", "cyclegan.md": "cyclegan"}
 """Recipes that examples of a few tables belong to."""
-PLUGIN_PAGES = ("plugins.md", "style.md", "drit.md", "cartoongan.md", "twingan.md", "dtn.md")
+PLUGIN_PAGES = ("plugins.md", "style.md", "drit.md", "cartoongan.md", "twingan.md", "dtn.md", "stargan2.md")
 
 
 def test_plugin_tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,12 +25,14 @@ class Stream:
             only the files say it.
         size: height and width (H, W) in pixels; None where sizes vary or where samples have no height and width.
         range: smallest and largest value of an image or mask.
+        names: names of the classes of a `label` stream, in the order of their numbers; empty where they have none.
     """
 
     role: Literal["image", "mask", "label", "raw"] = "image"
     channels: int = 3
     size: tuple[int, int] | None = None
     range: tuple[float, float] = (-1.0, 1.0)
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from i2i.errors import DataError
 _EXPECTED = {
     "folders": "expected two folders of training images, got {given}; give data.a and data.b, a folder each, or "
     "data.root, a folder that holds trainA and trainB",
+    "domains": "expected a folder for each domain, got {given}; give data.root, a folder that holds a folder for each "
+    "name in data.domains",
     "single_image": "expected two images, got {given}; give data.a and data.b, a file each",
     "paired": "expected pairs of images, got {given}; give data.root, a folder of side-by-side images, or data.a and "
     "data.b, two folders with the same file names",

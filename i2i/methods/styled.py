@@ -104,5 +104,16 @@ class Styled(Translator):
         number = 1 if style == "random" else style
         if not isinstance(number, int) or isinstance(number, bool) or number < 1:
             raise I2IError(f"style: {wanted}, got {style!r}")
+        return self.random_style(number, to, seed, like)
+
+    def random_style(self, number: int, to: str, seed: int, like: Tensor) -> Tensor:
+        """Return the random style code [1, S] with a number, from N(0, I).
+
+        Args:
+            number: number of the style, from 1 on.
+            to: domain of the style.
+            seed: seed of all random styles.
+            like: tensor whose device and dtype the code gets.
+        """
         drawn = self.randn(f"translate/style/{number}", (1, self.style_channels), seed_of(seed, "style", number))
         return to_like(drawn, like)

@@ -38,8 +38,8 @@ class Translator(nn.Module):
     """Submodules whose images are generated once per step and seen by all of its phases."""
     default_phase: ClassVar[str] = "generator"
     """Phase of losses that have a `forward` method only."""
-    domains: ClassVar[tuple[str, ...]] = ("a", "b")
-    """Domains of the images, in the order of the sample grid's columns."""
+    domains: tuple[str, ...] = ("a", "b")
+    """Domains of the images, in the order of the sample grid's columns; the instance may take them from its streams."""
     required_streams: ClassVar[Mapping[str, str]] = {"a": "image", "b": "image"}
     """Streams that a batch must hold, each with its role."""
 
@@ -200,6 +200,11 @@ class Translator(nn.Module):
     def targets(self) -> tuple[str, ...]:
         """Domains that `translate` can generate."""
         return self.domains
+
+    def input_stream(self, to: str) -> Stream:
+        """Return the specification of the images that `translate` takes for a target domain."""
+        source = next((domain for domain in self.domains if domain != to), to)
+        return self.streams[source]
 
     @property
     def inference_modules(self) -> tuple[str, ...]:

@@ -256,8 +256,7 @@ class Loaded:
     def _find_smallest(self) -> int:
         multiple, like = self.constraints.multiple, next(self.translator.parameters())
         target = self.translator.targets[-1]
-        source = next((d for d in self.translator.domains if d != target), target)
-        channels = self.translator.streams[source].channels
+        channels = self.translator.input_stream(target).channels
         for side in range(multiple, 16 * multiple + 1, multiple):
             try:
                 self.translator.translate(torch.zeros(1, channels, side, side).to(like), target)

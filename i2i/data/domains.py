@@ -1,0 +1,225 @@
+"""Images of any number of domains, with their domains as labels and further images as references of style."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from random import Random
+from typing import Annotated, Any
+
+import torch
+from annotated_types import Ge
+from pydantic import Field
+from torch import Tensor
+
+from i2i.core.bounds import height_width
+from i2i.core.contracts import Stream
+from i2i.data.base import ImageDataset
+from i2i.data.files import ImageFiles
+from i2i.data.images import as_path, find_images, to_tensor
+from i2i.data.locations import check_folder, not_given
+from i2i.data.transforms import FILTERS, Resample, eval_transform
+from i2i.errors import DataError, OptionError
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+LAYOUTS = (
+    ("{name}/train", ("{name}/test", "{name}/val", "{name}/valid")),
+    ("train/{name}", ("test/{name}", "val/{name}", "valid/{name}")),
+    ("train_{name}", ("test_{name}", "val_{name}")),
+    ("train{name}", ("test{name}", "val{name}")),
+    ("{name}", ("test_{name}",)),
+)
+"""Where a root holds the training images of each domain, and its test images."""
+AREA, RATIO = (0.8, 1.0), (0.9, 1.1)
+"""Bounds of a random crop's share of the area, and of its width by its height, as in StarGAN v2."""
+
+
+class LabelledImages(ImageDataset):
+    """Base class of data sets of labelled images of any number of domains.
+
+    A sample is an image of a random domain and two reference images of another random domain, which may be the same.
+    Each domain is equally frequent, however many images it has. A sample depends on seed and number alone.
+
+    A subclass keeps `domains`, `size` and `seed` as attributes and implements `image_of`.
+    """
+
+    domains: tuple[str, ...]
+    seed: int
+
+    @classmethod
+    def declare_streams(cls, options: Mapping[str, Any]) -> dict[str, Stream]:
+        """Streams of a sample: `image` with its domain `label`, `reference` and `reference_2` with `reference_label`.
+
+        Args:
+            options: every option of the constructor by name.
+        """
+        image = Stream("image", 3, height_width(options["size"]))
+        label = Stream("label", len(options["domains"]), names=tuple(options["domains"]))
+        references = {"reference": image, "reference_2": image, "reference_label": label}
+        return {"image": image, "label": label, **references}
+
+    @classmethod
+    def check(cls, domains: tuple[str, ...]) -> None:
+        """Refuse names of domains that could be no folders next to each other.
+
+        Raises:
+            OptionError: fewer than two, one twice, or no name of a folder.
+        """
+        if len(domains) < 2:
+            raise OptionError("domains", f"expected the names of at least two domains, got {list(domains)}")
+        for name in domains:
+            if not name or name in (".", "..") or {*"/\\"} & {*name} or " · " in name:
+                raise OptionError("domains", f"expected names of folders, got {name!r}")
+            if domains.count(name) > 1:
+                raise OptionError("domains", f"{name!r} occurs twice")
+
+    def __getitem__(self, number: int) -> dict[str, object]:
+        """Sample `number` >= 0; in place of a damaged file comes the next one of its domain.
+
+        Returns:
+            sample: `image`, `reference` and `reference_2`, [3, H, W] in [-1, 1]; `label` and `reference_label`, numbers
+            of domains; "skipped", a line for each damaged file on the way.
+        """
+        # A fresh generator for each sample: one that lives on would depend on what this process drew before.
+        random = Random(f"{self.seed} domains {number}")
+        label, target = (int(random.random() * len(self.domains)) for _ in range(2))
+        skipped: list[str] = []
+        names = {"image": label, "reference": target, "reference_2": target}
+        images = {name: self.image_of(self.domains[domain], random, skipped) for name, domain in names.items()}
+        labels = {"label": torch.tensor(label), "reference_label": torch.tensor(target)}
+        return {**images, **labels, "skipped": skipped}
+
+    def image_of(self, domain: str, random: Random, skipped: list[str]) -> Tensor:
+        """Return a random training image of a domain, [3, H, W] in [-1, 1].
+
+        Args:
+            domain: name of the domain.
+            random: generator of whatever is drawn.
+            skipped: gets a line for each damaged file.
+        """
+        raise NotImplementedError
+
+
+class Domains(LabelledImages):
+    """A folder of images for each of any number of domains, unpaired.
+
+    Args:
+        root: folder that holds the domains: NAME, train/NAME, NAME/train, train_NAME or trainNAME for each of them, and
+            perhaps their test images in test/NAME, NAME/test and so on.
+        domains: names of the domains, in the order of their numbers; those of their folders.
+        size: height and width of a sample in pixels.
+        crop: probability of a random crop of 80 to 100 % of the area and of an aspect of 0.9 to 1.1, before resizing.
+        flip: whether half of the training images are mirrored left to right.
+        resample: Pillow's filter for resizing.
+        seed: of the choice of images and of their augmentation, >= 0.
+
+    Raises:
+        DataError: a folder is missing, or holds no image that can be read; names all such folders.
+
+    Source: the sampling and augmentation of StarGAN v2, Choi et al., CVPR 2020, arXiv:1912.01865.
+    """
+
+    def __init__(
+        self,
+        root: Path | None = None,
+        domains: tuple[str, ...] = (),
+        size: Annotated[int, Ge(8)] = 256,
+        crop: Probability = 0.5,
+        flip: bool = True,
+        resample: Resample = "bilinear",
+        seed: int = 0,
+    ) -> None:
+        self.size, self.crop, self.flip, self.resample, self.seed = size, crop, flip, resample, seed
+        path = as_path(root)
+        if path is None:
+            raise not_given("domains", [])
+        check_folder(path)
+        if len(domains) < 2:
+            raise DataError(f"data.domains: expected the names of at least two folders in {path}, got {list(domains)}")
+        self.check(domains)
+        self.domains = domains
+        folders, test_folders = _folders(path, domains)
+        self.train = _open(folders)
+        self.test = {**self.train, **_open(test_folders)}
+
+    def __len__(self) -> int:
+        """Images of all domains: the samples of one epoch."""
+        return sum(map(len, self.train.values()))
+
+    def image_of(self, domain: str, random: Random, skipped: list[str]) -> Tensor:
+        files = self.train[domain]
+        start = int(random.random() * len(files))
+        _, (image,) = next(files.readable([*range(start, len(files)), *range(start)], skipped))
+        box = _crop(random, image.width, image.height) if random.random() < self.crop else None
+        flipped = random.random() < 0.5 and self.flip
+        height, width = height_width(self.size)
+        sample = to_tensor(image.resize((width, height), FILTERS[self.resample], box))
+        return sample.flip(2) if flipped else sample
+
+    def preview(self, count: int) -> dict[str, Tensor]:
+        """The first test images of each domain, or else training images, [n, 3, H, W] in [-1, 1].
+
+        Args:
+            count: how many of each domain, >= 1.
+        """
+        batch: dict[str, Tensor] = {}
+        for domain, files in self.test.items():
+            readable = islice(files.readable(range(len(files)), []), count)
+            batch[domain] = torch.stack([eval_transform(image, self.size, self.resample) for _, (image,) in readable])
+        return batch
+
+
+def _folders(root: Path, domains: Sequence[str]) -> tuple[dict[str, Path], dict[str, Path]]:
+    """The folders of each domain's training images, and of its test images if there are some.
+
+    Raises:
+        DataError: no layout has a folder for every domain, or test images would be trained on.
+    """
+    for train, tests in LAYOUTS:
+        folders = {name: root / train.format(name=name) for name in domains}
+        if all(folder.is_dir() for folder in folders.values()):
+            found = {name: [root / test.format(name=name) for test in tests] for name in domains}
+            test_folders = {name: next(filter(Path.is_dir, paths), None) for name, paths in found.items()}
+            for folder in folders.values():
+                inside = next((name for name in ("test", "val", "valid") if (folder / name).is_dir()), None)
+                if inside is not None:
+                    raise DataError(
+                        f"{folder} holds a folder {inside!r}, whose images would be trained on; put the training "
+                        f"images into a folder 'train' next to it"
+                    )
+            return folders, {name: folder for name, folder in test_folders.items() if folder is not None}
+    entries = ", ".join(sorted(entry.name for entry in root.iterdir() if entry.is_dir())[:8]) or "none"
+    lacking = [name for name in domains if not any((root / train.format(name=name)).is_dir() for train, _ in LAYOUTS)]
+    raise DataError(
+        f"data.domains: expected {root} to hold a folder for each of {', '.join(domains)}; "
+        f"{', '.join(lacking) or 'one layout for all of them'} is missing; folders there: {entries}"
+    )
+
+
+def _open(folders: Mapping[str, Path]) -> dict[str, ImageFiles]:
+    """The images of each folder; raises all problems at once."""
+    files: dict[str, ImageFiles] = {}
+    problems: list[str] = []
+    for name, folder in folders.items():
+        try:
+            files[name] = ImageFiles([(file,) for file in find_images(folder)], str(folder))
+        except DataError as error:
+            problems.append(str(error))
+    if problems:
+        raise DataError("\n".join(problems))
+    return files
+
+
+def _crop(random: Random, width: int, height: int) -> tuple[float, float, float, float]:
+    """A random box, as torchvision's `RandomResizedCrop` draws it; the whole image if ten of them do not fit."""
+    for _ in range(10):
+        area = width * height * (AREA[0] + (AREA[1] - AREA[0]) * random.random())
+        low, high = map(math.log, RATIO)
+        ratio = math.exp(low + (high - low) * random.random())
+        w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if 0 < w <= width and 0 < h <= height:
+            left, top = int(random.random() * (width - w + 1)), int(random.random() * (height - h + 1))
+            return (left, top, left + w, top + h)
+    return (0, 0, width, height)
