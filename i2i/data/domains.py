@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from random import Random
 from typing import Annotated, Any
 
 import torch
-from annotated_types import Ge
 from pydantic import Field
 from torch import Tensor
 
-from i2i.core.bounds import height_width
+from i2i.core.bounds import Positive, height_width
 from i2i.core.contracts import Stream
 from i2i.data.base import ImageDataset
-from i2i.data.files import ImageFiles
-from i2i.data.images import as_path, find_images, to_tensor
+from i2i.data.decoding import ImageFile, Page
+from i2i.data.files import ImageFiles, Images, Read
+from i2i.data.images import as_path, find_images
 from i2i.data.locations import check_folder, not_given
-from i2i.data.transforms import FILTERS, Resample, eval_transform
+from i2i.data.pixels import PixelFormat, crop, mirrored, size_of, to_tensor
+from i2i.data.transforms import Resample, SampleSize, eval_transform, resized
 from i2i.errors import DataError, OptionError
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -55,7 +56,7 @@ class LabelledImages(ImageDataset):
         Args:
             options: every option of the constructor by name.
         """
-        image = Stream("image", 3, height_width(options["size"]))
+        image = Stream("image", options.get("channels", 3), height_width(options["size"]))
         label = Stream("label", len(options["domains"]), names=tuple(options["domains"]))
         references = {"reference": image, "reference_2": image, "reference_label": label}
         return {"image": image, "label": label, **references}
@@ -114,6 +115,10 @@ class Domains(LabelledImages):
         flip: whether half of the training images are mirrored left to right.
         resample: Pillow's filter for resizing.
         seed: of the choice of images and of their augmentation, >= 0.
+        channels: channels of the images; grey and RGB are converted to each other.
+        range: stored values that become -1 and 1, such as `[0, 4095]` for 12 bits in 16-bit files.
+        page: number of the page of files that have several, from 0; name of an array in .npz files.
+        srgb: whether images with an embedded colour profile are converted to sRGB.
 
     Raises:
         DataError: a folder is missing, or holds no image that can be read; names all such folders.
@@ -125,13 +130,18 @@ class Domains(LabelledImages):
         self,
         root: Path | None = None,
         domains: tuple[str, ...] = (),
-        size: Annotated[int, Ge(8)] = 256,
+        size: SampleSize = 256,
         crop: Probability = 0.5,
         flip: bool = True,
         resample: Resample = "bilinear",
         seed: int = 0,
+        channels: Positive = 3,
+        range: tuple[float, float] | None = None,
+        page: Page = None,
+        srgb: bool = True,
     ) -> None:
         self.size, self.crop, self.flip, self.resample, self.seed = size, crop, flip, resample, seed
+        self.channels, self.format = channels, PixelFormat(channels, range, None, page, srgb)
         path = as_path(root)
         if path is None:
             raise not_given("domains", [])
@@ -141,8 +151,8 @@ class Domains(LabelledImages):
         self.check(domains)
         self.domains = domains
         folders, test_folders = _folders(path, domains)
-        self.train = _open(folders)
-        self.test = {**self.train, **_open(test_folders)}
+        self.train = _open(folders, self._read)
+        self.test = {**self.train, **_open(test_folders, self._read)}
 
     def __len__(self) -> int:
         """Images of all domains: the samples of one epoch."""
@@ -151,12 +161,12 @@ class Domains(LabelledImages):
     def image_of(self, domain: str, random: Random, skipped: list[str]) -> Tensor:
         files = self.train[domain]
         start = int(random.random() * len(files))
-        _, (image,) = next(files.readable([*range(start, len(files)), *range(start)], skipped))
-        box = _crop(random, image.width, image.height) if random.random() < self.crop else None
-        flipped = random.random() < 0.5 and self.flip
-        height, width = height_width(self.size)
-        sample = to_tensor(image.resize((width, height), FILTERS[self.resample], box))
-        return sample.flip(2) if flipped else sample
+        order = chain(range(start, len(files)), range(start))
+        _, (image,) = next(files.readable(order, skipped))
+        if random.random() < self.crop:
+            image = crop(image, *_box(random, *size_of(image)))
+        sample = resized(image, self.size, self.resample)
+        return to_tensor(mirrored(sample) if random.random() < 0.5 and self.flip else sample)
 
     def preview(self, count: int) -> dict[str, Tensor]:
         """The first test images of each domain, or else training images, [n, 3, H, W] in [-1, 1].
@@ -169,6 +179,9 @@ class Domains(LabelledImages):
             readable = islice(files.readable(range(len(files)), []), count)
             batch[domain] = torch.stack([eval_transform(image, self.size, self.resample) for _, (image,) in readable])
         return batch
+
+    def _read(self, files: Sequence[ImageFile]) -> Images:
+        return (self.format.read(files[0]),)
 
 
 def _folders(root: Path, domains: Sequence[str]) -> tuple[dict[str, Path], dict[str, Path]]:
@@ -198,13 +211,13 @@ def _folders(root: Path, domains: Sequence[str]) -> tuple[dict[str, Path], dict[
     )
 
 
-def _open(folders: Mapping[str, Path]) -> dict[str, ImageFiles]:
+def _open(folders: Mapping[str, Path], read: Read) -> dict[str, ImageFiles]:
     """The images of each folder; raises all problems at once."""
     files: dict[str, ImageFiles] = {}
     problems: list[str] = []
     for name, folder in folders.items():
         try:
-            files[name] = ImageFiles([(file,) for file in find_images(folder)], str(folder))
+            files[name] = ImageFiles([(file,) for file in find_images(folder)], str(folder), read)
         except DataError as error:
             problems.append(str(error))
     if problems:
@@ -212,14 +225,14 @@ def _open(folders: Mapping[str, Path]) -> dict[str, ImageFiles]:
     return files
 
 
-def _crop(random: Random, width: int, height: int) -> tuple[float, float, float, float]:
-    """A random box, as torchvision's `RandomResizedCrop` draws it; the whole image if ten of them do not fit."""
+def _box(random: Random, height: int, width: int) -> tuple[int, int, int, int]:
+    """Top, left, height and width of a random crop; of the whole image if ten of them do not fit."""
     for _ in range(10):
         area = width * height * (AREA[0] + (AREA[1] - AREA[0]) * random.random())
         low, high = map(math.log, RATIO)
         ratio = math.exp(low + (high - low) * random.random())
-        w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
-        if 0 < w <= width and 0 < h <= height:
-            left, top = int(random.random() * (width - w + 1)), int(random.random() * (height - h + 1))
-            return (left, top, left + w, top + h)
-    return (0, 0, width, height)
+        columns, rows = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if 0 < columns <= width and 0 < rows <= height:
+            left, top = (int(random.random() * (room + 1)) for room in (width - columns, height - rows))
+            return top, left, rows, columns
+    return 0, 0, height, width
