@@ -12,7 +12,7 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from i2i.data.domains import LabelledImages
+from i2i.data.labelled import LabelledImages
 from i2i.demo.canvas import Canvas
 from i2i.demo.shapes import Color, DrawnObject, rgb
 
