@@ -113,6 +113,15 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
         "l1": "i2i.evaluation.pairwise:L1Distance",
         "psnr": "i2i.evaluation.pairwise:PSNR",
         "ssim": "i2i.evaluation.pairwise:SSIM",
+        "lpips": "i2i.evaluation.perceptual:LPIPSMetric",
+        "feature_distance": "i2i.evaluation.perceptual:FeatureDistanceMetric",
+        "fid": "i2i.evaluation.set_metrics:Frechet",
+        "kid": "i2i.evaluation.set_metrics:KID",
+        "precision": "i2i.evaluation.set_metrics:Precision",
+        "recall": "i2i.evaluation.set_metrics:Recall",
+        "density": "i2i.evaluation.set_metrics:Density",
+        "coverage": "i2i.evaluation.set_metrics:Coverage",
+        "cmmd": "i2i.evaluation.set_metrics:CMMD",
     },
     kinds.IMPORTER: {
         "munit-pytorch": "i2i.methods.weights.munit:munit_pytorch",
@@ -148,11 +157,13 @@ def recipe_folders() -> Path:
 def register_commands(cli: click.Group) -> None:
     """The commands of `i2i`."""
     # Commands are needed on the command line only.
-    from i2i.cli import components, export, importing, plan, recipes, train, translate
+    from i2i.cli import components, evaluate, export, importing, plan, recipes, train, translate, weights
 
     for command in (
         train.train,
         translate.translate,
+        evaluate.evaluate,
+        weights.weights,
         export.export,
         recipes.check,
         plan.plan,

