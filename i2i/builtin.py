@@ -157,7 +157,7 @@ def recipe_folders() -> Path:
 def register_commands(cli: click.Group) -> None:
     """The commands of `i2i`."""
     # Commands are needed on the command line only.
-    from i2i.cli import components, evaluate, export, importing, plan, recipes, train, translate, weights
+    from i2i.cli import components, evaluate, export, importing, plan, recipes, serve, train, translate, weights
 
     for command in (
         train.train,
@@ -165,6 +165,7 @@ def register_commands(cli: click.Group) -> None:
         evaluate.evaluate,
         weights.weights,
         export.export,
+        serve.serve,
         recipes.check,
         plan.plan,
         recipes.recipes,
