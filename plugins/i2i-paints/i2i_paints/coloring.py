@@ -1,0 +1,74 @@
+"""Colour one drawing with a trained run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from i2i.errors import DataError, I2IError
+from i2i_paints.color import hints_from_rgba
+from i2i_paints.translators import Paints
+
+if TYPE_CHECKING:
+    from i2i.use.loaded import Loaded
+
+
+def read_hints(path: Path, size: tuple[int, int]) -> Image.Image:
+    """Read painted hints, RGB with opacity.
+
+    Args:
+        path: an image with an alpha channel.
+        size: width and height that it must have.
+
+    Raises:
+        DataError: the file cannot be read, has another size, or has no transparent pixel.
+    """
+    try:
+        with Image.open(path) as image:
+            hints = image.convert("RGBA")
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DataError(f"cannot read {path}: {error}") from error
+    if hints.size != size:
+        raise DataError(f"{path}: expected hints of {size[0]} x {size[1]} pixels like the lines, got {hints.size}")
+    if hints.getextrema()[3][0] > 0:  # type: ignore[index]
+        raise DataError(f"{path}: every pixel is painted; expected a transparent ground with some colours on it")
+    return hints
+
+
+def color_lines(loaded: Loaded, lines: Image.Image, hints: Image.Image | None = None) -> Image.Image:
+    """Return a coloured drawing of the size of its lines.
+
+    Args:
+        loaded: a run of `paints` or `paints_refinement`.
+        lines: dark lines on white.
+        hints: RGBA of the same size; every pixel that is not transparent is a hint.
+
+    Raises:
+        I2IError: the run is one of another method.
+    """
+    translator = loaded.translator
+    if not isinstance(translator, Paints):
+        raise I2IError(f"colour: expected a run of PaintsChainer's recipes, got {loaded.recipe.name}")
+    side = min(loaded.recipe.image_size or (128, 128))
+    scale = side / min(lines.size)
+    width, height = (max(16, round(length * scale / 16) * 16) for length in lines.size)
+    like = next(translator.parameters())
+    gray = _tensor(lines.convert("L").resize((width, height), Image.Resampling.BOX)).to(like)
+    hint = None
+    if hints is not None:
+        hint = hints_from_rgba(_tensor(hints.resize((width, height), Image.Resampling.NEAREST))).to(like)
+    with torch.inference_mode():
+        image = translator.translate(gray, "color", hint).image[0]
+    levels = image.float().add(1).mul(127.5).round().clamp(0, 255).to("cpu", torch.uint8)
+    return Image.fromarray(levels.permute(1, 2, 0).contiguous().numpy()).resize(lines.size, Image.Resampling.BICUBIC)
+
+
+def _tensor(image: Image.Image) -> Tensor:
+    pixels = torch.from_numpy(np.array(image, dtype=np.float32))
+    pixels = pixels[..., None] if pixels.ndim == 2 else pixels
+    return pixels.permute(2, 0, 1)[None] / 127.5 - 1

@@ -1,0 +1,40 @@
+"""`i2i colour`: colour line art, with painted hints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("lines", type=click.Path(path_type=Path))
+@click.option(
+    "--hints",
+    type=click.Path(path_type=Path),
+    help="PNG of the same size with colours painted on a transparent ground.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("coloured.png"),
+    show_default=True,
+    help="PNG to write.",
+)
+@click.option("--device", help="Such as cpu, cuda:1 or mps; the machine's accelerator by default.")
+def colour(run: Path, lines: Path, hints: Path | None, output: Path, device: str | None) -> None:
+    """Colour the image LINES, dark lines on white, with RUN, a run of `paints` or `paints_512`.
+
+    \b
+      i2i colour runs/paints drawing.png --hints dabs.png --output coloured.png
+    """
+    import i2i
+    from i2i.data.images import read_image
+    from i2i.data.writing import write_image
+    from i2i_paints.coloring import color_lines, read_hints
+
+    image = read_image(lines)
+    painted = None if hints is None else read_hints(hints, image.size)
+    write_image(color_lines(i2i.load(run, device=device), image, painted), output)
+    click.echo(f"coloured: {output}")
