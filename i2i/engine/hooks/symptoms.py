@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from i2i.errors import I2IError
+
 LOGITS = ("real_logits", "fake_logits")
 STARVED = 0.1
 """Fraction of the time spent waiting for data above which it is reported."""
@@ -18,13 +20,16 @@ SHORT = 10.0
 def undecided(loss: nn.Module) -> float | None:
     """Return the adversarial loss of an undecided discriminator: the minimum over equal real and fake logits.
 
-    Returns None for a loss that needs more than logits or has no such minimum.
+    Returns None for a loss that needs more than logits [B, 1, h, w] or has no such minimum.
     """
     method = getattr(loss, "discriminator", None)
     if method is None or tuple(inspect.signature(method).parameters) != LOGITS:
         return None
-    with torch.no_grad():
-        values = [float(method(level, level)) for level in torch.linspace(-4, 4, 161).view(-1, 1, 1, 1, 1)]
+    try:
+        with torch.no_grad():
+            values = [float(method(level, level)) for level in torch.linspace(-4, 4, 161).view(-1, 1, 1, 1, 1)]
+    except (I2IError, RuntimeError):  # a loss of several classes does not take one logit for each place
+        return None
     least = min(values)
     return least if least > 0 and values.index(least) not in (0, len(values) - 1) else None
 

@@ -61,7 +61,9 @@ def color_lines(loaded: Loaded, lines: Image.Image, hints: Image.Image | None = 
     gray = _tensor(lines.convert("L").resize((width, height), Image.Resampling.BOX)).to(like)
     hint = None
     if hints is not None:
-        hint = hints_from_rgba(_tensor(hints.resize((width, height), Image.Resampling.NEAREST))).to(like)
+        # Averages over opaque pixels alone, so that the smallest dab of colour is still there in a smaller image.
+        smaller = hints.convert("RGBa").resize((width, height), Image.Resampling.BOX).convert("RGBA")
+        hint = hints_from_rgba(_tensor(smaller)).to(like)
     with torch.inference_mode():
         image = translator.translate(gray, "color", hint).image[0]
     levels = image.float().add(1).mul(127.5).round().clamp(0, 255).to("cpu", torch.uint8)
