@@ -49,6 +49,9 @@ ALLOWED: dict[str, str] = {
     r"beside\.py": "the name of a benchmark",
     r"face_paint_512_v2\.pt": "a file of released weights",
     r"test_doctor\.py": "the name of a test file",
+    r"i2i[-_]paints|(runs|methods)/paints|paints\.(md|toml)|paints_[a-z0-9]+|train paints|[`\"]paints[`\"]|^paints": (
+        "the plugin and the recipes of PaintsChainer"
+    ),
     r"^\| .*`(Judgement|Painter|plays_as|judge|shown|one_by_one|rehearse|Guarded|BurstError).*": "old names",
 }
 """Texts in which a dropped word is right, each with its reason: titles of papers, names of files and data sets."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @i2i.hookimpl
 def register_components(registry: Any) -> None:
     """Add the components by name and import path; each is imported when a recipe first names it."""
-    registry.add(i2i.TRANSLATOR, "paints", "i2i_paints.translators:Paints")
+    registry.add(i2i.TRANSLATOR, "paints", "i2i_paints.translators:LineColoring")
     registry.add(i2i.TRANSLATOR, "paints_refinement", "i2i_paints.translators:PaintsRefinement")
     registry.add(i2i.TRANSLATOR, "line_extraction", "i2i_paints.translators:LineExtraction")
     registry.add(i2i.GENERATOR, "paints_unet", "i2i_paints.networks:AlternatingUNet")

@@ -44,7 +44,7 @@ def network_input(line: Tensor, hint: Tensor | None = None) -> Tensor:
 
 
 def hints_from_rgba(image: Tensor) -> Tensor:
-    """Return hints [B, 3, H, W] from painted strokes.
+    """Return hints [B, 3, H, W] from drawn strokes.
 
     Args:
         image: RGB and opacity [B, 4, H, W] in [-1, 1]; every pixel that is not transparent is a hint.

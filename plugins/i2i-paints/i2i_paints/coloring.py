@@ -12,14 +12,14 @@ from torch import Tensor
 
 from i2i.errors import DataError, I2IError
 from i2i_paints.color import hints_from_rgba
-from i2i_paints.translators import Paints
+from i2i_paints.translators import LineColoring
 
 if TYPE_CHECKING:
     from i2i.use.loaded import Loaded
 
 
 def read_hints(path: Path, size: tuple[int, int]) -> Image.Image:
-    """Read painted hints, RGB with opacity.
+    """Read drawn hints, RGB with opacity.
 
     Args:
         path: an image with an alpha channel.
@@ -36,7 +36,7 @@ def read_hints(path: Path, size: tuple[int, int]) -> Image.Image:
     if hints.size != size:
         raise DataError(f"{path}: expected hints of {size[0]} x {size[1]} pixels like the lines, got {hints.size}")
     if hints.getextrema()[3][0] > 0:  # type: ignore[index]
-        raise DataError(f"{path}: every pixel is painted; expected a transparent ground with some colours on it")
+        raise DataError(f"{path}: every pixel is drawn; expected a transparent ground with some colours on it")
     return hints
 
 
@@ -52,7 +52,7 @@ def color_lines(loaded: Loaded, lines: Image.Image, hints: Image.Image | None = 
         I2IError: the run is one of another method.
     """
     translator = loaded.translator
-    if not isinstance(translator, Paints):
+    if not isinstance(translator, LineColoring):
         raise I2IError(f"colour: expected a run of PaintsChainer's recipes, got {loaded.recipe.name}")
     side = min(loaded.recipe.image_size or (128, 128))
     scale = side / min(lines.size)

@@ -1,4 +1,4 @@
-"""`i2i colour`: colour line art, with painted hints."""
+"""`i2i colour`: colour line art, with drawn hints."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import click
 @click.option(
     "--hints",
     type=click.Path(path_type=Path),
-    help="PNG of the same size with colours painted on a transparent ground.",
+    help="PNG of the same size with dabs of colour on a transparent ground.",
 )
 @click.option(
     "--output",
@@ -35,6 +35,6 @@ def colour(run: Path, lines: Path, hints: Path | None, output: Path, device: str
     from i2i_paints.coloring import color_lines, read_hints
 
     image = read_image(lines)
-    painted = None if hints is None else read_hints(hints, image.size)
-    write_image(color_lines(i2i.load(run, device=device), image, painted), output)
+    drawn = None if hints is None else read_hints(hints, image.size)
+    write_image(color_lines(i2i.load(run, device=device), image, drawn), output)
     click.echo(f"coloured: {output}")

@@ -10,7 +10,7 @@ from torch import Tensor
 def xdog(
     gray: Tensor, sigma: float = 0.6, ratio: float = 1.6, strength: float = 20.0, threshold: float = 0.02
 ) -> Tensor:
-    r"""Return dark lines on white from the difference D of two Gaussian blurs, which is negative beside an edge.
+    r"""Return dark lines on white: where the difference D of two Gaussian blurs is negative, at the dark side of edges.
 
     Lines are 1 where :math:`D > -\epsilon`, and :math:`1 + \tanh(\varphi (D + \epsilon) / \sigma)` elsewhere.
 

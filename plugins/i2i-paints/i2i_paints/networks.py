@@ -68,7 +68,7 @@ class AlternatingUNet(nn.Module):
         """Return the features after each of the nine convolutions, [B, C, h, w]."""
         if x.ndim != 4 or x.shape[1] != self.in_channels or any(side % self.multiple for side in x.shape[2:]):
             raise ShapeError(
-                f"paints: expected [B, {self.in_channels}, H, W] with sides that are multiples of {self.multiple}, "
+                f"paints_unet: expected [B, {self.in_channels}, H, W] with sides divisible by {self.multiple}, "
                 f"got {list(x.shape)}"
             )
         features = []

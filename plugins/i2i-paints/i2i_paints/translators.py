@@ -20,7 +20,7 @@ from i2i_paints.color import network_input, rgb_to_yuv, yuv_to_rgb
 class PaintsOutputs(GANOutputs):
     """Outputs by domain; colours are in YUV from 0 to 255, as the networks see them. All have the domain `color`."""
 
-    translator: Paints
+    translator: LineColoring
 
     @property
     def target(self) -> dict[str, Tensor]:
@@ -43,7 +43,7 @@ class PaintsOutputs(GANOutputs):
         return {"color": lambda image: self._discriminate({"color": image})}
 
 
-class Paints(i2i.Translator):
+class LineColoring(i2i.Translator):
     """Colouring of line art with optional colour hints: a U-Net from lines and hints to colours.
 
     Args:
@@ -125,7 +125,7 @@ class RefinementOutputs(Outputs):
         return {"color": self.translator.refined(self.batch.streams["line"], self.batch.streams["hint"])}
 
 
-class PaintsRefinement(Paints):
+class PaintsRefinement(LineColoring):
     """The second stage: colours of the frozen first stage at low resolution, enlarged and refined along the lines.
 
     Give the first stage's weights by `train.init`, a run of `paints`.

@@ -28,9 +28,9 @@ def test_colours_survive_the_conversion_where_they_are_not_clipped() -> None:
 
 
 def test_transparent_pixels_are_no_hints() -> None:
-    painted = torch.full((1, 4, 2, 2), -1.0)
-    painted[..., 0, 0] = 1
-    hints = hints_from_rgba(painted)
+    drawn = torch.full((1, 4, 2, 2), -1.0)
+    drawn[..., 0, 0] = 1
+    hints = hints_from_rgba(drawn)
     assert torch.allclose(hints[0, :, 0, 0], torch.tensor([255.0, 128.0, 128.0]))
     assert torch.equal(hints[0, :, 1, 1], torch.tensor(BLANK))
 
