@@ -72,7 +72,10 @@ def plan(recipe: str, settings: tuple[str, ...], device: str | None, vram: int |
     _print(console, checked, predicted, place.type)
     if measure:
         seconds, peak = take_steps(checked)
-        whole = f"{duration(seconds * checked.train.steps)} for {checked.train.steps:,} steps"
+        steps = checked.train.steps
+        whole = (
+            f"{duration(seconds * steps)} for {steps:,} steps" if checked.train.epochs is None else "epochs not read"
+        )
         memory = "memory not reported by this system" if peak is None else f"{peak / 2**20:,.0f} MiB"
         console.print(f"measured on {default_device()}: {seconds:.2g} s per step ({whole}), {memory}")
     return 0 if vram is None else _fit(console, checked, predicted, vram, changed, lambda r: predict(r, place).peak)

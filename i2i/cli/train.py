@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import replace
+from functools import wraps
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -15,13 +19,45 @@ from i2i.recipe.files import read
 
 RUNS = Path("runs")
 
-settings = click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Change one value of the recipe, such as train.steps=1000 or data.a=photos; may be repeated.",
-)
+SHORTHANDS = {
+    "lr": ("optimizers.*.lr", click.FLOAT, "learning rate of all optimizers"),
+    "batch_size": ("train.batch_size", click.INT, "images of each domain per step"),
+    "size": ("data.size", click.STRING, "side of the training images, or HEIGHTxWIDTH"),
+    "steps": ("train.steps", click.INT, "number of steps"),
+    "epochs": ("train.epochs", click.INT, "number of epochs, in place of steps"),
+}
+"""Options that stand for a `--set`: key, type and what it is."""
+
+
+def settings(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--set` and its shorthands to a command, which gets all of them as the parameter `settings`."""
+
+    @wraps(command)
+    def wrapped(settings: tuple[str, ...], **given: Any) -> Any:
+        short = {name: given.pop(name) for name in SHORTHANDS}
+        if short["steps"] is not None:
+            settings = (*settings, "train.epochs=none")
+        changes = [f"{SHORTHANDS[name][0]}={_value(value)}" for name, value in short.items() if value is not None]
+        return command(settings=(*settings, *changes), **given)
+
+    for name, (key, kind, what) in reversed(SHORTHANDS.items()):
+        wrapped = click.option(f"--{name.replace('_', '-')}", type=kind, help=f"Short for --set '{key}=...': {what}.")(
+            wrapped
+        )
+    return click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Change one value of the recipe, such as data.a=photos; * stands for each table, as in "
+        "optimizers.*.lr=1e-4. May be repeated.",
+    )(wrapped)
+
+
+def _value(value: object) -> str:
+    """Write the value of a shorthand as TOML: 256x512 is an array."""
+    sides = re.fullmatch(r"(\d+)[x,](\d+)", str(value))
+    return f"[{sides[1]}, {sides[2]}]" if sides else str(value)
 
 
 @click.command()
@@ -33,16 +69,23 @@ settings = click.option(
 @click.option(
     "--deterministic", is_flag=True, help="Bit-exact results in every run; slower on GPUs (train.deterministic)."
 )
+@click.option("--device", help="Such as cpu, cuda:1 or mps; the machine's accelerator by default.")
 @settings
 def train(
-    recipe: str | None, output: Path | None, resume: Path | None, deterministic: bool, settings: tuple[str, ...]
+    recipe: str | None,
+    output: Path | None,
+    resume: Path | None,
+    deterministic: bool,
+    device: str | None,
+    settings: tuple[str, ...],
 ) -> int:
     """Train RECIPE, a file or the name of a shipped recipe.
 
     \b
       i2i train quickstart
       i2i train my_recipe.toml --set data.a=selfie --set data.b=anime
-      i2i train --resume runs/my_recipe --set train.steps=200000
+      i2i train my_recipe.toml --size 128 --batch-size 4 --epochs 20 --lr 1e-4
+      i2i train --resume runs/my_recipe --steps 200000
 
     The run folder gets the resolved recipe, a log (log.jsonl), sample grids and checkpoints. Ctrl-C and SIGTERM save
     before they stop. On several GPUs: accelerate launch -m i2i train RECIPE. On several CPU processes: torchrun
@@ -55,6 +98,7 @@ def train(
     if recipe is not None:  # before torch is imported, which takes seconds
         source = read(recipe, settings, default_plugins().recipe_folders())
         check_locations(source.values.get("data", {}))
+    from i2i.cli.translate import usable
     from i2i.engine import checkpoint
     from i2i.engine.hooks.console import Console
     from i2i.engine.hooks.diagnostics import Diagnostics
@@ -82,7 +126,9 @@ def train(
             raise CheckpointError(
                 f"{folder} has checkpoints up to step {newest}; to continue from {saved.step}, move the later ones away"
             )
-        if saved.step > checked.train.steps or (saved.step == checked.train.steps and not lacks_its_end(folder)):
+        finished = saved.step == checked.train.steps and not lacks_its_end(folder)
+        # With epochs the number of steps is known once the data is open.
+        if checked.train.epochs is None and (saved.step > checked.train.steps or finished):
             raise CheckpointError(
                 f"{folder} has taken {saved.step} steps, and train.steps is {checked.train.steps}; continue with "
                 f"--set train.steps={2 * saved.step}"
@@ -94,7 +140,7 @@ def train(
     console = Console()
     try:
         extras = [HeldOutPairs(), Trackers(), Samples(), Diagnostics(), JSONLines(), console]
-        run = run_training(checked, folder, saved, extras)
+        run = run_training(checked, folder, saved, extras, device=usable(device))
     finally:
         console.close()
     from i2i.cli import INTERRUPTED

@@ -132,8 +132,12 @@ class Registry:
         return self.find([kind], name)
 
     def find(self, kinds: Sequence[Kind[Any]], name: str) -> Entry:
-        """As `get`, where components of several kinds will do; the first kind that has the name wins."""
-        for kind in kinds:
+        """As `get`, where components of several kinds will do; the first kind that has the name wins.
+
+        A name that is unknown as it is written is looked up without regard to case.
+        """
+        lowered = [name.lower()] if isinstance(name, str) and name.lower() != name else []
+        for kind, name in ((kind, spelling) for spelling in (name, *lowered) for kind in kinds):  # noqa: B020
             entry = self._entries.get((kind.name, name)) or _named_in_full(kind, name)
             if entry is not None:
                 return entry

@@ -17,7 +17,7 @@ from i2i.core.randomness import seed_of
 from i2i.engine.ema import EMA
 from i2i.engine.launcher import PRECISIONS, check_environment, explain_environment
 from i2i.engine.private_accelerate import forget_precision
-from i2i.errors import DataError, OptionError
+from i2i.errors import DataError, I2IError, OptionError
 from i2i.methods.assembly import build, make_optimizer
 from i2i.methods.compilation import begin_step, compile_networks
 from i2i.methods.networks import trained_networks
@@ -29,17 +29,18 @@ from i2i.recipe.recipe import Recipe
 FUSED = ("cpu", "cuda", "mps", "xpu")
 
 
-def make_accelerator(precision: str, cpu: bool = False, **more: Any) -> Accelerator:
+def make_accelerator(precision: str, device: str | None = None, **more: Any) -> Accelerator:
     """Set up Accelerate for adversarial training.
 
     Args:
         precision: `train.precision` of the recipe.
-        cpu: use the CPU also where there is another device.
+        device: device to use, such as `cpu` or `cuda:1`; the machine's accelerator when None.
         more: further arguments of `Accelerator`.
 
     Raises:
         OptionError: fp16 on a device without gradient scaling.
-        I2IError: the launcher's environment contradicts the recipe or requests what i2i does not support.
+        I2IError: the machine has no such device, or the launcher's environment contradicts the recipe or requests what
+            i2i does not support.
     """
     check_environment(precision)
     forget_precision(PRECISIONS[precision])  # one process may train several recipes, of several precisions
@@ -48,7 +49,14 @@ def make_accelerator(precision: str, cpu: bool = False, **more: Any) -> Accelera
     # forwards of one phase would change what the first one's backward needs.
     ddp = DistributedDataParallelKwargs(find_unused_parameters=True, broadcast_buffers=False)
     # Without `cpu=True`, Accelerate on a machine without accelerator runs several processes as independent ones.
-    cpu = cpu or not torch.accelerator.is_available()
+    cpu = device == "cpu" or not torch.accelerator.is_available()
+    if device is not None and device != "cpu":
+        place = torch.device(device)
+        present = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+        if present is None or place.type != present.type:
+            raise I2IError(f"device {device!r}: expected cpu{f' or {present.type}' if present else ''} on this machine")
+        if place.index is not None:
+            torch.accelerator.set_device_index(place.index)  # Accelerate takes the current device
     with explain_environment():
         accelerator = Accelerator(mixed_precision=PRECISIONS[precision], kwargs_handlers=[ddp], cpu=cpu, **more)
     if precision == "fp16" and accelerator.scaler is None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -32,8 +34,10 @@ from i2i.engine.signals import stop_signals
 from i2i.engine.stall import DataWatch
 from i2i.engine.stepper import Stepper, make_accelerator
 from i2i.engine.warm_start import warm_start
+from i2i.errors import CheckpointError
 from i2i.methods.assembly import build, dry_run
 from i2i.methods.compilation import explain_compile_failure
+from i2i.methods.translator import Translator
 from i2i.recipe.recipe import Recipe
 
 MAX_FAILED_WRITES = 3
@@ -47,6 +51,7 @@ def train(
     resume: checkpoint.Checkpoint | None = None,
     extras: Sequence[Any] = (),
     plugins: Plugins | None = None,
+    device: str | None = None,
 ) -> Run:
     """Train a recipe to its last step, or until SIGINT or SIGTERM requests to save and stop.
 
@@ -56,6 +61,7 @@ def train(
         resume: checkpoint to continue from; None starts a new run.
         extras: objects with hook implementations for this run, such as a progress bar.
         plugins: plugins whose hooks are called; the default plugins when None.
+        device: device to train on, such as `cpu`, `cuda:1` or `mps`; the machine's accelerator when None.
 
     Returns:
         The run after its last step.
@@ -70,13 +76,18 @@ def train(
     dataset = recipe.data(seed=recipe.train.seed)
     with describe_errors(dataset, f"dataset {recipe.data.name!r}"):
         streams = {**recipe.streams, **dataset.streams}
+        samples = len(dataset) if recipe.train.epochs is not None else 0
     dry_run(recipe, streams)
     if recipe.train.threads is not None:
         torch.set_num_threads(recipe.train.threads)
     with determinism(recipe.train.deterministic):
-        accelerator = make_accelerator(recipe.train.precision)
+        accelerator = make_accelerator(recipe.train.precision, device)
         with explain_out_of_memory(0):
-            run = Run(folder, recipe, Stepper(recipe, accelerator, build(recipe, streams=streams)), dataset)
+            translator = build(recipe, streams=streams)
+            recipe = _with_steps(recipe, samples, translator, int(accelerator.num_processes))
+            run = Run(folder, recipe, Stepper(recipe, accelerator, translator), dataset)
+        if resume is not None and resume.step > run.steps:
+            raise CheckpointError(f"{folder} has taken {resume.step} steps, more than the {run.steps} of the recipe")
         if run.best is not None:
             run.best.check(run.dataset, run.translator.requires_condition)
         with lock_run_folder(folder, resume is not None, run.is_main):
@@ -95,6 +106,26 @@ def train(
                 run.gather_skipped()
                 notify("training_finished", run=run)
     return run
+
+
+def _with_steps(recipe: Recipe, samples: int, translator: Translator, processes: int) -> Recipe:
+    """Return a recipe whose number of steps follows from its number of epochs, if it has any.
+
+    The result has no epochs, so that a resumed run takes as many steps, whatever becomes of its data.
+
+    Args:
+        recipe: the recipe.
+        samples: samples of one epoch.
+        translator: its phases decide how many batches a step takes.
+        processes: number of processes.
+    """
+    train = recipe.train
+    if train.epochs is None:
+        return recipe
+    phases = [len(translator.active_phases(step)) if train.batches == "per_phase" else 1 for step in range(100)]
+    per_step = processes * train.batch_size * train.accumulate * sum(phases) / len(phases)
+    steps = max(1, math.ceil(train.epochs * samples / per_step))
+    return replace(recipe, train=replace(train, steps=steps, epochs=None))
 
 
 def _train(run: Run, notify: Notifier, stop: threading.Event) -> None:

@@ -111,7 +111,7 @@ def source_weights(init: str) -> tuple[dict[str, Tensor], str]:
     """
     format, colon, file = init.partition(":")
     importers = default_registry().names(kinds.IMPORTER)
-    if colon and format in importers:
+    if colon and format.lower() in importers:
         imported = default_registry().get(kinds.IMPORTER, format).load()(Path(file))
         return imported.weights, f"{imported.summary} ({file})"
     path = Path(init)

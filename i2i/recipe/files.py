@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from i2i.recipe.source import KeyPath, Problem, RecipeError, Source, merge
 from i2i.recipe.syntax import SyntaxProblem, decode, syntax_problem
 from i2i.recipe.writing import LONGEST, shown
 
-_PART = re.compile(r"[\w-]+")
+_PART = re.compile(r"[\w-]+|\*")
 
 
 def read(recipe: str | Path, settings: Iterable[str] = (), folders: Sequence[Path] = ()) -> Source:
@@ -24,29 +24,32 @@ def read(recipe: str | Path, settings: Iterable[str] = (), folders: Sequence[Pat
 
     Args:
         recipe: a file, or the name of a recipe in one of `folders`.
-        settings: `key=value` each; the value as TOML, or as bare text.
+        settings: `key=value` each; the value as TOML, or as bare text. A `*` in the key stands for each table of the
+            recipe at its place: `optimizers.*.lr=1e-4`.
 
     Raises:
         RecipeError: a file is missing or is not TOML, or settings are not `key=value`.
     """
     problems: list[Problem] = []
-    changes = Source("")
+    changes, source = Source(""), Source(str(recipe))
+    try:
+        source = _file(_find(str(recipe), None, folders), folders, ())
+    except RecipeError as error:
+        problems += error.problems
+    except RecursionError:
+        problems.append(_too_deep(str(recipe)))
+    readable = not problems
     for setting in settings:
         try:
-            merge(changes, _setting(setting))
+            for one in _setting(setting, source.values if readable else None):
+                merge(changes, one)
         except RecipeError as error:
             problems += error.problems
         except RecursionError:
             problems.append(_too_deep(_origin(setting)))
-    try:
-        source = _file(_find(str(recipe), None, folders), folders, ())
-        merge(source, changes)
-    except RecipeError as error:
-        problems = [*error.problems, *problems]
-    except RecursionError:
-        problems = [_too_deep(str(recipe)), *problems]
     if problems:
         raise RecipeError(problems)
+    merge(source, changes)
     return source
 
 
@@ -67,8 +70,9 @@ def _find(name: str, child: Path | None, folders: Sequence[Path]) -> Path:
         return path
     known = shipped(folders)
     stem = name.removesuffix(".toml")
-    if stem in known:
-        return known[stem]
+    for spelling in (stem, stem.lower()):
+        if spelling in known:
+            return known[spelling]
     neighbors = [one.name for one in sorted(path.parent.glob("*.toml")) if one.name != child.name] if child else []
     if is_file:
         raise RecipeError([Problem(name, "", "extends itself, and no shipped recipe has that name")])
@@ -123,7 +127,13 @@ def _parsed(path: Path) -> Source:
     return Source(path.stem, values, {**origins, (): name})
 
 
-def _setting(setting: str) -> Source:
+def _setting(setting: str, tables: Mapping[str, Any] | None) -> list[Source]:
+    """Return what a setting changes, a source for each place that its key stands for.
+
+    Args:
+        setting: `key=value`.
+        tables: values of the recipe, in which a `*` is looked up; None where the recipe cannot be read.
+    """
     key, equals, text = setting.partition("=")
     origin = _origin(setting)
     path = tuple(part.strip() for part in key.split("."))
@@ -135,10 +145,26 @@ def _setting(setting: str) -> Source:
         value = tomllib.loads(f"value = {text}")["value"]
     except (ValueError, RecursionError):
         value = text  # bare text, such as a folder's name, needs no quotes
-    values: dict[str, Any] = {path[-1]: value}
-    for part in reversed(path[:-1]):
-        values = {part: values}
-    return Source("", values, dict.fromkeys(_paths(values), origin))
+    places = [path] if "*" not in path else _places(tables, path) if tables is not None else []
+    if not places and tables is not None:
+        raise RecipeError([Problem(origin, "", f"{key} matches no table of the recipe")])
+    changes = []
+    for place in places:
+        values: dict[str, Any] = {place[-1]: value}
+        for part in reversed(place[:-1]):
+            values = {part: values}
+        changes.append(Source("", values, dict.fromkeys(_paths(values), origin)))
+    return changes
+
+
+def _places(tables: Mapping[str, Any], path: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Return the key paths that a path with `*` stands for: each table of the recipe at that place."""
+    first, rest = path[0], path[1:]
+    if not rest:
+        return [] if first == "*" else [path]
+    names = [name for name, table in tables.items() if isinstance(table, dict)] if first == "*" else [first]
+    inner = {name: table if isinstance(table := tables.get(name), dict) else {} for name in names}
+    return [(name, *below) for name in names for below in _places(inner[name], rest)]
 
 
 def _origin(setting: str) -> str:

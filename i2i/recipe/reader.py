@@ -177,7 +177,10 @@ class Reader:
 
     def _train(self, wirer: Wirer | None, losses: Mapping[str, LossPlan]) -> dict[str, Any]:
         path = self._path("train")
-        train = self.checker.table(self._value("train"), TrainOptions, path)
+        given = self._value("train")
+        if isinstance(given, dict) and "epochs" in given:
+            given = {"steps": 1, **given}  # a run computes them from its data
+        train = self.checker.table(given, TrainOptions, path)
         clip = train.get("clip_grad_norm")
         if wirer is not None and isinstance(clip, dict):
             self._meant((*path, "clip_grad_norm"), clip, wirer.phases, "phase")

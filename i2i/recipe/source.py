@@ -148,7 +148,8 @@ def _merged(parent: Source, child: Source, old: dict[str, Any], new: dict[str, A
 
 
 def _same_type(before: dict[str, Any], value: dict[str, Any], path: KeyPath) -> bool:
-    return value.get("type") in (None, before.get("type", DEFAULT_TYPES.get(path)))
+    wanted, known = value.get("type"), before.get("type", DEFAULT_TYPES.get(path))
+    return wanted in (None, known) or (isinstance(wanted, str) and wanted.lower() == known)
 
 
 def _names_loss(value: dict[str, Any] | str) -> bool:

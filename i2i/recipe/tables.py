@@ -24,6 +24,8 @@ class TrainOptions:
 
     Args:
         steps: how many steps in all.
+        epochs: how many times all samples are seen, from which a run computes `steps` when it opens its data; `none`
+            for `steps` itself.
         batch_size: images of each domain per step, process and micro-batch.
         accumulate: micro-batches whose gradients are summed before a step.
         batches: whether all phases of a step train on the same samples (`shared`), or each on new ones (`per_phase`).
@@ -59,6 +61,7 @@ class TrainOptions:
     """
 
     steps: Positive
+    epochs: Positive | None = None
     batch_size: Positive = 1
     accumulate: Positive = 1
     batches: Literal["shared", "per_phase"] = "shared"

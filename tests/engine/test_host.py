@@ -47,7 +47,7 @@ class Sent(TorchDispatchMode):
 @pytest.fixture
 def elsewhere() -> Iterator[Accelerator]:
     """An accelerator that says its device is `meta`, once the networks are there."""
-    accelerator = make_accelerator("fp32", cpu=True, device_placement=False)
+    accelerator = make_accelerator("fp32", device="cpu", device_placement=False)
     try:
         yield accelerator
     finally:
