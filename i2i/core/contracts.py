@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
+from i2i.core.augmentations import DiscriminatorAugmentation as DiscriminatorAugmentation
+
 if TYPE_CHECKING:  # this file stays free of torch, so that `i2i --help` is fast
     from pathlib import Path
 
-    from torch import Generator as TorchGenerator
     from torch import Tensor
     from torch.nn import Parameter
     from torch.optim import Optimizer as TorchOptimizer
@@ -268,17 +269,6 @@ class Augmentation(Protocol):
     """Changes a batch of images [B, 3, H, W], as kornia's augmentations do."""
 
     def __call__(self, image: Tensor) -> Tensor: ...
-
-
-class DiscriminatorAugmentation(Protocol):
-    """Changes images [B, C, H, W] in front of a discriminator, differentiably.
-
-    One that adapts to the discriminator has a method `observe_(*logits)`, which is given the logits of real images, a
-    tensor for each head, once in every phase that trains the discriminator.
-    """
-
-    def __call__(self, image: Tensor, draws: TorchGenerator) -> Tensor:
-        """Images [B, C, H, W] of the same range, with random numbers from `draws`, a generator on the CPU, alone."""
 
 
 class Metric(Protocol):

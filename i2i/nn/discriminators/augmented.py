@@ -7,8 +7,9 @@ from typing import Any, ClassVar, cast
 import torch
 from torch import Tensor, nn
 
+from i2i.core.augmentations import DiscriminatorAugmentation
 from i2i.core.bounds import ImageSize, Positive
-from i2i.core.contracts import Discriminator, DiscriminatorAugmentation, DiscriminatorOutput
+from i2i.core.contracts import Discriminator, DiscriminatorOutput
 from i2i.core.factory import Factory
 from i2i.core.kinds import DISCRIMINATOR, DISCRIMINATOR_AUGMENTATION
 from i2i.core.randomness import seed_of
