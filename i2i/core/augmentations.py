@@ -1,4 +1,4 @@
-"""What an augmentation in front of a discriminator must do."""
+"""What augmentations must do, those of data sets and those in front of discriminators."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:  # this file stays free of torch, so that `i2i --help` is fast
     from torch import Generator, Tensor
+
+
+class Augmentation(Protocol):
+    """Changes a batch of images [B, 3, H, W], as kornia's augmentations do."""
+
+    def __call__(self, image: Tensor) -> Tensor: ...
 
 
 class DiscriminatorAugmentation(Protocol):
