@@ -165,13 +165,26 @@ def recipe_folders() -> Path:
 def register_commands(cli: click.Group) -> None:
     """The commands of `i2i`."""
     # Commands are needed on the command line only.
-    from i2i.cli import components, evaluate, export, importing, plan, recipes, serve, train, translate, weights
+    from i2i.cli import (
+        components,
+        evaluate,
+        export,
+        importing,
+        plan,
+        recipes,
+        sample,
+        serve,
+        train,
+        translate,
+        weights,
+    )
 
     for command in (
         train.train,
         translate.translate,
         evaluate.evaluate,
         weights.weights,
+        sample.sample,
         export.export,
         serve.serve,
         recipes.check,
