@@ -209,16 +209,6 @@ class Translator(Protocol):
     def __call__(self, batch: Any, phase: str) -> dict[str, Tensor]: ...
 
 
-class Sampler(Protocol):
-    """A translator that generates images from noise; `i2i sample` and `Loaded.sample` need no more.
-
-    Its other conditions are further parameters of `sample` with defaults. `targets` is empty if it translates nothing.
-    """
-
-    def sample(self, seeds: Sequence[int]) -> Tensor:
-        """Return images [n, C, H, W] in [-1, 1], one for each seed >= 0, independent of the others."""
-
-
 class Optimizer(Protocol):
     """Builds an optimizer over parameters."""
 

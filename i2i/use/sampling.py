@@ -13,6 +13,16 @@ from i2i.core.spelling import did_you_mean
 from i2i.errors import I2IError
 
 
+class Sampler(Protocol):
+    """A translator that generates images from noise; `i2i sample` and `Loaded.sample` need no more.
+
+    Its conditions are further parameters of `sample` with defaults. `targets` is empty if it translates no images.
+    """
+
+    def sample(self, seeds: Sequence[int]) -> Tensor:
+        """Return images [n, C, H, W] in [-1, 1], one for each seed >= 0, independent of the others."""
+
+
 class _Run(Protocol):
     """The part of `i2i.Loaded` that is used here."""
 
