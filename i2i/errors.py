@@ -41,6 +41,10 @@ class DataError(I2IError):
     """An image or a folder of images cannot be used."""
 
 
+class SourceError(DataError):
+    """A source cannot be read now, which says nothing about its images: they are not passed over as damaged."""
+
+
 class CheckpointError(I2IError):
     """A run folder or a checkpoint is missing, damaged, or of another kind than expected."""
 

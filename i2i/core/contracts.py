@@ -6,9 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-from i2i.core.augmentations import Augmentation as Augmentation
-from i2i.core.augmentations import DiscriminatorAugmentation as DiscriminatorAugmentation
-
 if TYPE_CHECKING:  # this file stays free of torch, so that `i2i --help` is fast
     from pathlib import Path
 
@@ -232,10 +229,9 @@ class Dataset(Protocol):
     A data set with a method `device_transform(batch, seeds)` leaves work to the device that trains: its samples also
     hold `seeds`, integers in a tensor, and each batch goes through `device_transform` there, before the step.
 
-    A data set that holds images back from training has a method `held_out(split)`. Of `val` or `test` it returns a
-    mapping from each domain to a sequence of images [C, H, W] in the stream's range, transformed as for `preview` and
-    read when they are indexed (`DataError` where a file is damaged); a domain that holds nothing back is missing. Where
-    the attribute `paired` is true, images of equal index show the same in each domain. None of them is trained on.
+    Where it holds images back from training, `held_out(split)`, for `val` or `test`, maps domains to sequences of
+    images as `preview` shows them; with the attribute `paired`, equal indices are a pair. Lines in `summary` are
+    printed and logged before the first step; `too_few()` returns why there are too few images, or None.
     """
 
     @property
@@ -264,6 +260,12 @@ class Dataset(Protocol):
 
     def preview(self, count: int) -> Mapping[str, Tensor]:
         """At most `count` fixed images of each domain, [n, C, H, W], for sample grids."""
+
+
+class Augmentation(Protocol):
+    """Changes a batch of images [B, 3, H, W], as kornia's augmentations do."""
+
+    def __call__(self, image: Tensor) -> Tensor: ...
 
 
 class Metric(Protocol):

@@ -30,6 +30,8 @@ class ImageDataset:
     """
 
     domains: tuple[str, ...] = ("a", "b")
+    paired: bool | None = None
+    """Whether the images of a sample show the same in each domain; None where it does not matter or is not known."""
 
     @classmethod
     def declare_streams(cls, options: Mapping[str, Any]) -> dict[str, Stream]:

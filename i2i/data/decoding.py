@@ -18,7 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from i2i.data import arrays
 from i2i.data.arrays import type_window
 from i2i.data.modes import upright
-from i2i.errors import DataError
+from i2i.errors import DataError, SourceError
 
 _RASTER = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "PPM", "AVIF", "JPEG2000", "TGA")
 _BY_SUFFIX = MappingProxyType(Image.registered_extensions())  # registers every reader that this Pillow was built with
@@ -125,6 +125,8 @@ def decode(file: ImageFile, page: Page = None, channels: int = 3) -> Decoded:
                 return _decode_pillow(image, page, stream)
     except MemoryError:
         raise  # the machine's problem, not the file's
+    except SourceError:
+        raise  # the network's problem or the archive's; the image may be whole
     except DataError as error:
         raise UnreadableImage(file, str(error)) from error
     except Exception as error:  # on damaged bytes decoders raise nearly anything: SyntaxError, struct.error, KeyError

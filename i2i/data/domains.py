@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from itertools import chain, islice
-from pathlib import Path
 from random import Random
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -15,11 +14,15 @@ from torch import Tensor
 
 from i2i.core.bounds import Positive
 from i2i.data.decoding import ImageFile, Page
-from i2i.data.files import ImageFiles, Images, Read
-from i2i.data.images import as_path, find_images
+from i2i.data.files import ImageFiles, Images
+from i2i.data.held_out import HeldOut, Share, split_share
+from i2i.data.images import as_path
 from i2i.data.labelled import LabelledImages
-from i2i.data.locations import check_folder, not_given
-from i2i.data.pixels import PixelFormat, crop, mirrored, size_of, to_tensor
+from i2i.data.listing import list_images
+from i2i.data.locations import Location, check_folder, not_given
+from i2i.data.pixels import PixelFormat, Pixels, crop, mirrored, size_of, to_tensor
+from i2i.data.plausibility import MIN_IMAGES, refuse_overlap, summary_lines, too_few
+from i2i.data.sources.locate import Place
 from i2i.data.transforms import Resample, SampleSize, eval_transform, resized
 from i2i.errors import DataError
 
@@ -52,6 +55,9 @@ class Domains(LabelledImages):
         range: stored values that become -1 and 1, such as `[0, 4095]` for 12 bits in 16-bit files.
         page: number of the page of files that have several, from 0; name of an array in .npz files.
         srgb: whether images with an embedded colour profile are converted to sRGB.
+        val: share of the training images of each domain that is held back for validation, such as 0.05; it follows from
+            the file names alone.
+        min_images: fewer images of a domain are refused when training starts.
 
     Raises:
         DataError: a folder is missing, or holds no image that can be read; names all such folders.
@@ -61,7 +67,7 @@ class Domains(LabelledImages):
 
     def __init__(
         self,
-        root: Path | None = None,
+        root: Location | None = None,
         domains: tuple[str, ...] = (),
         size: SampleSize = 256,
         crop: Probability = 0.5,
@@ -72,6 +78,8 @@ class Domains(LabelledImages):
         range: tuple[float, float] | None = None,
         page: Page = None,
         srgb: bool = True,
+        val: Share = 0.0,
+        min_images: Positive = MIN_IMAGES,
     ) -> None:
         self.size, self.crop, self.flip, self.resample, self.seed = size, crop, flip, resample, seed
         self.channels, self.format = channels, PixelFormat(channels, range, None, page, srgb)
@@ -83,9 +91,14 @@ class Domains(LabelledImages):
             raise DataError(f"data.domains: expected the names of at least two folders in {path}, got {list(domains)}")
         self.check(domains)
         self.domains = domains
+        self.min_images = min_images
+        self.summary: list[str] = []
         folders, test_folders = _folders(path, domains)
-        self.train = _open(folders, self._read)
-        self.test = {**self.train, **_open(test_folders, self._read)}
+        refuse_overlap({f"domain {name}": folder for name, folder in folders.items()})
+        self.train, validation = self._open(folders, val)
+        tests, _ = self._open(test_folders, None)
+        self.held_out_files = {"val": validation, "test": tests}
+        self.test = {**self.train, **validation, **tests}
 
     def __len__(self) -> int:
         """Images of all domains: the samples of one epoch."""
@@ -113,21 +126,69 @@ class Domains(LabelledImages):
             batch[domain] = torch.stack([eval_transform(image, self.size, self.resample) for _, (image,) in readable])
         return batch
 
+    def held_out(self, split: Literal["val", "test"]) -> dict[str, HeldOut]:
+        """Images that are not trained on, by domain; a domain without such images is missing.
+
+        Args:
+            split: `val`, the share `val`, or `test`, those of the folders of test images.
+        """
+
+        def transform(image: Pixels) -> Pixels:
+            return resized(image, self.size, self.resample)
+
+        return {domain: HeldOut(files, 0, transform) for domain, files in self.held_out_files[split].items()}
+
+    def too_few(self) -> str | None:
+        """Why the images are too few to train on, as a sentence; None if they are enough."""
+        return too_few({domain: len(files) for domain, files in self.train.items()}, self.min_images, self.summary)
+
+    def _open(
+        self, folders: Mapping[str, Place], share: float | None
+    ) -> tuple[dict[str, ImageFiles], dict[str, ImageFiles]]:
+        """The images of each folder, and those held back; raises all problems at once.
+
+        Args:
+            folders: by domain.
+            share: of the images, for validation; None for folders of test images.
+        """
+        files: dict[str, ImageFiles] = {}
+        validation: dict[str, ImageFiles] = {}
+        problems: list[str] = []
+        for name, folder in folders.items():
+            try:
+                listing = list_images(folder, None if share is None else "data.root")
+                paths = [listing.relative(image) for image in listing.images]
+                train, kept = split_share([(image,) for image in listing.images], paths, share or 0.0)
+                files[name] = ImageFiles(train, str(folder), self._read)
+                if kept:
+                    validation[name] = ImageFiles(kept, str(folder), self._read)
+                option = f"data.{name}" if share is not None else f"data.test_{name}"
+                self.summary += summary_lines(option, listing, len(kept))
+            except DataError as error:
+                problems.append(str(error))
+        if problems:
+            raise DataError("\n".join(problems))
+        return files, validation
+
     def _read(self, files: Sequence[ImageFile]) -> Images:
         return (self.format.read(files[0]),)
 
 
-def _folders(root: Path, domains: Sequence[str]) -> tuple[dict[str, Path], dict[str, Path]]:
+def _folders(root: Place, domains: Sequence[str]) -> tuple[dict[str, Place], dict[str, Place]]:
     """The folders of each domain's training images, and of its test images if there are some.
 
     Raises:
         DataError: no layout has a folder for every domain, or test images would be trained on.
     """
     for train, tests in LAYOUTS:
-        folders = {name: root / train.format(name=name) for name in domains}
+        folders: dict[str, Place] = {name: root / train.format(name=name) for name in domains}
         if all(folder.is_dir() for folder in folders.values()):
-            found = {name: [root / test.format(name=name) for test in tests] for name in domains}
-            test_folders = {name: next(filter(Path.is_dir, paths), None) for name, paths in found.items()}
+            found: dict[str, list[Place]] = {
+                name: [root / test.format(name=name) for test in tests] for name in domains
+            }
+            test_folders = {
+                name: next((path for path in paths if path.is_dir()), None) for name, paths in found.items()
+            }
             for folder in folders.values():
                 inside = next((name for name in ("test", "val", "valid") if (folder / name).is_dir()), None)
                 if inside is not None:
@@ -142,20 +203,6 @@ def _folders(root: Path, domains: Sequence[str]) -> tuple[dict[str, Path], dict[
         f"data.domains: expected {root} to hold a folder for each of {', '.join(domains)}; "
         f"{', '.join(lacking) or 'one layout for all of them'} is missing; folders there: {entries}"
     )
-
-
-def _open(folders: Mapping[str, Path], read: Read) -> dict[str, ImageFiles]:
-    """The images of each folder; raises all problems at once."""
-    files: dict[str, ImageFiles] = {}
-    problems: list[str] = []
-    for name, folder in folders.items():
-        try:
-            files[name] = ImageFiles([(file,) for file in find_images(folder)], str(folder), read)
-        except DataError as error:
-            problems.append(str(error))
-    if problems:
-        raise DataError("\n".join(problems))
-    return files
 
 
 def _box(random: Random, height: int, width: int) -> tuple[int, int, int, int]:

@@ -6,9 +6,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import islice
-from pathlib import Path
 from random import Random
-from typing import Annotated, cast
+from typing import Annotated, Literal, cast
 
 import numpy as np
 import torch
@@ -22,23 +21,18 @@ from i2i.data.augmentation import AugmentOn, augment_batch, augment_image
 from i2i.data.base import Channels, ImageDataset, ValueRange, check_formats, pixel_formats
 from i2i.data.decoding import ImageFile, Page, UnreadableImage, decode
 from i2i.data.files import ImageFiles, Images
-from i2i.data.images import as_path, find_images
-from i2i.data.locations import check_folder, not_given
+from i2i.data.held_out import HeldOut, Share, split_share
+from i2i.data.images import as_path
+from i2i.data.layouts import divide, find_unpaired
+from i2i.data.listing import list_images
+from i2i.data.locations import Location, check_folder, not_given
 from i2i.data.pixels import PixelFormat, Pixels, size_of, to_tensor
+from i2i.data.plausibility import MIN_IMAGES, refuse_overlap, summary_lines, too_few, unknown_layout
+from i2i.data.sources.locate import Place
 from i2i.data.transforms import FlipCrop, Resample, ResizeMode, SampleSize, SampleTransform
 from i2i.errors import DataError
 
 log = logging.getLogger("i2i")
-
-# What the folders of published data sets are called: training, then test; {D} is A or B, {d} is a or b.
-_LAYOUTS = (
-    ("train{D}", "test{D}"),
-    ("train_{d}", "test_{d}"),
-    ("train/{D}", "test/{D}"),
-    ("train/{d}", "test/{d}"),
-    ("{d}", "test_{d}"),
-    ("{D}", "test{D}"),
-)
 
 
 class Folders(ImageDataset):
@@ -47,6 +41,8 @@ class Folders(ImageDataset):
     Each domain visits all its images in a new order in each epoch; the smaller one begins its next epoch while the
     larger one is still in its first. A sample depends on the arguments and its number alone, so neither the number of
     workers nor a resumed run changes it.
+
+    Each location is a folder, or what `Location` names: tar shards, a zip archive, a table, or a URL.
 
     A subclass can give further files, such as masks, the flip, resize and crop of an image: it declares a stream for
     them, and returns them from `companions`.
@@ -81,19 +77,26 @@ class Folders(ImageDataset):
             the crop; `fit` keeps it and pads by reflection; `none` crops at the images' own resolution.
         patches: random crops of an image that follow each other, so that a large one is read once for all of them.
         srgb: whether images with an embedded colour profile are converted to sRGB.
+        val: share of the training images that is held back for validation, such as 0.05; it follows from the file names
+            alone. Or a folder that holds A and B.
+        val_a: folder of a's images for validation.
+        val_b: folder of b's images for validation.
+        min_images: fewer images of a domain are refused when training starts.
 
     Raises:
-        DataError: a folder is missing, or holds no image that can be read; names all such folders.
+        DataError: a folder is missing, holds no image that can be read, or lies in another one; names all such folders.
         OptionError: `load_size` is smaller than `size`, or `range` or `percentiles` cannot be meant.
     """
 
+    paired = False
+
     def __init__(
         self,
-        a: Path | None = None,
-        b: Path | None = None,
-        root: Path | None = None,
-        test_a: Path | None = None,
-        test_b: Path | None = None,
+        a: Location | None = None,
+        b: Location | None = None,
+        root: Location | None = None,
+        test_a: Location | None = None,
+        test_b: Location | None = None,
         size: SampleSize = 256,
         load_size: SampleSize | None = None,
         margin: Annotated[int, Ge(0)] = 30,
@@ -110,6 +113,10 @@ class Folders(ImageDataset):
         resize: ResizeMode = "square",
         patches: Positive = 1,
         srgb: bool = True,
+        val: Share | Location = 0.0,
+        val_a: Location | None = None,
+        val_b: Location | None = None,
+        min_images: Positive = MIN_IMAGES,
     ) -> None:
         self.check(channels, range, percentiles)
         self.augment, self.augment_on = [build() for build in augment], augment_on
@@ -117,12 +124,21 @@ class Folders(ImageDataset):
         self.resample = resample
         self.transform = SampleTransform.of(size, load_size, margin, resize, flip, resample)
         self.formats = pixel_formats(self.domains, channels, range, percentiles, page, srgb)
-        folders = _split(_resolve(as_path(a), as_path(b), as_path(root)))
-        given_tests = {"test_a": as_path(test_a), "test_b": as_path(test_b)}
-        folders |= {name: folder for name, folder in given_tests.items() if folder is not None}
+        self.min_images = min_images
+        folders = _resolve(as_path(a), as_path(b), as_path(root))
+        given = {"test_a": test_a, "test_b": test_b, "val_a": val_a, "val_b": val_b}
+        if not isinstance(val, float | int):
+            folders |= {f"val_{domain}": folder for domain, folder in self._validation_root(as_path(val)).items()}
+        folders |= {name: as_path(folder) for name, folder in given.items() if folder is not None}
+        refuse_overlap({f"data.{name}": folder for name, folder in folders.items()})
         self.folders = folders
-        files = self._open(folders)
-        self.test = {domain: files.get(f"test_{domain}", files[domain]) for domain in self.domains}
+        files = self._open(folders, val if isinstance(val, float | int) else 0.0)
+        self.held_out_files = {
+            split: {domain: files[f"{split}_{domain}"] for domain in self.domains if f"{split}_{domain}" in files}
+            for split in ("val", "test")
+        }
+        shown = {**files, **self.held_out_files["val"], **self.held_out_files["test"]}
+        self.test = {domain: shown[domain] for domain in self.domains}
         total = sum(len(files[domain]) for domain in self.domains)
         self.train: dict[str, ImageFiles] = {}
         for domain in self.domains:
@@ -230,21 +246,56 @@ class Folders(ImageDataset):
             batch[domain] = torch.stack([to_tensor(self.transform.preview(image)) for _, (image, *_) in readable])
         return batch
 
-    def _open(self, folders: dict[str, Path]) -> dict[str, ImageFiles]:
-        """The images of each folder, those of training with their companions; raises all problems at once."""
+    def held_out(self, split: Literal["val", "test"]) -> dict[str, HeldOut]:
+        """Images that are not trained on, by domain; a domain without such images is missing.
+
+        Args:
+            split: `val`, those of `val`, `val_a` and `val_b` or of folders named so, or `test`.
+        """
+        files = self.held_out_files[split]
+        return {domain: HeldOut(images, 0, self.transform.preview) for domain, images in files.items()}
+
+    def too_few(self) -> str | None:
+        """Why the images are too few to train on, as a sentence; None if they are enough."""
+        return too_few({domain: len(files) for domain, files in self.train.items()}, self.min_images, self.summary)
+
+    def _validation_root(self, root: Place) -> dict[str, Place]:
+        """The folders of both domains in the folder `val`."""
+        check_folder(root)
+        found = find_unpaired(root)
+        if found is None:
+            raise DataError(f"data.val: expected {root} to hold a folder for each domain, such as A and B")
+        return {domain: found[domain] for domain in self.domains}
+
+    def _open(self, folders: dict[str, Place], share: float) -> dict[str, ImageFiles]:
+        """The images of each folder, those of training with their companions; raises all problems at once.
+
+        Args:
+            folders: by name: a domain, or `test_` or `val_` and a domain.
+            share: of the training images, for validation.
+        """
         files: dict[str, ImageFiles] = {}
         problems: list[str] = []
         self._item_streams: dict[str, tuple[str, ...]] = {}
+        self.summary: list[str] = []
         for name, folder in folders.items():
-            domain = name.removeprefix("test_")
+            domain = name.rpartition("_")[2]
             try:
-                found = find_images(folder)
+                listing = list_images(folder, f"data.{name}" if name in self.domains else None)
+                found: Sequence[Place] = listing.images
+                kept: Sequence[Place] = []
+                if name in self.domains and share and f"val_{domain}" not in folders:
+                    found, kept = split_share(found, [listing.relative(image) for image in found], share)
+                self.summary += summary_lines(f"data.{name}", listing, len(kept))
                 streams: tuple[str, ...] = (domain,)
                 items: list[tuple[ImageFile, ...]] = [(file,) for file in found]
                 if name in self.domains:
                     streams, items = self._with_companions(domain, found)
                     self._item_streams[domain] = streams
                 files[name] = ImageFiles(items, str(folder), partial(self._read_item, streams))
+                if kept:
+                    read = partial(self._read_item, (domain,))
+                    files[f"val_{domain}"] = ImageFiles([(file,) for file in kept], str(folder), read)
                 readable = next(file for file, *_ in items if file not in files[name].damaged)
                 if note := self.formats[domain].dark_image_note(f"data.{domain}", readable):
                     log.warning(note)
@@ -286,43 +337,22 @@ class Folders(ImageDataset):
         return values
 
 
-def _split(folders: dict[str, Path]) -> dict[str, Path]:
-    """Replaces a folder that is divided into training and test images by its parts: no test image is trained on.
-
-    Raises:
-        DataError: a folder holds test images and no folder `train`.
-    """
-    parts = dict(folders)
-    for domain in Folders.domains:
-        folder = folders[domain]
-        test = next((folder / name for name in ("test", "val", "valid") if (folder / name).is_dir()), None)
-        if (folder / "train").is_dir():
-            parts[domain] = folder / "train"
-            if test is not None:
-                parts.setdefault(f"test_{domain}", test)
-        elif test is not None:
-            raise DataError(
-                f"{folder} holds a folder {test.name!r}, whose images would be trained on; put the training images "
-                f"into a folder 'train' next to it, or give data.{domain} and data.test_{domain}"
-            )
-    return parts
-
-
-def _resolve(a: Path | None, b: Path | None, root: Path | None) -> dict[str, Path]:
-    """The folders "a" and "b", and of "test_a" and "test_b" those that `root` has."""
+def _resolve(a: Place | None, b: Place | None, root: Place | None) -> dict[str, Place]:
+    """The training folders "a" and "b", and of "test_a", "test_b", "val_a" and "val_b" those that exist."""
     given = [f"data.{name}" for name, folder in (("a", a), ("b", b), ("root", root)) if folder is not None]
     if a is not None and b is not None and root is None:
-        return {"a": a, "b": b}
-    if root is None or len(given) > 1:
+        folders: dict[str, Place] | None = {"a": a, "b": b}
+    elif root is None or len(given) > 1:
         raise not_given("folders", given)
-    check_folder(root)
-    for train, test in _LAYOUTS:
-        folders = {domain: root / train.format(d=domain, D=domain.upper()) for domain in Folders.domains}
-        if all(folder.is_dir() for folder in folders.values()):
-            tests = {f"test_{domain}": root / test.format(d=domain, D=domain.upper()) for domain in folders}
-            return folders | {name: folder for name, folder in tests.items() if folder.is_dir()}
-    entries = ", ".join(sorted(entry.name for entry in root.iterdir())[:8]) or "nothing"
-    raise DataError(
-        f"data.root: expected {root} to hold trainA and trainB, got {entries}; give data.a and data.b, a folder each, "
-        f"or data.root, a folder that holds trainA and trainB"
-    )
+    else:
+        check_folder(root)
+        folders = find_unpaired(root)
+        if folders is None:
+            raise DataError(unknown_layout(root))
+    assert folders is not None
+    for domain in Folders.domains:  # no test image is trained on
+        parts = divide(folders[domain], f"data.{domain}", f"data.test_{domain}")
+        folders[domain] = parts.pop("train")
+        for split, folder in parts.items():
+            folders.setdefault(f"{split}_{domain}", folder)
+    return folders

@@ -3,10 +3,30 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
+from typing import Annotated
 
+from pydantic import AfterValidator
+
+from i2i.data.sources.archives import COMPRESSED, TAR, ZIP
+from i2i.data.sources.tables import PARQUET, is_table
+from i2i.data.sources.tree import SourcePath
 from i2i.errors import DataError
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # two letters at least: C:/ is a drive
+_PACKED = (TAR, ZIP, PARQUET, *COMPRESSED)
+
+
+def is_url(location: Path | str) -> bool:
+    """Whether a location is a URL, such as `s3://bucket/folder`."""
+    return _URL.match(str(location)) is not None
+
+
+Location = Annotated[str | Path, AfterValidator(lambda value: str(value) if is_url(value) else Path(value))]
+"""An option that names a folder or file wherever `i2i.data.images.as_path` finds it: paths, archives, tables, URLs."""
 
 _EXPECTED = {
     "folders": "expected two folders of training images, got {given}; give data.a and data.b, a folder each, or "
@@ -40,11 +60,11 @@ def check_locations(data: Mapping[str, object]) -> None:
     if type not in _EXPECTED:
         return
     names = ("root", "a", "b")
-    paths = {name: Path(str(data[name])) for name in names if data.get(name) not in (None, "none")}
+    paths = {name: str(data[name]) for name in names if data.get(name) not in (None, "none")}
     if "root" not in paths and not {"a", "b"} <= paths.keys():
         raise not_given(str(type), [f"data.{name}" for name in paths])
     problems = []
-    for path in paths.values():
+    for path in map(Path, filter(_is_folder, paths.values())):
         try:
             if type != "single_image":
                 check_folder(path)
@@ -54,7 +74,16 @@ def check_locations(data: Mapping[str, object]) -> None:
         raise DataError("\n".join(problems))
 
 
-def check_folder(folder: Path) -> None:
+def _is_folder(location: str) -> bool:
+    """Whether a location can only be a folder of the system: no URL, no archive, and not in a table."""
+    path = Path(location).expanduser()
+    if is_url(location) or any(part.lower().endswith(_PACKED) for part in path.parts):
+        return False
+    nearest = next((parent for parent in path.absolute().parents if parent.is_dir()), path)
+    return path.exists() or not is_table(nearest)
+
+
+def check_folder(folder: Path | SourcePath) -> None:
     """Check that a folder exists.
 
     Raises:
@@ -62,6 +91,10 @@ def check_folder(folder: Path) -> None:
     """
     if folder.is_dir():
         return
+    if isinstance(folder, SourcePath):
+        entries = ", ".join(entry.name for entry in islice(SourcePath(folder.source).iterdir(), 8)) or "nothing"
+        kind = "is a file" if folder.is_file() else "does not exist"
+        raise DataError(f"folder {folder} {kind}; {folder.source.name} holds {entries}")
     if folder.exists():
         raise DataError(f"{folder} is a file, where a folder was expected; perhaps you mean {folder.parent}")
     first = folder  # the first part of the path that is missing

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
-from pathlib import Path
+from itertools import islice, permutations
+from pathlib import PurePath
 from random import Random
 from typing import Annotated, Literal
 
@@ -16,15 +16,29 @@ from i2i.core.bounds import Count, Positive
 from i2i.data.base import Channels, ImageDataset, ValueRange, check_formats, of_domain, pixel_formats
 from i2i.data.decoding import ImageFile, Page, UnreadableImage
 from i2i.data.files import ImageFiles, Images
-from i2i.data.images import as_path, find_images
-from i2i.data.locations import check_folder, not_given
+from i2i.data.held_out import HeldOut, Share, split_share
+from i2i.data.images import as_path
+from i2i.data.layouts import divide
+from i2i.data.listing import Listing, list_images
+from i2i.data.locations import Location, check_folder, not_given
 from i2i.data.pixels import Pixels, crop, size_of, to_tensor
+from i2i.data.plausibility import (
+    MIN_PAIRS,
+    refuse_aspect,
+    refuse_overlap,
+    refuse_unpaired,
+    summary_lines,
+    too_few,
+)
+from i2i.data.sources.locate import Place
 from i2i.data.transforms import Resample, ResizeMode, SampleSize, SampleTransform
 from i2i.errors import DataError, OptionError
 
 
 class Paired(ImageDataset):
     """Pairs of images that show the same in two domains; both images of a pair get the same flip and crop.
+
+    Each location is a folder, or what `Location` names: tar shards, a zip archive, a table, or a URL.
 
     Each epoch visits all pairs in a new order. A sample depends on the arguments and its number alone.
 
@@ -56,20 +70,30 @@ class Paired(ImageDataset):
             the crop; `fit` keeps it and pads by reflection; `none` crops at the images' own resolution.
         patches: random crops of a pair that follow each other, so that a large one is read once for all of them.
         srgb: whether images with an embedded colour profile are converted to sRGB.
+        val: share of the training pairs that is held back for validation, such as 0.05; it follows from the file names
+            alone. Or a folder of side-by-side images.
+        val_a: folder of domain a for validation.
+        val_b: folder of domain b for validation.
+        aspect: smallest and largest width by height of a side-by-side image; if most images of a folder are outside,
+            they are not pairs.
+        min_images: fewer pairs are refused when training starts.
 
     Raises:
-        DataError: a folder is missing or holds no pair that can be read, an image has no partner, or several.
+        DataError: a folder is missing or holds no pair that can be read, an image has no partner, or several; the
+            images are no pairs; or a folder lies in another one.
         OptionError: `load_size` is smaller than `size`, or `range` or `percentiles` cannot be meant.
     """
 
+    paired = True
+
     def __init__(
         self,
-        root: Path | None = None,
-        a: Path | None = None,
-        b: Path | None = None,
-        test: Path | None = None,
-        test_a: Path | None = None,
-        test_b: Path | None = None,
+        root: Location | None = None,
+        a: Location | None = None,
+        b: Location | None = None,
+        test: Location | None = None,
+        test_a: Location | None = None,
+        test_b: Location | None = None,
         left: Literal["a", "b"] = "a",
         size: SampleSize = 256,
         load_size: SampleSize | None = None,
@@ -85,21 +109,43 @@ class Paired(ImageDataset):
         resize: ResizeMode = "square",
         patches: Positive = 1,
         srgb: bool = True,
+        val: Share | Location = 0.0,
+        val_a: Location | None = None,
+        val_b: Location | None = None,
+        aspect: tuple[float, float] = (1.4, 3.0),
+        min_images: Positive = MIN_PAIRS,
     ) -> None:
         self.check(channels, range, percentiles, root)
         self.left, self.size, self.channels, self.patches, self.seed = left, size, channels, patches, seed
         self.resample = resample
         self.transform = SampleTransform.of(size, load_size, margin, resize, flip, resample)
         self.formats = pixel_formats(self.domains, channels, range, percentiles, page, srgb)
-        root, a, b, test, test_a, test_b = map(as_path, (root, a, b, test, test_a, test_b))
-        if root is not None:
-            check_folder(root)
-            if (root / "train").is_dir():
-                if test is None and (test_a is None or test_b is None):
-                    test = next((root / name for name in ("test", "val") if (root / name).is_dir()), None)
-                root = root / "train"
-        pairs = self._open("", root, a, b)
-        self.test = self._open("test_", test, test_a, test_b) if test or test_a or test_b else pairs
+        self.aspect, self.min_images = aspect, min_images
+        share, val_root = (val, None) if isinstance(val, float | int) else (0.0, as_path(val))
+        places = {"root": as_path(root), "a": as_path(a), "b": as_path(b)}
+        held_out: dict[str, dict[str, Place | None]] = {
+            "test": {"test": as_path(test), "test_a": as_path(test_a), "test_b": as_path(test_b)},
+            "val": {"val": val_root, "val_a": as_path(val_a), "val_b": as_path(val_b)},
+        }
+        for name, place in places.items():  # no test pair is trained on
+            if place is not None:
+                check_folder(place)
+                suffix = "" if name == "root" else f"_{name}"
+                parts = divide(place, f"data.{name}", f"data.test{suffix}")
+                places[name] = parts.pop("train")
+                for split, folder in parts.items():
+                    given, option = held_out[split], f"{split}{suffix}"
+                    if not any(given.values()) if name == "root" else not (given[split] or given[option]):
+                        given[option] = folder
+        every = {**places, **held_out["test"], **held_out["val"]}
+        self.summary: list[str] = []
+        pairs, kept = self._open("", tuple(places.values()), share if not any(held_out["val"].values()) else 0.0)
+        self.held_out_files = {"val": kept} if kept is not None else {}
+        for split, options in held_out.items():
+            if any(options.values()):
+                self.held_out_files[split], _ = self._open(f"{split}_", tuple(options.values()))
+        refuse_overlap({f"data.{name}": place for name, place in every.items() if place is not None})
+        self.test = self.held_out_files.get("test", self.held_out_files.get("val", pairs))
         self.train = pairs.resized(self.transform, cache * 2**20, patches=patches)
 
     @classmethod
@@ -108,7 +154,7 @@ class Paired(ImageDataset):
         channels: Channels,
         range: ValueRange | None,
         percentiles: ValueRange | None,
-        root: Path | None = None,
+        root: Location | None = None,
     ) -> None:
         """Check options together, without opening files.
 
@@ -156,19 +202,57 @@ class Paired(ImageDataset):
             for domain, images in zip(self.domains, zip(*pairs, strict=True), strict=True)
         }
 
-    def _open(self, prefix: str, both: Path | None, a: Path | None, b: Path | None) -> ImageFiles:
-        """The pairs of one folder of side-by-side images, or of two folders."""
+    def held_out(self, split: Literal["val", "test"]) -> dict[str, HeldOut]:
+        """Pairs that are not trained on, by domain; images of equal index are a pair. Empty if there are none.
+
+        Args:
+            split: `val`, the pairs of `val`, `val_a` and `val_b` or of a folder named so, or `test`.
+        """
+        files = self.held_out_files.get(split)
+        if files is None:
+            return {}
+        return {domain: HeldOut(files, place, self.transform.preview) for place, domain in enumerate(self.domains)}
+
+    def too_few(self) -> str | None:
+        """Why the pairs are too few to train on, as a sentence; None if they are enough."""
+        return too_few({"": len(self.train)}, self.min_images, self.summary)
+
+    def _open(
+        self, prefix: str, places: tuple[Place | None, ...], share: float = 0.0
+    ) -> tuple[ImageFiles, ImageFiles | None]:
+        """The pairs of one folder of side-by-side images, or of two folders, and the share that is held back."""
+        both, a, b = places
         folders = {f"data.{prefix.rstrip('_') or 'root'}": both, f"data.{prefix}a": a, f"data.{prefix}b": b}
         given = [name for name, folder in folders.items() if folder is not None]
         if both is not None and len(given) == 1:
-            return ImageFiles([(file,) for file in find_images(both)], str(both), self._split)
+            refuse_unpaired(both, given[0])
+            listing = list_images(both, None if prefix else given[0])
+            refuse_aspect(listing, given[0], self.aspect)
+            paths = [listing.relative(file) for file in listing.images]
+            train, kept = split_share([(file,) for file in listing.images], paths, share)
+            self.summary += summary_lines(given[0], listing, len(kept))
+            return (
+                ImageFiles(train, str(both), self._split),
+                ImageFiles(kept, str(both), self._split) if kept else None,
+            )
         if a is not None and b is not None and both is None:
-            return ImageFiles(match_names(a, b), f"{a} and {b}", self._read_both)
+            listings = [list_images(place, None if prefix else name) for place, name in zip((a, b), given, strict=True)]
+            matched = match_names(*listings)
+            pairs, held_back = split_share(matched, [listings[0].relative(first) for first, _ in matched], share)
+            for listing, name in zip(listings, given, strict=True):
+                self.summary += summary_lines(name, listing, len(held_back))
+            where = f"{a} and {b}"
+            return (
+                ImageFiles(pairs, where, self._read_both),
+                ImageFiles(held_back, where, self._read_both) if held_back else None,
+            )
         if not prefix:
             raise not_given("paired", given)
+        split = prefix.rstrip("_")
         raise DataError(
-            f"expected pairs of test images, got {' and '.join(given)}; give data.test, a folder of side-by-side "
-            f"images, or data.test_a and data.test_b, two folders with the same file names"
+            f"expected pairs of {'test' if split == 'test' else 'validation'} images, got {' and '.join(given)}; give "
+            f"data.{split}, a folder of side-by-side images, or data.{split}_a and data.{split}_b, two folders with "
+            f"the same file names"
         )
 
     def _read_both(self, files: Sequence[ImageFile]) -> Images:
@@ -212,31 +296,28 @@ def split_halves(image: Pixels) -> tuple[Pixels, Pixels]:
     return crop(image, 0, 0, height, half), crop(image, 0, half, height, half)
 
 
-def match_names(a: Path, b: Path) -> list[tuple[Path, Path]]:
+def match_names(a: Listing, b: Listing) -> list[tuple[Place, Place]]:
     """Pairs of images of two folders whose relative paths are equal apart from the suffix, in the order of a.
 
     Raises:
-        DataError: an image has no partner, or more than one; or both folders are the same.
+        DataError: an image has no partner, or more than one.
     """
-    if a.resolve() == b.resolve():
-        raise DataError(
-            f"data.a and data.b are one folder, {a}, so each image would be its own partner; give two folders"
-        )
-    named: dict[Path, dict[Path, Path]] = {}
-    for folder in (a, b):
-        files = named[folder] = {}
-        for file in find_images(folder):
-            other = files.setdefault(file.relative_to(folder).with_suffix(""), file)
+    named: list[dict[PurePath, Place]] = []
+    for listing in (a, b):
+        files: dict[PurePath, Place] = {}
+        for file in listing.images:
+            other = files.setdefault(listing.relative(file).with_suffix(""), file)
             if other != file:
                 raise DataError(
                     f"{other} and {file} differ only in their suffix, so it is not clear which one is a pair's; "
                     "keep one of them, or put each kind into its own folder"
                 )
-    for here, there in ((a, b), (b, a)):
-        lonely = [file.name for name, file in named[here].items() if name not in named[there]]
+        named.append(files)
+    for (here, mine), (there, theirs) in permutations(zip((a, b), named, strict=True)):
+        lonely = [file.name for name, file in mine.items() if name not in theirs]
         if lonely:
             raise DataError(
-                f"{len(lonely)} of {len(named[here])} images in {here} have no partner of the same name in {there}: "
-                f"{', '.join(lonely[:4])}{' ...' if len(lonely) > 4 else ''}"
+                f"{len(lonely)} of {len(mine)} images in {here.folder} have no partner of the same name in "
+                f"{there.folder}: {', '.join(lonely[:4])}{' ...' if len(lonely) > 4 else ''}"
             )
-    return [(file, named[b][name]) for name, file in named[a].items()]
+    return [(file, named[1][name]) for name, file in named[0].items()]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from random import Random
 from typing import Annotated
 
@@ -13,7 +12,7 @@ from i2i.core.bounds import describe_size, height_width
 from i2i.data.base import Channels, ImageDataset, ValueRange, check_formats, pixel_formats
 from i2i.data.decoding import Page
 from i2i.data.images import as_path
-from i2i.data.locations import not_given
+from i2i.data.locations import Location, not_given
 from i2i.data.pixels import Pixels, crop, mirrored, size_of, to_tensor
 from i2i.data.sampler import epoch_order
 from i2i.data.transforms import Resample, SampleSize, eval_transform, resized
@@ -53,10 +52,12 @@ class SingleImage(ImageDataset):
     Source: SinCUT, Park et al., ECCV 2020, arXiv:2007.15651, section 4.4.
     """
 
+    paired = False
+
     def __init__(
         self,
-        a: Path | None = None,
-        b: Path | None = None,
+        a: Location | None = None,
+        b: Location | None = None,
         size: SampleSize = 64,
         zoom: Annotated[float, Ge(1)] = 3.0,
         group: Annotated[int, Ge(1)] = 16,

@@ -40,6 +40,8 @@ class Portraits(ImageDataset):
         seed: of all characters, >= 0.
     """
 
+    paired: bool | None = False
+
     def __init__(
         self,
         size: DrawnSize = 64,
@@ -103,6 +105,8 @@ class Portraits(ImageDataset):
 
 class PortraitPairs(Portraits):
     """Portraits of which both domains show the same character, as pairs to train on."""
+
+    paired: bool | None = True
 
     def __getitem__(self, number: int) -> dict[str, Tensor]:
         """Sample `number` >= 0: a photo and a drawing of one character, in the order of domain a.

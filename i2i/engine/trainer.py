@@ -34,7 +34,7 @@ from i2i.engine.signals import stop_signals
 from i2i.engine.stall import DataWatch
 from i2i.engine.stepper import Stepper, make_accelerator
 from i2i.engine.warm_start import warm_start
-from i2i.errors import CheckpointError
+from i2i.errors import CheckpointError, DataError
 from i2i.methods.assembly import build, dry_run
 from i2i.methods.compilation import explain_compile_failure
 from i2i.methods.translator import Translator
@@ -102,6 +102,9 @@ def train(
             accelerator.wait_for_everyone()
             with stop_signals() as stop, Notifier(plugins or default_plugins(), [*extras]) as notify:
                 notify("training_started", run=run)
+                too_few = getattr(run.dataset, "too_few", lambda: None)()
+                if too_few is not None and run.start == 0:
+                    raise DataError(too_few)  # after the log has named the files that were passed over
                 _train(run, notify, stop)
                 run.gather_skipped()
                 notify("training_finished", run=run)

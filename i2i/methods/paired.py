@@ -47,7 +47,6 @@ class PairedOutputs(TranslationOutputs):
             # Each forward pass updates spectral norm and the running statistics of batch norm. The official
             # implementation computes the logits of the fake first.
             _ = self.fake_logits
-            return self.observed(self._discriminate({self.translator.target: self.real[self.translator.target]}))
         return self._discriminate({self.translator.target: self.real[self.translator.target]})
 
     @output(reuse="phase")
@@ -80,6 +79,8 @@ class Paired(Translator):
     Outputs: ClassVar[type[Outputs]] = PairedOutputs
     phases: Mapping[str, Phase] = {"discriminator": Phase(("discriminators",)), "generator": Phase(("generator",))}
     generator_modules: ClassVar[tuple[str, ...]] = ("generator",)
+
+    requires_pairs: ClassVar[bool] = True
 
     def __init__(
         self,

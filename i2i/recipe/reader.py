@@ -129,7 +129,7 @@ class Reader:
         plans = {name: self._loss((*path, name), value, wirer) for name, value in tables.items()}
         if wirer and None not in plans.values():  # a loss with a mistake may be the one that a phase lacks
             playing = {call.phase for plan in plans.values() if plan for call in plan.calls}
-            for phase in wirer.stepping:  # one that shares an optimizer is skipped without a loss
+            for phase in wirer.phases:
                 if phase not in playing:
                     self.checker.report(path, f"no loss plays in the phase {phase!r}: it would train nothing")
         return {name: plan for name, plan in plans.items() if plan is not None}
@@ -203,6 +203,12 @@ class Reader:
                 has = ", ".join(f"{other} ({spec.role})" for other, spec in self.streams.items())
                 needs = f"translator {translator.name!r} needs the stream {name!r} ({role})"
                 self.checker.report(self._path("data"), f"{needs}, and dataset {data.name!r} has {has}")
+        options = declared_values(data.component, data.options)
+        paired = options.get("paired", getattr(data.component, "paired", None))
+        if getattr(translator.component, "requires_pairs", False) and paired is False:
+            needs = f"translator {translator.name!r} needs images of the same in both domains"
+            fix = "set type = 'paired'" if "paired" not in options else "set paired = true"
+            self.checker.report(self._path("data"), f"{needs}, and dataset {data.name!r} has unpaired ones; {fix}")
 
     def _tables(self, name: str, example: str) -> dict[str, Any] | None:
         value = self._value(name)

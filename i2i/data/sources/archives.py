@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import BinaryIO, NamedTuple
 
-from i2i.data.sources.blobs import Blob, SourceError
+from i2i.data.sources.blobs import Blob
 from i2i.data.sources.tree import Source, clean_name
-from i2i.errors import DataError
+from i2i.errors import DataError, SourceError
 
 TAR, ZIP = ".tar", ".zip"
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, BinaryIO, cast
 
-from i2i.errors import DataError
+from i2i.errors import DataError, SourceError
 
 ATTEMPTS = 4
 """How often a remote range is requested before the error counts."""
@@ -18,10 +18,6 @@ FIRST_PAUSE = 0.5
 """Seconds before the second attempt; each later pause is twice as long."""
 HEADER_BLOCK = 2**16
 """Bytes that a remote file is read ahead by while its index is made: most are the images between two headers."""
-
-
-class SourceError(DataError):
-    """A source cannot be read now, which says nothing about its images: they are not passed over as damaged."""
 
 
 class Blob(ABC):

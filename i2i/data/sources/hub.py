@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from i2i.data.decoding import SUFFIXES
 from i2i.data.sources.archives import TAR, ZIP, ArchiveSource
-from i2i.data.sources.blobs import LocalBlob, SourceError
+from i2i.data.sources.blobs import LocalBlob
 from i2i.data.sources.remote import FileSource
 from i2i.data.sources.tables import PARQUET, open_tables
 from i2i.data.sources.tree import Source, SourcePath
-from i2i.errors import DataError
+from i2i.errors import DataError, SourceError
 
 SCHEME = "hf://"
 _URL = re.compile(r"hf://datasets/(?P<repository>[^/@]+/[^/@]+)(?:@(?P<revision>[^/]+))?(?:/(?P<inside>.*))?")
@@ -47,7 +48,7 @@ def _source(name: str, folder: Path, notes: tuple[str, ...]) -> Source:
     if any(path.suffix.lower() == PARQUET for path in files):
         return open_tables(folder, name, notes)
     archives = [path for path in files if path.suffix.lower() in (TAR, ZIP)]
-    if archives and not any(path.suffix.lower() in _image_suffixes() for path in files):
+    if archives and not any(path.suffix.lower() in SUFFIXES for path in files):
         source = ArchiveSource(name, [LocalBlob(path) for path in archives])
         source.notes = (*notes, *source.notes)
         return source
@@ -65,7 +66,7 @@ def _download(url: str, repository: str, revision: str | None) -> tuple[Path, st
             "the hub is read with huggingface_hub, which is not installed; pip install 'i2i[remote]'"
         ) from error
     endpoint = os.environ.get("HF_ENDPOINT")
-    suffixes = {PARQUET, TAR, ZIP, *_image_suffixes()}
+    suffixes = {PARQUET, TAR, ZIP, *SUFFIXES}
     # The card says which Parquet files belong together, and the licence.
     wanted = ["README.md", *(f"*{form(suffix)}" for suffix in sorted(suffixes) for form in (str.lower, str.upper))]
     options: dict[str, Any] = {
@@ -106,12 +107,6 @@ def _download(url: str, repository: str, revision: str | None) -> tuple[Path, st
     card = folder / "README.md"
     stated = DatasetCard.load(card).data.license if card.is_file() else None
     return folder, ", ".join(stated if isinstance(stated, list) else [stated] if stated else tags) or "not stated"
-
-
-def _image_suffixes() -> frozenset[str]:
-    from i2i.data.images import SUFFIXES  # it imports torch, which the early check of a recipe does without
-
-    return SUFFIXES
 
 
 def _first_line(error: BaseException) -> str:

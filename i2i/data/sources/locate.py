@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import glob
-import re
 from pathlib import Path
 
+from i2i.data.locations import is_url
 from i2i.data.sources.archives import ArchiveSource, reject_compressed
 from i2i.data.sources.blobs import LocalBlob
 from i2i.data.sources.hub import SCHEME, locate_hub
@@ -17,12 +17,6 @@ from i2i.errors import DataError
 
 Place = Path | SourcePath
 """A file or folder, of the system or of a source."""
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # two letters at least: C:/ is a drive
-
-
-def is_url(location: Path | str) -> bool:
-    """Whether a location is behind a URL, such as `s3://bucket/folder`."""
-    return _URL.match(str(location)) is not None
 
 
 def locate(location: Path | str) -> Place:

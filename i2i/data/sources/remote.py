@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from urllib.parse import unquote
 
 from i2i.data.sources.archives import ArchiveSource, reject_compressed
-from i2i.data.sources.blobs import Blob, RemoteBlob, SourceError, attempt, file_system_of
+from i2i.data.sources.blobs import Blob, RemoteBlob, attempt, file_system_of
 from i2i.data.sources.patterns import expand_braces, split_at_archive
 from i2i.data.sources.tree import Source, SourcePath
+from i2i.errors import SourceError
 
 
 class FileSource(Source):

@@ -7,9 +7,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
-from i2i.data.sources.blobs import SourceError
 from i2i.data.sources.tree import Source
-from i2i.errors import DataError
+from i2i.errors import DataError, SourceError
 
 PARQUET = ".parquet"
 _SIGNATURES = {

@@ -44,6 +44,8 @@ class Console:
         where = f"{accelerator.device}" + (f" × {accelerator.num_processes}" if accelerator.num_processes > 1 else "")
         action = f"resumes at step {run.step} of {run.steps}" if run.start else f"trains {run.steps} steps"
         say(f"{run.recipe.name} {action} on {where}, {run.recipe.train.precision}; run folder: {run.folder}")
+        for line in dict.fromkeys(getattr(run.dataset, "summary", ())):
+            say(line)
         for source in dict.fromkeys(run.feature_extractors.values()):
             say(f"feature extractor: {source}")
         self.last, self.last_step = time.perf_counter(), run.step

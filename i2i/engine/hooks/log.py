@@ -33,6 +33,8 @@ class JSONLines:
         self._open(run, run.start)
         event = "resumed" if run.start else "started"
         more: dict[str, Any] = {"changes": run.changes} if run.start else {}
+        if summary := list(dict.fromkeys(getattr(run.dataset, "summary", ()))):
+            more["data"] = summary
         if run.feature_extractors:
             more["feature_extractors"] = run.feature_extractors
         self._write(event=event, step=run.step, recipe=run.recipe.name, **more)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -97,18 +98,11 @@ def cut_pytorch(path: Path) -> Imported:
             continue
         what = {"G": "the generator", "D": "the discriminator", "F": "the heads"}[name]
         states[name] = junyanz.renamed(network_in(files[name], report, ALIASES[name], f"{what} of CUT"))
-    return CUT.read(path, states, report, lambda settings, ours: taps_of(settings, ours.get("F"), LAYERS, report))
+    return CUT.read(path, states, report, lambda settings, ours: _taps(settings, ours, report))
 
 
-def taps_of(settings: Options, heads: State | None, layers: tuple[int, ...], report: Report) -> Options:
-    """Layers that fit the heads: the official default, or else the first ones of the right sizes, which is a guess.
-
-    Args:
-        settings: what is known of the recipe, by key path.
-        heads: state dict of the heads in our names; None where there is none.
-        layers: the official default.
-        report: gets a line about a guess.
-    """
+def _taps(settings: Options, ours: Mapping[str, State], report: Report) -> Options:
+    """Layers that fit the heads: the official default, or else the first ones of the right sizes, which is a guess."""
     options = {
         key.removeprefix("translator.generator."): value
         for key, value in settings.items()
@@ -117,10 +111,9 @@ def taps_of(settings: Options, heads: State | None, layers: tuple[int, ...], rep
     with torch.device("meta"):
         generator = GENERATOR("resnet", **options)()
     stages = generator.stages()  # type: ignore[attr-defined]
-    default = tuple(layer for layer in layers if layer < len(stages))
+    default = tuple(layer for layer in LAYERS if layer < len(stages))
     names: tuple[str, ...] = named_taps(stages, default)
-    if heads is None:
-        return {"translator.taps": list(names)}
+    heads = ours.get("F", {})
     numbers = range(count(heads, "", r"mlps\.\d+\.first\.weight"))
     widths = [heads[f"mlps.{i}.first.weight"].shape[-1] for i in numbers]
     if widths and tuple(widths) != generator.tapped_channels(default):  # type: ignore[attr-defined]
@@ -130,5 +123,7 @@ def taps_of(settings: Options, heads: State | None, layers: tuple[int, ...], rep
             raise CheckpointError(f"heads for features of {few(widths)} channels fit no layers of the generator")
         names = tuple(name for name in found if name is not None)
         report.lines.append("guessed the layers that the heads belong to (translator.taps)")
+    if "F" not in ours:
+        return {"translator.taps": list(names)}
     width = heads["mlps.0.first.weight"].shape[0] if widths else "none"
     return {"translator.taps": list(names), "translator.width": width}

@@ -12,7 +12,7 @@ from written_sources import FileServer, files_of, write_shards, write_tar, write
 from i2i.data.sources import blobs
 from i2i.data.sources.locate import Place, locate
 from i2i.data.sources.tree import SourcePath
-from i2i.errors import DataError
+from i2i.errors import DataError, SourceError
 
 pytest.importorskip("aiohttp", reason="needs i2i[remote]")
 
@@ -60,10 +60,10 @@ def test_a_request_that_fails_is_repeated_and_then_stops_the_run(root: Path, ser
     server.failures = blobs.ATTEMPTS - 1
     assert place.open("rb").read() == expected  # type: ignore[call-overload]
     server.failures = blobs.ATTEMPTS
-    with pytest.raises(blobs.SourceError, match=r"^http://127\S+/00\.png cannot be read after 4 attempts: 503, "):
+    with pytest.raises(SourceError, match=r"^http://127\S+/00\.png cannot be read after 4 attempts: 503, "):
         place.open("rb")
     (root / "testA" / "00.png").unlink()
-    with pytest.raises(blobs.SourceError, match=r"^http://127\S+/testA/00\.png does not exist$"):
+    with pytest.raises(SourceError, match=r"^http://127\S+/testA/00\.png does not exist$"):
         place.open("rb")
 
 

@@ -1,0 +1,70 @@
+"""`i2i data`: look at data sets, and get published ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from i2i.data.download import download, extract
+from i2i.data.published import ARCHIVES, Archive, published
+
+
+@click.group()
+def data() -> None:
+    """Look at data sets, and get published ones."""
+
+
+@data.command(epilog=f"Names: {', '.join(ARCHIVES)}.")
+@click.argument("name", metavar="NAME|URL")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("datasets"),
+    show_default=True,
+    help="Folder in which the data set's folder is made.",
+)
+@click.option("--url", help="Another place of the same archive, such as a mirror; it is checked in the same way.")
+@click.option("--sha256", help="Expected SHA-256 of the archive, for a URL.")
+@click.option("--keep-archive", is_flag=True, help="Keep the archive next to the folder.")
+def get(name: str, output: Path, url: str | None, sha256: str | None, keep_archive: bool) -> None:
+    """Download and extract a published data set, or an archive from a URL.
+
+    \b
+      i2i data get horse2zebra
+      i2i data get https://example.org/photos.zip --sha256 0123...
+
+    Size and hash are checked before anything is extracted. A download that was interrupted is resumed. Only plain files
+    inside the folder are written.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
+
+    if "://" in name:
+        archive = Archive(name, None, sha256)
+    else:
+        archive = published(name)
+        archive = archive._replace(url=url or archive.url, sha256=sha256 or archive.sha256)
+    file = archive.url.partition("?")[0].rstrip("/").rpartition("/")[2]
+    folder = output / (file.partition(".")[0] if "://" in name else name)
+    if folder.exists():
+        click.echo(f"{folder} exists already; move it away to get it again")
+        return
+    bar = Progress(BarColumn(), DownloadColumn(), TimeRemainingColumn(compact=True), console=Console(stderr=True))
+    with bar:
+        task = bar.add_task("", total=archive.size)
+        target = output / file
+        found = download(
+            archive.url,
+            target,
+            archive.size,
+            archive.sha256,
+            lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    if archive.sha256 is None:
+        click.echo(f"no hash is known of {archive.url}, so only its length was checked; SHA-256 {found}", err=True)
+    written = extract(target, folder)
+    if not keep_archive:
+        target.unlink()
+    left_out = f"; {written.passed_over} links or unsafe names left out" if written.passed_over else ""
+    click.echo(f"{folder}: {written.files} files{left_out}. Train on it with data.root={folder}")

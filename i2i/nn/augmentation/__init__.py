@@ -1,1 +1,0 @@
-"""Augmentations in front of discriminators."""
