@@ -49,6 +49,8 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
         "encoder_patch": "i2i.nn.discriminators.encoder_patch:EncoderPatch",
         "pixel": "i2i.nn.discriminators.pixel:Pixel",
         "stylegan2": "i2i.nn.discriminators.stylegan2:StyleGAN2",
+        "augmented": "i2i.nn.discriminators.augmented:Augmented",
+        "projected": "i2i.nn.discriminators.projected:Projected",
     },
     kinds.DECODER: {
         "adalin_decoder": "i2i.nn.generators.adalin_decoder:AdaLINDecoder",
@@ -77,6 +79,7 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
         "cyclic": "i2i.methods.cyclic:Cyclic",
         "latent": "i2i.methods.latent:Latent",
         "one_sided": "i2i.methods.one_sided:OneSided",
+        "dual_contrastive": "i2i.methods.dual_contrastive:DualContrastive",
         "style": "i2i.methods.style:Style",
         "reused_encoder": "i2i.methods.reused_encoder:ReusedEncoder",
         "paired": "i2i.methods.paired:Paired",
@@ -109,6 +112,10 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
         "portrait_pairs": "i2i.demo.portraits:PortraitPairs",
         "paired": "i2i.data.paired:Paired",
     },
+    kinds.DISCRIMINATOR_AUGMENTATION: {
+        "diffaugment": "i2i.nn.augmentation.diffaugment:DiffAugment",
+        "ada": "i2i.nn.augmentation.ada:ADA",
+    },
     kinds.METRIC: {
         "l1": "i2i.evaluation.pairwise:L1Distance",
         "psnr": "i2i.evaluation.pairwise:PSNR",
@@ -130,6 +137,7 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
         "ugatit-tensorflow": "i2i.methods.weights.ugatit_tf:ugatit_tensorflow",
         "cut-pytorch": "i2i.methods.weights.cut:cut_pytorch",
         "unit-pytorch": "i2i.methods.weights.munit:unit_pytorch",
+        "dclgan-pytorch": "i2i.methods.weights.dclgan:dclgan_pytorch",
         "cyclegan-pytorch": "i2i.methods.weights.cyclegan:cyclegan_pytorch",
         "pix2pix-pytorch": "i2i.methods.weights.pix2pix:pix2pix_pytorch",
     },
@@ -157,13 +165,27 @@ def recipe_folders() -> Path:
 def register_commands(cli: click.Group) -> None:
     """The commands of `i2i`."""
     # Commands are needed on the command line only.
-    from i2i.cli import components, data, evaluate, export, importing, plan, recipes, serve, train, translate, weights
+    from i2i.cli import (
+        components,
+        data,
+        evaluate,
+        export,
+        importing,
+        plan,
+        recipes,
+        sample,
+        serve,
+        train,
+        translate,
+        weights,
+    )
 
     for command in (
         train.train,
         translate.translate,
         evaluate.evaluate,
         weights.weights,
+        sample.sample,
         export.export,
         serve.serve,
         data.data,

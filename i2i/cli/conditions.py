@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ def conditions_of(
         blend: `--blend`.
         more: `--with`, `NAME=VALUE` each.
     """
-    common = _named(translator, more)
+    common = named_conditions(type(translator).translate, translator.conditions(), more)
     common |= {} if seed is None else {"seed": seed}
     common |= {} if blend is None else {"blend": parts_of(blend)}
     if style is None:
@@ -55,12 +56,18 @@ def parts_of(blend: str) -> dict[Any, float]:
     return found
 
 
-def _named(translator: Translator, more: tuple[str, ...]) -> dict[str, Any]:
+def named_conditions(method: Callable[..., Any], names: list[str], more: tuple[str, ...]) -> dict[str, Any]:
+    """Parse `--with NAME=VALUE` options.
+
+    Args:
+        method: the translator's method that takes the conditions.
+        names: those of its parameters that are conditions.
+        more: the options.
+    """
     from i2i.core.signature import options
     from i2i.recipe.values import MismatchError, fit
 
-    known = options(type(translator).translate)
-    names = translator.conditions()
+    known = options(method)
     found = {}
     for text in more:
         name, equals, written = text.partition("=")

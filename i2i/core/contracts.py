@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
+from i2i.core.augmentations import Augmentation as Augmentation
+from i2i.core.augmentations import DiscriminatorAugmentation as DiscriminatorAugmentation
+
 if TYPE_CHECKING:  # this file stays free of torch, so that `i2i --help` is fast
     from pathlib import Path
 
@@ -260,12 +263,6 @@ class Dataset(Protocol):
 
     def preview(self, count: int) -> Mapping[str, Tensor]:
         """At most `count` fixed images of each domain, [n, C, H, W], for sample grids."""
-
-
-class Augmentation(Protocol):
-    """Changes a batch of images [B, 3, H, W], as kornia's augmentations do."""
-
-    def __call__(self, image: Tensor) -> Tensor: ...
 
 
 class Metric(Protocol):

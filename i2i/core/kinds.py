@@ -53,6 +53,9 @@ DATASET: Kind[contracts.Dataset] = Kind("dataset", contracts.Dataset, offered=("
 AUGMENTATION: Kind[contracts.Augmentation] = Kind(
     "augmentation", contracts.Augmentation, namespaces=("kornia.augmentation",)
 )
+DISCRIMINATOR_AUGMENTATION: Kind[contracts.DiscriminatorAugmentation] = Kind(
+    "discriminator_augmentation", contracts.DiscriminatorAugmentation
+)
 METRIC: Kind[contracts.Metric] = Kind("metric", contracts.Metric)
 IMPORTER: Kind[contracts.Importer] = Kind("importer", contracts.Importer, passed=("path",))
 

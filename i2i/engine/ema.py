@@ -9,23 +9,25 @@ import torch
 from torch import Tensor
 
 from i2i.methods.translator import Translator
+from i2i.recipe.tables import Averaging
 
 
 class EMA:
     """Exponential moving average `average = decay * average + (1 - decay) * weight` after each step.
 
-    Parameters are averaged. Buffers are copied: the mean of spectral norm's unit vectors would be shorter than one and
-    inflate the weights, and running statistics are averages already.
+    Parameters are averaged. Buffers are copied unless the options say otherwise: the mean of spectral norm's unit
+    vectors would be shorter than one and inflate the weights, and running statistics are averages already.
 
     Args:
         translator: its inference modules are averaged.
-        decay: per step.
+        decay: per step, or options from which it follows.
 
     Source: Yazici et al., ICLR 2019, arXiv:1806.04498.
     """
 
-    def __init__(self, translator: Translator, decay: float) -> None:
-        self.translator, self.decay = translator, decay
+    def __init__(self, translator: Translator, decay: float | Averaging) -> None:
+        self.translator = translator
+        self.options = decay if isinstance(decay, Averaging) else Averaging(decay=decay)
         self._parameters = frozenset(name for name, _ in translator.named_parameters())
         self.average = {name: value.detach().clone() for name, value in self.weights().items()}
 
@@ -35,11 +37,18 @@ class EMA:
         return {name: value for name, value in self.translator.state_dict().items() if name.startswith(prefixes)}
 
     @torch.no_grad()
-    def update(self) -> None:
-        """Move the averages of parameters towards the current weights, and copy buffers."""
+    def update(self, step: int = 0, batch: int = 1) -> None:
+        """Move the averages of parameters towards the current weights, and copy buffers.
+
+        Args:
+            step: number of steps taken before the last one.
+            batch: number of images of a step, of all processes.
+        """
+        decay = self.options.decay_at(step, batch)
+        buffers = self.options.buffers == "average"
         for name, value in self.weights().items():
-            if name in self._parameters:
-                self.average[name].lerp_(value, 1 - self.decay)
+            if name in self._parameters or (buffers and value.is_floating_point()):
+                self.average[name].lerp_(value, 1 - decay)
             else:
                 self.average[name].copy_(value)
 

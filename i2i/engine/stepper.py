@@ -152,7 +152,8 @@ class Stepper:
         for batch in batches:
             batch.outputs = None  # outputs refer to their batch: the cycle would keep images until garbage collection
         if self.ema is not None:
-            self.ema.update()
+            images = train.batch_size * train.accumulate * self.accelerator.num_processes
+            self.ema.update(step, images)
         self.step_number += 1
         return terms
 

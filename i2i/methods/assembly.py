@@ -23,7 +23,7 @@ from i2i.nn.functional.optimizations import disable_optimizations
 from i2i.nn.private_torch import VALUE_NEEDED, fake_tensors
 from i2i.recipe.recipe import Recipe
 from i2i.recipe.source import KeyPath, Problem
-from i2i.recipe.tables import ParameterGroup
+from i2i.recipe.tables import Averaging, ParameterGroup
 from i2i.recipe.wiring import Call
 
 Report = Callable[[KeyPath, str], None]
@@ -215,6 +215,8 @@ def _check_schedule(recipe: Recipe, report: Report) -> None:
 def _check_honoured(recipe: Recipe, translator: Translator, report: Report) -> None:
     """Report options of the table `[train]` that have no effect, or fail, with this translator and data."""
     train, name = recipe.train, recipe.translator.name
+    if isinstance(train.ema, Averaging) and (train.ema.half_life is None) == (train.ema.decay is None):
+        report(("train", "ema"), "expected either half_life or decay")
     if train.ema is not None and not translator.inference_modules:
         report(("train", "ema"), f"translator {name!r} has no inference_modules, so no weights would be averaged")
     if train.gradient_checkpointing and not sum(map(recompute_blocks, trained_networks(translator))):

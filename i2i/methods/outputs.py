@@ -162,8 +162,20 @@ class GANOutputs(Outputs):
     def real_logits(self) -> dict[str, Tensor]:
         """Logits of real images, by `domain/discriminator/head`."""
         if self.trains("discriminators"):
-            return self._both_logits[0]
+            return self.observed(self._both_logits[0])
         return self._discriminate(self.real_for_discriminator)
+
+    def observed(self, real_logits: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Show the logits of real images to discriminators with a method `observe_real_`, and return them."""
+        by_discriminator: dict[tuple[str, str], dict[str, Tensor]] = {}
+        for key, logits in real_logits.items():
+            domain, name, head = key.split("/")
+            by_discriminator.setdefault((domain, name), {})[head] = logits
+        for (domain, name), heads in by_discriminator.items():
+            observe_real_ = getattr(self.translator.discriminators_of(domain)[name], "observe_real_", None)
+            if observe_real_ is not None:
+                observe_real_(heads)
+        return real_logits
 
     @output(reuse="phase")
     def fake_logits(self) -> dict[str, Tensor]:

@@ -47,6 +47,7 @@ class PairedOutputs(TranslationOutputs):
             # Each forward pass updates spectral norm and the running statistics of batch norm. The official
             # implementation computes the logits of the fake first.
             _ = self.fake_logits
+            return self.observed(self._discriminate({self.translator.target: self.real[self.translator.target]}))
         return self._discriminate({self.translator.target: self.real[self.translator.target]})
 
     @output(reuse="phase")

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from i2i.core.contracts import Batch, Discriminator, GeneratorOutput, Phase, Stream
+from i2i.core.randomness import seed_of
 from i2i.core.signature import named
 from i2i.errors import TrainingError
 from i2i.methods.blending import random_or_image
@@ -130,6 +131,8 @@ class Translator(nn.Module):
                 prepare()
         if batch.outputs is None or (generators and batch.outputs.graph_modules != generators):
             batch.outputs = self.Outputs(self, batch, reachable)
+        for name, module in self._seeded.items():
+            module.reseed_(seed_of(batch.seed, phase, name))
         batch.outputs.start_phase(phase)
         return cast(BatchOutputs, batch.outputs)
 
@@ -167,6 +170,11 @@ class Translator(nn.Module):
         """Parameters that phases may train, by submodule: all that require a gradient when this is first read."""
         names = dict.fromkeys(name for phase in self.phases.values() for name in phase.modules)
         return {name: [p for p in self.get_submodule(name).parameters() if p.requires_grad] for name in names}
+
+    @cached_property
+    def _seeded(self) -> dict[str, Any]:
+        """Submodules with a method `reseed_`, which draw from a seed of their own in each phase, by name."""
+        return {name: module for name, module in self.named_modules() if hasattr(module, "reseed_")}
 
     def translate(self, image: Tensor, to: str) -> GeneratorOutput:
         """Translate images [B, C, H, W] to a domain.

@@ -129,7 +129,7 @@ class Reader:
         plans = {name: self._loss((*path, name), value, wirer) for name, value in tables.items()}
         if wirer and None not in plans.values():  # a loss with a mistake may be the one that a phase lacks
             playing = {call.phase for plan in plans.values() if plan for call in plan.calls}
-            for phase in wirer.phases:
+            for phase in wirer.stepping:  # one that shares an optimizer is skipped without a loss
                 if phase not in playing:
                     self.checker.report(path, f"no loss plays in the phase {phase!r}: it would train nothing")
         return {name: plan for name, plan in plans.items() if plan is not None}

@@ -108,11 +108,16 @@ class Recipe:
             "optimizers": {phase: plan.resolved() for phase, plan in self.optimizers.items()},
             "schedule": self.schedule.resolved(),
             "data": self.data.resolved(),
-            "train": plain(dataclasses.asdict(self.train)),
+            "train": {name: plain(_without_none(value)) for name, value in dataclasses.asdict(self.train).items()},
         }
 
     def to_toml(self) -> str:
         return tomli_w.dumps(self.resolved())
+
+
+def _without_none(value: Any) -> Any:
+    """A table without the options that are none, which is their default there."""
+    return {key: one for key, one in value.items() if one is not None} if isinstance(value, dict) else value
 
 
 def to_setting(key: str, value: Any) -> str:

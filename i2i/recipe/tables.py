@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from i2i.core.bounds import Count, Positive
 from i2i.core.contracts import Optimizer
@@ -16,6 +16,51 @@ TABLES = ("translator", "losses", "optimizers", "schedule", "data", "train")
 
 Norm = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+@dataclass(frozen=True)
+class Averaging:
+    """Exponential moving average of weights, as a table `train.ema`.
+
+    Args:
+        half_life: number of images, of all processes, after which a weight counts half; either this or `decay`.
+        decay: per step.
+        rampup: the half-life is at most this share of the images seen before the step, so that early weights are
+            forgotten faster; 0.05 in StyleGAN2-ADA. None for none.
+        start: first step whose weights are averaged; before it they are copied.
+        buffers: whether buffers, such as running statistics, are copied or averaged too.
+
+    Source: NVlabs/stylegan2-ada-pytorch d72cc7d for the half-life and its ramp-up; ajbrock/BigGAN-PyTorch 9845943 for
+    the start and averaged buffers.
+    """
+
+    half_life: Norm | None = None
+    decay: Fraction | None = None
+    rampup: Norm | None = None
+    start: Count = 0
+    buffers: Literal["copy", "average"] = "copy"
+
+    __pydantic_config__: ClassVar[Any] = ConfigDict(extra="forbid")
+
+    def decay_at(self, step: int, batch: int) -> float:
+        """Return the decay at a step.
+
+        Args:
+            step: number of steps taken before.
+            batch: number of images of a step, of all processes.
+
+        Example:
+            >>> Averaging(half_life=10_000, rampup=0.05).decay_at(20, 32)
+            0.5
+        """
+        if step < self.start:
+            return 0.0
+        if self.decay is not None:
+            return self.decay
+        images = self.half_life or 1.0
+        if self.rampup is not None:
+            images = min(images, step * batch * self.rampup)
+        return float(0.5 ** (batch / max(images, 1e-8)))
 
 
 @dataclass(frozen=True)
@@ -38,7 +83,8 @@ class TrainOptions:
         freeze: names or patterns of parameters that are not trained, such as `generators.b.encoder`.
         seed: of everything that is drawn: weights, pairing, augmentation, latent codes.
         clip_grad_norm: largest norm of a phase's gradients, or one for each of some phases.
-        ema: decay per step of the averaged weights that `translate` then uses, such as 0.999.
+        ema: decay per step of the averaged weights that `translate` then uses, such as 0.999; or a table of
+            `Averaging`.
         checkpoint_every: steps between checkpoints.
         keep_last: checkpoints that are kept.
         keep_every: checkpoints whose step it divides are kept for good.
@@ -72,7 +118,7 @@ class TrainOptions:
     init_exclude: tuple[str, ...] = ()
     freeze: tuple[str, ...] = ()
     clip_grad_norm: Norm | dict[str, Norm] | None = None
-    ema: Fraction | None = None
+    ema: Fraction | Averaging | None = None
     checkpoint_every: Positive = 1000
     keep_last: Positive = 3
     keep_every: Positive | None = None

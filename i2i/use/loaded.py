@@ -29,6 +29,7 @@ from i2i.methods.networks import image_constraints
 from i2i.methods.translator import Translator
 from i2i.nn.layers.frozen import extractor_sources
 from i2i.recipe.recipe import Recipe
+from i2i.use.sampling import sample
 from i2i.use.tiling import translate_in_tiles
 
 Size = int | Literal["original"] | None
@@ -61,8 +62,8 @@ class Loaded:
 
     def __repr__(self) -> str:
         size = f"{describe_size(self.constraints.fixed_size or self.recipe.image_size)} px"
-        domains = "/".join(self.translator.targets)
-        return f"<i2i.Loaded {self.recipe.name}: step {self.step}, to {domains}, {size}, {self.device}>"
+        domains = f"to {'/'.join(self.translator.targets)}" if self.translator.targets else "from noise"
+        return f"<i2i.Loaded {self.recipe.name}: step {self.step}, {domains}, {size}, {self.device}>"
 
     @property
     def device(self) -> torch.device:
@@ -135,6 +136,19 @@ class Loaded:
         batch = self.prepare(image, size).unsqueeze(0)
         return to_image(self.run(batch, to, tile=tile, **condition).image[0].float().cpu())
 
+    def sample(self, count: int = 1, seed: int = 0, **condition: Any) -> Tensor:
+        """Generate images from noise; see `i2i.use.sampling.sample`.
+
+        Args:
+            count: number of images.
+            seed: of the first image; each further one has the next number.
+            condition: conditions of the translator's `sample`, such as `truncation` or `classes`.
+
+        Returns:
+            [count, C, H, W] in [-1, 1], float32, on the CPU.
+        """
+        return sample(self, range(seed, seed + count), **condition)
+
     @torch.inference_mode()
     def run(self, batch: Tensor, to: str, *, tile: int | None = None, **condition: Any) -> GeneratorOutput:
         """Translate a batch and return all outputs of the generator: the image, and the attention's where there is one.
@@ -169,6 +183,8 @@ class Loaded:
             I2IError: the translator does not know one of them.
         """
         targets = self.translator.targets
+        if not targets:
+            raise I2IError("this run generates images from noise and translates none; use i2i sample")
         if to not in targets:
             kind = "translates only to" if to in self.translator.domains else f"has no domain {to!r}; domains:"
             raise I2IError(f"this translator {kind} {', '.join(targets)}")

@@ -15,6 +15,7 @@ from i2i.core.contracts import Imported
 from i2i.core.kinds import IMPORTER
 from i2i.methods.weights.cut import CUT
 from i2i.methods.weights.cyclegan import CYCLEGAN
+from i2i.methods.weights.dclgan import SIMDCL
 from i2i.methods.weights.munit import MUNIT, UNIT
 from i2i.methods.weights.nicegan import NICEGAN
 from i2i.methods.weights.pix2pix import PIX2PIX
@@ -44,7 +45,7 @@ def write_checkpoint(method: str, networks: Networks, folder: Path) -> Path:
         What its importer is given: a file or a folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    if method in ("cyclegan", "pix2pix", "cut"):
+    if method in ("cyclegan", "pix2pix", "cut", "dclgan"):
         for name, state in networks.items():
             torch.save(state, folder / f"latest_net_{name}.pth")
         return folder
@@ -95,6 +96,7 @@ FORMATS = {
     "cyclegan": CYCLEGAN,
     "pix2pix": PIX2PIX,
     "cut": CUT,
+    "dclgan": SIMDCL,
     "ugatit": UGATIT,
     "nicegan": NICEGAN,
     "munit": MUNIT,

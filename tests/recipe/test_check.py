@@ -93,7 +93,7 @@ def test_a_misspelt_table_is_checked_as_what_it_looks_like(said: Said) -> None:
         ("data.size", "1979-05-27", ": no option takes a date or a time, got 1979-05-27"),
         ("train.steps", "0", ": expected a number > 0, got 0"),
         ("train.steps", "18446744073709551616", ": expected a number of 64 bits, got a number too large for TOML"),
-        ("train.ema", "1", ": expected a number < 1 or 'none', got 1"),
+        ("train.ema", "1", ": expected a number < 1 or a table or 'none', got 1"),
         ("train.seed", "'x'", ": expected an integer, got 'x'"),
         (
             "train.trackers",

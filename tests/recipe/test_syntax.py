@@ -139,7 +139,7 @@ def test_other_encodings_are_named(write: Write, data: bytes, message: str) -> N
     [
         ("train.deterministic=False", "expected true or false, got 'False'. Write false"),
         ("train.deterministic='yes'", "expected true or false, got 'yes'. Write true"),
-        ("train.ema=None", "expected a number or 'none', got 'None'. Write 'none'"),
+        ("train.ema=None", "expected a number or a table or 'none', got 'None'. Write 'none'"),
         ("train.steps='5'", "expected an integer, got '5'. Write 5 without quotes"),
         ("train.steps=100,000", "expected an integer, got '100,000'. Write 100_000"),
         ("train.steps=1e5", "expected an integer, got 100000.0. Write 100_000"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -98,11 +97,18 @@ def cut_pytorch(path: Path) -> Imported:
             continue
         what = {"G": "the generator", "D": "the discriminator", "F": "the heads"}[name]
         states[name] = junyanz.renamed(network_in(files[name], report, ALIASES[name], f"{what} of CUT"))
-    return CUT.read(path, states, report, lambda settings, ours: _taps(settings, ours, report))
+    return CUT.read(path, states, report, lambda settings, ours: taps_of(settings, ours.get("F"), LAYERS, report))
 
 
-def _taps(settings: Options, ours: Mapping[str, State], report: Report) -> Options:
-    """Layers that fit the heads: the official default, or else the first ones of the right sizes, which is a guess."""
+def taps_of(settings: Options, heads: State | None, layers: tuple[int, ...], report: Report) -> Options:
+    """Layers that fit the heads: the official default, or else the first ones of the right sizes, which is a guess.
+
+    Args:
+        settings: what is known of the recipe, by key path.
+        heads: state dict of the heads in our names; None where there is none.
+        layers: the official default.
+        report: gets a line about a guess.
+    """
     options = {
         key.removeprefix("translator.generator."): value
         for key, value in settings.items()
@@ -111,9 +117,10 @@ def _taps(settings: Options, ours: Mapping[str, State], report: Report) -> Optio
     with torch.device("meta"):
         generator = GENERATOR("resnet", **options)()
     stages = generator.stages()  # type: ignore[attr-defined]
-    default = tuple(layer for layer in LAYERS if layer < len(stages))
+    default = tuple(layer for layer in layers if layer < len(stages))
     names: tuple[str, ...] = named_taps(stages, default)
-    heads = ours.get("F", {})
+    if heads is None:
+        return {"translator.taps": list(names)}
     numbers = range(count(heads, "", r"mlps\.\d+\.first\.weight"))
     widths = [heads[f"mlps.{i}.first.weight"].shape[-1] for i in numbers]
     if widths and tuple(widths) != generator.tapped_channels(default):  # type: ignore[attr-defined]
@@ -123,7 +130,5 @@ def _taps(settings: Options, ours: Mapping[str, State], report: Report) -> Optio
             raise CheckpointError(f"heads for features of {few(widths)} channels fit no layers of the generator")
         names = tuple(name for name in found if name is not None)
         report.lines.append("guessed the layers that the heads belong to (translator.taps)")
-    if "F" not in ours:
-        return {"translator.taps": list(names)}
     width = heads["mlps.0.first.weight"].shape[0] if widths else "none"
     return {"translator.taps": list(names), "translator.width": width}

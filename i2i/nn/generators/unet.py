@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -14,6 +14,7 @@ from i2i.core.contracts import Activation, Attention, GeneratorOutput, Norm
 from i2i.core.factory import Factory
 from i2i.core.kinds import ACTIVATION, NORM
 from i2i.errors import OptionError, ShapeError
+from i2i.nn.functional.resampling import upsample_and_convolve
 from i2i.nn.layers.convolution import Conv2d
 from i2i.nn.layers.initialization import Initialization, initialize
 
@@ -78,6 +79,8 @@ class Down(nn.Module):
 class Up(nn.Module):
     """Double the sides: activation, 4x4 transposed convolution of stride 2, norm, dropout.
 
+    With `nearest` each pixel is repeated and a 3x3 convolution follows, which leaves no checkerboard.
+
     Args:
         in_channels: channels C of the features [B, C, H, W].
         out_channels: channels C' of the result [B, C', 2·H, 2·W].
@@ -85,6 +88,7 @@ class Up(nn.Module):
         norm: factory of the norm; None for no norm.
         activation: factory of the activation.
         dropout: the dropout layer; None for no dropout.
+        upsample: how the sides are doubled, `transposed` or `nearest`.
     """
 
     def __init__(
@@ -95,10 +99,15 @@ class Up(nn.Module):
         norm: Factory[Norm] | None,
         activation: Factory[Activation],
         dropout: Dropout | None = None,
+        upsample: Literal["transposed", "nearest"] = "transposed",
     ) -> None:
         super().__init__()
         self.activation = activation()
-        self.conv = nn.ConvTranspose2d(in_channels, out_channels, 4, 2, padding=1, bias=bias)
+        self.conv: nn.Module
+        if upsample == "nearest":
+            self.conv = UpsampledConv2d(in_channels, out_channels, 3, padding=1, bias=bias)
+        else:
+            self.conv = nn.ConvTranspose2d(in_channels, out_channels, 4, 2, padding=1, bias=bias)
         self.norm = norm(out_channels) if norm is not None else None
         self.dropout = dropout
 
@@ -106,6 +115,13 @@ class Up(nn.Module):
         x = self.conv(self.activation(x))
         x = x if self.norm is None else self.norm(x)
         return x if self.dropout is None else self.dropout(x)
+
+
+class UpsampledConv2d(Conv2d):
+    """Convolution of features [B, C, H, W] of which each pixel has been repeated to [B, C, 2·H, 2·W]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return upsample_and_convolve(x, self.weight, self.bias)
 
 
 class Unet(nn.Module):
@@ -130,6 +146,8 @@ class Unet(nn.Module):
         attention: factory of an attention on the features of level `attention_level`; adds logits and a heat map.
         attention_level: number of halvings before the attention, from 1 to `levels`.
         init: initialization of the weights; see `i2i.nn.layers.initialization.initialize`.
+        upsample: how the decoder doubles the sides: `transposed` convolutions, or `nearest`, each followed by a 3x3
+            convolution, which leaves no checkerboard.
 
     Raises:
         OptionError: there is no level `attention_level`.
@@ -155,6 +173,7 @@ class Unet(nn.Module):
         attention: Factory[Attention] | None = None,
         attention_level: int = 2,
         init: Initialization = "normal",
+        upsample: Literal["transposed", "nearest"] = "transposed",
     ) -> None:
         super().__init__()
         self.in_channels, self.levels, self.multiple = in_channels, levels, 2**levels
@@ -178,6 +197,7 @@ class Unet(nn.Module):
                 norm if level else None,
                 up_activation,
                 Dropout(dropout, dropout_at_inference) if dropout and OUTER <= level < last else None,
+                upsample,
             )
             for level in range(levels)
         )

@@ -134,27 +134,29 @@ class MinibatchDeviation(nn.Module):
 
     Args:
         group: G, number of images in a group; where the batch is no multiple of it, the largest smaller number that
-            divides the batch. Image b of a batch of G·M belongs to group b mod M.
+            divides the batch. Image b of a batch of G·M belongs to group b mod M. None for the whole batch.
+        channels: number of channels that are appended: each is the average over as many consecutive features. It must
+            divide C.
 
     Source: Karras et al., ICLR 2018, arXiv:1710.10196, section 3; groups of 4: StyleGAN2, CVPR 2020, arXiv:1912.04958.
     """
 
     mixes_samples: ClassVar[bool] = True
 
-    def __init__(self, group: Positive = 4) -> None:
+    def __init__(self, group: Positive | None = 4, channels: Positive = 1) -> None:
         super().__init__()
-        self.group = group
+        self.group, self.channels = group, channels
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features [B, C, H, W] to [B, C + 1, H, W]."""
+        """Features [B, C, H, W] to [B, C + channels, H, W]."""
         batch, channels, height, width = x.shape
         # Not `min`: an export for batches that hold a whole group keeps the batch dynamic.
-        largest = self.group if self.group <= batch else batch
+        largest = self.group if self.group is not None and self.group <= batch else batch
         group = next(size for size in range(largest, 0, -1) if batch % size == 0)
-        groups = x.reshape(group, batch // group, channels, height, width)
-        deviation = (groups.var(0, unbiased=False) + DEVIATION_EPS).sqrt().mean((1, 2, 3))
-        plane = deviation.repeat(group).view(batch, 1, 1, 1).expand(-1, 1, height, width)
-        return torch.cat([x, plane], 1)
+        groups = x.reshape(group, batch // group, self.channels, channels // self.channels, height, width)
+        deviation = (groups.var(0, unbiased=False) + DEVIATION_EPS).sqrt().mean((2, 3, 4))
+        planes = deviation.repeat(group, 1).view(batch, self.channels, 1, 1).expand(-1, -1, height, width)
+        return torch.cat([x, planes], 1)
 
 
 class StyleConv(nn.Module):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch import Tensor, nn
 
 from i2i.nn.functional import adversarial
@@ -46,13 +48,23 @@ class Hinge(nn.Module):
 
     D :math:`\mathbb{E}[\max(0, 1 - D(x))] + \mathbb{E}[\max(0, 1 + D(G(z)))]`, G :math:`-\mathbb{E}[D(G(z))]`.
 
+    Args:
+        fooling: the generator's loss: `mean`, as above, or `margin`, :math:`\mathbb{E}[\max(0, 1 - D(G(z)))]`, which
+            has no gradient where the discriminator is fooled already, as in DCLGAN's code.
+
     Source: Lim and Ye, arXiv:1705.02894; Miyato et al., ICLR 2018, arXiv:1802.05957, equations 16 and 17.
     """
+
+    def __init__(self, fooling: Literal["mean", "margin"] = "mean") -> None:
+        super().__init__()
+        self.fooling = fooling
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return adversarial.hinge(real_logits, target=True) + adversarial.hinge(fake_logits, target=False)
 
     def generator(self, fake_logits: Tensor) -> Tensor:
+        if self.fooling == "margin":
+            return adversarial.hinge(fake_logits, target=True)
         return -adversarial.critic(fake_logits)
 
 

@@ -8,8 +8,10 @@ from typing import Annotated, Literal
 import torch
 from annotated_types import Gt
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from i2i.nn.functional.contrastive import patch_nce
+from i2i.nn.functional.precision import upcast
 
 
 class PatchNCE(nn.Module):
@@ -18,15 +20,20 @@ class PatchNCE(nn.Module):
     Args:
         temperature: tau, by which similarities are divided; greater than 0.
         negatives: whether the patches at other places come from the same `image` or from all images of the `batch`.
+        similarity: `dot` product of the vectors, as in CUT, or their `cosine`, as in DCLGAN. Heads divide vectors by
+            their norm plus 1e-7, so these differ in the seventh digit.
 
     Source: Park et al., ECCV 2020, arXiv:2007.15651, equation 4; here the mean over layers, as in the official code.
     """
 
     def __init__(
-        self, temperature: Annotated[float, Gt(0)] = 0.07, negatives: Literal["image", "batch"] = "image"
+        self,
+        temperature: Annotated[float, Gt(0)] = 0.07,
+        negatives: Literal["image", "batch"] = "image",
+        similarity: Literal["dot", "cosine"] = "dot",
     ) -> None:
         super().__init__()
-        self.temperature, self.negatives = temperature, negatives
+        self.temperature, self.negatives, self.similarity = temperature, negatives, similarity
 
     def generator(self, queries: Sequence[Tensor], keys: Sequence[Tensor]) -> Tensor:
         """Average the loss over layers and patches.
@@ -40,4 +47,6 @@ class PatchNCE(nn.Module):
     def _layer(self, queries: Tensor, keys: Tensor) -> Tensor:
         if self.negatives == "batch":
             queries, keys = queries.flatten(0, 1).unsqueeze(0), keys.flatten(0, 1).unsqueeze(0)
+        if self.similarity == "cosine":
+            queries, keys = (F.normalize(upcast(vectors), dim=2, eps=1e-8) for vectors in (queries, keys))
         return patch_nce(queries, keys.detach(), self.temperature).mean()

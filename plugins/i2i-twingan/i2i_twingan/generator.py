@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from i2i import Factory, GeneratorOutput, Norm
 from i2i.core.bounds import height_width
 from i2i.core.kinds import NORM
+from i2i.methods.growth import LATENT, Growing, blend, doublings, downsample, upsample
 from i2i.nn.layers.initialization import Initialization, initialize
 from i2i_twingan.blocks import DomainConv, DomainConvs, width
-from i2i_twingan.growth import LATENT, Growing, blend, doublings, downsample, upsample
 
 
 class Code(NamedTuple):

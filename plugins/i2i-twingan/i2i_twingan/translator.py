@@ -13,11 +13,11 @@ from i2i import Discriminator, Factory, Generator, GeneratorOutput, I2IError, Op
 from i2i.core.bounds import ImageSize, describe_size, height_width
 from i2i.core.contracts import Phase, Stream
 from i2i.methods.cyclic import other
+from i2i.methods.growth import Growth, GrowthStage, resize_and_fade, upsample
 from i2i.methods.networks import network
 from i2i.methods.outputs import detached, output
 from i2i.methods.two_domains import check_discriminators, check_generator
 from i2i_twingan.generator import Code
-from i2i_twingan.growth import Growth, GrowthStage, resize_and_fade, upsample
 
 
 class TwinOutputs(i2i.GANOutputs):

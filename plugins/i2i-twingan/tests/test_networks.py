@@ -12,10 +12,10 @@ pytest.importorskip("i2i_twingan", reason="the plugin i2i-twingan is not install
 
 from i2i_twingan.discriminator import PGGAN
 from i2i_twingan.generator import TwinUnet
-from i2i_twingan.growth import resize_and_fade, upsample
 
 from i2i.core.kinds import NORM
 from i2i.errors import OptionError, ShapeError
+from i2i.methods.growth import resize_and_fade, upsample
 
 IN = NORM("in", affine=True)
 

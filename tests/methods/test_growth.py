@@ -6,10 +6,10 @@ import itertools
 
 import pytest
 import torch
-from i2i_twingan.growth import Growth, GrowthStage, Level, blend, downsample, resize_and_fade, upsample
 
 from i2i.core.factory import is_plain, plain
 from i2i.errors import OptionError, ShapeError
+from i2i.methods.growth import Growth, GrowthStage, Level, blend, downsample, resize_and_fade, upsample
 from i2i.recipe.values import MismatchError, fit
 
 STAGES = (GrowthStage(4, 10), GrowthStage(8, 6, fade=4, batch=3), GrowthStage(16, 5, fade=2))

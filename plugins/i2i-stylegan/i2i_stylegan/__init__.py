@@ -1,0 +1,28 @@
+"""Generators of images from noise as an i2i plugin: StyleGAN2 with ADA, StyleGAN, PGGAN, BigGAN, InfoGAN."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import i2i
+
+
+@i2i.hookimpl
+def register_components(registry: Any) -> None:
+    """Add the components by name and import path; each is imported when a recipe first names it."""
+    registry.add(i2i.TRANSLATOR, "gan", "i2i_stylegan.translators:GAN")
+    registry.add(i2i.TRANSLATOR, "stylegan", "i2i_stylegan.translators:StyleGAN")
+    registry.add(i2i.TRANSLATOR, "stylegan2", "i2i_stylegan.translators:StyleGAN2")
+    registry.add(i2i.LOSS, "lazy_r1", "i2i_stylegan.losses:LazyR1")
+    registry.add(i2i.LOSS, "path_length", "i2i_stylegan.losses:PathLength")
+    registry.add(i2i.DATASET, "image_folder", "i2i_stylegan.data:ImageFolder")
+    registry.add(i2i.DATASET, "one_domain", "i2i_stylegan.data:OneDomain")
+    registry.add(i2i.GENERATOR, "stylegan2", "i2i_stylegan.stylegan2:StyleGAN2Generator")
+    registry.add(i2i.DISCRIMINATOR, "stylegan2_ada", "i2i_stylegan.stylegan2_discriminator:StyleGAN2Discriminator")
+
+
+@i2i.hookimpl
+def recipe_folders() -> Path:
+    """Return the folder of the recipes that can be trained by name."""
+    return Path(__file__).parent / "recipes"

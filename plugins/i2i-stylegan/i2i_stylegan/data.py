@@ -1,0 +1,159 @@
+"""Data of one domain: a folder of images, with classes if wanted, or the domains of another data set as classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import islice
+from pathlib import Path
+from random import Random
+from typing import Annotated, Any
+
+import torch
+from annotated_types import Ge
+from torch import Tensor
+
+from i2i.core.contracts import Dataset, Stream
+from i2i.core.factory import Factory
+from i2i.core.kinds import DATASET
+from i2i.core.signature import declared_values
+from i2i.data.base import ImageDataset
+from i2i.data.files import ImageFiles
+from i2i.data.images import as_path, find_images
+from i2i.data.locations import check_folder
+from i2i.data.transforms import Resample, draw_flip_crop, eval_transform, flip_crop
+from i2i.errors import DataError, OptionError
+
+
+class ImageFolder(ImageDataset):
+    """Images of a folder, subfolders included, as the stream `image`; with `classes`, also their `label`.
+
+    Images are resized and cropped to squares. Each epoch shows all of them in a new order.
+
+    Args:
+        root: the folder.
+        classes: names of the subfolders whose images are the classes, in the order of their numbers; none for images
+            without classes.
+        size: height and width of the images in pixels.
+        flip: whether half of the images are mirrored left to right.
+        resample: Pillow's filter for resizing.
+        cache: MiB of memory for resized images; 0 for none.
+        seed: of order and flips, >= 0.
+
+    Raises:
+        DataError: the folder, or that of a class, is missing or holds no image.
+    """
+
+    domains = ("image",)
+
+    def __init__(
+        self,
+        root: Path,
+        classes: tuple[str, ...] = (),
+        size: Annotated[int, Ge(8)] = 256,
+        flip: bool = True,
+        resample: Resample = "lanczos",
+        cache: Annotated[int, Ge(0)] = 1024,
+        seed: int = 0,
+    ) -> None:
+        self.classes, self.size, self.flip, self.resample, self.seed = classes, size, flip, resample, seed
+        folder = as_path(root)
+        assert folder is not None
+        check_folder(folder)
+        folders = [folder / name for name in classes] or [folder]
+        for one in folders:
+            check_folder(one)
+        found = [find_images(one) for one in folders]
+        self.labels = [label for label, files in enumerate(found) for _ in files]
+        everything = ImageFiles([(file,) for files in found for file in files], str(folder))
+        self.test = everything
+        self.train = everything.resized(size, resample, cache * 2**20)
+
+    @classmethod
+    def declare_streams(cls, options: Mapping[str, Any]) -> dict[str, Stream]:
+        """Return the stream `image`, and `label` where there are classes."""
+        streams = {"image": Stream("image", 3, (options["size"], options["size"]))}
+        return streams | ({"label": Stream("label", len(options["classes"]))} if options["classes"] else {})
+
+    def __len__(self) -> int:
+        """Number of images: the samples of one epoch."""
+        return len(self.train)
+
+    def __getitem__(self, number: int) -> dict[str, object]:
+        """Sample `number` >= 0: `image` [3, size, size] in [-1, 1], and `label` where there are classes."""
+        skipped: list[str] = []
+        epoch, index, (decoded,) = self.train.draw(number, self.seed, "image", skipped)
+        draws = Random(f"{self.seed} image {epoch} {index}")
+        image = flip_crop(decoded, draw_flip_crop(draws, self.size, self.size, self.flip), self.size)
+        sample: dict[str, object] = {"image": image, "skipped": skipped}
+        return sample | ({"label": torch.tensor(self.labels[index])} if self.classes else {})
+
+    def preview(self, count: int) -> dict[str, Tensor]:
+        """Return the first images [n, 3, size, size]."""
+        readable = islice(self.test.readable(range(len(self.test)), []), count)
+        return {"image": torch.stack([eval_transform(image, self.size, self.resample) for _, (image,) in readable])}
+
+
+class OneDomain:
+    """Images of another data set's domains as one domain: the stream `image`, and `label`, the number of the domain.
+
+    Args:
+        data: factory of the data set, such as `{ type = "shapes", size = 32 }`.
+        of: its domains that are taken, in the order of their numbers; all of them when empty. One has no label.
+        seed: of the data set, >= 0.
+
+    Example:
+        >>> from i2i.core.kinds import DATASET
+        >>> data = OneDomain(DATASET("shapes", size=16))
+        >>> data[0]["image"].shape, data[1]["label"]
+        (torch.Size([3, 16, 16]), tensor(1))
+    """
+
+    domains = ("image",)
+
+    def __init__(
+        self,
+        data: Factory[Dataset] = DATASET("portraits"),  # noqa: B008  # a factory, which builds nothing yet
+        of: tuple[str, ...] = (),
+        seed: int = 0,
+    ) -> None:
+        self.data = data(seed=seed)
+        self.of = of or tuple(self.data.domains)
+        if unknown := [name for name in self.of if name not in self.data.domains]:
+            raise OptionError("of", f"no domain {unknown[0]!r}; there are {', '.join(self.data.domains)}")
+
+    @classmethod
+    def declare_streams(cls, options: Mapping[str, Any]) -> dict[str, Stream]:
+        """Return the stream `image`, and `label` where several domains are taken."""
+        data = options["data"]
+        component = data.component
+        streams = component.declare_streams(declared_values(component, data.options))
+        images = [name for name, stream in streams.items() if stream.role == "image"]
+        of = options["of"] or tuple(images)
+        if not of or of[0] not in streams:
+            raise OptionError("of", f"no domain {of[0]!r}; there are {', '.join(images)}" if of else "no images")
+        return {"image": streams[of[0]]} | ({"label": Stream("label", len(of))} if len(of) > 1 else {})
+
+    @property
+    def streams(self) -> Mapping[str, Stream]:
+        """Specification of each stream of a sample."""
+        image = self.data.streams[self.of[0]]
+        return {"image": image} | ({"label": Stream("label", len(self.of))} if len(self.of) > 1 else {})
+
+    def __len__(self) -> int:
+        """Samples of one epoch."""
+        return len(self.data) * len(self.of)
+
+    def __getitem__(self, number: int) -> dict[str, Any]:
+        """Sample `number` >= 0: the domains in turn."""
+        inner, label = divmod(number, len(self.of))
+        sample = self.data[inner]
+        taken = {"image": sample[self.of[label]], "skipped": list(sample.get("skipped", []))}
+        return taken | ({"label": torch.tensor(label)} if len(self.of) > 1 else {})
+
+    def preview(self, count: int) -> dict[str, Tensor]:
+        """Return at most `count` held-out images of the domains in turn."""
+        previews = self.data.preview(count)
+        images = [image for group in zip(*(previews[name] for name in self.of), strict=False) for image in group]
+        if not images:
+            raise DataError("the data set has no images to preview")
+        return {"image": torch.stack(images[:count])}
