@@ -1,0 +1,1 @@
+"""Image tokens as an i2i plugin."""
