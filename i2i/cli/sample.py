@@ -31,6 +31,7 @@ def numbers(text: str, option: str) -> tuple[int, ...]:
 )
 @click.option("--truncation", type=float, help="1 for all variety, 0 for the average image.")
 @click.option("--classes", metavar="N,N", help="Numbers of the classes, in turn; all by default.")
+@click.option("--text", help="Words that describe the images, for methods that take a text.")
 @click.option("--with", "more", multiple=True, metavar="NAME=VALUE", help="Another condition of the method.")
 @click.option("--grid", metavar="COLUMNSxROWS", help="Write one image of all, such as 4x4.")
 @click.option(
@@ -48,6 +49,7 @@ def sample(
     seed: int,
     truncation: float | None,
     classes: str | None,
+    text: str | None,
     more: tuple[str, ...],
     grid: str | None,
     output: Path,
@@ -66,6 +68,8 @@ def sample(
         condition["truncation"] = truncation
     if classes is not None:
         condition["classes"] = numbers(classes, "--classes")
+    if text is not None:
+        condition["text"] = text
     from i2i.cli.translate import usable
     from i2i.data.images import to_image
     from i2i.data.writing import write_image

@@ -262,7 +262,7 @@ class Dataset(Protocol):
         """Sample `number` >= 0; numbers do not end with the epoch."""
 
     def preview(self, count: int) -> Mapping[str, Tensor]:
-        """At most `count` fixed images of each domain, [n, C, H, W], for sample grids."""
+        """At most `count` fixed images of each domain, [n, C, H, W], for sample grids, and labels of them."""
 
 
 class Metric(Protocol):

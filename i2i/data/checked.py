@@ -6,7 +6,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +132,7 @@ def _tensor_problem(value: object, dtype: str | None, shape: tuple[int | str, ..
 
 
 def checked_preview(dataset: Any, name: str, count: int) -> dict[str, Tensor]:
-    """The fixed images of a data set, [n, C, H, W] by domain.
+    """The fixed images of a data set, [n, C, H, W] by domain, and labels that belong to them, [n] or [n, H, W].
 
     Raises:
         DataError: it fails, or returns something else.
@@ -145,9 +145,13 @@ def checked_preview(dataset: Any, name: str, count: int) -> dict[str, Tensor]:
         raise DataError(f"{where}: expected a dict of tensors, got {type(images_by_domain).__name__}. {REMEDY}")
     for domain, images in images_by_domain.items():
         stream = streams.get(domain, Stream())
-        problem = _tensor_problem(images, "floats", ("n", stream.channels, "H", "W"))
+        if stream.role == "label":
+            problem = _tensor_problem(images, "integers", ("n", *(stream.size or ())))
+        else:
+            problem = _tensor_problem(images, "floats", ("n", stream.channels, "H", "W"))
+            stream = replace(stream, size=None)
         for image in images if problem is None else ():
-            problem = problem or find_problem(image, Stream(stream.role, stream.channels, None, stream.range))
+            problem = problem or find_problem(image, stream)
         if problem:
             raise DataError(f"{where}: {domain}: {problem}. {REMEDY}")
     return dict(images_by_domain)

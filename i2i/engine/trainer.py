@@ -224,7 +224,10 @@ def _sample(run: Run, notify: Notifier, images: dict[str, Tensor]) -> None:
     if not run.is_main:
         return
     weight = next(run.translator.parameters())
-    placed = {domain: image.to(weight.device, weight.dtype) for domain, image in images.items()}
+    placed = {
+        name: value.to(weight.device, weight.dtype if value.is_floating_point() else value.dtype)
+        for name, value in images.items()
+    }
     with torch.no_grad(), run.stepper.eval_mode() as translator:
         rows = translator.preview(placed)
     flat = {

@@ -1,0 +1,76 @@
+"""Both recipes train one after the other, the run generates images for texts, and mistakes get a sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from i2i_tokens.data import CaptionedImages, CaptionedShapes
+from i2i_tokens.text import PADDING, tokenize
+from i2i_tokens.transformer import TokenTransformer
+from PIL import Image
+
+from i2i import cli
+from i2i.errors import DataError, I2IError
+
+TINY = ("translator.tokens=8", "translator.hidden=4", "translator.codebook=4", "train.steps=2", "train.batch_size=2")
+
+
+def run(*arguments: object) -> int:
+    return cli.run([str(argument) for argument in arguments])
+
+
+def settings(*values: str) -> list[str]:
+    return [part for value in (*TINY, "train.workers=0", "data.size=16", *values) for part in ("--set", value)]
+
+
+def test_text_becomes_an_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    vae, transformer, folder = tmp_path / "vae", tmp_path / "run", tmp_path / "samples"
+    assert run("train", "discrete_vae_small", *settings(), "--output", vae) == 0
+    smaller = settings(f"train.init={vae}", "translator.channels=8", "translator.depth=1", "translator.heads=2")
+    assert run("train", "tokens_small", *smaller, "--output", transformer) == 0
+    arguments = ("sample", transformer, "--count", "3", "--output", folder)
+    assert run(*arguments, "--text", "red circle") == 0
+    first = [np.array(Image.open(path)) for path in sorted(folder.glob("*.png"))]
+    assert len(first) == 3
+    assert first[0].shape == (16, 16, 3)
+    assert run(*arguments, "--text", "red circle", "--batch-size", "1") == 0
+    again = [np.array(Image.open(path)) for path in sorted(folder.glob("*.png"))]
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    capsys.readouterr()
+    for text, message in (("redd circle", "no word 'redd'"), ("red red red", "at most 2 words"), ("", "empty text")):
+        assert run(*arguments, "--text", text) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_the_cache_changes_nothing_and_given_rows_stay() -> None:
+    torch.manual_seed(0)
+    network = TokenTransformer(5, 7, 2, 12, channels=8, layers=2, heads=2).double().eval()
+    text, uniform = torch.tensor([[1, 2], [3, 4]]), torch.rand(2, 12, dtype=torch.float64)
+    with torch.no_grad():
+        cached = network.generate(text, uniform, top_k=4)
+        assert torch.equal(cached, network.generate(text, uniform, top_k=4, cached=False))
+        given = cached[:, :5]
+        assert torch.equal(network.generate(text, uniform, first=given)[:, :5], given)
+
+
+def test_captions_of_a_folder(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        Image.fromarray(np.full((8, 8, 3), 200, np.uint8)).save(tmp_path / f"{name}.png")
+    (tmp_path / "captions.csv").write_text("one.png,A black cat\ntwo.png,dog\n")
+    data = CaptionedImages(tmp_path, size=16)
+    assert data.words == (PADDING, "a", "black", "cat", "dog")
+    assert {tuple(data[number]["text"].flatten().tolist()) for number in range(2)} == {(1, 2, 3), (4, 0, 0)}  # type: ignore[attr-defined]
+    (tmp_path / "captions.csv").write_text("../one.png,cat\n")
+    with pytest.raises(DataError, match=r"captions.csv:1: there is no file"):
+        CaptionedImages(tmp_path)
+
+
+def test_drawn_shapes_follow_from_their_number() -> None:
+    data = CaptionedShapes(size=16)
+    assert torch.equal(data[3]["image"], data[3]["image"])
+    assert not torch.equal(data[3]["image"], data[4]["image"])
+    with pytest.raises(I2IError, match="no word"):
+        tokenize("purple circle", data.streams["text"].names, 2)
