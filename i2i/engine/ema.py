@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from i2i.methods.translator import Translator
 from i2i.recipe.tables import Averaging
@@ -28,13 +28,15 @@ class EMA:
     def __init__(self, translator: Translator, decay: float | Averaging) -> None:
         self.translator = translator
         self.options = decay if isinstance(decay, Averaging) else Averaging(decay=decay)
-        self._parameters = frozenset(name for name, _ in translator.named_parameters())
+        state = translator.state_dict(keep_vars=True)
+        self._parameters = frozenset(name for name, value in state.items() if isinstance(value, nn.Parameter))
         self.average = {name: value.detach().clone() for name, value in self.weights().items()}
 
     def weights(self) -> dict[str, Tensor]:
         """Return the current parameters and buffers of the inference modules, by name in the translator's state."""
         prefixes = tuple(f"{name}." for name in self.translator.inference_modules)
-        return {name: value for name, value in self.translator.state_dict().items() if name.startswith(prefixes)}
+        state, adapted = self.translator.state_dict(), self.translator.adapted  # weights below adapters never change
+        return {name: value for name, value in state.items() if name.startswith(prefixes) and name not in adapted}
 
     @torch.no_grad()
     def update(self, step: int = 0, batch: int = 1) -> None:

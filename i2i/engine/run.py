@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from i2i.engine import checkpoint
+from i2i.engine.adapters import adapter_state, base_weights, without_base
 from i2i.engine.checkpoint import Checkpoint
 from i2i.engine.elastic import check_networks, recipe_changes, surroundings, what_changes
 from i2i.engine.faults import check_weights
@@ -70,6 +71,7 @@ class Run:
     def __post_init__(self) -> None:
         name = self.recipe.train.keep_best
         self.best = Best(name) if name is not None else None
+        self._adapter: dict[str, Any] | None = None  # the same for all checkpoints
 
     @property
     def step(self) -> int:
@@ -159,7 +161,7 @@ class Run:
 
     def _write(self, folder: Path, local: Mapping[str, Mapping[str, Tensor]], best: Mapping[str, Any]) -> None:
         accelerator, options = self.stepper.accelerator, self.recipe.train
-        files = {checkpoint.WEIGHTS: self.translator.state_dict(), **local}
+        files = {checkpoint.WEIGHTS: without_base(self.translator, self.translator.state_dict()), **local}
         if self.stepper.ema is not None:
             files[checkpoint.AVERAGE] = self.stepper.ema.average
         optimizers = {}
@@ -180,6 +182,9 @@ class Run:
             "extras": self.hook_state.state(),
             **best,
         }
+        if self.translator.adapted and options.init is not None:
+            self._adapter = self._adapter or adapter_state(self.translator, options.init)
+            state["adapter"] = self._adapter
         checkpoint.write(folder, self.step, files, state, self.recipe.to_toml())
         kept = {self.best.step} if self.best and self.best.step is not None else set()
         prune(self.folder, options.keep_last, self.step, options.keep_every, kept)
@@ -202,7 +207,7 @@ class Run:
 
     def _restore(self, saved: Checkpoint) -> None:
         stepper = self.stepper
-        weights = saved.weights()
+        weights = saved.weights() | base_weights(saved)
         check_networks(weights, self.translator.state_dict(), saved.folder)
         self.translator.load_state_dict(weights)
         for phase, plain in saved.state["optimizers"].items():

@@ -5,17 +5,12 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 
-from torch import Tensor
-
-from i2i.core import kinds
-from i2i.core.plugins import default_registry
-from i2i.core.spelling import did_you_mean
-from i2i.engine import checkpoint
+from i2i.engine.adapters import check_base, source_weights
 from i2i.engine.run import Run
 from i2i.errors import CheckpointError
 from i2i.methods.assembly import matches
+from i2i.nn.layers.low_rank import DOWN, UP
 from i2i.nn.weight_files import few
 
 REPORT = "warm_start.json"
@@ -72,7 +67,8 @@ def warm_start(run: Run) -> None:
     options = run.recipe.train
     assert options.init is not None
     weights, source = source_weights(options.init)
-    state = run.translator.state_dict()
+    # Adapters are new in every run.
+    state = {name: value for name, value in run.translator.state_dict().items() if not name.endswith((UP, DOWN))}
     for option in ("init_include", "init_exclude"):
         for pattern in getattr(options, option):
             if not any(matches(name, pattern) for name in (*state, *weights)):
@@ -90,7 +86,8 @@ def warm_start(run: Run) -> None:
             report.taken.append(name)
     if not report.taken:
         raise CheckpointError("; ".join(report.lines()))
-    run.translator.load_state_dict({**state, **{name: weights[name] for name in report.taken}})
+    check_base(run.translator, report.taken, source)
+    run.translator.load_state_dict({**run.translator.state_dict(), **{name: weights[name] for name in report.taken}})
     ema = run.stepper.ema
     if ema is not None:
         ema.load(ema.weights())
@@ -98,28 +95,3 @@ def warm_start(run: Run) -> None:
         (run.folder / REPORT).write_text(json.dumps(asdict(report), indent=1), encoding="utf-8")
         for line in report.lines():
             log.warning("%s", line)
-
-
-def source_weights(init: str) -> tuple[dict[str, Tensor], str]:
-    """Return the state dict that `train.init` names, and its description.
-
-    Args:
-        init: a run folder, one of its checkpoints, or `FORMAT:FILE` with a format of `i2i list importer`.
-
-    Raises:
-        CheckpointError: the source contains no weights.
-    """
-    format, colon, file = init.partition(":")
-    importers = default_registry().names(kinds.IMPORTER)
-    if colon and format.lower() in importers:
-        imported = default_registry().get(kinds.IMPORTER, format).load()(Path(file))
-        return imported.weights, f"{imported.summary} ({file})"
-    path = Path(init)
-    if path.is_file() or (path.is_dir() and not checkpoint.listed(path) and not (path / checkpoint.STATE).is_file()):
-        hint = did_you_mean(format, importers) if colon else ""
-        raise CheckpointError(
-            f"train.init: {init} is not a run; for an official checkpoint write its format before it, such as "
-            f"train.init = '{importers[0]}:{file or init}'; formats: {', '.join(importers)}.{hint}"
-        )
-    saved = checkpoint.find(path)
-    return saved.weights(), f"{saved.folder} (step {saved.step})"

@@ -20,6 +20,7 @@ from i2i.methods.networks import trained_networks
 from i2i.methods.recomputing import recompute_blocks
 from i2i.methods.translator import Translator
 from i2i.nn.functional.optimizations import disable_optimizations
+from i2i.nn.layers.low_rank import LAYERS, adapt
 from i2i.nn.private_torch import VALUE_NEEDED, fake_tensors
 from i2i.recipe.recipe import Recipe
 from i2i.recipe.source import KeyPath, Problem
@@ -276,6 +277,7 @@ def _assembled(
     if problems:
         raise recipe.source.error(problems)
     _freeze(recipe, translator)
+    _adapt(recipe, translator)
     translator.streams = dict(
         streams or recipe.streams
     )  # also for translators whose constructor has no parameter `streams`
@@ -315,6 +317,44 @@ def _freeze(recipe: Recipe, translator: Translator) -> None:
                 problems.append(f"nothing is left to train in the phase {phase!r}")
     if problems:
         raise recipe.source.error([recipe.source.problem(("train", "freeze"), problem) for problem in problems])
+
+
+def _adapt(recipe: Recipe, translator: Translator) -> None:
+    """Give the modules that `train.adapter` names low-rank adapters, and freeze everything else in them.
+
+    Raises:
+        RecipeError: a pattern matches no trained convolution or linear layer.
+    """
+    options = recipe.train.adapter
+    if options is None:
+        return
+    trained = {id(parameter) for parameters in translator.trainable.values() for parameter in parameters}
+    del translator.trainable  # read again once the adapters are there
+    modules = {name: module for name, module in translator.named_modules() if not name.startswith("losses.")}
+    layers = {
+        name: module for name, module in modules.items() if isinstance(module, LAYERS) and id(module.weight) in trained
+    }
+    problems = []
+    chosen: set[str] = set()
+    for pattern in options.modules:
+        found = {name for name in layers if matches(name, pattern)}
+        chosen |= found
+        if not found:
+            problems.append(
+                f"{pattern!r} matches no trained convolution or linear layer.{did_you_mean(pattern, modules)}"
+            )
+    if problems:
+        raise recipe.source.error([recipe.source.problem(("train", "adapter"), problem) for problem in problems])
+    frozen = [
+        name
+        for name, parameter in translator.named_parameters()
+        if id(parameter) in trained and any(matches(name, pattern) for pattern in options.modules)
+    ]
+    for name in frozen:
+        translator.get_parameter(name).requires_grad_(False)
+    for name in sorted(chosen):
+        adapt(layers[name], options.rank, options.alpha)
+    translator.adapted, translator.adapter_scale = frozenset(frozen), options.alpha / options.rank
 
 
 def _example(recipe: Recipe, translator: Translator) -> dict[str, torch.Tensor]:

@@ -184,6 +184,8 @@ class Reader:
         clip = train.get("clip_grad_norm")
         if wirer is not None and isinstance(clip, dict):
             self._meant((*path, "clip_grad_norm"), clip, wirer.phases, "phase")
+        if train.get("adapter") is not None and train.get("init") is None:
+            self.checker.report((*path, "adapter"), "needs train.init, the weights that the adapters change")
         best = train.get("keep_best")
         if isinstance(best, str):
             terms = [f"{call.phase}/{name}" for name, plan in losses.items() for call in plan.calls]

@@ -64,6 +64,24 @@ class Averaging:
 
 
 @dataclass(frozen=True)
+class AdapterOptions:
+    """The table `[train.adapter]`: low-rank adapters (LoRA) on convolutions and linear layers with frozen weights.
+
+    Args:
+        rank: rank of the change of each weight.
+        alpha: factor of the change, divided by `rank`.
+        modules: names or patterns of the modules that get adapters and are frozen otherwise, such as `generators`; all
+            other networks are trained, and saved, as a whole.
+    """
+
+    rank: Positive = 8
+    alpha: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 8.0
+    modules: Annotated[tuple[str, ...], Field(min_length=1)] = ("*",)
+
+    __pydantic_config__: ClassVar[Any] = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True)
 class TrainOptions:
     """The table `[train]`.
 
@@ -81,6 +99,7 @@ class TrainOptions:
             `*.norm.*`; all of them when empty.
         init_exclude: names or patterns of tensors that `init` leaves as `seed` gives them.
         freeze: names or patterns of parameters that are not trained, such as `generators.b.encoder`.
+        adapter: low-rank adapters that are trained in place of the weights that `init` gives.
         seed: of everything that is drawn: weights, pairing, augmentation, latent codes.
         clip_grad_norm: largest norm of a phase's gradients, or one for each of some phases.
         ema: decay per step of the averaged weights that `translate` then uses, such as 0.999; or a table of
@@ -117,6 +136,7 @@ class TrainOptions:
     init_include: tuple[str, ...] = ()
     init_exclude: tuple[str, ...] = ()
     freeze: tuple[str, ...] = ()
+    adapter: AdapterOptions | None = None
     clip_grad_norm: Norm | dict[str, Norm] | None = None
     ema: Fraction | Averaging | None = None
     checkpoint_every: Positive = 1000

@@ -22,6 +22,7 @@ from i2i.data.images import read_image, to_image, to_tensor
 from i2i.data.modes import to_rgb, upright
 from i2i.data.transforms import Resample, eval_transform, resize_short_side
 from i2i.engine import checkpoint
+from i2i.engine.adapters import full_weights
 from i2i.errors import CheckpointError, I2IError, ShapeError
 from i2i.methods.assembly import build
 from i2i.methods.compilation import compile_networks, explain_compile_failure
@@ -320,9 +321,11 @@ def load(
     """
     saved = checkpoint.find(Path(path), needed=(checkpoint.WEIGHTS, checkpoint.AVERAGE, checkpoint.RECIPE))
     recipe = Recipe.read(saved.folder / checkpoint.RECIPE)
-    recipe = replace(recipe, name=str(saved.state.get("recipe", recipe.name)))
+    # Adapters are merged into the weights, so the networks are built without them.
+    train = replace(recipe.train, adapter=None)
+    recipe = replace(recipe, name=str(saved.state.get("recipe", recipe.name)), train=train)
     translator = build(recipe, training=False, streams={**recipe.streams, **saved.streams()})
-    weights = {name: value for name, value in saved.weights(averaged).items() if not name.startswith("losses.")}
+    weights = {name: value for name, value in full_weights(saved, averaged).items() if not name.startswith("losses.")}
     if problems := _differences(translator, weights):
         rest = f"; and {len(problems) - 3} more" if problems[3:] else ""
         raise CheckpointError(
