@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from i2i.engine.adapters import check_base, source_weights
 from i2i.engine.run import Run
 from i2i.errors import CheckpointError
-from i2i.methods.assembly import matches
+from i2i.methods.freezing import matches
 from i2i.nn.layers.low_rank import DOWN, UP
 from i2i.nn.weight_files import few
 

@@ -15,7 +15,8 @@ from i2i.engine.run import Run
 from i2i.engine.trainer import train
 from i2i.engine.warm_start import REPORT
 from i2i.errors import CheckpointError
-from i2i.methods.assembly import build, matches
+from i2i.methods.assembly import build
+from i2i.methods.freezing import matches
 from i2i.methods.weights.pix2pix import PIX2PIX
 from i2i.recipe.recipe import Recipe
 from i2i.recipe.source import RecipeError
