@@ -9,6 +9,7 @@ from typing import Any
 
 import onnx
 import onnxruntime
+import openvino
 import pytest
 import torch
 
@@ -19,7 +20,8 @@ from i2i.errors import I2IError
 from i2i.methods.assembly import build
 from i2i.recipe.recipe import Recipe
 from i2i.use import export as exporting
-from i2i.use.export import Exported, Format, export
+from i2i.use.export import Exported, export
+from i2i.use.export_formats import SUFFIXES, Format, Precision
 from i2i.use.loaded import Loaded
 
 NETWORK = {"translator.generator.channels": 4, "translator.generator.blocks": 1}
@@ -66,6 +68,9 @@ def check(model: Loaded, exported: Exported, format: Format) -> None:
             session = onnxruntime.InferenceSession(str(exported.path), providers=["CPUExecutionProvider"])
             (array,) = session.run(["translation"], {name: value.numpy() for name, value in inputs.items()})
             result = torch.from_numpy(array)
+        elif format == "openvino":
+            compiled = openvino.Core().compile_model(exported.path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+            result = torch.from_numpy(compiled([value.numpy() for value in inputs.values()])[0])
         else:
             result = torch.export.load(exported.path).module()(*inputs.values())
         image = inputs.pop("image")
@@ -74,15 +79,20 @@ def check(model: Loaded, exported: Exported, format: Format) -> None:
         assert (result - expected).abs().max() <= 1e-5 * expected.abs().max()
 
 
-@pytest.mark.parametrize("format", ["onnx", "pt2"])
+@pytest.mark.parametrize("format", ["onnx", "pt2", pytest.param("openvino", marks=pytest.mark.slow)])
 def test_a_translator_is_exported(format: Format, tmp_path: Path) -> None:
     model = loaded("cyclegan_small", NETWORK)
-    exported = export(model, tmp_path / f"deep/x.{format}", to="a")
+    path = tmp_path / f"deep/x{SUFFIXES[format]}"
+    exported = export(model, path, to="a", license="CC0-1.0")
     assert exported.error <= 1e-5
     assert (exported.inputs, exported.multiple, exported.size, exported.batch) == (("image",), 4, None, None)
     check(model, exported, format)
-    assert [path.name for path in (tmp_path / "deep").iterdir()] == [f"x.{format}"]
-    if format == "onnx":
+    files = {path.name, "x.bin"} if format == "openvino" else {path.name}
+    assert {written.name for written in path.parent.iterdir()} == files
+    if format == "openvino":
+        described = openvino.Core().read_model(path)
+        stored = {name: described.get_rt_info(["i2i", name]).astype(str) for name in exported.metadata()}
+    elif format == "onnx":
         stored = {entry.key: entry.value for entry in onnx.load(str(exported.path)).metadata_props}
     else:
         extra = {"i2i.json": ""}
@@ -91,7 +101,8 @@ def test_a_translator_is_exported(format: Format, tmp_path: Path) -> None:
     assert stored == exported.metadata()
     assert json.loads(stored["recipe"]) == "cyclegan_small"
     assert json.loads(stored["range"]) == [-1, 1]
-    content = exported.path.read_bytes()
+    assert json.loads(stored["license"]) == "CC0-1.0"
+    content = b"".join(written.read_bytes() for written in path.parent.iterdir())
     assert str(Path(exporting.__file__).parents[1]).encode() not in content  # no paths of this machine
     # The other direction and the discriminators are not part of the file.
     parameters = [
@@ -117,11 +128,36 @@ def test_a_file_that_differs_is_not_written(tmp_path: Path, monkeypatch: pytest.
     assert list(tmp_path.iterdir()) == []
 
 
-def test_dropout_in_translation_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("format", "precision", "size", "error"),
+    [
+        ("onnx", "int8", 0.5, 0.2),
+        pytest.param("onnx", "fp16", 0.6, 0.02, marks=pytest.mark.slow),
+        pytest.param("pt2", "fp16", 0.8, 0.02, marks=pytest.mark.slow),
+        pytest.param("openvino", "fp16", 0.8, 0.02, marks=pytest.mark.slow),
+    ],
+)
+def test_smaller_files_state_their_error(
+    format: Format, precision: Precision, size: float, error: float, tmp_path: Path
+) -> None:
+    model = loaded("cyclegan_small", {**NETWORK, "translator.generator.channels": 16})
+    exported = export(model, tmp_path / f"small{SUFFIXES[format]}", precision=precision)
+    assert 1e-5 < exported.error < error
+    assert 0 < exported.mean_error < exported.error
+    parameters = sum(p.nbytes for p in model.translator.get_submodule("generators.b").parameters())
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < size * parameters + 100_000
+    assert json.loads(exported.metadata()["precision"]) == precision
+
+
+def test_dropout_in_translation_is_refused_or_removed(tmp_path: Path) -> None:
     settings = {"data.size": 64, "data.type": "portrait_pairs", "translator.generator.levels": 6}
     settings |= {"translator.generator.channels": 4}
     with pytest.raises(I2IError, match=r"two translations of one image differ, since it has dropout that stays on"):
-        export(loaded("pix2pix", settings), tmp_path / "x.onnx")
+        export(loaded("pix2pix", settings), tmp_path / "x.pt2")
+    model = loaded("pix2pix", settings)
+    exported = export(model, tmp_path / "x.pt2", without_dropout=True)
+    assert (exported.dropout, exported.error <= 1e-5) == ("removed", True)
+    assert any(getattr(module, "at_inference", False) for module in model.translator.modules())  # ours keeps it
 
 
 def test_what_cannot_be_exported_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +180,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     assert run_command(["export", "run", "--to", "a", "--format", "pt2"]) == 0
     printed = capsys.readouterr().out
     assert printed.startswith(
-        "run-a.pt2: cyclegan_small at step 0 to a; inputs image; any size divisible by 4; differs from i2i by "
+        "run-a.pt2: cyclegan_small at step 0 to a; inputs image; any size divisible by 4; fp32; differs from i2i by "
     )
     assert (tmp_path / "run-a.pt2").is_file()
     assert run_command(["export", "run", "--to", "c"]) == 2

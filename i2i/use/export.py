@@ -1,16 +1,17 @@
-"""Export a trained translator to a file that runs without i2i: ONNX, or PyTorch's `.pt2`."""
+"""Export a trained translator to a file that runs without i2i, after comparing it with i2i's own translation."""
 
 from __future__ import annotations
 
 import copy
 import hashlib
+import inspect
 import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,11 +19,11 @@ from torch import Tensor, nn
 from i2i.errors import I2IError
 from i2i.methods.translator import Translator
 from i2i.nn.functional.optimizations import disable_optimizations
+from i2i.use.export_formats import SUFFIXES, WRITERS, Format, Precision, Writer
 from i2i.use.loaded import Loaded
 
-Format = Literal["onnx", "pt2"]
 TOLERANCE = 1e-5
-"""Largest error that is written, relative to the largest absolute value of the translation."""
+"""Largest error of an fp32 file that is written, relative to the largest absolute value of the translation."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,16 @@ class Exported:
         recipe: name of the recipe.
         step: number of training steps taken.
         to: domain to translate to.
-        inputs: names of the inputs, in order: `image` [B, C, H, W], and `style` where the method has one.
+        inputs: names of the inputs, in order: `image` [B, C, H, W], and that of the condition, such as `style`.
         range: range of images and translations.
         multiple: number that divides height and width of images.
         size: the only legal height and width; None for any size.
         batch: the only legal batch size; None for any.
+        precision: precision of the file; `int8` has weights of 8 bits.
         error: largest measured difference from i2i's own translation, relative to its largest absolute value.
+        mean_error: mean of the differences, relative to the same value.
+        dropout: `removed` where the translator draws dropout in translation and the file does not; else `none`.
+        license: licence of the weights, as given by whoever exports them.
         weights_sha256: digest of the weights.
     """
 
@@ -52,7 +57,11 @@ class Exported:
     multiple: int
     size: tuple[int, int] | None
     batch: int | None
+    precision: Precision
     error: float
+    mean_error: float
+    dropout: str
+    license: str
     weights_sha256: str
 
     def metadata(self) -> dict[str, str]:
@@ -63,26 +72,49 @@ class Exported:
 class _Translation(nn.Module):
     """A translator as one forward pass: image and style in, image out."""
 
-    def __init__(self, translator: Translator, to: str) -> None:
+    def __init__(self, translator: Translator, to: str, half: bool = False) -> None:
         super().__init__()
-        self.translator, self.to_domain = translator, to
+        self.condition = condition_input(translator)
+        self.translator, self.to_domain = translator.half() if half else translator, to
+        self.dtype = torch.float16 if half else torch.float32
 
-    def forward(self, image: Tensor, style: Tensor | None = None) -> Tensor:
-        condition = {} if style is None else {"style": style}
-        return self.translator.translate(image, self.to_domain, **condition).image
+    def forward(self, image: Tensor, value: Tensor | None = None) -> Tensor:
+        condition = {} if value is None else {str(self.condition): value.to(self.dtype)}
+        return self.translator.translate(image.to(self.dtype), self.to_domain, **condition).image.float()
 
 
-def export(loaded: Loaded, path: str | Path, to: str = "b", format: Format | None = None) -> Exported:
+def condition_input(translator: Translator) -> str | None:
+    """Return the condition that becomes an input of an exported file: the required one, else `style`, else None."""
+    parameters = inspect.signature(translator.translate).parameters
+    names = [name for name in translator.conditions() if name in parameters]
+    required = [name for name in names if parameters[name].default is inspect.Parameter.empty]
+    if len(required) > 1:
+        raise I2IError(f"export: expected a method with one required condition, got {', '.join(required)}")
+    return required[0] if required else "style" if "style" in names else None
+
+
+def export(
+    loaded: Loaded,
+    path: str | Path,
+    to: str = "b",
+    format: Format | None = None,
+    precision: Precision = "fp32",
+    license: str = "not stated",
+    without_dropout: bool = False,
+) -> Exported:
     """Export the translation to one domain and prove that the file computes the same.
 
     The file is compared with i2i's own translation at another batch size and another image size than those of the
-    export, and only written if it agrees to 1e-5 of the largest value.
+    export, and only written if it agrees to 1e-5 of the largest value. Of fp16 and int8, the error is stored.
 
     Args:
         loaded: the trained translator, in float32.
         path: file to write.
         to: domain to translate to.
-        format: `onnx` or `pt2`; from the suffix of the path when None.
+        format: from the suffix of the path when None, `onnx` for unknown ones.
+        precision: `fp16` halves the file; `int8` (onnx only) quantizes the weights dynamically.
+        license: licence of the weights, for the file's metadata.
+        without_dropout: export a translator that draws dropout in translation, without it; refused otherwise.
 
     Returns:
         exported: what was written, and the measured error.
@@ -95,18 +127,31 @@ def export(loaded: Loaded, path: str | Path, to: str = "b", format: Format | Non
         4.1e-07
     """
     path = Path(path)
-    format = format or ("pt2" if path.suffix == ".pt2" else "onnx")
+    by_suffix: dict[str, Format] = {suffix: name for name, suffix in SUFFIXES.items()}
+    format = format or by_suffix.get(path.suffix, "onnx")
+    if format == "openvino" and path.suffix != ".xml":
+        raise I2IError(f"export: expected a name that ends in .xml for openvino, got {path}")
     loaded.check(to, {})
     if next(loaded.translator.parameters()).dtype != torch.float32:
         raise I2IError('export: expected a translator in float32; load it with precision="fp32"')
     translation = _Translation(copy.deepcopy(loaded.translator).cpu(), to).eval()
+    if without_dropout:
+        for module in translation.modules():
+            if getattr(module, "at_inference", False):
+                module.__dict__["at_inference"] = False
     batch, height, width = 1 if loaded.constraints.batch_dependent else 2, *_size(loaded)
-    sample, other = _inputs(loaded, batch, (height, width)), _inputs(loaded, *_other(loaded, batch, (height, width)))
+    sample, other = (
+        _inputs(loaded, to, batch, (height, width)),
+        _inputs(loaded, to, *_other(loaded, batch, (height, width))),
+    )
     with torch.no_grad():
         _check_deterministic(translation, sample)
+        names = ("image", str(translation.condition))[: len(sample)]
         expected = [translation(*inputs) for inputs in (sample, other)]
     with torch.no_grad(), disable_optimizations():
         _prune(translation, sample)
+        # OpenVINO rounds the weights itself.
+        translation = _Translation(translation.translator, to, half=precision == "fp16" and format != "openvino").eval()
         dynamic = _dynamic_shapes(loaded, sample)
         # The optimized path chooses algorithms by size, which would fix the size; the reference path does not.
         program = torch.export.export(translation, sample, dynamic_shapes=dynamic)
@@ -115,13 +160,9 @@ def export(loaded: Loaded, path: str | Path, to: str = "b", format: Format | Non
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as folder:
             file = Path(folder) / path.name
-            writer = _OnnxFile(program, file, dynamic) if format == "onnx" else _Pt2File(program, file)
-            results = [writer.run(inputs) for inputs in (sample, other)]
-            error = max(
-                float((result - wanted).abs().max() / wanted.abs().max())
-                for result, wanted in zip(results, expected, strict=True)
-            )
-            if not error <= TOLERANCE:
+            writer = WRITERS[format](program, file, names, precision)
+            error, mean_error = _errors(writer, (sample, other), expected)
+            if not error <= (TOLERANCE if precision == "fp32" else float("inf")):
                 raise I2IError(
                     f"export: the {format} file differs from i2i's own translation by {error:.1e} of its largest "
                     f"value, more than {TOLERANCE:.0e}, and was not written"
@@ -131,64 +172,34 @@ def export(loaded: Loaded, path: str | Path, to: str = "b", format: Format | Non
                 recipe=loaded.recipe.name,
                 step=loaded.step,
                 to=to,
-                inputs=("image", "style")[: len(sample)],
+                inputs=names,
                 range=(-1.0, 1.0),
                 multiple=loaded.constraints.multiple,
                 size=loaded.constraints.fixed_size,
                 batch=1 if loaded.constraints.batch_dependent else None,
+                precision=precision,
                 error=error,
+                mean_error=mean_error,
+                dropout="removed" if without_dropout else "none",
+                license=license,
                 weights_sha256=_digest(loaded.translator),
             )
             writer.save(exported.metadata())
-            os.replace(file, path)
+            for written in sorted(
+                Path(folder).iterdir(), key=lambda other: other == file
+            ):  # the file itself comes last
+                os.replace(written, path.with_name(written.name))
     return exported
 
 
-class _Pt2File:
-    """A `.pt2` file of `torch.export`."""
-
-    def __init__(self, program: torch.export.ExportedProgram, file: Path) -> None:
-        self.program, self.file = program, file
-        torch.export.save(program, file)
-        self.loaded = torch.export.load(file).module()
-
-    def run(self, inputs: Sequence[Tensor]) -> Tensor:
-        result: Tensor = self.loaded(*inputs)
-        return result
-
-    def save(self, metadata: Mapping[str, str]) -> None:
-        torch.export.save(self.program, self.file, extra_files={"i2i.json": json.dumps(dict(metadata))})
-
-
-class _OnnxFile:
-    """An ONNX file, run by onnxruntime."""
-
-    def __init__(self, program: torch.export.ExportedProgram, file: Path, dynamic: Any) -> None:
-        try:
-            import onnx
-            import onnxruntime
-        except ImportError as error:
-            raise I2IError(f"export: onnx needs {error.name}; install i2i[export], or use --format pt2") from error
-        self.onnx, self.file = onnx, file
-        names = ["image", "style"][: len(dynamic)]
-        written = torch.onnx.export(
-            program, dynamo=True, input_names=names, output_names=["translation"], optimize=True, verbose=False
-        )
-        assert written is not None  # with dynamo=True it returns a program
-        written.save(str(file), external_data=False)
-        self.session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-        self.names = names
-
-    def run(self, inputs: Sequence[Tensor]) -> Tensor:
-        feed = {name: value.numpy() for name, value in zip(self.names, inputs, strict=True)}
-        return torch.from_numpy(self.session.run(None, feed)[0])
-
-    def save(self, metadata: Mapping[str, str]) -> None:
-        model = self.onnx.load(str(self.file))
-        for part in (*model.graph.node, *model.graph.value_info, model.graph):
-            del part.metadata_props[:]  # notes of the exporter on the source code
-        self.onnx.helper.set_model_props(model, dict(metadata))
-        self.onnx.save(model, str(self.file))
+def _errors(writer: Writer, inputs: Sequence[tuple[Tensor, ...]], expected: Sequence[Tensor]) -> tuple[float, float]:
+    """Return the largest and the mean difference from i2i's own translation, relative to its largest value."""
+    worst, means = 0.0, []
+    for sample, wanted in zip(inputs, expected, strict=True):
+        difference = (writer.run(sample) - wanted).abs() / wanted.abs().max()
+        worst = max(worst, float(difference.max())) if difference.isfinite().all() else float("nan")
+        means.append(float(difference.mean()))
+    return worst, sum(means) / len(means)
 
 
 def _size(loaded: Loaded) -> tuple[int, int]:
@@ -207,15 +218,18 @@ def _other(loaded: Loaded, batch: int, size: tuple[int, int]) -> tuple[int, tupl
     return (1 if loaded.constraints.batch_dependent else batch + 1), other
 
 
-def _inputs(loaded: Loaded, batch: int, size: tuple[int, int]) -> tuple[Tensor, ...]:
-    """Return random inputs: an image, and a style where the method has style codes or needs a reference image."""
+def _inputs(loaded: Loaded, to: str, batch: int, size: tuple[int, int]) -> tuple[Tensor, ...]:
+    """Return random inputs: an image, and the condition: a style code, or an image where one is needed."""
     draws = torch.Generator().manual_seed(batch)
-    image = torch.rand(batch, 3, *size, generator=draws) * 2 - 1
     translator: Any = loaded.translator
-    if "style" not in translator.conditions():
+    image = torch.rand(batch, translator.input_stream(to).channels, *size, generator=draws) * 2 - 1
+    name = condition_input(translator)
+    if name is None:
         return (image,)
-    if translator.requires_condition:
-        return image, torch.rand(1, 3, *size, generator=draws) * 2 - 1
+    if name != "style" or translator.requires_condition:
+        return image, torch.rand(
+            1, translator.streams[to].channels if to in translator.streams else 3, *size, generator=draws
+        ) * 2 - 1
     codes = getattr(translator, "style_channels", None) or getattr(translator, "styles", None)
     if codes is None:
         return (image,)
@@ -244,10 +258,11 @@ def _check_deterministic(translation: nn.Module, inputs: Sequence[Tensor]) -> No
         results.append(translation(*inputs))
     if not torch.equal(*results):
         layers = [name for name, module in translation.named_modules() if "dropout" in type(module).__name__.lower()]
+        remedy = "; --without-dropout exports the translation without dropout" if layers else ""
         reason = f"it has dropout that stays on in translation ({layers[0]})" if layers else "it draws random numbers"
         raise I2IError(
             f"export: two translations of one image differ, since {reason}; an exported file could not compute the "
-            f"same. Train without it to export"
+            f"same{remedy}"
         )
 
 

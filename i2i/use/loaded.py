@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, overload
@@ -31,6 +31,7 @@ from i2i.methods.translator import Translator
 from i2i.nn.layers.frozen import extractor_sources
 from i2i.recipe.recipe import Recipe
 from i2i.use.sampling import sample
+from i2i.use.shared_files import OMITTED, local_files
 from i2i.use.tiling import translate_in_tiles
 
 Size = int | Literal["original"] | None
@@ -309,7 +310,7 @@ def load(
     """Load a run's newest checkpoint, or one checkpoint.
 
     Args:
-        path: a run folder, or one of its checkpoints.
+        path: a run folder, one of its checkpoints, an archive of `i2i pack`, or `hf://user/name` of a hub.
         device: device of the networks; the machine's accelerator when None, or the CPU where there is none.
         averaged: use the moving average of the weights where the run has one.
         precision: `bf16` rounds weights and features to eight bits of precision; images differ by up to some percent.
@@ -319,20 +320,22 @@ def load(
         CheckpointError: there is no checkpoint, or it is damaged.
         RecipeError: its recipe names a component that is not installed.
     """
-    saved = checkpoint.find(Path(path), needed=(checkpoint.WEIGHTS, checkpoint.AVERAGE, checkpoint.RECIPE))
-    recipe = Recipe.read(saved.folder / checkpoint.RECIPE)
+    with local_files(path) as folder:
+        saved = checkpoint.find(folder, needed=(checkpoint.WEIGHTS, checkpoint.AVERAGE, checkpoint.RECIPE))
+        recipe = Recipe.read(saved.folder / checkpoint.RECIPE)
+        found = full_weights(saved, averaged)
+    weights = {name: value for name, value in found.items() if not name.startswith("losses.")}
     # Adapters are merged into the weights, so the networks are built without them.
     train = replace(recipe.train, adapter=None)
     recipe = replace(recipe, name=str(saved.state.get("recipe", recipe.name)), train=train)
     translator = build(recipe, training=False, streams={**recipe.streams, **saved.streams()})
-    weights = {name: value for name, value in full_weights(saved, averaged).items() if not name.startswith("losses.")}
-    if problems := _differences(translator, weights):
+    if problems := _differences(translator, weights, saved.lines(OMITTED)):
         rest = f"; and {len(problems) - 3} more" if problems[3:] else ""
         raise CheckpointError(
             f"{saved.folder}: the weights do not fit the {checkpoint.RECIPE} next to them: "
             f"{'; '.join(problems[:3])}{rest}"
         )
-    translator.load_state_dict(weights)
+    translator.load_state_dict(weights, strict=False)
     dtype = next(value.dtype for value in weights.values() if value.is_floating_point())
     dtype = torch.bfloat16 if precision == "bf16" else dtype
     translator.to(device or default_device(), dtype).eval().requires_grad_(False)
@@ -373,9 +376,10 @@ def _cropped(output: GeneratorOutput, height: int, width: int) -> GeneratorOutpu
     return output._replace(image=output.image[..., :height, :width], heatmap=heatmap)
 
 
-def _differences(translator: Translator, weights: Mapping[str, Tensor]) -> list[str]:
-    """What keeps weights from being loaded, a sentence for each name."""
+def _differences(translator: Translator, weights: Mapping[str, Tensor], omitted: Sequence[str]) -> list[str]:
+    """What keeps weights from being loaded, a sentence for each name outside of `omitted` submodules."""
     expected = {name: list(value.shape) for name, value in translator.state_dict().items()}
+    expected = {name: shape for name, shape in expected.items() if name.partition(".")[0] not in omitted}
     given = {name: list(value.shape) for name, value in weights.items()}
     return [
         f"{name}: expected {expected.get(name, 'no such weight')}, got {given.get(name, 'none')}"
