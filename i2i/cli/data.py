@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
 
+from i2i.cli.train import settings as settings_option
 from i2i.data.download import download, extract
 from i2i.data.published import ARCHIVES, Archive, published
 
@@ -13,6 +15,55 @@ from i2i.data.published import ARCHIVES, Archive, published
 @click.group()
 def data() -> None:
     """Look at data sets, and get published ones."""
+
+
+@data.command()
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.option("--recipe", help="Also say what this recipe does to the images.")
+@settings_option
+@click.option("--sheet", type=click.Path(path_type=Path, dir_okay=False), help="Write a contact sheet, .png or .html.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def check(
+    sources: tuple[str, ...], recipe: str | None, settings: tuple[str, ...], sheet: Path | None, as_json: bool
+) -> None:
+    """Read all images of each SOURCE, and report what is unusual.
+
+    \b
+      i2i data check selfie2anime
+      i2i data check 'shards/*.tar' hf://datasets/huggan/horse2zebra --sheet sheet.html
+      i2i data check facades --recipe my_recipe.toml
+
+    Reports counts, sizes, modes and depth; damaged images; exact and near duplicates; images that several folders
+    share, such as training and test; images of one color; how many images each subfolder holds. Lines that begin with !
+    are worth a look. The exit status is 0 whatever is found.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress
+
+    from i2i.core.signature import declared_values
+    from i2i.data.images import as_path
+    from i2i.data.report import check as check_parts
+    from i2i.data.report import effects, find_parts, write_sheet
+    from i2i.recipe.recipe import Recipe
+
+    if sheet is not None and sheet.suffix.lower() not in (".png", ".html"):
+        raise click.BadParameter(f"expected a file .png or .html, got {sheet.name}", param_hint="--sheet")
+    chosen = Recipe.read(recipe, settings) if recipe is not None else None
+    parts = [part for source in sources for part in find_parts(as_path(source), source)]
+    with Progress(BarColumn(), MofNCompleteColumn(), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=sum(len(part.listing.images) for part in parts))
+        report = check_parts(parts, lambda count: bar.advance(task, count))
+    if chosen is not None:
+        options = declared_values(chosen.data.component, chosen.data.options)
+        paired = getattr(chosen.data.component, "paired", None) and not options.get("a")
+        for part in parts:
+            report.notes[part.name] += [f"{chosen.name}: {line}" for line in effects(part, options, paired)]
+    if sheet is not None:
+        write_sheet(report, sheet)
+    if as_json:
+        click.echo(json.dumps(report.as_json(), indent=1))
+    else:
+        click.echo("\n".join(report.lines()))
 
 
 @data.command(epilog=f"Names: {', '.join(ARCHIVES)}.")

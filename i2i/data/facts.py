@@ -21,6 +21,8 @@ HASH_BITS = 128
 _SIDE = 8
 _BIT_COUNTS = np.array([number.bit_count() for number in range(256)], np.uint8)
 _THREADS = 8
+_COLOR_DIFFERENCE = 8.0
+"""Mean difference at 8 x 8 pixels, of 255, from which on two images are not nearly equal."""
 _MODES = {"L": "gray", "LA": "gray with alpha", "1": "bilevel", "P": "palette", "RGBA": "RGB with alpha"}
 
 
@@ -35,7 +37,7 @@ class ImageFacts:
         kind: mode and depth, such as `RGB 8 bit`.
         digest: SHA-256 of the decoded pixels, so that copies under other names and metadata are equal.
         fingerprint: 128 bits that change little when the image is resized or compressed.
-        mean: mean of red, green and blue, 0 to 255.
+        tiny: the image at 8 x 8 pixels, RGB.
         one_color: whether all pixels are nearly equal.
         note: what is unusual about its values, or None.
     """
@@ -46,7 +48,7 @@ class ImageFacts:
     kind: str = ""
     digest: bytes = b""
     fingerprint: int = 0
-    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    tiny: bytes = b""
     one_color: bool = False
     note: str | None = None
 
@@ -66,8 +68,9 @@ def facts_of(path: Place) -> ImageFacts:
     small = _eight_bits(decoded)
     array = np.asarray(decoded.pixels)
     digest = hashlib.sha256(f"{array.shape} {array.dtype}".encode() + np.ascontiguousarray(array).tobytes()).digest()
-    red, green, blue = (float(value) for value in np.asarray(small.resize((1, 1), Image.Resampling.BOX))[0, 0])
-    spread = max(high - low for low, high in small.getextrema())  # type: ignore[misc]
+    # Of deep images a few stored values may be a whole image that is merely dark.
+    deep = not isinstance(decoded.pixels, Image.Image)
+    spread = np.ptp(array) if deep else max(high - low for low, high in small.getextrema())  # type: ignore[misc]
     return ImageFacts(
         path,
         None,
@@ -75,8 +78,8 @@ def facts_of(path: Place) -> ImageFacts:
         _kind(decoded),
         digest,
         fingerprint(small),
-        (red, green, blue),
-        spread <= 4,
+        small.resize((_SIDE, _SIDE), Image.Resampling.BOX).tobytes(),
+        bool(spread == 0 if deep else spread <= 4),
         _note(decoded),
     )
 
@@ -134,7 +137,7 @@ def _note(decoded: Decoded) -> str | None:
 
 
 def near_duplicates(facts: Sequence[ImageFacts], distance: int = 8) -> list[tuple[int, int]]:
-    """Pairs of images that look the same: at most `distance` of 128 bits differ, and the mean colors are near.
+    """Pairs of images that look the same: at most `distance` of 128 bits differ, and little at 8 x 8 pixels.
 
     Images of one color are left out, because all of them look the same. Of two fingerprints with at most 8 different
     bits, one of 9 bands is equal, so only images that share a band are compared.
@@ -157,7 +160,7 @@ def near_duplicates(facts: Sequence[ImageFacts], distance: int = 8) -> list[tupl
             others = np.array(numbers[place + 1 :])
             differing = _BIT_COUNTS[(words[others] ^ words[one]).view(np.uint8)].sum(1)
             near = (int(other) for other in others[differing <= distance])
-            found.update((one, other) for other in near if _same_shape_and_color(facts[one], facts[other]))
+            found.update((one, other) for other in near if _nearly_equal(facts[one], facts[other]))
     return sorted(found)
 
 
@@ -165,6 +168,8 @@ def _words(bits: int) -> tuple[int, int]:
     return bits >> 64, bits & (2**64 - 1)
 
 
-def _same_shape_and_color(one: ImageFacts, other: ImageFacts) -> bool:
-    same_shape = 0.8 < one.aspect / other.aspect < 1.25
-    return same_shape and max(abs(a - b) for a, b in zip(one.mean, other.mean, strict=True)) < 16
+def _nearly_equal(one: ImageFacts, other: ImageFacts) -> bool:
+    if not 0.8 < one.aspect / other.aspect < 1.25:
+        return False
+    first, second = (np.frombuffer(fact.tiny, np.uint8).astype(np.int16) for fact in (one, other))
+    return float(np.abs(first - second).mean()) < _COLOR_DIFFERENCE

@@ -32,8 +32,8 @@ class HeldOut(Sequence[Tensor]):
 
     @property
     def names(self) -> list[str]:
-        """The file of each image."""
-        return [str(item[self._place]) for item in self.files.items]
+        """The file of each image; both halves of a side-by-side image have one."""
+        return [str(item[min(self._place, len(item) - 1)]) for item in self.files.items]
 
     def __len__(self) -> int:
         return len(self.files)

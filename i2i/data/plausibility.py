@@ -139,7 +139,7 @@ def too_few(counts: Mapping[str, int], minimum: int, summary: Sequence[str]) -> 
         return None
     found = [line for line in summary if not few[0] or any(line.startswith(f"data.{domain}: ") for domain in few)]
     return (
-        f"{'. '.join(found)}. Expected at least {minimum} {'images of each domain' if few[0] else 'pairs'}, for fewer "
-        f"teach a network nothing but themselves; to train on one image of each domain, use the recipe sincut, or set "
+        f"{'. '.join(found)}. Expected at least {minimum} {'images of each domain' if few[0] else 'pairs'}, because "
+        f"networks memorize fewer; to train on one image of each domain, use the recipe sincut, or set "
         f"data.min_images = {min(counts.values())} to train on these"
     )
