@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import mmap
 import pickletools
 import re
@@ -45,6 +46,7 @@ GLOBALS = {
     *(
         "collections OrderedDict",
         "collections Counter",
+        "argparse Namespace",
         "torch Size",
         "torch device",
         "builtins set",
@@ -96,7 +98,8 @@ def load_weight_file(path: Path) -> object:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about pickles that torch did not write
             # A mapped storage cannot reach beyond the file, whatever size the pickle claims.
-            return _Plain(size)(torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip))
+            with torch.serialization.safe_globals([argparse.Namespace]):  # options of a program, nothing but attributes
+                return _Plain(size)(torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip))
     except _UnsafeError as error:
         raise CheckpointError(
             f"{path}: refused, since it holds more than tensors: loading it would call {error}"
@@ -190,6 +193,8 @@ class _Plain:
         self.values += 1
         if self.values > MAX_VALUES or depth > MAX_DEPTH:
             raise ValueError("containers that contain themselves, or each other too many times")
+        if isinstance(value, argparse.Namespace):
+            value = vars(value)
         if isinstance(value, dict):
             return {key: self(inner, depth + 1) for key, inner in dict.items(value)}
         if isinstance(value, list | tuple | set):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import i2i
+
+if TYPE_CHECKING:
+    import click
 
 
 @i2i.hookimpl
@@ -18,6 +21,8 @@ def register_components(registry: Any) -> None:
     registry.add(i2i.LOSS, "path_length", "i2i_stylegan.losses:PathLength")
     registry.add(i2i.DATASET, "image_folder", "i2i_stylegan.data:ImageFolder")
     registry.add(i2i.DATASET, "one_domain", "i2i_stylegan.data:OneDomain")
+    registry.add(i2i.IMPORTER, "stylegan2-nvlabs", "i2i_stylegan.importers:nvlabs")
+    registry.add(i2i.IMPORTER, "stylegan2-rosinality", "i2i_stylegan.importers:rosinality")
     registry.add(i2i.GENERATOR, "stylegan2", "i2i_stylegan.stylegan2:StyleGAN2Generator")
     registry.add(i2i.DISCRIMINATOR, "stylegan2_ada", "i2i_stylegan.stylegan2_discriminator:StyleGAN2Discriminator")
 
@@ -26,3 +31,12 @@ def register_components(registry: Any) -> None:
 def recipe_folders() -> Path:
     """Return the folder of the recipes that can be trained by name."""
     return Path(__file__).parent / "recipes"
+
+
+@i2i.hookimpl
+def register_commands(cli: click.Group) -> None:
+    """Add `i2i mix`, `i2i interpolate`, `i2i breed` and `i2i export-rosinality`."""
+    from i2i_stylegan import command  # imported only on the command line
+
+    for one in (command.mix, command.interpolate, command.breed, command.export_rosinality):
+        cli.add_command(one)

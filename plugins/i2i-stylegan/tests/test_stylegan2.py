@@ -10,6 +10,7 @@ import torch
 from i2i_stylegan.layers import modulated_conv
 from i2i_stylegan.stylegan2 import StyleGAN2Generator
 from i2i_stylegan.stylegan2_discriminator import StyleGAN2Discriminator
+from stylegan_settings import TINY
 
 import i2i
 from i2i.cli import run as command
@@ -20,24 +21,6 @@ from i2i.methods.assembly import build
 from i2i.recipe.recipe import Recipe
 from i2i.recipe.source import RecipeError
 from i2i.use.sampling import sample
-
-TINY: dict[str, Any] = {
-    "translator.generator.z_dim": 6,
-    "translator.generator.w_dim": 5,
-    "translator.generator.channel_base": 64,
-    "translator.generator.channel_max": 8,
-    "translator.discriminators.image.channel_base": 64,
-    "translator.discriminators.image.channel_max": 8,
-    "translator.generator_interval": 2,
-    "translator.discriminator_interval": 3,
-    "data": {"type": "one_domain", "data": {"type": "shapes", "size": 16}},
-    "train.batch_size": 4,
-    "train.workers": 0,
-    "train.steps": 4,
-    "train.sample_every": 4,
-    "train.log_every": 1,
-    "train.checkpoint_every": 2,
-}
 
 
 @pytest.mark.parametrize("architecture", ["skip", "resnet", "orig"])
