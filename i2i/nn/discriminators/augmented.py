@@ -65,8 +65,9 @@ class Augmented(nn.Module):
         if observe_ is not None and self.training:
             observe_(*logits.values())
 
-    def forward(self, image: Tensor) -> DiscriminatorOutput:
-        return cast(DiscriminatorOutput, self.discriminator(self._augmented(image) if self.training else image))
+    def forward(self, image: Tensor, *condition: Tensor) -> DiscriminatorOutput:
+        seen = self._augmented(image) if self.training else image
+        return cast(DiscriminatorOutput, self.discriminator(seen, *condition))
 
     # The number of the pass would be compiled as a constant, and the network once for each pass.
     @torch.compiler.disable  # type: ignore[untyped-decorator]

@@ -100,10 +100,10 @@ def rosinality(path: Path) -> Imported:
         untrained: tuple[str, ...] = ("discriminators",)
         if is_state(content.get("d")):
             theirs: State = content["d"]
-            judged = {names[0]: _taken(theirs, *names) for names in discriminator_names(side)}
+            critics = {names[0]: _taken(theirs, *names) for names in discriminator_names(side)}
             _check_rest(path, "d", theirs, dict(discriminator_names(side)))
-            settings |= _rosinality_discriminator(judged, side)
-            state |= _prefixed(DISCRIMINATOR, judged)
+            settings |= _rosinality_discriminator(critics, side)
+            state |= _prefixed(DISCRIMINATOR, critics)
             untrained = ()
     except KeyError as error:
         raise CheckpointError(f"{path}: a generator or discriminator lacks {error.args[0]}") from error
@@ -121,11 +121,11 @@ def to_rosinality(weights: State, side: int) -> dict[str, Any]:
         CheckpointError: the networks are not of the architecture that the layout knows.
     """
     generator = {name.removeprefix(GENERATOR): v for name, v in weights.items() if name.startswith(GENERATOR)}
-    judges = {name.removeprefix(DISCRIMINATOR): v for name, v in weights.items() if name.startswith(DISCRIMINATOR)}
+    critics = {name.removeprefix(DISCRIMINATOR): v for name, v in weights.items() if name.startswith(DISCRIMINATOR)}
     layers = sum(re.fullmatch(r"mapping\.fc\d+\.weight", name) is not None for name in generator)
     parts = {"g_ema": (generator, dict(generator_names(side, layers)), generator_constants(side))}
-    if judges:
-        parts["d"] = (judges, dict(discriminator_names(side)), discriminator_constants(side))
+    if critics:
+        parts["d"] = (critics, dict(discriminator_names(side)), discriminator_constants(side))
     result: dict[str, Any] = {}
     for name, (state, names, constants) in parts.items():
         if state.keys() - {"mapping.w_avg"} != names.keys():

@@ -73,13 +73,20 @@ class GANOutputs(i2i.GANOutputs):
     @property
     def discriminate(self) -> dict[str, Callable[[Tensor], dict[str, Tensor]]]:
         """The discriminators as functions of an image of the real classes, for losses on their gradients."""
-        return {IMAGE: lambda image: self._logits(image, self.classes.get(IMAGE))}
+
+        def logits(image: Tensor) -> dict[str, Tensor]:
+            found = self._logits(image, self.classes.get(IMAGE))
+            # In its own phase, R1 is the penalty at real images; ADA counts their logits there too.
+            heads = self.observed(found) if self.phase == "discriminator_regularization" else found
+            return dict(heads)
+
+        return {IMAGE: logits}
 
     @output(reuse="phase")
     def real_logits(self) -> dict[str, Tensor]:
         """Logits of real images, by `image/discriminator/head`."""
         _ = self.fake_logits
-        return self._logits(self.real[IMAGE], self.classes.get(IMAGE))
+        return self.observed(self._logits(self.real[IMAGE], self.classes.get(IMAGE)))
 
     @output(reuse="phase")
     def fake_logits(self) -> dict[str, Tensor]:

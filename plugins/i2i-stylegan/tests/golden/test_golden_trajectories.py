@@ -209,8 +209,8 @@ def use_official_draws(
     monkeypatch.setattr(translator, "mixing_cutoff", cutoff)
     monkeypatch.setattr(translator, "draw_labels", fake_labels)
     monkeypatch.setattr(layers.SynthesisLayer, "draw_noise", noise)
-    monkeypatch.setattr(torch, "rand", lambda *shape, **options: draws.pop(*shape))
-    monkeypatch.setattr(torch, "randn", lambda *shape, **options: draws.pop(*shape))
+    monkeypatch.setattr(torch, "rand", lambda *shape, **options: draws.pop(*shape).double())
+    monkeypatch.setattr(torch, "randn", lambda *shape, **options: draws.pop(*shape).double())
 
 
 def watch_gradients(stepper: Stepper, discriminator: torch.nn.Module, figures: Figures) -> None:
