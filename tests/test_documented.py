@@ -180,6 +180,37 @@ def test_plugin_tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "translate-bands" in group.commands
 
 
+def test_tutorial_of_masks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The data set of the page is ten statements, reads masks as promised, and trains a recipe that weights by them."""
+    (text,) = (text for _, text in fences(DOCS / "data.md", "python") if "class Masked" in text)
+    (class_,) = (node for node in ast.parse(text).body if isinstance(node, ast.ClassDef))
+    assert code_lines(ast.unparse(class_)) <= 11
+    (tmp_path / "masked.py").write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    for folder in ("trainA", "trainB", "masks"):
+        (tmp_path / folder).mkdir()
+        for number in range(2):
+            half = np.zeros((24, 24), np.uint8)
+            half[:, 12:] = 255
+            image = Image.fromarray(half) if folder == "masks" else Image.fromarray(half).convert("RGB")
+            image.save(tmp_path / folder / f"{number}.png")
+
+    class Hooks:
+        @i2i.hookimpl
+        def register_components(self, registry: Any) -> None:
+            registry.add(i2i.DATASET, "masked", "masked:Masked")
+
+    data = {"type": "masked", "root": str(tmp_path), "masks": str(tmp_path / "masks"), "size": 16, "margin": 8}
+    (losses,) = (text for _, text in fences(DOCS / "data.md", "toml") if 'only = "b"' in text)
+    settings = {"data": data, "losses.background": tomllib.loads(losses)["losses"]["background"], "train.steps": 1}
+    settings |= {"translator.generator.channels": 4, "translator.discriminators.local.layers": 3, "train.workers": 0}
+    plugins = Plugins({"masked": Hooks()})
+    recipe = i2i.Recipe.read("cyclegan_small", settings, registry=plugins.registry)
+    sample = recipe.data(seed=0)[0]
+    assert torch.allclose((sample["a"][:1] + 1) / 2, sample["mask_a"], atol=2 / 255)
+    assert i2i.train(recipe, tmp_path / "run", plugins=plugins).step == 1
+
+
 def code_lines(text: str) -> int:
     """Count lines that are no comments, no docstrings and not blank."""
     documented: set[int] = set()

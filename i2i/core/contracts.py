@@ -29,6 +29,8 @@ class Stream:
         size: height and width (H, W) in pixels; None where sizes vary or where samples have no height and width.
         range: smallest and largest value of an image or mask.
         names: names of the classes of a `label` stream, in the order of their numbers; empty where they have none.
+        colors: red, green and blue (0 to 255) of the classes of an image that is a label map: its channel k is 1 where
+            a pixel has class k, and 0 elsewhere. Empty for other images.
     """
 
     role: Literal["image", "mask", "label", "raw"] = "image"
@@ -36,6 +38,7 @@ class Stream:
     size: tuple[int, int] | None = None
     range: tuple[float, float] = (-1.0, 1.0)
     names: tuple[str, ...] = ()
+    colors: tuple[tuple[int, int, int], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,9 @@ from i2i.core.contracts import Stream
 from i2i.data.base import ImageDataset
 from i2i.errors import OptionError
 
+RESERVED = (".", "..", "image", "label", "reference", "reference_2", "reference_label")
+"""What no domain can be called: no folder has the first names, and streams have the others."""
+
 
 class LabelledImages(ImageDataset):
     """Base class of data sets of labelled images of any number of domains.
@@ -31,13 +34,15 @@ class LabelledImages(ImageDataset):
     def declare_streams(cls, options: Mapping[str, Any]) -> dict[str, Stream]:
         """Streams of a sample: `image` with its domain `label`, `reference` and `reference_2` with `reference_label`.
 
+        The images of each domain are declared under its name, too, for whoever translates one.
+
         Args:
             options: every option of the constructor by name.
         """
         image = Stream("image", options.get("channels", 3), height_width(options["size"]))
         label = Stream("label", len(options["domains"]), names=tuple(options["domains"]))
         references = {"reference": image, "reference_2": image, "reference_label": label}
-        return {"image": image, "label": label, **references}
+        return {"image": image, "label": label, **references, **dict.fromkeys(options["domains"], image)}
 
     @classmethod
     def check(cls, domains: tuple[str, ...]) -> None:
@@ -49,7 +54,7 @@ class LabelledImages(ImageDataset):
         if len(domains) < 2:
             raise OptionError("domains", f"expected the names of at least two domains, got {list(domains)}")
         for name in domains:
-            if not name or name in (".", "..") or {*"/\\"} & {*name} or " · " in name:
+            if not name or name in RESERVED or {*"/\\"} & {*name} or " · " in name:
                 raise OptionError("domains", f"expected names of folders, got {name!r}")
             if domains.count(name) > 1:
                 raise OptionError("domains", f"{name!r} occurs twice")

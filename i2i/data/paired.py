@@ -137,6 +137,8 @@ class Paired(ImageDataset):
                     given, option = held_out[split], f"{split}{suffix}"
                     if not any(given.values()) if name == "root" else not (given[split] or given[option]):
                         given[option] = folder
+        self.folder = places["a"] if places["root"] is None else places["root"]
+        """Place of the training pairs, or of their images of a."""
         every = {**places, **held_out["test"], **held_out["val"]}
         self.summary: list[str] = []
         pairs, kept = self._open("", tuple(places.values()), share if not any(held_out["val"].values()) else 0.0)
@@ -146,7 +148,7 @@ class Paired(ImageDataset):
                 self.held_out_files[split], _ = self._open(f"{split}_", tuple(options.values()))
         refuse_overlap({f"data.{name}": place for name, place in every.items() if place is not None})
         self.test = self.held_out_files.get("test", self.held_out_files.get("val", pairs))
-        self.train = pairs.resized(self.transform, cache * 2**20, patches=patches)
+        self.train = pairs.resized(self.transform, cache * 2**20, self.nearest, patches)
 
     @classmethod
     def check(
@@ -184,8 +186,9 @@ class Paired(ImageDataset):
         # A fresh generator for each sample: one that lives on would depend on what this process drew before.
         random = Random(f"{self.seed} pairs {epoch} {index}" + (f" {patch}" if self.patches > 1 else ""))
         draw = self.transform.draw(random, size_of(images[0]))
-        a, b = (to_tensor(self.transform.cut(image, draw)) for image in images)
-        return {"a": a, "b": b, "skipped": skipped}
+        named = zip(self.domains, images, strict=True)
+        sample = {domain: self.to_sample(domain, self.transform.cut(image, draw)) for domain, image in named}
+        return {**sample, **self.further(index), "skipped": skipped}
 
     def preview(self, count: int) -> dict[str, Tensor]:
         """The first test pairs, or else training pairs, neither flipped nor cropped.
@@ -197,10 +200,24 @@ class Paired(ImageDataset):
             batch: "a" and "b", each [n, C, H, W] in [-1, 1]; n is `count`, or less where there are fewer pairs.
         """
         pairs = [images for _, images in islice(self.test.readable(range(len(self.test)), []), count)]
-        return {
-            domain: torch.stack([to_tensor(self.transform.preview(image)) for image in images])
-            for domain, images in zip(self.domains, zip(*pairs, strict=True), strict=True)
-        }
+        preview = {}
+        for domain, nearest, images in zip(self.domains, self.nearest, zip(*pairs, strict=True), strict=True):
+            resized = (self.transform.preview(image, nearest) for image in images)
+            preview[domain] = torch.stack([self.to_sample(domain, image) for image in resized])
+        return preview
+
+    def further(self, index: int) -> dict[str, Tensor]:
+        """Return further streams of a training pair, given its place among all; for subclasses."""
+        return {}
+
+    @property
+    def nearest(self) -> tuple[bool, bool]:
+        """Whether the values of a, and of b, must not be mixed when images are resized; for subclasses with labels."""
+        return (False, False)
+
+    def to_sample(self, domain: str, image: Pixels) -> Tensor:
+        """Return a cropped image of a domain as it stands in a sample, [C, H, W]."""
+        return to_tensor(image)
 
     def held_out(self, split: Literal["val", "test"]) -> dict[str, HeldOut]:
         """Pairs that are not trained on, by domain; images of equal index are a pair. Empty if there are none.

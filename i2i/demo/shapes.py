@@ -124,11 +124,15 @@ class Shapes(ImageDataset):
         hue, *tones = (float(value) for value in draws.uniform(0, 1, 4))
         return DrawnObject((x, y), side, hue, (tones[0], tones[1], tones[2]), int(draws.integers(2**63)))
 
+    def color_of(self, domain: str, number: int) -> Color:
+        """The colour of an object in a domain."""
+        return self.colors[domain]
+
     def _drawn(self, domain: str, numbers: Sequence[int]) -> Tensor:
         sides = height_width(self.size)
         images = torch.empty(len(numbers), 3, *sides)
         for image, number in zip(images, numbers, strict=True):
-            drawn = draw(self.object(number), self.forms[domain], self.colors[domain], max(sides))
+            drawn = draw(self.object(number), self.forms[domain], self.color_of(domain, number), max(sides))
             image.copy_(to_tensor(resized(drawn.transpose(1, 2, 0), sides)))
         return images.mul_(2).sub_(1)
 
@@ -138,13 +142,18 @@ def draw(drawn: DrawnObject, form: Form, color: Color, size: int) -> NDArray[np.
     canvas = Canvas.blank(size)  # its sides lie at -1 and 1
     draws = np.random.Generator(np.random.PCG64([drawn.noise, int(form == "circle")]))
     canvas.image[...] = draws.normal(0.15, 0.04, canvas.image.shape)
+    canvas.fill_(rgb(color, drawn), coverage(canvas, drawn, form))
+    return canvas.image.clip(0, 1)
+
+
+def coverage(canvas: Canvas, drawn: DrawnObject, form: Form) -> NDArray[np.float32]:
+    """How much of each pixel of a canvas an object covers: [H, W] in [0, 1]."""
     center = (2 * drawn.center[0] - 1, 2 * drawn.center[1] - 1)
     if form == "square":
         distance = canvas.box(center, (drawn.side, drawn.side), 0.0)
     else:
         distance = canvas.circle(center, 2 * drawn.side / math.sqrt(math.pi))
-    canvas.fill_(rgb(color, drawn), canvas.cover(distance))
-    return canvas.image.clip(0, 1)
+    return canvas.cover(distance)
 
 
 def rgb(color: Color, drawn: DrawnObject) -> tuple[float, float, float]:

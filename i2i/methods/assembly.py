@@ -263,7 +263,7 @@ def _assembled(
     problems: list[Problem] = []
     for name, plan in recipe.losses.items() if with_losses else ():
         try:
-            loss: object = plan.factory()
+            loss: object = plan.build()
             if not isinstance(loss, nn.Module):
                 raise BuildError(plan.factory, "", f"expected a torch.nn.Module, got {type(loss).__name__}")
             losses[name] = loss, plan.calls

@@ -9,7 +9,7 @@ from typing import Any, Generic, Literal, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
-from i2i.core.contracts import Batch, Discriminator, GeneratorOutput
+from i2i.core.contracts import Batch, Discriminator, DiscriminatorOutput, GeneratorOutput
 from i2i.core.randomness import seed_of
 from i2i.nn.functional.optimizations import optimizations_enabled
 from i2i.nn.functional.precision import to_like
@@ -89,6 +89,18 @@ class Outputs:
     def real(self) -> Mapping[str, Tensor]:
         """Images of the batch [B, C, H, W], by domain."""
         return {domain: self.batch.streams[domain] for domain in self.translator.domains}
+
+    @property
+    def mask(self) -> Mapping[str, Tensor]:
+        """Masks [B, 1, H, W] in [0, 1] of the images, by domain: the streams `mask_a` and `mask_b`, or `mask`."""
+        streams = self.batch.streams
+        masks = {domain: streams.get(f"mask_{domain}", streams.get("mask")) for domain in self.real}
+        return {domain: mask for domain, mask in masks.items() if mask is not None}
+
+    @property
+    def background(self) -> Mapping[str, Tensor]:
+        """What `mask` leaves out: `1 - mask`."""
+        return {domain: 1 - mask for domain, mask in self.mask.items()}
 
     @property
     def draw(self) -> dict[str, int]:
@@ -198,8 +210,12 @@ class GANOutputs(Outputs):
             f"{domain}/{name}/{head}": logits
             for domain, image in images.items()
             for name, discriminator in self.translator.discriminators_of(domain).items()
-            for head, logits in discriminator(image).logits.items()
+            for head, logits in self._call(discriminator, image).logits.items()
         }
+
+    def _call(self, discriminator: Any, image: Tensor) -> DiscriminatorOutput:
+        """Call a discriminator; a subclass may give it more than the image."""
+        return cast(DiscriminatorOutput, discriminator(image))
 
 
 class TranslationOutputs(GANOutputs):
@@ -224,6 +240,25 @@ class TranslationOutputs(GANOutputs):
     def identity(self) -> dict[str, Tensor]:
         """Images after the generator of their own domain."""
         return {domain: generated.image for domain, generated in self.reproduction.items()}
+
+    @property
+    def source(self) -> dict[str, Tensor]:
+        """Images that were translated, by the domain of their translations."""
+        return {domain: self.real[self._source_of(domain)] for domain in self.translator.targets}
+
+    @property
+    def source_mask(self) -> dict[str, Tensor]:
+        """Masks of `source`, by the same domains."""
+        masks, sources = self.mask, {domain: self._source_of(domain) for domain in self.translator.targets}
+        return {domain: masks[source] for domain, source in sources.items() if source in masks}
+
+    @property
+    def source_background(self) -> dict[str, Tensor]:
+        """What `source_mask` leaves out, which a translation may have to keep."""
+        return {domain: 1 - mask for domain, mask in self.source_mask.items()}
+
+    def _source_of(self, domain: str) -> str:
+        return str(next(other for other in self.translator.domains if other != domain))
 
     @property
     def fake_cam(self) -> dict[str, Tensor]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
-from i2i.core.contracts import Discriminator, Generator, GeneratorOutput, Phase, Stream
+from i2i.core.contracts import Discriminator, DiscriminatorOutput, Generator, GeneratorOutput, Phase, Stream
 from i2i.core.factory import Factory
+from i2i.data.label_maps import paint
 from i2i.errors import I2IError, OptionError
 from i2i.methods.cyclic import PhaseName, other
 from i2i.methods.networks import image_constraints, network
@@ -27,12 +28,15 @@ class PairedOutputs(TranslationOutputs):
     @output(reuse="step")
     def translation(self) -> dict[str, GeneratorOutput]:
         """Output of the generator for the input."""
-        return {self.translator.target: self.translator.generate(self.real[self.translator.source])}
+        return {self.translator.target: self._generate(self.real[self.translator.source])}
 
     @output(reuse="step")
     def reproduction(self) -> dict[str, GeneratorOutput]:
         """Output of the generator for the target image, which it should leave unchanged; pix2pix has no such loss."""
-        return {self.translator.target: self.translator.generate(self.real[self.translator.target])}
+        return {self.translator.target: self._generate(self.real[self.translator.target])}
+
+    def _generate(self, image: Tensor) -> GeneratorOutput:
+        return self.translator.generate(image)
 
     @property
     def discriminate(self) -> dict[str, Callable[[Tensor], dict[str, Tensor]]]:
@@ -56,10 +60,15 @@ class PairedOutputs(TranslationOutputs):
         return self._discriminate(self.fake_for_discriminator if self.trains("discriminators") else self.fake)
 
     def _discriminate(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        if not self.translator.conditional:
+        if self.translator.conditional is not True:
             return super()._discriminate(images)
         condition = self.real[self.translator.source]
         return super()._discriminate({domain: torch.cat([condition, image], dim=1) for domain, image in images.items()})
+
+    def _call(self, discriminator: Any, image: Tensor) -> DiscriminatorOutput:
+        if self.translator.conditional == "projection":
+            return cast(DiscriminatorOutput, discriminator(image, self.real[self.translator.source]))
+        return super()._call(discriminator, image)
 
 
 class Paired(Translator):
@@ -70,7 +79,8 @@ class Paired(Translator):
         discriminators: factories of the discriminators of the other domain, by name.
         source: domain of the input; the other one is generated.
         conditional: whether the input of discriminators is concatenated with that of the generator along the channels:
-            "L1 + cGAN" in the paper; without it "L1 + GAN".
+            "L1 + cGAN" in the paper; without it "L1 + GAN". `projection` gives the input, a label map, to
+            discriminators such as `projection_patch` as a condition.
         order: order of the phases in a step; each phase occurs once.
         streams: specification of each stream of the data, by name; RGB images in [-1, 1] of any size when None.
 
@@ -88,17 +98,20 @@ class Paired(Translator):
         generator: Factory[Generator],
         discriminators: dict[str, Factory[Discriminator]],
         source: Literal["a", "b"] = "a",
-        conditional: bool = True,
+        conditional: bool | Literal["projection"] = True,
         order: tuple[PhaseName, ...] = ("discriminator", "generator"),
         streams: Mapping[str, Stream] | None = None,
     ) -> None:
         super().__init__(streams)
         self.check(order, discriminators)
         self.phases = {phase: type(self).phases[phase] for phase in order}
-        self.source, self.target, self.conditional = source, other(source), conditional
+        self.source, self.target = source, other(source)
+        self.conditional: bool | Literal["projection"] = conditional
         self.generator = network(generator(**self.network_options(self.source, self.target)))
         options = self.network_options(self.target)
-        if conditional:
+        if conditional == "projection":
+            options["num_classes"] = self.streams[self.source].channels
+        elif conditional:
             options["in_channels"] += self.streams[self.source].channels
         self.discriminators = nn.ModuleDict({name: network(build(**options)) for name, build in discriminators.items()})
 
@@ -136,7 +149,8 @@ class Paired(Translator):
         image = images[self.source]
         parts = torch.split(image, 1) if image_constraints(self).batch_dependent else [image]
         generated = [self.generate(part) for part in parts]
-        rows = {"input": image}
+        colors = self.streams[self.source].colors
+        rows = {"input": paint(image, colors) if colors else image}
         heatmaps = [part.heatmap for part in generated if part.heatmap is not None]
         if heatmaps:
             rows["heat map"] = draw_heatmap(torch.cat(heatmaps), image.shape[-2:])

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from i2i.core.contracts import Batch, Discriminator, GeneratorOutput, Phase, Stream
 from i2i.core.randomness import seed_of
 from i2i.core.signature import named
-from i2i.errors import TrainingError
+from i2i.errors import ShapeError, TrainingError
 from i2i.methods.blending import random_or_image
 from i2i.methods.outputs import Outputs as BatchOutputs
+from i2i.nn.functional.masking import masked_mean
 from i2i.nn.functional.precision import upcast
 from i2i.recipe.wiring import Call, LossWeight
 
@@ -43,8 +44,8 @@ class Translator(nn.Module):
     """Domains of the images, in the order of the sample grid's columns; the instance may take them from its streams."""
     requires_pairs: ClassVar[bool] = False
     """Whether the losses compare a translation with the other image of its sample."""
-    required_streams: ClassVar[Mapping[str, str]] = {"a": "image", "b": "image"}
-    """Streams that a batch must hold, each with its role."""
+    required_streams: Mapping[str, str] = {"a": "image", "b": "image"}
+    """Streams that a batch must hold, each with its role; with the masks of the data if a loss is weighted by one."""
 
     def __init__(self, streams: Mapping[str, Stream] | None = None) -> None:
         super().__init__()
@@ -64,6 +65,9 @@ class Translator(nn.Module):
         for name, (loss, calls) in losses.items():
             self.losses[name] = loss
             self.calls[name] = calls
+            if any(call.mask is not None for call in calls):
+                masks = {stream: "mask" for stream, spec in self.streams.items() if spec.role == "mask"}
+                self.required_streams = {**self.required_streams, **masks}
 
     def network_options(self, source: str, target: str | None = None) -> dict[str, Any]:
         """Return what networks are offered for the streams that they see: `in_channels`, `image_size`, and more.
@@ -167,7 +171,19 @@ class Translator(nn.Module):
         computed = [key for key in shared if (weight or call.weight).has(key)]
         # Hooks of a criterion run only if the module itself is called.
         method = self.losses[name] if call.method == "forward" else getattr(self.losses[name], call.method)
-        return {key: method(**{p: _upcast(values[key]) for p, values in inputs.items()}) for key in computed}
+        values = {key: method(**{p: _upcast(values[key]) for p, values in inputs.items()}) for key in computed}
+        if call.mask is None:
+            return values
+        masks = getattr(outputs, call.mask)
+        if unmasked := [key for key in computed if key.partition("/")[0] not in masks]:
+            has = ", ".join(name for name, stream in self.streams.items() if stream.role == "mask") or "no mask"
+            raise TrainingError(
+                f"losses.{name}: {call.mask} has no mask for {', '.join(unmasked)}; the data have {has}"
+            )
+        try:
+            return {key: masked_mean(value, masks[key.partition("/")[0]]) for key, value in values.items()}
+        except ShapeError as error:
+            raise TrainingError(f"losses.{name}: {error}") from error
 
     @cached_property
     def trainable(self) -> dict[str, list[nn.Parameter]]:
@@ -214,11 +230,6 @@ class Translator(nn.Module):
     def targets(self) -> tuple[str, ...]:
         """Domains that `translate` can generate."""
         return self.domains
-
-    def input_stream(self, to: str) -> Stream:
-        """Return the specification of the images that `translate` takes for a target domain."""
-        source = next((domain for domain in self.domains if domain != to), to)
-        return self.streams[source]
 
     @property
     def inference_modules(self) -> tuple[str, ...]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from i2i.core.factory import Factory
-from i2i.core.signature import named
+from i2i.core.signature import named, options
 from i2i.core.spelling import did_you_mean, nearest
 from i2i.recipe.source import SCHEDULE
 
@@ -70,6 +70,8 @@ class Wiring:
         inputs: output that feeds a parameter, where the two have different names.
         phase: phase, or phases, of a loss that has only `forward`. None for the translator's default.
         every: the loss is computed in every n-th step. None for all steps.
+        mask: output that weights the values of the loss, pixel by pixel, such as `mask`; for losses with an option
+            `reduction`.
     """
 
     weight: Weight | dict[str, Weight | dict[str, Weight]] = 1.0
@@ -77,6 +79,7 @@ class Wiring:
     inputs: dict[str, str] | None = None
     phase: str | tuple[str, ...] | None = None
     every: Annotated[int, Field(ge=1)] | None = None
+    mask: str | None = None
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,7 @@ class Call:
         weight: factor of its values.
         inputs: output that feeds each parameter of the method.
         every: it is called in every n-th step.
+        mask: output that weights its values; they are then those of every pixel, and not their mean.
     """
 
     phase: str
@@ -142,6 +146,7 @@ class Call:
     weight: LossWeight
     inputs: Mapping[str, str]
     every: int = 1
+    mask: str | None = None
 
 
 @dataclass(frozen=True)
@@ -151,6 +156,12 @@ class LossPlan:
     factory: Factory[Any]
     wiring: Wiring
     calls: tuple[Call, ...]
+
+    def build(self) -> Any:
+        """The loss; one that is weighted by a mask returns a value for every pixel."""
+        if self.wiring.mask is None:
+            return self.factory()
+        return replace(self.factory, options={**self.factory.options, "reduction": "none"})()
 
     def resolved(self) -> dict[str, Any]:
         own = {name: value for name, value in self.factory.resolved().items() if name not in vars(self.wiring)}
@@ -225,8 +236,23 @@ class Wirer:
         parameters = {phase: named(getattr(component, method)) for phase, method in methods.items()}
         renamed = self._renamed(wiring.inputs or {}, {name for names in parameters.values() for name in names}, report)
         inputs = {phase: self._inputs(parameters[phase], renamed, factory.name, report) for phase in weights}
-        every = wiring.every or 1
-        return tuple(Call(phase, methods[phase], weight, inputs[phase], every) for phase, weight in weights.items())
+        self._check_mask(wiring.mask, factory, report)
+        every, mask = wiring.every or 1, wiring.mask
+        return tuple(
+            Call(phase, methods[phase], weight, inputs[phase], every, mask) for phase, weight in weights.items()
+        )
+
+    def _check_mask(self, mask: str | None, factory: Factory[Any], report: Report) -> None:
+        if mask is None:
+            return
+        if mask not in self.outputs:
+            near, known = did_you_mean(mask, self.outputs), _list("Outputs", self.outputs)
+            report(("mask",), f"no output {mask!r}.{near} {known}")
+        if "reduction" not in options(factory.component):
+            needs = "a mask weights the values of every pixel, and it has no option 'reduction' that would give them"
+            report(("mask",), f"{factory.name!r} cannot be weighted by a mask: {needs}; l1 and l2 have it")
+        elif "reduction" in factory.options:
+            report(("reduction",), "cannot be set next to a mask, which averages the values itself")
 
     def _methods(self, component: Any) -> dict[str, str]:
         """By phase, the component's method for it: of the phase's own name, or of that which it plays as."""

@@ -274,7 +274,8 @@ class Loaded:
     def _find_smallest(self) -> int:
         multiple, like = self.constraints.multiple, next(self.translator.parameters())
         target = self.translator.targets[-1]
-        channels = self.translator.input_stream(target).channels
+        source = next((d for d in self.translator.domains if d != target), target)
+        channels = self.translator.streams[source].channels
         for side in range(multiple, 16 * multiple + 1, multiple):
             try:
                 self.translator.translate(torch.zeros(1, channels, side, side).to(like), target)

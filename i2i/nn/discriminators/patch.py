@@ -111,12 +111,20 @@ class Patch(nn.Module):
             "layers", f"{layers} layers need images of at least {smallest_image(layers)} px, got {side} px; {fix}"
         )
 
-    def forward(self, image: Tensor) -> DiscriminatorOutput:
+    def check_image(self, image: Tensor) -> None:
+        """Check the shape of images.
+
+        Raises:
+            ShapeError: other channels, or sides too small for this number of layers.
+        """
         if image.ndim != 4 or image.shape[1] != self.in_channels or min(image.shape[2:]) < self.smallest_image:
             raise ShapeError(
                 f"patch discriminator: expected images [B, {self.in_channels}, H, W] with sides of at least "
                 f"{self.smallest_image}, got {list(image.shape)}"
             )
+
+    def forward(self, image: Tensor) -> DiscriminatorOutput:
+        self.check_image(image)
         x = image
         for block in self.blocks:
             x = block(x)

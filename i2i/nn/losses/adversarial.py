@@ -7,6 +7,8 @@ from typing import Literal
 from torch import Tensor, nn
 
 from i2i.nn.functional import adversarial
+from i2i.nn.functional.masking import Reduction, reduced
+from i2i.nn.functional.precision import upcast
 
 
 class LSGAN(nn.Module):
@@ -15,15 +17,22 @@ class LSGAN(nn.Module):
     D :math:`\mathbb{E}[(D(x) - 1)^2] + \mathbb{E}[D(G(z))^2]`, G :math:`\mathbb{E}[(D(G(z)) - 1)^2]`.
     U-GAT-IT weights both by 1; CycleGAN's discriminator has half of it, which is a recipe's weight.
 
+    Args:
+        reduction: the `mean` of the logits' values, or `none`: a value for each logit, which a mask can weight.
+
     Source: Mao et al., ICCV 2017, arXiv:1611.04076, equation 9.
     """
 
+    def __init__(self, reduction: Reduction = "mean") -> None:
+        super().__init__()
+        self.reduction: Reduction = reduction
+
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        real = adversarial.least_squares(real_logits, target=True)
-        return real + adversarial.least_squares(fake_logits, target=False)
+        real = adversarial.least_squares(real_logits, target=True, reduction=self.reduction)
+        return real + adversarial.least_squares(fake_logits, target=False, reduction=self.reduction)
 
     def generator(self, fake_logits: Tensor) -> Tensor:
-        return adversarial.least_squares(fake_logits, target=True)
+        return adversarial.least_squares(fake_logits, target=True, reduction=self.reduction)
 
 
 class BCEGAN(nn.Module):
@@ -32,15 +41,22 @@ class BCEGAN(nn.Module):
     D :math:`-\mathbb{E}[\log s(D(x))] - \mathbb{E}[\log(1 - s(D(G(z))))]`, G :math:`-\mathbb{E}[\log s(D(G(z)))]`, with
     the sigmoid s.
 
+    Args:
+        reduction: the `mean` of the logits' values, or `none`: a value for each logit, which a mask can weight.
+
     Source: Goodfellow et al., 2014, arXiv:1406.2661, section 3.
     """
 
+    def __init__(self, reduction: Reduction = "mean") -> None:
+        super().__init__()
+        self.reduction: Reduction = reduction
+
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        real = adversarial.binary_cross_entropy(real_logits, target=True)
-        return real + adversarial.binary_cross_entropy(fake_logits, target=False)
+        real = adversarial.binary_cross_entropy(real_logits, target=True, reduction=self.reduction)
+        return real + adversarial.binary_cross_entropy(fake_logits, target=False, reduction=self.reduction)
 
     def generator(self, fake_logits: Tensor) -> Tensor:
-        return adversarial.binary_cross_entropy(fake_logits, target=True)
+        return adversarial.binary_cross_entropy(fake_logits, target=True, reduction=self.reduction)
 
 
 class Hinge(nn.Module):
@@ -51,21 +67,25 @@ class Hinge(nn.Module):
     Args:
         fooling: the generator's loss: `mean`, as above, or `margin`, :math:`\mathbb{E}[\max(0, 1 - D(G(z)))]`, which
             has no gradient where the discriminator is fooled already, as in DCLGAN's code.
+        reduction: the `mean` of the logits' values, or `none`: a value for each logit, which a mask can weight.
 
     Source: Lim and Ye, arXiv:1705.02894; Miyato et al., ICLR 2018, arXiv:1802.05957, equations 16 and 17.
     """
 
-    def __init__(self, fooling: Literal["mean", "margin"] = "mean") -> None:
+    def __init__(self, fooling: Literal["mean", "margin"] = "mean", reduction: Reduction = "mean") -> None:
         super().__init__()
         self.fooling = fooling
+        self.reduction: Reduction = reduction
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        return adversarial.hinge(real_logits, target=True) + adversarial.hinge(fake_logits, target=False)
+        return adversarial.hinge(real_logits, target=True, reduction=self.reduction) + adversarial.hinge(
+            fake_logits, target=False, reduction=self.reduction
+        )
 
     def generator(self, fake_logits: Tensor) -> Tensor:
         if self.fooling == "margin":
-            return adversarial.hinge(fake_logits, target=True)
-        return -adversarial.critic(fake_logits)
+            return adversarial.hinge(fake_logits, target=True, reduction=self.reduction)
+        return -reduced(upcast(fake_logits), self.reduction)
 
 
 class CAMLoss(nn.Module):

@@ -6,11 +6,15 @@ from torch import Tensor, nn
 
 from i2i.core.bounds import Positive
 from i2i.errors import OptionError
+from i2i.nn.functional.masking import Reduction, reduced
 from i2i.nn.functional.precision import upcast
 
 
 class L1(nn.Module):
     r"""Mean absolute difference, :math:`\mathbb{E}[|x - y|]`.
+
+    Args:
+        reduction: the `mean` of all values, or `none`: a value for each of them, which a mask can weight.
 
     Example:
         >>> import torch
@@ -18,12 +22,19 @@ class L1(nn.Module):
         tensor(2.)
     """
 
+    def __init__(self, reduction: Reduction = "mean") -> None:
+        super().__init__()
+        self.reduction: Reduction = reduction
+
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
-        return (upcast(prediction) - target).abs().mean()
+        return reduced((upcast(prediction) - target).abs(), self.reduction)
 
 
 class L2(nn.Module):
     r"""Mean squared difference, :math:`\mathbb{E}[(x - y)^2]`.
+
+    Args:
+        reduction: the `mean` of all values, or `none`: a value for each of them, which a mask can weight.
 
     Example:
         >>> import torch
@@ -31,8 +42,12 @@ class L2(nn.Module):
         tensor(5.)
     """
 
+    def __init__(self, reduction: Reduction = "mean") -> None:
+        super().__init__()
+        self.reduction: Reduction = reduction
+
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
-        return (upcast(prediction) - target).square().mean()
+        return reduced((upcast(prediction) - target).square(), self.reduction)
 
 
 class SSIM(nn.Module):

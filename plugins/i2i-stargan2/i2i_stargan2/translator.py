@@ -183,9 +183,6 @@ class StarGAN2(Styled):
         (logits,) = self.discriminator(image).logits.values()
         return select(logits, domain)
 
-    def input_stream(self, to: str) -> Stream:
-        return self.streams[IMAGE]
-
     def content_of(self, image: Tensor, domain: str) -> Tensor:
         """Return the images themselves: the generator takes the image and the style."""
         return image
