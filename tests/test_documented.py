@@ -189,7 +189,7 @@ def test_tutorial_of_masks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.syspath_prepend(tmp_path)
     for folder in ("trainA", "trainB", "masks"):
         (tmp_path / folder).mkdir()
-        for number in range(2):
+        for number in range(3):
             half = np.zeros((24, 24), np.uint8)
             half[:, 12:] = 255
             image = Image.fromarray(half) if folder == "masks" else Image.fromarray(half).convert("RGB")

@@ -5,15 +5,16 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from i2i.core.contracts import Stream
 from i2i.core.spelling import did_you_mean
-from i2i.data.images import as_path
+from i2i.data.listing import relative_path
 from i2i.data.paired import Paired
+from i2i.data.sources.locate import Place
 from i2i.errors import DataError, OptionError
 
 
@@ -62,11 +63,10 @@ class ClassPairs(Paired):
 
     def __init__(self, classes: tuple[str, ...] = (), labels: Path | None = None, **options: Any) -> None:
         self.check_classes(classes)
-        self.classes, self.labels = classes, as_path(labels)
+        self.classes, self.labels = classes, None if labels is None else Path(labels).expanduser()
         super().__init__(**options)
         table = None if self.labels is None else read_labels(self.labels, classes)
-        files = [item[0] for item in self.train.items]
-        self._numbers = [classes.index(self._class_of(Path(str(file)), table)) for file in files]
+        self._numbers = [classes.index(self._class_of(cast(Place, file), table)) for file, *_ in self.train.items]
 
     @staticmethod
     def check_classes(classes: tuple[str, ...]) -> None:
@@ -83,9 +83,9 @@ class ClassPairs(Paired):
         """Return the number of the class of a training pair, as `label`."""
         return {"label": torch.tensor(self._numbers[index])}
 
-    def _class_of(self, file: Path, table: Mapping[str, str] | None) -> str:
+    def _class_of(self, file: Place, table: Mapping[str, str] | None) -> str:
         assert self.folder is not None
-        inside = file.relative_to(self.folder)
+        inside = relative_path(file, self.folder)
         if table is not None:
             found = table.get(inside.with_suffix("").as_posix())
             if found is None:

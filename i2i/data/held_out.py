@@ -25,10 +25,17 @@ class HeldOut(Sequence[Tensor]):
         files: the items.
         place: of the domain's image in an item.
         transform: from an image to a sample without any random part.
+        to_sample: from what `transform` returns to a tensor.
     """
 
-    def __init__(self, files: ImageFiles, place: int, transform: Callable[[Pixels], Pixels]) -> None:
-        self.files, self._place, self._transform = files, place, transform
+    def __init__(
+        self,
+        files: ImageFiles,
+        place: int,
+        transform: Callable[[Pixels], Pixels],
+        to_sample: Callable[[Pixels], Tensor] = to_tensor,
+    ) -> None:
+        self.files, self._place, self._transform, self._to_sample = files, place, transform, to_sample
 
     @property
     def names(self) -> list[str]:
@@ -50,7 +57,7 @@ class HeldOut(Sequence[Tensor]):
         """
         if isinstance(index, slice):
             return [self[number] for number in range(*index.indices(len(self)))]
-        return to_tensor(self._transform(self.files[range(len(self))[index]][self._place]))
+        return self._to_sample(self._transform(self.files[range(len(self))[index]][self._place]))
 
 
 def split_share(items: Sequence[T], paths: Sequence[PurePath], share: float) -> tuple[list[T], list[T]]:

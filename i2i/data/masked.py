@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from pathlib import PurePath
+from typing import Annotated, Any, Literal, cast
 
 import numpy as np
 from annotated_types import Ge, Le
@@ -14,12 +14,15 @@ from i2i.core.bounds import height_width
 from i2i.core.contracts import Stream
 from i2i.data.decoding import ImageFile, UnreadableImage, decode
 from i2i.data.folders import Folders
-from i2i.data.images import find_images
+from i2i.data.images import as_path
 from i2i.data.label_maps import color_map, parse_colors
+from i2i.data.listing import list_images, relative_path
+from i2i.data.locations import Location
 from i2i.data.pixels import Pixels
+from i2i.data.sources.locate import Place
 from i2i.errors import DataError, OptionError
 
-MaskSource = Literal["alpha"] | Path | None
+MaskSource = Literal["alpha"] | Location | None
 ALPHA = "alpha"
 
 
@@ -51,11 +54,9 @@ class MaskedFolders(Folders):
         **options: Any,
     ) -> None:
         self.check_masks(mask_a, mask_b, mask_colors)
-        self.mask_a, self.mask_b = (
-            mask if mask in (None, ALPHA) else Path(mask).expanduser() for mask in (mask_a, mask_b)
-        )
+        self.mask_a, self.mask_b = (ALPHA if mask == ALPHA else as_path(mask) for mask in (mask_a, mask_b))
         self.mask_colors, self.mask_tolerance = parse_colors("mask_colors", mask_colors), mask_tolerance
-        self._masks: dict[str, dict[Path, Path]] = {}
+        self._masks: dict[str, dict[PurePath, Place]] = {}
         super().__init__(**options)
 
     @classmethod
@@ -92,16 +93,16 @@ class MaskedFolders(Folders):
             inside |= np.abs(pixels - color).max(2) <= self.mask_tolerance
         return Image.fromarray(inside.astype(np.uint8) * 255)
 
-    def _mask_of(self, domain: str, source: Path, file: ImageFile) -> Path:
+    def _mask_of(self, domain: str, source: Place, file: ImageFile) -> Place:
         folder = self.folders[domain]
         if domain not in self._masks:
             # Where the images are divided into train and test, their masks may be, too.
-            inside = source / folder.name if folder.name == "train" and (source / "train").is_dir() else source
-            self._masks[domain] = {mask.relative_to(inside).with_suffix(""): mask for mask in find_images(inside)}
-        assert isinstance(file, Path)
-        name = file.relative_to(folder).with_suffix("")
+            inside = source / "train" if folder.name == "train" and (source / "train").is_dir() else source
+            listing = list_images(inside)
+            self._masks[domain] = {listing.relative(mask).with_suffix(""): mask for mask in listing.images}
+        name = relative_path(cast(Place, file), folder).with_suffix("")
         if name not in self._masks[domain]:
-            raise DataError(f"{file} has no mask: expected {source / name}, with the suffix of an image")
+            raise DataError(f"{file} has no mask: expected {source / name.as_posix()}, with the suffix of an image")
         return self._masks[domain][name]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import islice, permutations
 from pathlib import PurePath
 from random import Random
@@ -228,7 +229,15 @@ class Paired(ImageDataset):
         files = self.held_out_files.get(split)
         if files is None:
             return {}
-        return {domain: HeldOut(files, place, self.transform.preview) for place, domain in enumerate(self.domains)}
+        return {
+            domain: HeldOut(
+                files,
+                place,
+                partial(self.transform.preview, nearest=self.nearest[place]),
+                partial(self.to_sample, domain),
+            )
+            for place, domain in enumerate(self.domains)
+        }
 
     def too_few(self) -> str | None:
         """Why the pairs are too few to train on, as a sentence; None if they are enough."""
