@@ -231,6 +231,10 @@ class Translator(nn.Module):
         """Domains that `translate` can generate."""
         return self.domains
 
+    def input_stream(self, to: str) -> Stream:
+        """Return the specification of the images that `translate` takes for a target domain."""
+        return self.streams[next((domain for domain in self.domains if domain != to), to)]
+
     @property
     def inference_modules(self) -> tuple[str, ...]:
         """Submodules that `translate` uses: they are averaged by `train.ema` and decide which image sizes are legal."""
