@@ -81,7 +81,7 @@ def one_hot(numbers: NDArray[Any], classes: int) -> Tensor:
     return torch.nn.functional.one_hot(planes, classes).permute(2, 0, 1).float()
 
 
-def paint(labels: Tensor, colors: Sequence[Color]) -> Tensor:
+def colorize(labels: Tensor, colors: Sequence[Color]) -> Tensor:
     """Return one-hot images [..., N, H, W] in the colours of their classes, [..., 3, H, W] in [-1, 1]."""
     palette = torch.tensor(colors, dtype=torch.float32, device=labels.device) / 127.5 - 1
     return palette[labels.argmax(-3)].movedim(-1, -3)

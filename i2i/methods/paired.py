@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from i2i.core.contracts import Discriminator, DiscriminatorOutput, Generator, GeneratorOutput, Phase, Stream
 from i2i.core.factory import Factory
-from i2i.data.label_maps import paint
+from i2i.data.label_maps import colorize
 from i2i.errors import I2IError, OptionError
 from i2i.methods.cyclic import PhaseName, other
 from i2i.methods.networks import image_constraints, network
@@ -150,7 +150,7 @@ class Paired(Translator):
         parts = torch.split(image, 1) if image_constraints(self).batch_dependent else [image]
         generated = [self.generate(part) for part in parts]
         colors = self.streams[self.source].colors
-        rows = {"input": paint(image, colors) if colors else image}
+        rows = {"input": colorize(image, colors) if colors else image}
         heatmaps = [part.heatmap for part in generated if part.heatmap is not None]
         if heatmaps:
             rows["heat map"] = draw_heatmap(torch.cat(heatmaps), image.shape[-2:])

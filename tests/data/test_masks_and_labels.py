@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from i2i.data.class_pairs import ClassPairs
-from i2i.data.label_maps import classes_of, one_hot, paint, parse_colors
+from i2i.data.label_maps import classes_of, colorize, one_hot, parse_colors
 from i2i.data.label_pairs import LabelPairs
 from i2i.data.masked import MaskedFolders
 from i2i.errors import DataError, OptionError
@@ -128,9 +128,9 @@ def test_label_maps_follow_their_image_and_never_mix(
         assert labels.shape == (4, *size)
         assert torch.equal(labels.sum(0), torch.ones(size))
         assert set(labels.unique().tolist()) <= {0.0, 1.0}
-        painted = paint(labels, PALETTE)
+        painted = colorize(labels, PALETTE)
         pure = torch.stack(
-            [(photo - paint(one_hot(np.full((*size, 1), k), 4), PALETTE)).abs().amax(0) for k in range(4)]
+            [(photo - colorize(one_hot(np.full((*size, 1), k), 4), PALETTE)).abs().amax(0) for k in range(4)]
         )
         certain = pure.amin(0) < 1e-6
         agreeing = (painted - photo).abs().amax(0)[certain] < 1e-6
