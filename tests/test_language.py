@@ -14,7 +14,7 @@ from i2i.core.plugins import Plugins
 ROOT = Path(__file__).parents[1]
 
 DROPPED: dict[str, str] = {
-    r"(re)?colorize(s|ed|er|ers)?|while painting": "generate, translate to",
+    r"(re)?paint(s|ed|er|ers)?|while painting": "generate, translate to",
     r"judg(e|es|ed|ing|ement|ements)": "discriminate, classify; DiscriminatorOutput",
     r"rehears(e|es|ed|al|als|ing)": "dry run",
     r"anew": "again, from scratch",
