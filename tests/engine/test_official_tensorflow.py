@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -124,9 +125,11 @@ TAGS = ("traj_light", "traj_full", "traj_wgan")
 
 @pytest.mark.parametrize("tag", TAGS)
 def test_float64_steps_gradients_and_weights(
-    golden_tensorflow: Path, tag: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    golden: Path, tag: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = golden_tensorflow
+    folder = golden / "ugatit_tf"
+    if "I2I_GOLDEN" not in os.environ and not (folder / f"{tag}_losses.json").is_file():
+        pytest.skip("this trajectory is in the larger set only; set I2I_GOLDEN")
     figures = json.loads((folder / f"{tag}_losses.json").read_text())
     config, initial = figures["config"], read(folder, f"{tag}_init").tensors()
     batches = read(folder, f"{tag}_batches")
@@ -159,11 +162,12 @@ def test_float64_steps_gradients_and_weights(
             name = {"D": "reg_discriminator", "G": "reg_generator"}[phase]
             assert before[name] == pytest.approx(expected[name], rel=1e-10)
             assert ours + before[name] == pytest.approx(expected[f"all_{phase}_loss"], rel=1e-10)
-        if number == 0 and (folder / f"{tag}_grad_step0_f64as32.safetensors").is_file():
+        if number == 0 and any(folder.glob(f"{tag}_grad_step0_f64as32.*")):
             compare_gradients(
                 read(folder, f"{tag}_grad_step0_f64as32").tensors("grad0/"), recorder.gradients, figures, initial
             )
-    compare_weights(read(folder, f"{tag}_final_f64").tensors(), initial, stepper, figures)
+    if config["steps"] > 1:  # the small set has one step, and no weights after it
+        compare_weights(read(folder, f"{tag}_final_f64").tensors(), initial, stepper, figures)
 
 
 def ours(variables: Mapping[str, Tensor], of: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -188,7 +192,7 @@ def compare_gradients(
     official: Mapping[str, Tensor], found: Mapping[str, Tensor], figures: Any, initial: Mapping[str, Tensor]
 ) -> None:
     expected = ours(official, initial)
-    assert len(expected) == len(official) > 200
+    assert len(expected) == len(official) > 20
     for name in expected.keys() - zero_gradients(figures, initial):
         assert relative_error(found[name], expected[name]) <= 1e-6, name
 
