@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 import i2i
-from i2i.data.images import read_image
+from i2i.data.pixels import PixelFormat
 from i2i.engine import checkpoint
 from i2i.engine.importing import write_run
 from i2i.engine.run import Run
@@ -116,8 +116,10 @@ def test_what_cannot_be_translated_is_refused(run: Path) -> None:
         loaded.translate(torch.zeros(1, 3, 32, 32), to="c")
     with pytest.raises(I2IError, match=r"expected a float tensor in \[-1, 1\], got torch.uint8"):
         loaded.translate(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
-    with pytest.raises(I2IError, match=r"expected an array \[H, W, 3\] of uint8, got \[32, 32\] of float64"):
-        loaded.translate(np.zeros((32, 32)))
+    with pytest.raises(I2IError, match=r"expected an array \[H, W\] or \[H, W, C\] of integers or floats, got \[32\]"):
+        loaded.translate(np.zeros(32))
+    with pytest.raises(I2IError, match=r"it has 5 channels, where data.channels asks for 3"):
+        loaded.translate(np.zeros((32, 32, 5)))
 
 
 def test_float64_is_computed_in_float64(run: Path) -> None:
@@ -200,7 +202,7 @@ def test_images_in_memory_are_read_like_files(run: Path, tmp_path: Path, mode: s
         converted.save(path)
     loaded = i2i.load(run, device="cpu")
     with Image.open(path) as opened:
-        assert torch.equal(loaded.prepare(opened), loaded.prepare(read_image(path)))
+        assert torch.equal(loaded.prepare(opened), loaded.resize(PixelFormat().read(path)))
 
 
 def test_sizes_and_inputs_that_make_no_sense_are_refused(run: Path) -> None:

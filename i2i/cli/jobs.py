@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from i2i.errors import I2IError
 
-WRITABLE = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
+WRITABLE = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".npy", ".npz"}
 
 
 class Job(NamedTuple):
@@ -27,7 +27,13 @@ class Job(NamedTuple):
         return self.target.with_name(f"{self.target.stem}{mark}.heatmap.png")
 
 
-def plan(inputs: Iterable[Path], output: Path, marks: Iterable[str] = ("",), heatmaps: bool = False) -> list[Job]:
+def plan(
+    inputs: Iterable[Path],
+    output: Path,
+    marks: Iterable[str] = ("",),
+    heatmaps: bool = False,
+    format: str | None = None,
+) -> list[Job]:
     """Choose an output file for each image.
 
     Args:
@@ -35,6 +41,7 @@ def plan(inputs: Iterable[Path], output: Path, marks: Iterable[str] = ("",), hea
         output: folder of the results.
         marks: suffixes of the outputs that each image has.
         heatmaps: whether each output has a heat map.
+        format: suffix of all outputs without the dot; None keeps that of each image.
 
     Raises:
         I2IError: two inputs have the same output, or an output would overwrite an input.
@@ -44,9 +51,9 @@ def plan(inputs: Iterable[Path], output: Path, marks: Iterable[str] = ("",), hea
     jobs: list[Job] = []
     for path in inputs:
         if path.is_dir():
-            jobs += [Job(found, output / _named(found.relative_to(path))) for found in find_images(path)]
+            jobs += [Job(found, output / _named(found.relative_to(path), format)) for found in find_images(path)]
         elif path.is_file():
-            jobs.append(Job(path, output / _named(Path(path.name))))
+            jobs.append(Job(path, output / _named(Path(path.name), format)))
         else:
             raise I2IError(f"{path} does not exist; give images or folders of images")
     sources = {job.source.resolve(): job.source for job in jobs}
@@ -64,6 +71,8 @@ def plan(inputs: Iterable[Path], output: Path, marks: Iterable[str] = ("",), hea
     return jobs
 
 
-def _named(path: Path) -> Path:
-    """Keep the name; use PNG where the format cannot be written well."""
+def _named(path: Path, format: str | None) -> Path:
+    """Keep the name, with another suffix if one is wanted; use PNG where the format cannot be written well."""
+    if format is not None:
+        return path.with_suffix(f".{format}")
     return path if path.suffix.lower() in WRITABLE else path.with_suffix(".png")

@@ -104,6 +104,17 @@ def read_tiff(
         return turned(pixels, tag.value if tag is not None else 1), window, alpha
 
 
+def tiff_facts(stream: IO[bytes]) -> tuple[int, bytes | None, list[str]]:
+    """Return the number of pages of a TIFF file, its colour profile, and what it holds that is not kept."""
+    with tifffile.TiffFile(stream) as file:
+        tags: Any = file.pages[0].tags  # type: ignore[union-attr]
+        profile = tags.get(34675)
+        geo = any(code in tags for code in (33550, 33922, 34735))  # of GeoTIFF
+        exif = any(code in tags for code in (34665, 34853))
+        lost = ["georeference"] * geo + ["EXIF"] * exif
+        return len(file.pages), None if profile is None else bytes(profile.value), lost
+
+
 def _page_pixels(page: Any) -> NDArray[Any]:
     """The pixels [H, W, C] of one page."""
     pixels: NDArray[Any] = page.asarray()

@@ -24,7 +24,7 @@ _RASTER = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "PPM", "AVIF", "J
 _BY_SUFFIX = MappingProxyType(Image.registered_extensions())  # registers every reader that this Pillow was built with
 # Only these readers are used: others start programs (EPS), need handlers (HDF5), or hold no images (MPEG).
 _FORMATS = tuple(name for name in _RASTER if name in Image.OPEN)
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _NUMPY, _ZIP = b"\x93NUM", b"PK\x03\x04"
 
 LIMIT_VARIABLE = "I2I_MAX_PIXELS"
@@ -118,7 +118,7 @@ def decode(file: ImageFile, page: Page = None, channels: int = 3) -> Decoded:
             # TGA has no signature, so its reader would accept many files that are not images at all.
             is_tga = _BY_SUFFIX.get(file.suffix.lower()) == "TGA"
             formats = tuple(name for name in _FORMATS if is_tga or name != "TGA")
-            if head in _TIFF:
+            if head in TIFF_SIGNATURES:
                 return _decode_tiff(stream, page, channels)
             with open_limited(stream, formats) as image:
                 _check_pixels(image.width, image.height)

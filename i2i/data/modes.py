@@ -36,8 +36,8 @@ def upright(image: Image.Image) -> Image.Image:
     if method is None:
         return image
     turned = image.transpose(method)
-    # The orientation would be applied once more by whoever reads it; of the rest only transparency still matters.
-    turned.info = {name: value for name, value in image.info.items() if name == "transparency"}
+    # The orientation would be applied once more by whoever reads it; the rest of the EXIF block is read elsewhere.
+    turned.info = {name: value for name, value in image.info.items() if name in ("transparency", "icc_profile")}
     return turned
 
 
@@ -69,17 +69,49 @@ def to_srgb(image: Image.Image) -> Image.Image:
     return colors
 
 
+def from_srgb(image: Image.Image, profile: bytes) -> Image.Image | None:
+    """Convert an RGB image from sRGB to a colour profile; None if the profile is of another color space.
+
+    One that calls itself sRGB changes nothing.
+    """
+    if color_space(profile) != "RGB":
+        return None
+    transform = _from_srgb(profile)
+    return image if transform is None else ImageCms.applyTransform(image, transform)
+
+
+@lru_cache(maxsize=64)
+def color_space(profile: bytes) -> str | None:
+    """Return the color space of a profile, such as `RGB`, `GRAY` or `CMYK`; None for one that is damaged."""
+    try:
+        return ImageCms.ImageCmsProfile(io.BytesIO(profile)).profile.xcolor_space.strip()
+    except (ImageCms.PyCMSError, OSError, TypeError, ValueError):
+        return None
+
+
 @lru_cache(maxsize=64)
 def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     """The transform from a profile to sRGB; None where there is nothing to do, or nothing to be done."""
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if "srgb" in ImageCms.getProfileDescription(source).lower():
+        if _is_srgb(source):
             return None
         target = ImageCms.createProfile("sRGB")
         return ImageCms.buildTransform(source, target, "RGB" if mode == "RGBA" else mode, "RGB")
     except (ImageCms.PyCMSError, OSError, TypeError, ValueError):
         return None
+
+
+@lru_cache(maxsize=64)
+def _from_srgb(profile: bytes) -> ImageCms.ImageCmsTransform | None:
+    target = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    if _is_srgb(target):
+        return None
+    return ImageCms.buildTransform(ImageCms.createProfile("sRGB"), target, "RGB", "RGB")
+
+
+def _is_srgb(profile: ImageCms.ImageCmsProfile) -> bool:
+    return "srgb" in ImageCms.getProfileDescription(profile).lower()
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

@@ -18,8 +18,9 @@ from torch.nn import functional as F
 
 from i2i.core.bounds import describe_size
 from i2i.core.contracts import GeneratorOutput
-from i2i.data.images import read_image, to_image, to_tensor
-from i2i.data.modes import to_rgb, upright
+from i2i.data.base import of_domain
+from i2i.data.decoding import Decoded
+from i2i.data.pixels import PixelFormat, Pixels, to_image, to_tensor
 from i2i.data.transforms import Resample, eval_transform, resize_short_side
 from i2i.engine import checkpoint
 from i2i.engine.adapters import full_weights
@@ -30,6 +31,14 @@ from i2i.methods.networks import image_constraints
 from i2i.methods.translator import Translator
 from i2i.nn.layers.frozen import extractor_sources
 from i2i.recipe.recipe import Recipe
+from i2i.use.image_files import (
+    SourceImage,
+    decoded_image,
+    read_source,
+    source_of_array,
+    source_of_image,
+    stored_pages,
+)
 from i2i.use.sampling import sample
 from i2i.use.shared_files import OMITTED, local_files
 from i2i.use.tiling import translate_in_tiles
@@ -96,7 +105,7 @@ class Loaded:
     ) -> Image.Image: ...
     @overload
     def translate(
-        self, image: NDArray[np.uint8], to: str = "b", *, size: Size = None, tile: int | None = None, **condition: Any
+        self, image: NDArray[Any], to: str = "b", *, size: Size = None, tile: int | None = None, **condition: Any
     ) -> NDArray[np.uint8]: ...
 
     def translate(
@@ -105,8 +114,8 @@ class Loaded:
         """Translate one image or one batch.
 
         Args:
-            image: a float tensor [B, 3, H, W] (or [3, H, W]) in [-1, 1], which is not resized; a PIL image or a file,
-                which go through the recipe's preprocessing; or an array [H, W, 3] of uint8, treated like a PIL image.
+            image: a float tensor [B, C, H, W] (or [C, H, W]) in [-1, 1], which is not resized; a PIL image, a file or
+                an array [H, W, C] of stored values, which go through the recipe's preprocessing.
             to: domain to translate to.
             size: length of the shorter side in pixels, or "original"; the recipe's size when None. Not for tensors.
             tile: side in pixels of the windows in which larger images are translated, so that memory does not grow
@@ -115,8 +124,9 @@ class Loaded:
                 its `translate` documents them. Images may be files, PIL images, arrays or tensors.
 
         Returns:
-            The same type as `image`, with the height and width of the input (of the resized input, for images); a
-            file becomes a PIL image.
+            The same type as `image`, with the height and width of the input (of the resized input, for images). An
+            array keeps its type of values; a file or PIL image becomes a PIL image if the translation has 8 bits and
+            one or three channels, otherwise an array [H, W, C].
 
         Raises:
             I2IError: no such domain or condition, or an image that the networks cannot take.
@@ -125,18 +135,45 @@ class Loaded:
             if size is not None:
                 raise I2IError("size: a tensor is not resized; omit size, or resize the tensor first")
             if image.ndim not in (3, 4):
-                raise ShapeError(f"expected a tensor [B, 3, H, W] or [3, H, W], got {list(image.shape)}")
+                raise ShapeError(f"expected a tensor [B, C, H, W] or [C, H, W], got {list(image.shape)}")
             batch = image if image.ndim == 4 else image.unsqueeze(0)
             translated = self.run(batch, to, tile=tile, **condition).image.to(image.device, image.dtype)
             return translated if image.ndim == 4 else translated[0]
+        format = self.format_of(self.source_of(to))
         if isinstance(image, np.ndarray):
-            return np.asarray(self.translate(_from_array(image), to, size=size, tile=tile, **condition))
-        if isinstance(image, str | Path):
-            image = read_image(Path(image))
-        if not isinstance(image, Image.Image):
+            source = source_of_array(image, format)
+        elif isinstance(image, str | Path):
+            source = read_source(Path(image), format)
+        elif isinstance(image, Image.Image):
+            source = source_of_image(image, format)
+        else:
             raise I2IError(f"expected a tensor, a PIL image, an array or a file's path, got {type(image).__name__}")
-        batch = self.prepare(image, size).unsqueeze(0)
-        return to_image(self.run(batch, to, tile=tile, **condition).image[0].float().cpu())
+        batch = self.resize(source.pages[0], size).unsqueeze(0)
+        translated = self.run(batch, to, tile=tile, **condition).image[0].float().cpu()
+        (stored, *_) = stored_pages([translated], _first_page(source), self.window_of(to))
+        if isinstance(image, np.ndarray):
+            return stored[..., 0] if image.ndim == 2 and stored.shape[2] == 1 else stored
+        return to_image(translated) if stored.dtype == np.uint8 and stored.shape[2] in (1, 3) else stored
+
+    def source_of(self, to: str) -> str:
+        """Return the domain whose images are translated to a domain: the first other one."""
+        return next((domain for domain in self.translator.domains if domain != to), to)
+
+    def format_of(self, domain: str) -> PixelFormat:
+        """Return how images of a domain are read, as the recipe's data set does it."""
+        options = self.recipe.data.options
+        return PixelFormat(
+            self.translator.streams[domain].channels,
+            of_domain(options.get("range"), domain, None),
+            of_domain(options.get("percentiles"), domain, None),
+            options.get("page"),
+            options.get("srgb", True),
+        )
+
+    def window_of(self, domain: str) -> tuple[float, float] | None:
+        """Return the stored values that -1 and 1 stand for in a domain; None where the recipe does not say it."""
+        window: tuple[float, float] | None = of_domain(self.recipe.data.options.get("range"), domain, None)
+        return window
 
     def sample(self, count: int = 1, seed: int = 0, **condition: Any) -> Tensor:
         """Generate images from noise; see `i2i.use.sampling.sample`.
@@ -158,13 +195,13 @@ class Loaded:
         Sides that the networks cannot take are padded by reflection, and the translation is cropped.
 
         Args:
-            batch: [B, 3, H, W] in [-1, 1].
+            batch: [B, C, H, W] in [-1, 1].
             to: domain to translate to.
             tile: side in pixels of the windows in which larger images are translated; their output has no heat map.
             condition: further inputs of the translator.
 
         Returns:
-            output: `image` is [B, 3, H, W]; a heat map is cropped like it.
+            output: `image` is [B, C', H, W]; a heat map is cropped like it.
 
         Raises:
             I2IError: no such domain or condition, or a batch that the networks cannot take.
@@ -174,7 +211,7 @@ class Loaded:
             raise I2IError(f"expected a float tensor in [-1, 1], got {batch.dtype}; give uint8 images as NumPy arrays")
         translator = self._double_precision() if batch.dtype == torch.float64 else self.translator
         like = next(translator.parameters())
-        placed = {name: self._placed(value, like) for name, value in condition.items()}
+        placed = {name: self._placed(value, like, to) for name, value in condition.items()}
         with explain_compile_failure():
             return self._translate(translator, batch.to(like.device, like.dtype), to, tile, placed)
 
@@ -196,25 +233,41 @@ class Loaded:
                 takes = f"it takes {', '.join(known)}" if known else "it takes only the image and the domain"
                 raise I2IError(f"this translator takes no {name}; {takes}")
 
-    def prepare(self, image: Image.Image, size: Size = None) -> Tensor:
-        """Apply the recipe's preprocessing to one image.
+    def prepare(self, image: Image.Image | Decoded, size: Size = None, domain: str | None = None) -> Tensor:
+        """Apply the recipe's preprocessing to one image: `format_of(domain)`, then `resize`.
 
-        A network of one fixed size gets the square that it was trained on, as in the official test code. Any other gets
-        the shorter side at the recipe's size (or `size`), with the aspect kept to half a pixel.
+        Args:
+            image: of any mode or depth.
+            size: as for `translate`.
+            domain: of the image; the source of the last target by default.
 
         Returns:
-            image: [3, H, W] in [-1, 1].
+            image: [C, H, W] in [-1, 1].
+
+        Raises:
+            I2IError: a size that the network cannot take, or channels or values that the domain has not.
+        """
+        format = self.format_of(domain or self.source_of(self.translator.targets[-1]))
+        return self.resize(format.convert(decoded_image(image) if isinstance(image, Image.Image) else image), size)
+
+    def resize(self, image: Pixels, size: Size = None) -> Tensor:
+        """Resize one image as the networks need it.
+
+        A network of one fixed size gets the size that it was trained on, as in the official test code. Any other gets
+        the shorter side at the recipe's size (or `size`), with the aspect kept to half a pixel. An image for networks
+        that were trained on crops at native resolution (`data.resize = "none"`) keeps its size.
+
+        Returns:
+            image: [C, H, W] in [-1, 1].
 
         Raises:
             I2IError: a size that the network cannot take.
         """
         self.check_size(size)
-        image.load()  # a PNG's orientation is stored after its pixels
-        image = to_rgb(upright(image))
         resample: Resample = self.recipe.data.options.get("resample", "bilinear")
         if self.constraints.fixed_size is not None:
             return eval_transform(image, self.constraints.fixed_size, resample)
-        if size == "original":
+        if size == "original" or (size is None and self.recipe.data.options.get("resize") == "none"):
             return to_tensor(image)
         return to_tensor(resize_short_side(image, size or min(self.recipe.image_size), 1, resample))
 
@@ -286,18 +339,20 @@ class Loaded:
             return side
         return multiple
 
-    def _placed(self, value: Any, like: Tensor) -> Any:
-        """Bring one condition to the networks, images as [1, 3, H, W], also those of a blend; keep other values."""
+    def _placed(self, value: Any, like: Tensor, to: str) -> Any:
+        """Bring one condition to the networks, images as [1, C, H, W], also those of a blend; keep other values."""
         if isinstance(value, Mapping):
-            return [(self._placed(key, like), share) for key, share in value.items()]
+            return [(self._placed(key, like, to), share) for key, share in value.items()]
         if isinstance(value, list | tuple) and all(isinstance(item, tuple) and len(item) == 2 for item in value):
-            return [(self._placed(key, like), share) for key, share in value]
+            return [(self._placed(key, like, to), share) for key, share in value]
         if isinstance(value, Path) or (isinstance(value, str) and Path(value).is_file()):
-            value = read_image(Path(value))
+            value = read_source(Path(value), self.format_of(to)).pages[0]
         elif isinstance(value, np.ndarray):
-            value = _from_array(value)
-        if isinstance(value, Image.Image):
-            value = self._pad(self.prepare(value).unsqueeze(0))
+            value = source_of_array(value, self.format_of(to)).pages[0]
+        elif isinstance(value, Image.Image):
+            value = source_of_image(value, self.format_of(to)).pages[0]
+        if isinstance(value, Image.Image | np.ndarray):
+            value = self._pad(self.resize(value).unsqueeze(0))
         return value.to(like.device, like.dtype) if isinstance(value, Tensor) else value
 
 
@@ -389,10 +444,8 @@ def _differences(translator: Translator, weights: Mapping[str, Tensor], omitted:
     ]
 
 
-def _from_array(array: NDArray[Any]) -> Image.Image:
-    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
-        raise I2IError(f"expected an array [H, W, 3] of uint8, got {list(array.shape)} of {array.dtype}")
-    return Image.fromarray(array)
+def _first_page(source: SourceImage) -> SourceImage:
+    return replace(source, pages=source.pages[:1], windows=source.windows[:1], alpha=source.alpha[:1])
 
 
 def default_device() -> torch.device:

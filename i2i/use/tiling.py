@@ -51,8 +51,8 @@ def influence(generate: Generate, image: Tensor, multiple: int = 1, farthest: in
     alone matters.
 
     Args:
-        generate: the network, [B, 3, h, w] to [B, 3, h, w].
-        image: decides device and type.
+        generate: the network, [B, C, h, w] to [B, C', h, w].
+        image: decides channels, device and type.
         multiple: divides both sides of images.
         farthest: the longest distance to measure, in pixels.
 
@@ -62,7 +62,7 @@ def influence(generate: Generate, image: Tensor, multiple: int = 1, farthest: in
     """
     height, half = (-(-side // multiple) * multiple for side in (STRIP, farthest))
     draws = torch.Generator().manual_seed(0)
-    noise = (torch.rand(2, 3, height, 2 * half, generator=draws) * 2 - 1).to(image)
+    noise = (torch.rand(2, image.shape[1], height, 2 * half, generator=draws) * 2 - 1).to(image)
     first, second = noise[:1], torch.cat([noise[1:, ..., :half], noise[:1, ..., half:]], 3)
     whole = WholeImage()
     with whole.window(Region(), complete=True):
@@ -109,8 +109,8 @@ def translate_in_tiles(
     half as many times the untiled work as the network has such layers.
 
     Args:
-        generate: the network, [B, 3, h, w] to [B, 3, h, w].
-        image: [B, 3, H, W] with sides that `multiple` divides.
+        generate: the network, [B, C, h, w] to [B, C', h, w].
+        image: [B, C, H, W] with sides that `multiple` divides.
         tile: side of the windows in pixels.
         multiple: divides both sides of images that the network takes.
         halo: pixels around the kept part of each window; measured by `choose_halo` when None.
@@ -128,16 +128,24 @@ def translate_in_tiles(
     if (tile - 2 * halo) // multiple < 1:
         raise I2IError(f"expected tiles of at least {2 * halo + multiple} pixels for a halo of {halo}, got {tile}")
     windows = [(y, x) for y in spans(height, tile, halo, multiple) for x in spans(width, tile, halo, multiple)]
-    whole, translated = WholeImage(), torch.empty_like(image)
+    whole, translated = WholeImage(), image.new_empty(0)
     while True:
-        complete = [_visit(whole, generate, image, translated, y, x) for y, x in windows]
-        if all(complete):
+        complete = True
+        for y, x in windows:
+            kept = _visit(whole, generate, image, y, x)
+            if kept is None:
+                complete = False
+                continue
+            if not translated.numel():  # the network decides how many channels there are
+                translated = kept.new_empty(len(image), kept.shape[1], height, width)
+            translated[:, :, y.first : y.last, x.first : x.last] = kept
+        if complete:
             return translated
         whole.combine()
 
 
-def _visit(whole: WholeImage, generate: Generate, image: Tensor, out: Tensor, y: Span, x: Span) -> bool:
-    """Translate one window into `out`; False where statistics are missing, which this pass has recorded."""
+def _visit(whole: WholeImage, generate: Generate, image: Tensor, y: Span, x: Span) -> Tensor | None:
+    """Translate one window and return what is kept of it; None where statistics are missing, which are recorded."""
     rows, columns = (slice(span.first - span.start, span.last - span.start) for span in (y, x))
     height, width = y.stop - y.start, x.stop - x.start
     region = Region(rows.start / height, rows.stop / height, columns.start / width, columns.stop / width)
@@ -145,6 +153,5 @@ def _visit(whole: WholeImage, generate: Generate, image: Tensor, out: Tensor, y:
         with whole.window(region):
             translated = generate(image[:, :, y.start : y.stop, x.start : x.stop])
     except MissingStatistics:
-        return False
-    out[:, :, y.first : y.last, x.first : x.last] = translated[:, :, rows, columns]
-    return True
+        return None
+    return translated[:, :, rows, columns]

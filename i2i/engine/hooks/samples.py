@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 import torch
@@ -10,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from i2i.core.hookspecs import hookimpl
+from i2i.data.pixels import visible
 from i2i.data.writing import write_image
 from i2i.engine.run import Run
 from i2i.nn.layers.frozen import image_metadata
@@ -18,8 +20,18 @@ GAP = 4
 """Space between two images in pixels."""
 
 
+log = logging.getLogger("i2i")
+
+
 class Samples:
-    """Hook that writes `samples/step-*.png` into the run folder."""
+    """Hook that writes `samples/step-*.png` into the run folder; of images of many channels, the first three."""
+
+    @hookimpl
+    def training_started(self, run: Run) -> None:
+        counts = {stream.channels for stream in run.translator.streams.values() if stream.role == "image"} - {1, 3}
+        if run.is_main and counts:
+            shown = "channels 1 to 3" if max(counts) > 3 else "channel 1"
+            log.warning("sample grids show %s of %d", shown, max(counts))
 
     @hookimpl
     def images_sampled(self, run: Run, images: Mapping[str, Tensor]) -> None:
@@ -31,8 +43,9 @@ def grid(images: Mapping[str, Tensor]) -> Image.Image:
     """Arrange images in a grid with one column per domain and one row per caption.
 
     Args:
-        images: [n, 3, H, W] in [-1, 1] by `caption · domain`.
+        images: [n, C, H, W] in [-1, 1] by `caption · domain`; see `visible`.
     """
+    images = {key: visible(row) for key, row in images.items()}
     columns: dict[str, dict[str, Tensor]] = {}
     for key, row in images.items():
         caption, _, domain = key.rpartition(" · ")

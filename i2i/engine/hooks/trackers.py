@@ -9,6 +9,7 @@ from accelerate.tracking import LOGGER_TYPE_TO_CLASS
 from torch import Tensor
 
 from i2i.core.hookspecs import hookimpl
+from i2i.data.pixels import visible
 from i2i.engine.run import Run
 from i2i.errors import OptionError
 
@@ -46,7 +47,7 @@ class Trackers:
     def images_sampled(self, run: Run, images: Mapping[str, Tensor]) -> None:
         for tracker in self.trackers:
             if hasattr(tracker, "log_images"):
-                grids = {name: ((row.clamp(-1, 1) + 1) / 2).numpy() for name, row in images.items()}
+                grids = {name: ((visible(row).clamp(-1, 1) + 1) / 2).numpy() for name, row in images.items()}
                 tracker.log_images(grids, step=run.step)
 
     @hookimpl
