@@ -27,7 +27,7 @@ from i2i.errors import CheckpointError, I2IError, ShapeError
 from i2i.methods.weights.ugatit import ugatit_pytorch
 from i2i.nn.functional.whole_image import whole_image
 from i2i.recipe.recipe import Recipe
-from i2i.use.loaded import reflect_to
+from i2i.use.padding import reflect_to
 
 
 @pytest.fixture(scope="module")

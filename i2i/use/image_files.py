@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,17 +50,27 @@ class SourceImage:
         """Height and width in pixels."""
         return size_of(self.pages[0])
 
+    def first(self) -> SourceImage:
+        """Return the first page alone."""
+        return replace(self, pages=self.pages[:1], windows=self.windows[:1], alpha=self.alpha[:1])
+
     def half(self, left: bool) -> SourceImage:
         """Return one half of side-by-side images, whose metadata stay."""
-        return SourceImage(
-            tuple(_half(page, left) for page in self.pages),
-            self.windows,
-            self.dtype,
-            tuple(None if one is None else np.asarray(_half(one, left)) for one in self.alpha),
-            self.metadata,
-            self.to_srgb,
-            self.lost,
-        )
+        alpha = tuple(None if one is None else np.asarray(_half(one, left)) for one in self.alpha)
+        return replace(self, pages=tuple(_half(page, left) for page in self.pages), alpha=alpha)
+
+
+def source_of(value: object, format: PixelFormat) -> SourceImage | None:
+    """Return a file's path, a Pillow image or an array as a source; None for anything else.
+
+    Raises:
+        DataError: it has other channels or values than the translator takes.
+    """
+    if isinstance(value, str | Path):
+        return read_source(Path(value), format)
+    if isinstance(value, Image.Image):
+        return source_of_image(value, format)
+    return source_of_array(value, format) if isinstance(value, np.ndarray) else None
 
 
 def read_source(file: ImageFile, format: PixelFormat) -> SourceImage:

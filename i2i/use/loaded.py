@@ -14,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-from torch.nn import functional as F
 
 from i2i.core.bounds import describe_size
 from i2i.core.contracts import GeneratorOutput
@@ -31,14 +30,8 @@ from i2i.methods.networks import image_constraints
 from i2i.methods.translator import Translator
 from i2i.nn.layers.frozen import extractor_sources
 from i2i.recipe.recipe import Recipe
-from i2i.use.image_files import (
-    SourceImage,
-    decoded_image,
-    read_source,
-    source_of_array,
-    source_of_image,
-    stored_pages,
-)
+from i2i.use.image_files import decoded_image, source_of, stored_pages
+from i2i.use.padding import cropped, reflect_to
 from i2i.use.sampling import sample
 from i2i.use.shared_files import OMITTED, local_files
 from i2i.use.tiling import translate_in_tiles
@@ -139,18 +132,12 @@ class Loaded:
             batch = image if image.ndim == 4 else image.unsqueeze(0)
             translated = self.run(batch, to, tile=tile, **condition).image.to(image.device, image.dtype)
             return translated if image.ndim == 4 else translated[0]
-        format = self.format_of(self.source_of(to))
-        if isinstance(image, np.ndarray):
-            source = source_of_array(image, format)
-        elif isinstance(image, str | Path):
-            source = read_source(Path(image), format)
-        elif isinstance(image, Image.Image):
-            source = source_of_image(image, format)
-        else:
+        source = source_of(image, self.format_of(self.source_of(to)))
+        if source is None:
             raise I2IError(f"expected a tensor, a PIL image, an array or a file's path, got {type(image).__name__}")
         batch = self.resize(source.pages[0], size).unsqueeze(0)
         translated = self.run(batch, to, tile=tile, **condition).image[0].float().cpu()
-        (stored, *_) = stored_pages([translated], _first_page(source), self.window_of(to))
+        (stored,) = stored_pages([translated], source.first(), self.window_of(to))
         if isinstance(image, np.ndarray):
             return stored[..., 0] if image.ndim == 2 and stored.shape[2] == 1 else stored
         return to_image(translated) if stored.dtype == np.uint8 and stored.shape[2] in (1, 3) else stored
@@ -241,9 +228,6 @@ class Loaded:
             size: as for `translate`.
             domain: of the image; the source of the last target by default.
 
-        Returns:
-            image: [C, H, W] in [-1, 1].
-
         Raises:
             I2IError: a size that the network cannot take, or channels or values that the domain has not.
         """
@@ -298,7 +282,7 @@ class Loaded:
         if self.constraints.fixed_size is None:
             batch = self._pad(batch)
         if tile is None or max(height, width) <= tile:
-            return _cropped(translator.translate(batch, to, **condition), height, width)
+            return cropped(translator.translate(batch, to, **condition), height, width)
         if self.constraints.batch_dependent or self.constraints.fixed_size is not None:
             raise I2IError("tile: this translator's networks take only whole images of one size")
         if any(isinstance(value, Tensor | list) for value in condition.values()):
@@ -306,7 +290,7 @@ class Loaded:
         image = translate_in_tiles(
             lambda window: translator.translate(window, to, **condition).image, batch, tile, self.constraints.multiple
         )
-        return _cropped(GeneratorOutput(image), height, width)
+        return cropped(GeneratorOutput(image), height, width)
 
     def _double_precision(self) -> Translator:
         """The networks in float64: a copy made once, so that other threads keep theirs."""
@@ -345,14 +329,9 @@ class Loaded:
             return [(self._placed(key, like, to), share) for key, share in value.items()]
         if isinstance(value, list | tuple) and all(isinstance(item, tuple) and len(item) == 2 for item in value):
             return [(self._placed(key, like, to), share) for key, share in value]
-        if isinstance(value, Path) or (isinstance(value, str) and Path(value).is_file()):
-            value = read_source(Path(value), self.format_of(to)).pages[0]
-        elif isinstance(value, np.ndarray):
-            value = source_of_array(value, self.format_of(to)).pages[0]
-        elif isinstance(value, Image.Image):
-            value = source_of_image(value, self.format_of(to)).pages[0]
-        if isinstance(value, Image.Image | np.ndarray):
-            value = self._pad(self.resize(value).unsqueeze(0))
+        if not isinstance(value, str) or Path(value).is_file():
+            source = source_of(value, self.format_of(to))
+            value = value if source is None else self._pad(self.resize(source.pages[0]).unsqueeze(0))
         return value.to(like.device, like.dtype) if isinstance(value, Tensor) else value
 
 
@@ -404,34 +383,6 @@ def load(
     )
 
 
-def reflect_to(batch: Tensor, height: int, width: int) -> Tensor:
-    """Pad images [B, C, H, W] at the right and bottom by reflection, repeated where one reflection is not enough.
-
-    Raises:
-        ShapeError: a side of one pixel, which has nothing to reflect.
-    """
-    rows, columns = batch.shape[2:]
-    if (rows == 1 < height) or (columns == 1 < width):
-        raise ShapeError(f"expected sides of at least 2 pixels, got {columns} x {rows}")
-    while (rows, columns) != (height, width):
-        bottom, right = min(height - rows, rows - 1), min(width - columns, columns - 1)
-        batch = F.pad(batch, (0, right, 0, bottom), mode="reflect")
-        rows, columns = batch.shape[2:]
-    return batch
-
-
-def _cropped(output: GeneratorOutput, height: int, width: int) -> GeneratorOutput:
-    """Crop the padding from an output; a heat map has a resolution of its own."""
-    padded = output.image.shape[2:]
-    if padded == (height, width):
-        return output
-    heatmap = output.heatmap
-    if heatmap is not None:
-        rows, columns = -(-heatmap.shape[2] * height // padded[0]), -(-heatmap.shape[3] * width // padded[1])
-        heatmap = heatmap[..., :rows, :columns]
-    return output._replace(image=output.image[..., :height, :width], heatmap=heatmap)
-
-
 def _differences(translator: Translator, weights: Mapping[str, Tensor], omitted: Sequence[str]) -> list[str]:
     """What keeps weights from being loaded, a sentence for each name outside of `omitted` submodules."""
     expected = {name: list(value.shape) for name, value in translator.state_dict().items()}
@@ -442,10 +393,6 @@ def _differences(translator: Translator, weights: Mapping[str, Tensor], omitted:
         for name in {**expected, **given}
         if expected.get(name) != given.get(name)
     ]
-
-
-def _first_page(source: SourceImage) -> SourceImage:
-    return replace(source, pages=source.pages[:1], windows=source.windows[:1], alpha=source.alpha[:1])
 
 
 def default_device() -> torch.device:

@@ -11,7 +11,7 @@ import pytest
 import tifffile
 import torch
 
-from i2i.cli import run
+from i2i.cli import run as command
 from i2i.core.hookspecs import hookimpl
 from i2i.engine import checkpoint
 from i2i.engine.run import Run
@@ -63,8 +63,10 @@ LEGAL = {
 
 def bands(folder: Path, channels: int) -> Path:
     folder.mkdir(parents=True)
-    for number in range(2):
-        values = np.random.default_rng(number).integers(0, 65536, (24, 40, channels), np.uint16)
+    for number in range(3):
+        values = np.random.default_rng([number, *folder.name.encode()]).integers(
+            0, 65536, (24, 40, channels), np.uint16
+        )
         contiguous = {"planarconfig": "contig"} if channels > 1 else {}
         tifffile.imwrite(folder / f"{number}.tif", values.squeeze(), photometric="minisblack", **contiguous)
     return folder
@@ -93,7 +95,7 @@ def test_16_bits_of_any_channels(name: str, channels: int, tmp_path: Path) -> No
     weights = whole.translator.state_dict()
     assert all(torch.equal(value, weights[name]) for name, value in resumed.translator.state_dict().items())
     arguments = ["translate", str(tmp_path / "run"), str(tmp_path / "a"), "--output", str(tmp_path / "out")]
-    assert run([*arguments, "--size", "original"]) == 0
+    assert command([*arguments, "--size", "original"]) == 0
     made = tifffile.imread(tmp_path / "out" / "1.tif")
     assert made.dtype == np.uint16
     assert made.shape == ((24, 40, channels) if channels > 1 else (24, 40))
