@@ -19,7 +19,7 @@ from i2i.engine.stepper import Stepper
 from i2i.recipe.recipe import Recipe
 
 ROWS = {
-    "U-GAT-IT, `quickstart`, 48 px": ("quickstart", {}),
+    "U-GAT-IT, `ugatit_small`, 48 px": ("ugatit_small", {}),
     "U-GAT-IT light, 64 px, 16 channels": (
         "ugatit_light",
         {

@@ -37,7 +37,7 @@ from typing import Any
 
 RESULT = "RESULT "
 """Starts the one line of a worker's output that holds a row's result; libraries print what they like besides."""
-SMALL_RECIPES = ("quickstart", "cyclegan_small", "cut_small", "pix2pix_small")
+SMALL_RECIPES = ("ugatit_small", "cyclegan_small", "cut_small", "pix2pix_small")
 METHODS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {  # recipe, settings, settings that make it small
     "U-GAT-IT light": (
         "ugatit_light",

@@ -2,7 +2,7 @@
 
     python benchmarks/long_run.py --steps 20000
 
-The run is `quickstart` at its smallest, with workers, samples, checkpoints, averages and all that `i2i train` brings.
+The run is `ugatit_small` at its smallest, with workers, samples, checkpoints, averages and all that `i2i train` brings.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     print("| step | memory MiB | open files | threads | log bytes per step | findings |\n|---|---|---|---|---|---|")
-    recipe = i2i.Recipe.read("quickstart", SETTINGS | {"train.steps": options.steps})
+    recipe = i2i.Recipe.read("ugatit_small", SETTINGS | {"train.steps": options.steps})
     with tempfile.TemporaryDirectory() as folder:
         watch = Watch(options.steps // options.rows)
         i2i.train(recipe, Path(folder) / "run", extras=[Samples(), Diagnostics(), JSONLines(), watch])

@@ -45,7 +45,7 @@ def predicted(row: str) -> list[float]:
 
 
 def measured(row: str) -> list[float]:
-    measure(Recipe.read("quickstart"))
+    measure(Recipe.read("ugatit_small"))
     gc.collect()
     seconds, peak = measure(Recipe.read(*ROWS[row]))
     return [float("nan") if peak is None else peak, seconds]

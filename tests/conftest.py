@@ -69,7 +69,7 @@ CHEAP = {
 
 @pytest.fixture
 def cheap() -> dict[str, object]:
-    """Settings that make a step of the recipe `pix2pix_small` cost an eighth of a tiny one of `quickstart`.
+    """Settings that make a step of the recipe `pix2pix_small` cost an eighth of a tiny one of `ugatit_small`.
 
     For tests of what is around the steps, whatever is trained in them.
     """
@@ -84,7 +84,7 @@ def tiny_settings() -> Mapping[str, object]:
 
 @pytest.fixture
 def tiny() -> dict[str, object]:
-    """Settings that make the recipe `quickstart` small enough to train in a test."""
+    """Settings that make the recipe `ugatit_small` small enough to train in a test."""
     return dict(TINY)
 
 

@@ -45,7 +45,7 @@ CORE: dict[str, dict[str, Any]] = {
     "sincut_small": {},
     "unit": PORTRAITS | {"data.size": 64},
     "unit_small": {},
-    "quickstart": {},
+    "ugatit_small": {},
     **{f"ugatit{variant}": UGATIT for variant in ("", "_adain", "_iln", "_in", "_light", "_ln")},
     "ugatit_gn": UGATIT | {"translator.generator.channels": 32},
 }

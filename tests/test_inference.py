@@ -33,14 +33,14 @@ from i2i.use.padding import reflect_to
 @pytest.fixture(scope="module")
 def run(tiny_settings: Mapping[str, object], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A light run of no steps, for tests to read."""
-    return write(Recipe.read("quickstart", tiny_settings), tmp_path_factory.mktemp("light"))
+    return write(Recipe.read("ugatit_small", tiny_settings), tmp_path_factory.mktemp("light"))
 
 
 @pytest.fixture(scope="module")
 def full_run(tiny_settings: Mapping[str, object], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of the full generator, which is bound to 32 px, for tests to read."""
     settings = {**tiny_settings, "translator.generator.light": False}
-    return write(Recipe.read("quickstart", settings), tmp_path_factory.mktemp("full"))
+    return write(Recipe.read("ugatit_small", settings), tmp_path_factory.mktemp("full"))
 
 
 def write(recipe: Recipe, folder: Path) -> Path:
@@ -132,7 +132,7 @@ def test_float64_is_computed_in_float64(run: Path) -> None:
 
 
 def test_averaged_weights_are_used_where_there_are_any(tiny: dict[str, object], tmp_path: Path) -> None:
-    recipe = Recipe.read("quickstart", tiny | {"train.ema": 0.5, "optimizers.generator.lr": 0.01})
+    recipe = Recipe.read("ugatit_small", tiny | {"train.ema": 0.5, "optimizers.generator.lr": 0.01})
     stepper = Stepper(recipe)
     stepper.step({domain: torch.rand(1, 3, 32, 32) for domain in "ab"})
     Run(tmp_path, recipe, stepper, dataset=None).save()
@@ -302,8 +302,8 @@ def test_the_smallest_size_is_the_networks(run: Path, full_run: Path, tmp_path: 
 
 def test_a_loaded_model_says_what_it_is(run: Path) -> None:
     loaded = i2i.load(run, device="cpu")
-    assert loaded.recipe.name == "quickstart"
-    assert repr(loaded) == "<i2i.Loaded quickstart: step 0, to a/b, 32 px, cpu>"
+    assert loaded.recipe.name == "ugatit_small"
+    assert repr(loaded) == "<i2i.Loaded ugatit_small: step 0, to a/b, 32 px, cpu>"
 
 
 def test_weights_of_another_recipe_are_named(run: Path, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from i2i.use.video import clip_info, read_frames
 @pytest.fixture
 def folder(tiny_settings: Mapping[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a run, a clip, an animation and a folder of frames."""
-    recipe = Recipe.read("quickstart", tiny_settings)
+    recipe = Recipe.read("ugatit_small", tiny_settings)
     Run(tmp_path / "run", recipe, Stepper(recipe), dataset=None).save()
     pixels = np.random.default_rng(0).integers(0, 255, (5, 40, 48, 3), dtype=np.uint8)
     (tmp_path / "frames").mkdir()

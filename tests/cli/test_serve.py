@@ -21,7 +21,7 @@ httpx = pytest.importorskip("httpx")
 
 
 def test_the_command(tiny_settings: Mapping[str, object], tmp_path: Path) -> None:
-    recipe = Recipe.read("quickstart", dict(tiny_settings))
+    recipe = Recipe.read("ugatit_small", dict(tiny_settings))
     Run(tmp_path / "run", recipe, Stepper(recipe), dataset=None).save()
     arguments = [sys.executable, "-m", "i2i", "serve", "run", "run/checkpoints/step-0000000", "--port", "0"]
     process = subprocess.Popen(arguments, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

@@ -41,7 +41,7 @@ def trained_once(tiny_settings: Mapping[str, object], tmp_path_factory: pytest.T
     """A run of two steps, for tests to copy."""
     folder = tmp_path_factory.mktemp("trained") / "run"
     settings = {**tiny_settings, "train.steps": 2, "train.sample_every": 1, "train.sample_count": 2}
-    assert run(["train", "quickstart", "--output", str(folder), *flags(settings)]) == 0
+    assert run(["train", "ugatit_small", "--output", str(folder), *flags(settings)]) == 0
     return folder
 
 
@@ -108,7 +108,7 @@ def test_default_folders_never_collide(cheap: Settings, tmp_path: Path, monkeypa
 
 
 @pytest.mark.parametrize(
-    "arguments", [["train"], ["train", "quickstart", "--resume", "x"], ["train", "--resume", "x", "--output", "y"]]
+    "arguments", [["train"], ["train", "ugatit_small", "--resume", "x"], ["train", "--resume", "x", "--output", "y"]]
 )
 def test_usage_mistakes_have_status_2(arguments: list[str]) -> None:
     assert run(arguments) == 2
@@ -117,7 +117,7 @@ def test_usage_mistakes_have_status_2(arguments: list[str]) -> None:
 def test_missing_folders_are_named(tiny: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     del tiny["data.count"]
     folders = flags(tiny | {"data.type": "folders"})
-    assert run(["train", "quickstart", "--output", str(tmp_path / "run"), *folders]) == 2
+    assert run(["train", "ugatit_small", "--output", str(tmp_path / "run"), *folders]) == 2
     assert "give data.a and data.b, a folder each, or data.root" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
@@ -352,4 +352,4 @@ def test_missing_data_is_named_before_torch_is_imported(tmp_path: Path) -> None:
 
 def test_a_file_is_no_run_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    assert run(["train", "quickstart", "--output", str(tmp_path / "file")]) == 2
+    assert run(["train", "ugatit_small", "--output", str(tmp_path / "file")]) == 2

@@ -33,7 +33,7 @@ class Curve:
 def curve(tiny: dict[str, object], folder: Path, **more: object) -> list[dict[str, float]]:
     collected = Curve()
     settings = tiny | {"train.deterministic": True, "train.precision": "fp64"} | more
-    train(Recipe.read("quickstart", settings), folder, extras=[collected])
+    train(Recipe.read("ugatit_small", settings), folder, extras=[collected])
     return collected.rows
 
 

@@ -39,7 +39,7 @@ def test_symptoms() -> None:
 
 def told(settings: dict[str, object], folder: Path, monkeypatch: pytest.MonkeyPatch, window: int = 4) -> list[str]:
     monkeypatch.setattr(diagnostics, "WINDOW", window)
-    run = train(Recipe.read("quickstart", settings), folder, extras=[Diagnostics()])
+    run = train(Recipe.read("ugatit_small", settings), folder, extras=[Diagnostics()])
     return run.findings
 
 
@@ -83,7 +83,7 @@ class Watched:
     """A doctor and the run of one that only looks at images."""
 
     def __init__(self, tiny: dict[str, object], folder: Path, made: Any) -> None:
-        recipe = Recipe.read("quickstart", tiny | {"train.steps": 1, "train.sample_every": 1})
+        recipe = Recipe.read("ugatit_small", tiny | {"train.steps": 1, "train.sample_every": 1})
         self.run = train(recipe, folder)
         self.diagnostics = Diagnostics()
         self.diagnostics.training_started(self.run)

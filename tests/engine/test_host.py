@@ -25,7 +25,7 @@ from i2i.recipe.recipe import Recipe
 
 DEVICE = torch.device("meta")
 TORCH = Path(torch.__file__).parent
-RECIPES = ("quickstart", "cut_small", "unit_small", "munit_small")
+RECIPES = ("ugatit_small", "cut_small", "unit_small", "munit_small")
 
 
 class Sent(TorchDispatchMode):

@@ -34,7 +34,7 @@ STRANGE: tuple[Any, ...] = (
 def trained(tiny_settings: Mapping[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run of one step that keeps all that a state can hold."""
     more = {"train.steps": 1, "train.ema": 0.9, "translator.pool": 2, "train.keep_best": "generator/cycle"}
-    return train(Recipe.read("quickstart", {**tiny_settings, **more}), tmp_path_factory.mktemp("hostile") / "run")
+    return train(Recipe.read("ugatit_small", {**tiny_settings, **more}), tmp_path_factory.mktemp("hostile") / "run")
 
 
 def signed(state: dict[str, Any]) -> str:

@@ -209,7 +209,7 @@ def switches_of(name: str, **settings: Any) -> list[Settings]:
 
 
 def test_switches_from_harmless_ones_to_half_the_size() -> None:
-    found = switches_of("quickstart", **{"data.size": 64, "data.type": '"shapes"', "train.batch_size": 4})
+    found = switches_of("ugatit_small", **{"data.size": 64, "data.type": '"shapes"', "train.batch_size": 4})
     checkpointing, rounding = "train.gradient_checkpointing=true", "train.precision=bf16"
     split = ("train.batch_size=1", "train.accumulate=4")
     assert found == [

@@ -63,7 +63,7 @@ class StopAfter:
 
 @pytest.mark.parametrize("case", CASES)
 def test_resume_is_exact(case: str, tiny: dict[str, object], cheap: dict[str, object], tmp_path: Path) -> None:
-    name, settings = ("quickstart", tiny) if "pool" in case else ("pix2pix_small", cheap)
+    name, settings = ("ugatit_small", tiny) if "pool" in case else ("pix2pix_small", cheap)
     recipe = Recipe.read(name, settings | CASES[case] | {"train.steps": 4})
     whole = train(recipe, tmp_path / "whole", extras=[JSONLines()])
     stopped = train(recipe, tmp_path / "stopped", extras=[JSONLines(), StopAfter(2)])

@@ -19,7 +19,7 @@ PLAIN_GAN = {
 }
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "ugatit": (
-        "quickstart",
+        "ugatit_small",
         {
             **PLAIN_GAN,
             "translator.discriminators.global_.channels": 4,

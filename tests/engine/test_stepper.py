@@ -21,7 +21,7 @@ PHASES = {"discriminator": "discriminators", "generator": "generators"}
 
 
 def stepper_of(tiny: dict[str, object], **more: object) -> Stepper:
-    return Stepper(Recipe.read("quickstart", tiny | {"train.precision": "fp64"} | more))
+    return Stepper(Recipe.read("ugatit_small", tiny | {"train.precision": "fp64"} | more))
 
 
 def images(batch: int, seed: int = 0) -> dict[str, Tensor]:
@@ -175,8 +175,8 @@ def test_averaged_weights_follow_the_weights(tiny: dict[str, object]) -> None:
 
 
 def test_bf16_steps_near_float32(tiny: dict[str, object]) -> None:
-    full = Stepper(Recipe.read("quickstart", tiny | {"train.precision": "fp32"})).step(images(2))
-    half = Stepper(Recipe.read("quickstart", tiny | {"train.precision": "bf16"})).step(images(2))
+    full = Stepper(Recipe.read("ugatit_small", tiny | {"train.precision": "fp32"})).step(images(2))
+    half = Stepper(Recipe.read("ugatit_small", tiny | {"train.precision": "bf16"})).step(images(2))
     for name, value in full.items():
         assert half[name].dtype == torch.float32
         assert float(half[name]) == pytest.approx(float(value), rel=0.05), name

@@ -28,7 +28,7 @@ def flags(settings: Mapping[str, Any]) -> list[str]:
 def begun(tiny_settings: Mapping[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("strange") / "run"
     settings = {**tiny_settings, "train.steps": 2, "train.checkpoint_every": 1, "data.type": "shapes"}
-    assert run(["train", "quickstart", "--output", str(folder), *flags(settings)]) == 0
+    assert run(["train", "ugatit_small", "--output", str(folder), *flags(settings)]) == 0
     return folder
 
 
@@ -72,7 +72,7 @@ def test_what_is_in_the_way_of_checkpoints_is_told_before_training(
     put: Callable[[Path], object], folder: Path, tiny: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     instead(folder / "checkpoints", put)
-    assert run(["train", "quickstart", "--output", str(folder), *flags(tiny | {"data.type": "shapes"})]) == 2
+    assert run(["train", "ugatit_small", "--output", str(folder), *flags(tiny | {"data.type": "shapes"})]) == 2
     assert "error: cannot write to the run folder" in capsys.readouterr().err
     assert run(["train", "--resume", str(folder)]) == 2
     assert "holds no checkpoint" in capsys.readouterr().err

@@ -39,7 +39,7 @@ class Skips:
 def work(settings: dict[str, object], folder: Path, processes: int) -> None:
     """One process's part: trains, and goes on where the folder has a checkpoint."""
     resume = checkpoint.find(folder) if folder.exists() else None
-    run = train(Recipe.read("quickstart", settings), folder, resume, [JSONLines(), Skips()])
+    run = train(Recipe.read("ugatit_small", settings), folder, resume, [JSONLines(), Skips()])
     assert run.stepper.accelerator.num_processes == processes
     if run.is_main:
         save_file(run.translator.state_dict(), folder / f"end-{run.start}.safetensors")
@@ -69,7 +69,7 @@ def runs(tiny_settings: Mapping[str, object], tmp_path_factory: pytest.TempPathF
     alone = {**tiny_settings, "translator.pool": 2, "train.batch_size": 1}
     pooled = alone | {"train.steps": 3, "train.checkpoint_every": 2}  # stopped with full pools
     first = alone | {"train.accumulate": 2, "train.steps": 1}
-    train(Recipe.read("quickstart", first), folder / "elastic")
+    train(Recipe.read("ugatit_small", first), folder / "elastic")
     trainings = [
         (exact | {"train.batch_size": 1}, "two", None),
         (pooled, "pooled", None),
@@ -97,7 +97,7 @@ def logged(folder: Path) -> list[dict[str, Any]]:
 def test_two_processes_equal_one_with_the_double_batch(runs: Runs) -> None:
     folder, settings = runs
     two = load_file(folder / "two" / "end-0.safetensors")
-    recipe = Recipe.read("quickstart", settings | {"train.batch_size": 2})
+    recipe = Recipe.read("ugatit_small", settings | {"train.batch_size": 2})
     start = {name: value.double() for name, value in build(recipe).state_dict().items()}
     one = train(recipe, folder / "one", extras=[JSONLines()]).translator.state_dict()
     assert difference(one, two, start) < 1e-9
@@ -120,7 +120,7 @@ def test_from_one_process_to_two_and_back(runs: Runs, tiny: dict[str, object]) -
     saved = checkpoint.find(folder)
     assert (saved.step, saved.state["processes"], saved.state["samples"]) == (2, 2, 4)
     settings = tiny | {"translator.pool": 2, "train.batch_size": 1, "train.accumulate": 2, "train.steps": 3}
-    back = train(Recipe.read("quickstart", settings), folder, saved)
+    back = train(Recipe.read("ugatit_small", settings), folder, saved)
     assert back.samples == 6
     assert "image pools of the processes from 1 on are discarded" in back.changes
 

@@ -29,7 +29,7 @@ def test_a_tenth_of_the_time_is_worth_a_word() -> None:
 
 
 def trained(settings: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
-    train(Recipe.read("quickstart", settings), folder, extras=[Diagnostics(), JSONLines(), Console()])
+    train(Recipe.read("ugatit_small", settings), folder, extras=[Diagnostics(), JSONLines(), Console()])
     return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 
 

@@ -10,7 +10,7 @@ from i2i.methods.assembly import build
 from i2i.recipe.recipe import Recipe
 
 RECIPES = {
-    "quickstart": "generators.a",
+    "ugatit_small": "generators.a",
     "pix2pix_small": "generator",
     "cut_small": "discriminators.b",
     "munit_small": "generators.b",

@@ -21,7 +21,7 @@ from i2i.recipe.recipe import Recipe
 LATENT = {"channels": 4, "downsamplings": 2, "blocks": 1}
 GENERATORS: dict[str, tuple[str, dict[str, Any], tuple[dict[str, Any], ...]]] = {
     "resnet": ("cyclegan", {"channels": 4, "blocks": 1}, ({}, {"dropout": 0.5})),
-    "resnet_adalin": ("quickstart", {"channels": 4, "blocks": 1, "light": True}, ({},)),
+    "resnet_adalin": ("ugatit_small", {"channels": 4, "blocks": 1, "light": True}, ({},)),
     "stylegan2_resnet": ("cyclegan", {"channels": 4, "blocks": 1}, ({"noise": False}, {"noise": True})),
     "unet": ("cyclegan", {"channels": 4, "levels": 5}, ({"dropout": 0.0}, {"dropout": 0.5})),
     "shared_latent": ("unit", LATENT, ({},)),

@@ -178,7 +178,7 @@ def test_legal_mixes(mix: dict[str, Any]) -> None:
     ids=["softmax", "pixel_shuffle", "residual_cam"],
 )
 def test_ugatit_with_these_parts(mix: dict[str, Any], tiny: dict[str, object]) -> None:
-    stepper = Stepper(Recipe.read("quickstart", {**tiny, **mix}))
+    stepper = Stepper(Recipe.read("ugatit_small", {**tiny, **mix}))
     for _ in range(2):
         terms = stepper.step(images())
         assert all(torch.isfinite(value) for value in terms.values())

@@ -18,7 +18,7 @@ WIDE = (32, 64)
 SMALL: Mapping[str, Any] = {"train.batch_size": 2, "train.workers": 0, "data.size": 32}
 RECIPES: Mapping[str, Mapping[str, Any]] = {
     "cyclegan_small": {"translator.generator.channels": 4, "losses.identity": "none"},
-    "quickstart": {"translator.generator.channels": 4, "translator.generator.light": False},
+    "ugatit_small": {"translator.generator.channels": 4, "translator.generator.light": False},
     "cut_small": {"translator.generator.channels": 4, "translator.identity": False, "losses.nce_identity": "none"},
     "pix2pix_small": {"translator.generator.channels": 4},
     "unit_small": {"translator.generator.channels": 4},
@@ -74,7 +74,7 @@ def test_domains_may_differ_in_channels(name: str) -> None:
 
 def test_a_loss_between_images_of_other_channels_is_found_by_the_dry_run() -> None:
     streams = {"a": Stream(channels=5, size=(32, 32)), "b": Stream(channels=1, size=(32, 32))}
-    recipe = Recipe.read("quickstart", {**settings_of("quickstart")})
+    recipe = Recipe.read("ugatit_small", {**settings_of("ugatit_small")})
     message = r"losses\.identity: generator: expected images \[B, 1, H, W\], got \[2, 5, 32, 32\]"
     with pytest.raises(RecipeError, match=message):
         dry_run(recipe, streams)

@@ -17,7 +17,7 @@ from i2i.use.tiling import choose_halo, influence, spans, translate_in_tiles
 
 ONE_BLOCK = {"translator.generator.channels": 8, "translator.generator.blocks": 1}
 SMALL: dict[str, dict[str, object]] = {
-    "quickstart": ONE_BLOCK,
+    "ugatit_small": ONE_BLOCK,
     "cyclegan": ONE_BLOCK | {"data.type": "shapes"},
     "munit_small": ONE_BLOCK,
 }
@@ -43,7 +43,7 @@ def random_image() -> Tensor:
     return torch.nn.functional.interpolate(rough, (144, 176), mode="bicubic").clamp(-1, 1)
 
 
-@pytest.mark.parametrize("name", ["quickstart", "cyclegan", "munit_small"])
+@pytest.mark.parametrize("name", ["ugatit_small", "cyclegan", "munit_small"])
 @torch.no_grad()
 def test_the_image_is_the_untiled_one(name: str) -> None:
     torch.manual_seed(0)

@@ -126,7 +126,7 @@ class Translation(nn.Module):
 @pytest.mark.parametrize(
     ("recipe", "settings"),
     [
-        ("quickstart", {"translator.generator.channels": 4}),
+        ("ugatit_small", {"translator.generator.channels": 4}),
         pytest.param("nicegan_small", {"translator.generator.light": True}, marks=pytest.mark.slow),
     ],
 )

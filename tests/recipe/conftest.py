@@ -48,7 +48,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
 def said(write: Write) -> Said:
     """What is wrong with a recipe, line by line; nothing where it is well."""
 
-    def said(text: str = "extends = 'quickstart'", *settings: str) -> list[str]:
+    def said(text: str = "extends = 'ugatit_small'", *settings: str) -> list[str]:
         try:
             Recipe.read(write(text), settings)
         except RecipeError as error:

@@ -20,7 +20,7 @@ from i2i.recipe.source import RecipeError, Source
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 REGISTRY = Plugins({}).registry
-WHOLE = [read(RECIPES / f"{name}.toml").values for name in ("ugatit", "cyclegan", "quickstart")]
+WHOLE = [read(RECIPES / f"{name}.toml").values for name in ("ugatit", "cyclegan", "ugatit_small")]
 
 KNOWN = [
     *("cam", "in", "none", "l1", "adam", "portraits", "real", "global_", "size", "steps", "extends", "type"),

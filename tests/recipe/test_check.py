@@ -38,20 +38,20 @@ def test_a_mistake_in_every_section_is_said_in_one_message(monkeypatch: pytest.M
 
 def test_the_lists_that_messages_end_with(said: Said) -> None:
     names = ", ".join(Plugins({}).registry.names(kinds.SCHEDULE))
-    (line,) = said("extends = 'quickstart'\n[schedule]\ntype = 'cosin'\n")
+    (line,) = said("extends = 'ugatit_small'\n[schedule]\ntype = 'cosin'\n")
     assert line == f"mine.toml:3: schedule.type: unknown schedule 'cosin'. Did you mean 'cosine'? Registered: {names}"
-    (line,) = said("extends = 'quickstart'\n[schedule]\ntype = 3\n")
+    (line,) = said("extends = 'ugatit_small'\n[schedule]\ntype = 3\n")
     assert line == f"mine.toml:3: schedule.type: expected one of {names}, got 3"
-    (line,) = said("extends = 'quickstart'\n[schedule]\nstrat = 0.5\n")
+    (line,) = said("extends = 'ugatit_small'\n[schedule]\nstrat = 0.5\n")
     lacks = "schedule 'linear_decay' has no option 'strat'. Did you mean 'start'? Options: start"
     assert line == f"mine.toml:3: schedule.strat: {lacks}"
-    (line,) = said("extends = 'quickstart'\n[schedule]\ntype = 'constant'\nstart = 0.5\n")
+    (line,) = said("extends = 'ugatit_small'\n[schedule]\ntype = 'constant'\nstart = 0.5\n")
     other = "With type = 'epoch_decay' or 'linear_decay' there is one."
     assert line == f"mine.toml:4: schedule.start: schedule 'constant' has no option 'start'. {other} It has none"
     line, _ = said("extends = 'cyclegan_small'\n[data]\na = 'photos'\nb = 'paintings'\n")
     other = "With type = 'folders', 'paired' or 'single_image' there is one."
     assert line.startswith(f"mine.toml:3: data.a: dataset 'shapes' has no option 'a'. {other} Options: size, ")
-    (line,) = said("extends = 'quickstart'\n[losses.cycle.inputs]\nprediction = 'cycel'\n")
+    (line,) = said("extends = 'ugatit_small'\n[losses.cycle.inputs]\nprediction = 'cycel'\n")
     assert line.startswith(
         "mine.toml:3: losses.cycle.inputs.prediction: no output 'cycel'. Did you mean 'cycle'? Outputs: cycle, "
     )
@@ -181,12 +181,12 @@ def test_a_misspelt_table_is_checked_as_what_it_looks_like(said: Said) -> None:
     ],
 )
 def test_one_mistake_gives_one_message(said: Said, key: str, value: str, message: str) -> None:
-    seen = [LISTS.sub(r" \1...", line) for line in said(f"extends = 'quickstart'\n{key} = {value}\n")]
+    seen = [LISTS.sub(r" \1...", line) for line in said(f"extends = 'ugatit_small'\n{key} = {value}\n")]
     assert seen == [f"mine.toml:2: {key}{message}"]
 
 
 def test_a_discriminator_too_deep_for_its_images_is_told_what_would_do(said: Said) -> None:
-    assert said("extends = 'quickstart'\n\n[translator.discriminators.global_]\nlayers = 7\n", "data.size=64") == [
+    assert said("extends = 'ugatit_small'\n\n[translator.discriminators.global_]\nlayers = 7\n", "data.size=64") == [
         "mine.toml:4: translator.discriminators.global_.layers: 7 layers need images of at least 96 px, got 64 px; "
         "at most 6 layers work at 64 px"
     ]
@@ -200,7 +200,7 @@ def test_images_too_small_for_a_discriminator_are_found_without_any_line_for_its
 
 
 def test_both_outputs_that_are_missing_are_asked_for_at_once(said: Said) -> None:
-    (line,) = said("extends = 'quickstart'\n[losses.extra]\ntype = 'torch.nn.SmoothL1Loss'\n")
+    (line,) = said("extends = 'ugatit_small'\n[losses.extra]\ntype = 'torch.nn.SmoothL1Loss'\n")
     assert line.startswith(
         "mine.toml:2: losses.extra: 'torch.nn.SmoothL1Loss' needs 'input' and 'target': "
         "say which outputs feed it, inputs = { input = '...', target = '...' }. Outputs: cycle, "
@@ -208,7 +208,7 @@ def test_both_outputs_that_are_missing_are_asked_for_at_once(said: Said) -> None
 
 
 def test_options_that_a_criterion_needs_are_asked_for(said: Said) -> None:
-    text = "extends = 'quickstart'\n[losses.ssim]\ntype = 'kornia.losses.SSIMLoss'\n"
+    text = "extends = 'ugatit_small'\n[losses.ssim]\ntype = 'kornia.losses.SSIMLoss'\n"
     text += "inputs = { img1 = 'cycle', img2 = 'real' }\n"
     assert said(text) == ["mine.toml:2: losses.ssim: loss 'kornia.losses.SSIMLoss' needs the option 'window_size'"]
     assert said(text + "window_size = 11\n") == []
@@ -216,7 +216,7 @@ def test_options_that_a_criterion_needs_are_asked_for(said: Said) -> None:
 
 @pytest.mark.parametrize("name", ["torch.nn.Module", "torch.nn.Parameter", "torch.nn.ParameterDict"])
 def test_a_class_that_computes_nothing_is_no_loss(said: Said, name: str) -> None:
-    lines = said("extends = 'quickstart'\n", f"losses.odd.type={name}")
+    lines = said("extends = 'ugatit_small'\n", f"losses.odd.type={name}")
     assert lines
     assert "has neither forward nor a method for a phase. Phases: discriminator, generator" in lines[0]
 
@@ -296,7 +296,7 @@ def test_names_that_torch_cannot_export(said: Said) -> None:
     ],
 )
 def test_an_integer_will_do_for_a_number(settings: list[str], value: float) -> None:
-    assert Recipe.read(RECIPES / "quickstart.toml", settings).optimizers["generator"].factory.options["lr"] == value
+    assert Recipe.read(RECIPES / "ugatit_small.toml", settings).optimizers["generator"].factory.options["lr"] == value
 
 
 def test_paths_become_absolute_so_that_a_run_resumes_from_anywhere(
@@ -339,7 +339,7 @@ class NoKind(nn.Module):
 
 
 def problems(registry: Registry, values: dict[str, Any]) -> list[str]:
-    source = read(RECIPES / "quickstart.toml")
+    source = read(RECIPES / "ugatit_small.toml")
     source.values["translator"]["generator"] |= values
     try:
         Recipe.check(Source("mine", source.values, {}), registry)
@@ -369,7 +369,7 @@ def test_strangers_components_cannot_break_the_check(registry: Registry) -> None
 def test_a_translator_and_a_data_set_that_keep_no_contract_are_said(registry: Registry) -> None:
     registry.add(kinds.TRANSLATOR, "bare", nn.Module)
     registry.add(kinds.DATASET, "sizeless", nn.Module)
-    source = read(RECIPES / "quickstart.toml")
+    source = read(RECIPES / "ugatit_small.toml")
     values = {**source.values, "translator": "bare", "data": "sizeless"}
     with pytest.raises(RecipeError) as caught:
         Recipe.check(Source("mine", values, {}), registry)
@@ -394,7 +394,7 @@ def test_a_loss_that_is_a_function_or_takes_nothing_is_said(registry: Registry) 
 
     for name, component in (("function", function), ("nothing", Nothing), ("optional", Optional)):
         registry.add(kinds.LOSS, name, component)
-    source = read(RECIPES / "quickstart.toml")
+    source = read(RECIPES / "ugatit_small.toml")
     source.values["losses"] |= {name: name for name in ("function", "nothing", "optional")}
     with pytest.raises(RecipeError) as caught:
         Recipe.check(Source("mine", source.values, {}), registry)
@@ -409,7 +409,7 @@ def test_a_loss_that_is_a_function_or_takes_nothing_is_said(registry: Registry) 
 
 def test_options_that_toml_cannot_hold_do_not_spoil_a_written_recipe(registry: Registry) -> None:
     registry.add(kinds.NORM, "strange", Strange)
-    source = read(RECIPES / "quickstart.toml", ["translator.generator.norm=strange"])
+    source = read(RECIPES / "ugatit_small.toml", ["translator.generator.norm=strange"])
     recipe = Recipe.check(source, registry)
     again = Recipe.check(Source("again", tomllib.loads(recipe.to_toml())), registry)
     assert again.resolved() == recipe.resolved()
@@ -420,7 +420,7 @@ def test_options_that_toml_cannot_hold_do_not_spoil_a_written_recipe(registry: R
 def test_the_own_option_of_a_criterion_gives_way_to_the_wiring() -> None:
     """`torch.nn.BCEWithLogitsLoss` has an option `weight` of its own, a tensor, which no recipe could say anyway."""
     loss = {"type": "torch.nn.BCEWithLogitsLoss", "weight": 2, "inputs": {"input": "fake", "target": "real"}}
-    recipe = Recipe.read(RECIPES / "quickstart.toml", {"losses.own": loss})
+    recipe = Recipe.read(RECIPES / "ugatit_small.toml", {"losses.own": loss})
     assert recipe.losses["own"].factory.options == {}
     resolved = recipe.losses["own"].resolved()
     assert (resolved["weight"], resolved["inputs"]) == (2.0, {"input": "fake", "target": "real"})

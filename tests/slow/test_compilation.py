@@ -16,10 +16,10 @@ from i2i.recipe.recipe import Recipe
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("name", ["quickstart", "cut_small"])
+@pytest.mark.parametrize("name", ["ugatit_small", "cut_small"])
 def test_a_compiled_step_is_the_step(name: str, tiny: dict[str, object]) -> None:
     small = {"translator.generator.channels": 4, "translator.discriminators.local.channels": 4, "data.size": 32}
-    settings = tiny if name == "quickstart" else {**small, "data.type": "shapes"}
+    settings = tiny if name == "ugatit_small" else {**small, "data.type": "shapes"}
     plain = Stepper(Recipe.read(name, settings))
     compiled = Stepper(Recipe.read(name, {**settings, "train.compile": True}))
     draws = torch.Generator().manual_seed(0)
@@ -33,7 +33,7 @@ def test_a_compiled_step_is_the_step(name: str, tiny: dict[str, object]) -> None
 
 
 def test_a_compiled_translation_is_the_translation(tiny: dict[str, object], tmp_path: Path) -> None:
-    recipe = Recipe.read("quickstart", tiny)
+    recipe = Recipe.read("ugatit_small", tiny)
     Run(tmp_path / "run", recipe, Stepper(recipe), dataset=None).save()
     batch = torch.rand(1, 3, 32, 32) * 2 - 1
     exact = i2i.load(tmp_path / "run", device="cpu").translate(batch)
@@ -44,7 +44,7 @@ def test_a_compiled_translation_is_the_translation(tiny: dict[str, object], tmp_
 def test_a_missing_compiler_is_explained(
     tiny: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe = Recipe.read("quickstart", tiny)
+    recipe = Recipe.read("ugatit_small", tiny)
     Run(tmp_path / "run", recipe, Stepper(recipe), dataset=None).save()
     monkeypatch.setattr("torch._inductor.config.cpp.cxx", ("/nonexistent/g++",))
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))

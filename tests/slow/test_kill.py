@@ -172,7 +172,7 @@ def test_a_run_that_is_killed_is_the_run_that_was_not(
 
 @pytest.mark.slow
 @pytest.mark.skipif(torch.accelerator.is_available(), reason="two processes on a CPU")
-@pytest.mark.parametrize("recipe", ["quickstart", "cyclegan"])
+@pytest.mark.parametrize("recipe", ["ugatit_small", "cyclegan"])
 def test_so_is_one_of_two_processes(
     recipe: str, album: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -24,7 +24,7 @@ SHAPES = {"data.type": "shapes", "data.size": 32, "train.batch_size": 4, "schedu
 RUNS: dict[str, tuple[str, dict[str, Any], int]] = {
     "cyclegan": ("cyclegan_small", {}, 1000),
     "nicegan": ("nicegan_small", {}, 1000),
-    "ugatit": ("quickstart", {**SHAPES, "translator.generator.blocks": 4}, 1000),
+    "ugatit": ("ugatit_small", {**SHAPES, "translator.generator.blocks": 4}, 1000),
 }
 
 

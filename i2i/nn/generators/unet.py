@@ -22,6 +22,8 @@ WIDEST = 8
 """Upper bound of the channels, as a multiple of the first level's."""
 OUTER = 4
 """Number of outer levels without dropout; the innermost level has none either."""
+NEAREST = 0.97
+"""Factor of an image in [-1, 1] before its inverse tanh, which is infinite at -1 and 1."""
 
 Levels = Annotated[int, Field(ge=2)]
 
@@ -148,6 +150,8 @@ class Unet(nn.Module):
         init: initialization of the weights; see `i2i.nn.layers.initialization.initialize`.
         upsample: how the decoder doubles the sides: `transposed` convolutions, or `nearest`, each followed by a 3x3
             convolution, which leaves no checkerboard.
+        residual: whether the last convolution's result is added to the input image before the tanh, so that the network
+            begins as (nearly) the identity and learns what to change; needs as many channels out as in.
 
     Raises:
         OptionError: there is no level `attention_level`.
@@ -174,8 +178,12 @@ class Unet(nn.Module):
         attention_level: int = 2,
         init: Initialization = "normal",
         upsample: Literal["transposed", "nearest"] = "transposed",
+        residual: bool = False,
     ) -> None:
         super().__init__()
+        if residual and in_channels != out_channels:
+            raise OptionError("residual", f"expected as many channels out as in, got {in_channels} and {out_channels}")
+        self.residual = residual
         self.in_channels, self.levels, self.multiple = in_channels, levels, 2**levels
         widths = [channels * min(2**level, WIDEST) for level in range(levels)]
         last = levels - 1
@@ -242,4 +250,6 @@ class Unet(nn.Module):
         x = self.up[-1](features.pop())
         for up in reversed(self.up[:-1]):
             x = up(torch.cat([features.pop(), x], dim=1))
+        if self.residual:
+            x = x + torch.atanh(NEAREST * image)
         return GeneratorOutput(torch.tanh(x), logits, heatmap)

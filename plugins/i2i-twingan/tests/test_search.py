@@ -153,8 +153,8 @@ def test_user_errors(
 
 
 def test_a_translator_without_a_shared_latent_is_refused(images: dict[str, Tensor]) -> None:
-    recipe = Recipe.read("quickstart", {"translator.generator.channels": 4, "translator.generator.blocks": 1})
-    with pytest.raises(I2IError, match="quickstart: this translator has no latent that both domains share"):
+    recipe = Recipe.read("ugatit_small", {"translator.generator.channels": 4, "translator.generator.blocks": 1})
+    with pytest.raises(I2IError, match="ugatit_small: this translator has no latent that both domains share"):
         encode(Loaded(recipe, build(recipe).eval(), 0), images["a"], "a")
 
 

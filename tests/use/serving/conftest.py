@@ -30,7 +30,7 @@ def models(tiny_settings: Mapping[str, object]) -> dict[str, Loaded]:
     """Models with attention, without, and with styles."""
     munit = {"data.size": 32, "translator.generator.channels": 4, "translator.generator.blocks": 1}
     return {
-        "portraits": loaded("quickstart", tiny_settings),
+        "portraits": loaded("ugatit_small", tiny_settings),
         "munit": loaded("munit_small", munit),
         "cyclegan": loaded(
             "cyclegan_small", {"translator.generator.channels": 4, "translator.generator.blocks": 1, "data.size": 32}
