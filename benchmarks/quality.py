@@ -31,7 +31,7 @@ from i2i.data.images import to_tensor
 from i2i.data.loader import make_loader, reading
 from i2i.engine.stepper import Stepper
 from i2i.evaluation.evaluate import Evaluator, Options
-from i2i.evaluation.image_sets import from_arrays, from_folder, to_pixels
+from i2i.evaluation.image_sets import from_arrays, to_pixels
 from i2i.recipe.recipe import Recipe
 
 RECIPES = ("cyclegan", "cut", "ugatit_light", "nicegan", "best_unpaired", "best_small_data")
@@ -124,8 +124,13 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     evaluator = Evaluator(Options(features=given.features, metrics=("kid",), use_cache=False))
-    runs = [(data, size, seed, name) for data in given.data for size in given.sizes for seed in given.seeds
-            for name in given.recipes]
+    runs = [
+        (data, size, seed, name)
+        for data in given.data
+        for size in given.sizes
+        for seed in given.seeds
+        for name in given.recipes
+    ]
     most = len(runs) if given.total is None else int(given.total / given.minutes)
     print("| data | px | recipe | seed | steps | KID (95 % interval) | floor: inputs copied | ceiling: real images |")
     print("|---|---|---|---|---|---|---|---|")

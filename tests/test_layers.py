@@ -135,8 +135,8 @@ def test_every_file_says_in_one_sentence_what_it_is() -> None:
 
 
 def test_what_is_around_the_methods_knows_none_by_name() -> None:
-    """Commands, trainer, loader and inference; `ugatit_small` is where people begin, whatever it trains."""
-    names = {path.stem for path in (PACKAGE.parent / "recipes").glob("*.toml")} - {"ugatit_small"}
+    """Commands, trainer, loader and inference; `quickstart` is where people begin, whatever it trains."""
+    names = {path.stem for path in (PACKAGE.parent / "recipes").glob("*.toml")} - {"quickstart"}
     names |= COMPONENTS[kinds.IMPORTER].keys()
     around = [
         *PACKAGE.glob("cli/*.py"),

@@ -95,6 +95,11 @@ def test_every_row_names_its_source() -> None:
 def test_every_published_recipe_is_in_the_table() -> None:
     """Recipes for short runs (`*_small`, `quickstart`) and our own variants have numbers of their own."""
     shipped = {file.stem for file in (Path(__file__).parents[2] / "recipes").glob("*.toml")}
-    own = {name for name in shipped if name.endswith("_small")} | {"quickstart", "sincut_resnet"}
+    own = {name for name in shipped if name.endswith("_small")} | {
+        "quickstart",
+        "best_unpaired",
+        "best_small_data",
+        "sincut_resnet",
+    }
     own |= {"pix2pix_labels", "pix2pix_classes", "cyclegan_masked"}
     assert shipped - own == set(NAMES)

@@ -26,7 +26,7 @@ from i2i.use.package import write_package
 @pytest.fixture
 def run(tiny_settings: Mapping[str, object], tmp_path: Path) -> Path:
     """A run with averaged weights that differ from the last ones, a sample grid and figures."""
-    recipe = Recipe.read("quickstart", {**tiny_settings, "train.ema": {"decay": 0.5}})
+    recipe = Recipe.read("ugatit_small", {**tiny_settings, "train.ema": {"decay": 0.5}})
     stepper = Stepper(recipe)
     for value in stepper.ema.average.values():  # type: ignore[union-attr]
         value.add_(0.01)

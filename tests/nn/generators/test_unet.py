@@ -8,7 +8,7 @@ import torch
 from i2i.core.kinds import ATTENTION, NORM
 from i2i.errors import OptionError, ShapeError
 from i2i.nn.discriminators.pixel import Pixel
-from i2i.nn.generators.unet import Unet
+from i2i.nn.generators.unet import Unet, UpsampledConv2d
 
 
 def test_batch_statistics_at_inference() -> None:
@@ -60,3 +60,25 @@ def test_sizes() -> None:
         Unet.check(96, 8)
     with pytest.raises(ShapeError, match=r"expected images \[B, 6, H, W\]"):
         Pixel(4, 6)(torch.rand(1, 3, 8, 8))
+
+
+def test_a_residual_network_begins_near_the_identity_and_stays_in_range() -> None:
+    torch.manual_seed(0)
+    network = Unet(channels=4, levels=2, norm=NORM("in"), dropout=0, residual=True, upsample="nearest")
+    image = torch.rand(2, 3, 16, 16) * 2 - 1
+    image[0] = 1
+    generated = network(image).image
+    assert float((generated - image).abs().mean()) < 0.1
+    assert float(generated.abs().max()) < 1
+    generated.sum().backward()
+    assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in network.parameters())
+    with pytest.raises(OptionError, match="expected as many channels out as in, got 3 and 1"):
+        Unet(residual=True, out_channels=1)
+
+
+def test_nearest_upsampling_repeats_pixels_before_a_convolution() -> None:
+    layer = UpsampledConv2d(2, 3, 3, padding=1)
+    x = torch.rand(1, 2, 5, 4)
+    repeated = torch.nn.functional.pad(x.repeat_interleave(2, 2).repeat_interleave(2, 3), (1, 1, 1, 1), mode="reflect")
+    expected = torch.nn.functional.conv2d(repeated, layer.weight, layer.bias)
+    assert torch.allclose(layer(x), expected, atol=1e-6)
