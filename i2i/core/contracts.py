@@ -237,7 +237,7 @@ class Dataset(Protocol):
 
     Where it holds images back from training, `held_out(split)`, for `val` or `test`, maps domains to sequences of
     images as `preview` shows them; with the attribute `paired`, equal indices are a pair. Lines in `summary` are
-    printed and logged before the first step; `too_few()` returns why there are too few images, or None.
+    printed and logged before the first step; `overlap()` and `too_few()` return why a run is refused, or None.
     """
 
     @property

@@ -21,7 +21,7 @@ from i2i.data.labelled import LabelledImages
 from i2i.data.listing import list_images
 from i2i.data.locations import Location, check_folder, not_given
 from i2i.data.pixels import PixelFormat, Pixels, crop, mirrored, size_of, to_tensor
-from i2i.data.plausibility import MIN_IMAGES, refuse_overlap, summary_lines, too_few
+from i2i.data.plausibility import MIN_IMAGES, find_overlap, summary_lines, too_few
 from i2i.data.sources.locate import Place
 from i2i.data.transforms import Resample, SampleSize, eval_transform, resized
 from i2i.errors import DataError
@@ -94,7 +94,8 @@ class Domains(LabelledImages):
         self.min_images = min_images
         self.summary: list[str] = []
         folders, test_folders = _folders(path, domains)
-        refuse_overlap({f"domain {name}": folder for name, folder in folders.items()})
+        if problem := find_overlap({f"domain {name}": folder for name, folder in folders.items()}):
+            raise DataError(problem)
         self.train, validation = self._open(folders, val)
         tests, _ = self._open(test_folders, None)
         self.held_out_files = {"val": validation, "test": tests}

@@ -27,7 +27,7 @@ from i2i.data.layouts import divide, find_unpaired
 from i2i.data.listing import list_images
 from i2i.data.locations import Location, check_folder, not_given
 from i2i.data.pixels import PixelFormat, Pixels, size_of, to_tensor
-from i2i.data.plausibility import MIN_IMAGES, refuse_overlap, summary_lines, too_few, unknown_layout
+from i2i.data.plausibility import MIN_IMAGES, find_overlap, summary_lines, too_few, unknown_layout
 from i2i.data.sources.locate import Place
 from i2i.data.transforms import FlipCrop, Resample, ResizeMode, SampleSize, SampleTransform
 from i2i.errors import DataError
@@ -130,7 +130,6 @@ class Folders(ImageDataset):
         if not isinstance(val, float | int):
             folders |= {f"val_{domain}": folder for domain, folder in self._validation_root(as_path(val)).items()}
         folders |= {name: as_path(folder) for name, folder in given.items() if folder is not None}
-        refuse_overlap({f"data.{name}": folder for name, folder in folders.items()})
         self.folders = folders
         files = self._open(folders, val if isinstance(val, float | int) else 0.0)
         self.held_out_files = {
@@ -254,6 +253,10 @@ class Folders(ImageDataset):
         """
         files = self.held_out_files[split]
         return {domain: HeldOut(images, 0, self.transform.preview) for domain, images in files.items()}
+
+    def overlap(self) -> str | None:
+        """Why the folders cannot be meant, as a sentence: one lies in another one, or is the same; or None."""
+        return find_overlap({f"data.{name}": folder for name, folder in self.folders.items()})
 
     def too_few(self) -> str | None:
         """Why the images are too few to train on, as a sentence; None if they are enough."""

@@ -43,10 +43,10 @@ def read_image(path: ImageFile) -> Image.Image:
 
 
 @overload
-def as_path(path: Path | str) -> Place: ...
+def as_path(path: Place | str) -> Place: ...
 @overload
-def as_path(path: Path | str | None) -> Place | None: ...
-def as_path(path: Path | str | None) -> Place | None:
+def as_path(path: Place | str | None) -> Place | None: ...
+def as_path(path: Place | str | None) -> Place | None:
     """The folder or file that an option of type `Location` names: of the system, or in an archive, a table or a URL.
 
     Args:

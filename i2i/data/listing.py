@@ -75,8 +75,13 @@ def list_images(folder: Place, training: str | None = None) -> Listing:
     if not listing.images:
         raise DataError(_no_image(listing))
     # By code points of the relative path in NFC, because macOS may hand out NFD.
-    names = {image: listing.relative(image).as_posix() for image in listing.images}
-    listing.images.sort(key=lambda image: (unicodedata.normalize("NFC", names[image]), names[image]))
+    start = len(folder.inside) + bool(folder.inside) if isinstance(folder, SourcePath) else 0
+
+    def key(image: Place) -> tuple[str, str]:
+        name = image.inside[start:] if isinstance(image, SourcePath) else listing.relative(image).as_posix()
+        return unicodedata.normalize("NFC", name), name
+
+    listing.images.sort(key=key)
     if training is not None:
         _refuse_held_out(listing, training)
     return listing
@@ -104,7 +109,7 @@ def lies_in(inner: Place, outer: Place) -> bool:
 def _of_source(folder: SourcePath) -> Listing:
     listing = Listing(folder, [], links=folder.source.links)
     for path in folder.files():
-        if not any(part.startswith(".") for part in path.relative_to(folder).parts):
+        if "/." not in f"/{path.inside[len(folder.inside) :].lstrip('/')}":
             _sort_in(listing, path)
     return listing
 

@@ -25,8 +25,8 @@ from i2i.data.locations import Location, check_folder, not_given
 from i2i.data.pixels import Pixels, crop, size_of, to_tensor
 from i2i.data.plausibility import (
     MIN_PAIRS,
+    find_overlap,
     refuse_aspect,
-    refuse_overlap,
     refuse_unpaired,
     summary_lines,
     too_few,
@@ -147,7 +147,8 @@ class Paired(ImageDataset):
         for split, options in held_out.items():
             if any(options.values()):
                 self.held_out_files[split], _ = self._open(f"{split}_", tuple(options.values()))
-        refuse_overlap({f"data.{name}": place for name, place in every.items() if place is not None})
+        if problem := find_overlap({f"data.{name}": place for name, place in every.items() if place is not None}):
+            raise DataError(problem)
         self.test = self.held_out_files.get("test", self.held_out_files.get("val", pairs))
         self.train = pairs.resized(self.transform, cache * 2**20, self.nearest, patches)
 

@@ -31,27 +31,25 @@ def summary_lines(option: str, listing: Listing, held_back: int = 0) -> list[str
     return lines
 
 
-def refuse_overlap(folders: Mapping[str, Place]) -> None:
-    """Refuses one folder under two names, and a folder inside another one, whose images include it.
+def find_overlap(folders: Mapping[str, Place]) -> str | None:
+    """A sentence on one folder under two names, or on a folder inside another one, whose images include it.
 
     Args:
         folders: by option.
-
-    Raises:
-        DataError: names both.
     """
     for (first, one), (second, other) in combinations(folders.items(), 2):
         held_out = "_" in first or "_" in second
         if held_out and {first[-1], second[-1]} == {"a", "b"}:
             continue  # a test folder of one domain may hold what the other one trains on
         if lies_in(one, other) and lies_in(other, one):
-            raise DataError(f"{first} and {second} are one folder, {one}, so each image would be in both; give two")
+            return f"{first} and {second} are one folder, {one}, so each image would be in both; give two"
         for (inner, inside), (outer, around) in (((first, one), (second, other)), ((second, other), (first, one))):
             if lies_in(inside, around):
-                raise DataError(
+                return (
                     f"{inner}, {inside}, lies in {outer}, {around}, whose subfolders are included, so its images would "
                     f"be in both; give two folders next to each other"
                 )
+    return None
 
 
 def sample_sizes(images: Sequence[Place], count: int = _SAMPLE) -> list[tuple[int, int]]:

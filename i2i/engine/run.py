@@ -179,6 +179,7 @@ class Run:
             **self._surroundings(),
             "findings": truncate_lines(self.findings),
             "skipped": truncate_lines(self.skipped),
+            "data": truncate_lines(list(getattr(self.dataset, "summary", ()))),
             "extras": self.hook_state.state(),
             **best,
         }
@@ -230,6 +231,9 @@ class Run:
         pools = len(list(saved.folder.glob("process-*.safetensors")))
         self.changes = what_changes(saved.state, self._surroundings(), pools)
         self.changes += recipe_changes(saved.recipe(), self.recipe.to_toml())
+        before, now = saved.lines("data"), list(getattr(self.dataset, "summary", ()))
+        if before and before != now:  # files that came or went, or another revision on a hub: the order is another one
+            self.changes.append(f"data: {'; '.join(now)} instead of {'; '.join(before)}")
 
     def _check_optimizer(self, saved: Checkpoint, phase: str, plain: dict[str, Any]) -> None:
         """Check that a resumed run only changes options that do not change the optimizer's state."""

@@ -74,6 +74,9 @@ def train(
     folder = Path(folder)
     # Missing data is the most frequent error and the fastest to detect, so the data set is created first.
     dataset = recipe.data(seed=recipe.train.seed)
+    overlap = getattr(dataset, "overlap", lambda: None)()
+    if overlap is not None and resume is None:
+        raise DataError(overlap)
     with describe_errors(dataset, f"dataset {recipe.data.name!r}"):
         streams = {**recipe.streams, **dataset.streams}
         samples = len(dataset) if recipe.train.epochs is not None else 0

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from written_sources import noise
+from written_sources import files_of, noise, write_tar
 
 from i2i.cli import run
 from i2i.data.domains import Domains
@@ -30,6 +30,10 @@ def refused(dataset: Any, **options: Any) -> str:
     with pytest.raises(DataError) as caught:
         dataset(size=8, **options)
     return str(caught.value)
+
+
+def overlap(**folders: Any) -> str | None:
+    return Folders(size=8, **folders).overlap()
 
 
 def test_an_unpaired_root_for_pairs(tmp_path: Path) -> None:
@@ -62,18 +66,24 @@ def test_photos_are_not_cut_in_two(tmp_path: Path) -> None:
     assert "expected side-by-side pairs" in refused(Paired, root=wide)
 
 
-def test_one_folder_twice_and_one_inside_the_other(tmp_path: Path) -> None:
+def test_one_folder_twice_and_one_inside_the_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     a, inner, b = fill(tmp_path / "a", 3), fill(tmp_path / "a" / "more", 3, seed=5), fill(tmp_path / "b", 3, seed=9)
     same = f"are one folder, {a}, so each image would be in both; give two"
-    assert refused(Folders, a=a, b=a) == f"data.a and data.b {same}"
-    assert refused(Folders, a=a, b=b, test_a=tmp_path / "b" / ".." / "a").startswith("data.a and data.test_a are one")
-    assert refused(Folders, a=a, b=b, val_a=inner) == (
+    assert overlap(a=a, b=a) == f"data.a and data.b {same}"
+    assert str(overlap(a=a, b=b, test_a=tmp_path / "b" / ".." / "a")).startswith("data.a and data.test_a are one")
+    assert overlap(a=a, b=b, val_a=inner) == (
         f"data.val_a, {inner}, lies in data.a, {a}, whose subfolders are included, so its images would be in both; "
         "give two folders next to each other"
     )
-    assert refused(Folders, a=inner, b=a).startswith(f"data.a, {inner}, lies in data.b, {a}, ")
+    assert str(overlap(a=inner, b=a)).startswith(f"data.a, {inner}, lies in data.b, {a}, ")
+    assert overlap(a=inner, b=b, test_a=b) is None  # strange, yet nothing of a is trained on
     assert refused(Paired, a=a, b=a) == f"data.a and data.b {same}"
-    assert len(Folders(a=a, b=b, test_a=b, size=8)) == 6  # strange, yet nothing of a is trained on
+    tar = write_tar(tmp_path / "x.tar", files_of(a))
+    assert overlap(a=tar, b=f"{tar}/more") is not None
+    settings = ["--set", f"data.a={a}", "--set", f"data.b={a}", "--output", str(tmp_path / "run")]
+    assert run(["train", "cyclegan_small", "--set", "data.type=folders", *settings]) == 2
+    assert f"error: data.a and data.b {same}" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_test_images_deep_in_a_training_folder(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import glob
 from pathlib import Path
 
 from i2i.data.locations import is_url
-from i2i.data.sources.archives import ArchiveSource, reject_compressed
+from i2i.data.sources.archives import COMPRESSED, TAR, ZIP, ArchiveSource, reject_compressed
 from i2i.data.sources.blobs import LocalBlob
 from i2i.data.sources.hub import SCHEME, locate_hub
 from i2i.data.sources.patterns import expand_braces, split_at_archive
@@ -19,7 +19,7 @@ Place = Path | SourcePath
 """A file or folder, of the system or of a source."""
 
 
-def locate(location: Path | str) -> Place:
+def locate(location: Place | str) -> Place:
     """The folder or file that a location names.
 
     Args:
@@ -33,6 +33,8 @@ def locate(location: Path | str) -> Place:
     Raises:
         DataError: an archive, table or URL cannot be read; names it and says why.
     """
+    if isinstance(location, SourcePath):
+        return location
     text = str(location)
     if text.startswith(SCHEME):
         return locate_hub(text)
@@ -43,6 +45,8 @@ def locate(location: Path | str) -> Place:
     path = Path(text).expanduser()
     if path.is_dir():
         return SourcePath(open_tables(path, str(path))) if is_table(path) else path
+    if path.is_file() and not path.name.lower().endswith((TAR, ZIP, PARQUET, *COMPRESSED)):
+        return path
     reject_compressed([path.name])
     archive, inside = split_at_archive(path.as_posix())
     if archive is not None:

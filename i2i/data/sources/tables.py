@@ -20,6 +20,8 @@ _SIGNATURES = {
     b"MM\x00*": ".tif",
 }
 _BATCH = 1000
+_TEXTS = ("", ".md", ".txt", ".json", ".yaml", ".yml", ".csv")
+"""What may lie next to Parquet files."""
 
 
 class TableSource(Source):
@@ -97,7 +99,19 @@ def is_table(path: Path) -> bool:
     """Whether a path is a data set saved to disk, a Parquet file, or a folder of Parquet files."""
     if path.is_file():
         return path.suffix.lower() == PARQUET
-    return _saved_to_disk(path) or any(path.glob(f"*{PARQUET}")) or any(path.glob(f"data/*{PARQUET}"))
+    return _saved_to_disk(path) or _is_parquet_folder(path)
+
+
+def _is_parquet_folder(path: Path) -> bool:
+    """Whether Parquet files lie in a folder or in its folder `data`, as on the hub, and next to them only texts."""
+    found = False
+    for entry in path.iterdir():
+        if entry.name.startswith("."):
+            continue
+        if entry.suffix.lower() not in (PARQUET, *_TEXTS) or (entry.is_dir() and entry.name != "data"):
+            return False
+        found = found or entry.suffix.lower() == PARQUET or any(entry.glob(f"*{PARQUET}"))
+    return found
 
 
 def _saved_to_disk(path: Path) -> bool:
