@@ -7,6 +7,8 @@ import stat
 import sys
 import threading
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any, Literal, NamedTuple, Protocol
@@ -137,7 +139,7 @@ def _decode_pillow(image: Image.Image, page: Page, stream: IO[bytes]) -> Decoded
     _seek(image, page)
     pixels: NDArray[Any] | None = arrays.deep_planes(image, lambda: open_limited(stream))
     if pixels is None:
-        image.load()
+        _load_limited(image)
         if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
             return Decoded(upright(image))
         pixels = np.asarray(image)[..., None]
@@ -241,10 +243,25 @@ def open_limited(stream: IO[bytes], formats: tuple[str, ...] = _FORMATS) -> Imag
     The limit is a global of Pillow that its file plugins read, too; the lock keeps threads from restoring it in the
     wrong order.
     """
+    with _without_limit():
+        return Image.open(stream, formats=formats)
+
+
+def _load_limited(image: Image.Image) -> None:
+    """`Image.load`; of an image that `I2I_MAX_PIXELS` allows, without Pillow's limit on its frames and tiles."""
+    if image.width * image.height > (Image.MAX_IMAGE_PIXELS or sys.maxsize):
+        with _without_limit():
+            image.load()
+    else:
+        image.load()
+
+
+@contextmanager
+def _without_limit() -> Iterator[None]:
     with _LIMIT_LOCK:
         before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
-            return Image.open(stream, formats=formats)
+            yield
         finally:
             Image.MAX_IMAGE_PIXELS = before
 

@@ -106,6 +106,12 @@ def test_the_pixel_limit_can_be_set(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         warnings.simplefilter("error")  # Pillow warns of an image that is larger than its limit
         monkeypatch.setenv("I2I_MAX_PIXELS", "108000000")
         assert reason(tmp_path / "photo.png").startswith("it is damaged or cut short")  # decoded as far as it goes
+        with monkeypatch.context() as lower:  # stands for a larger file: Pillow checks tiles of a TIFF when it decodes
+            lower.setattr(Image, "MAX_IMAGE_PIXELS", 500)
+            Image.new("1", (30, 30)).save(tmp_path / "tiles.tif", compression="group4")
+            Image.new("P", (30, 30)).save(tmp_path / "frames.gif")
+            for name in ("tiles.tif", "frames.gif", "small.png"):
+                assert pixels(tmp_path / name).shape == (30, 30, 3)
         monkeypatch.setenv("I2I_MAX_PIXELS", "899")
         assert "it has 30 x 30 pixels, more than the limit of 899" in reason(tmp_path / "small.png")
         monkeypatch.setenv("I2I_MAX_PIXELS", "many")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from random import Random
 from typing import Annotated, Any
 
@@ -16,6 +15,7 @@ from i2i.core.contracts import Stream
 from i2i.data.decoding import ImageFile
 from i2i.data.files import ImageFiles, Images
 from i2i.data.images import as_path, find_images
+from i2i.data.locations import Location
 from i2i.data.pixels import PixelFormat, to_tensor
 from i2i.data.transforms import SampleTransform
 from i2i.errors import DataError
@@ -85,7 +85,7 @@ class LineArtFolder(LineArt):
 
     def __init__(
         self,
-        root: Path | None = None,
+        root: Location | None = None,
         size: Annotated[int, Ge(16)] = 128,
         load_size: int | None = None,
         flip: bool = True,

@@ -17,6 +17,7 @@ from i2i.core.factory import Factory
 from i2i.data.base import ImageDataset
 from i2i.data.folders import Folders
 from i2i.data.images import as_path, find_images, read_image, to_tensor
+from i2i.data.locations import Location
 from i2i.data.sampler import epoch_order
 from i2i.data.transforms import FILTERS, Resample
 from i2i.errors import DataError
@@ -49,9 +50,9 @@ class Styles(ImageDataset):
 
     def __init__(
         self,
-        a: Path | None = None,
-        b: Path | None = None,
-        test_a: Path | None = None,
+        a: Location | None = None,
+        b: Location | None = None,
+        test_a: Location | None = None,
         size: Annotated[int, Ge(8)] = 256,
         style_size: Annotated[int, Ge(8)] | None = None,
         load_size: int | None = None,

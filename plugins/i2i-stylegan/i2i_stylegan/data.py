@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import islice
-from pathlib import Path
 from random import Random
 from typing import Annotated, Any
 
@@ -19,7 +18,7 @@ from i2i.core.signature import declared_values
 from i2i.data.base import ImageDataset
 from i2i.data.files import ImageFiles
 from i2i.data.images import as_path, find_images
-from i2i.data.locations import check_folder
+from i2i.data.locations import Location, check_folder
 from i2i.data.transforms import Resample, draw_flip_crop, eval_transform, flip_crop
 from i2i.errors import DataError, OptionError
 
@@ -47,7 +46,7 @@ class ImageFolder(ImageDataset):
 
     def __init__(
         self,
-        root: Path,
+        root: Location,
         classes: tuple[str, ...] = (),
         size: Annotated[int, Ge(8)] = 256,
         flip: bool = True,
