@@ -22,9 +22,11 @@ from torch import Tensor
 from i2i.core.bounds import ImageSize, describe_size, height_width
 from i2i.data.decoding import pixel_limit
 from i2i.data.pixels import Pixels, crop, mirrored, size_of, to_tensor
+from i2i.data.tensorflow_resize import bilinear_tf1
 from i2i.errors import DataError, OptionError
 
-Resample = Literal["bilinear", "bicubic", "lanczos"]
+Resample = Literal["bilinear", "bicubic", "lanczos", "bilinear_tf1"]
+"""Pillow's antialiased filters, or the bilinear one of TensorFlow 1, see `SampleTransform`."""
 ResizeMode = Literal["square", "short_side", "fit", "none"]
 """How an image becomes as large as the crop needs, see `SampleTransform`."""
 _Side = Annotated[int, Ge(8)]
@@ -68,7 +70,8 @@ class SampleTransform:
             covers `load_size`; `fit` keeps it, stays inside `load_size` and is padded by reflection; `none` crops at
             the image's own resolution.
         flip: whether half of the samples are mirrored left to right.
-        resample: Pillow's filter for resizing.
+        resample: Pillow's filter for resizing; or `bilinear_tf1`, with which a training image is resized to `size`,
+            then flipped, resized to `load_size` and cropped, as in U-GAT-IT's TensorFlow code.
     """
 
     size: tuple[int, int]
@@ -109,7 +112,12 @@ class SampleTransform:
         Raises:
             DataError: the image is smaller than the crop and not resized, or would become larger than the limit.
         """
-        return self._resized(image, self.load_size, nearest)
+        return self._resized(image, self.size if self._resizes_twice else self.load_size, nearest)
+
+    @property
+    def _resizes_twice(self) -> bool:
+        # TensorFlow's grid is not symmetric, so the flip has to come between the two.
+        return self.resample == "bilinear_tf1" and self.resize == "square"
 
     def draw(self, random: Random, size: tuple[int, int] | None = None) -> FlipCrop:
         """Draw a flip and a crop.
@@ -118,10 +126,16 @@ class SampleTransform:
             random: generator of the numbers; three are drawn.
             size: height and width of the resized image; `load_size` when None.
         """
-        return draw_flip_crop(random, self.size, size or self.load_size, self.flip)
+        resized = self.load_size if self._resizes_twice else size or self.load_size
+        return draw_flip_crop(random, self.size, resized, self.flip)
 
     def cut(self, image: Pixels, draw: FlipCrop) -> Pixels:
         """Apply a drawn flip and crop to a resized image."""
+        if self._resizes_twice:
+            image = mirrored(image) if draw.flipped else image
+            is_label = not isinstance(image, Image.Image) and image.dtype.kind in "iu"
+            image = resized(image, self.load_size, "nearest" if is_label else self.resample)
+            return crop(image, draw.top, draw.left, *self.size)
         return cut(image, draw, self.size)
 
     def preview(self, image: Pixels, nearest: bool = False) -> Pixels:
@@ -198,6 +212,11 @@ def resized(image: Pixels, size: ImageSize, resample: Resample | Literal["neares
         columns = ((np.arange(width) + 0.5) * image.shape[1] / width).astype(np.int64)
         picked: NDArray[Any] = image[rows[:, None], columns]
         return picked
+    if resample == "bilinear_tf1":
+        if not isinstance(image, Image.Image):
+            return bilinear_tf1(image, (height, width))
+        values = bilinear_tf1(np.asarray(image).reshape(image.height, image.width, -1), (height, width))
+        return values / np.float32(127.5) - 1
     if isinstance(image, Image.Image):
         return image.resize((width, height), FILTERS[resample])
     if image.shape[:2] == (height, width):

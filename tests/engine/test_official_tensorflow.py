@@ -12,10 +12,13 @@ from typing import Any
 import pytest
 import torch
 from official_figures import distance, read, relative_error, total
+from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
 from i2i.core.contracts import Imported
+from i2i.data.pixels import to_tensor
+from i2i.data.transforms import FlipCrop, SampleTransform
 from i2i.engine import checkpoint
 from i2i.engine.importing import write_run
 from i2i.engine.run import Run
@@ -209,6 +212,18 @@ def compare_weights(
         assert wrong[name] <= (1e-10 if name.endswith(".u") else 1e-8 * moved[name]), name
     weights = [name for name in wrong if not name.endswith(".u")]
     assert total([wrong[name] for name in weights]) <= 1e-10 * total([moved[name] for name in weights])
+
+
+def test_images(golden_tensorflow: Path) -> None:
+    """Preprocessing of training images, without and with its random part."""
+    figures = read(golden_tensorflow, "preprocess")
+    size, larger = (figures.config[name] for name in ("size", "augment_size"))
+    image = Image.fromarray(figures.tensor("src_hwc_uint8").numpy())
+    transform = SampleTransform((size, size), (larger, larger), resample="bilinear_tf1")
+    resized = transform.resized(image)
+    torch.testing.assert_close(to_tensor(resized), figures.tensor("train_no_augmentation"), rtol=0, atol=1e-6)
+    sample = to_tensor(transform.cut(resized, FlipCrop(True, figures.config["top"], figures.config["left"])))
+    torch.testing.assert_close(sample, figures.tensor("train_flip_resize_crop"), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("gan", [*GANS, "dragan"])
