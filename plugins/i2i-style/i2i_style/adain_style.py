@@ -169,7 +169,7 @@ class AdaINStyle(Translator):
                 f"style: expected a style image, got {got}; give one as style, or several with weights as blend"
             )
         style = style if style.ndim == 4 else style.unsqueeze(0)
-        if style.ndim != 4 or style.shape[1] != 3 or len(style) not in (1, count):
+        if style.ndim != 4 or style.shape[1] != 3 or style.shape[0] not in (1, count):
             raise I2IError(
                 f"style: expected an image [1, 3, H, W], or one for each of {count}, got {list(style.shape)}"
             )

@@ -55,7 +55,7 @@ def adain(content: Tensor, style: Tensor, eps: float = 1e-5) -> Tensor:
 
     Source: Huang and Belongie, ICCV 2017, arXiv:1703.06868, equation 8.
     """
-    mean, std = (value.expand(len(content), -1) for value in mean_std(style, eps))
+    mean, std = (value.expand(content.shape[0], -1) for value in mean_std(style, eps))
     return instance_norm(content, eps, unbiased=True, gamma=std, beta=mean)
 
 
