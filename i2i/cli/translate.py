@@ -7,6 +7,7 @@ from typing import Literal
 
 import click
 
+from i2i.cli.bulk import Work, concerns_shards, results_exist, translate_shards
 from i2i.cli.clips import concerns_clips, translate_clips
 from i2i.cli.conditions import BLEND, conditions_of
 from i2i.cli.jobs import WRITABLE, plan
@@ -101,6 +102,12 @@ _FORMATS = sorted(suffix.removeprefix(".") for suffix in WRITABLE)
     metavar="SHARE",
     help="Mix each frame of a clip with the one before where the input does not change, such as 0.5; 0 by default.",
 )
+@click.option(
+    "--skip-existing/--overwrite",
+    default=None,
+    help="Omit images whose translation exists, or write it again; omitted by default under torchrun and for tar "
+    "archives.",
+)
 @click.option("--device", help="Such as cpu, cuda:1 or mps; the machine's accelerator by default.")
 def translate(
     run: Path,
@@ -123,6 +130,7 @@ def translate(
     device: str | None,
     fps: float | None,
     reduce_flicker: float,
+    skip_existing: bool | None,
 ) -> None:
     """Translate images and clips with RUN, a run folder or one of its checkpoints.
 
@@ -133,11 +141,13 @@ def translate(
       i2i translate runs/with_styles album --blend one.jpg=0.7,two.jpg=0.3 --with alpha=0.5
       i2i translate runs/my_recipe scans --size original --format tif
       i2i translate runs/my_recipe clip.mp4 --to b --output clip.webm
+      torchrun --nproc_per_node 4 -m i2i translate runs/my_recipe album shards --to b
 
     INPUT is an image or a folder, whose images are all translated, subfolders included. An image that cannot be read,
     translated or written is skipped and named; the others are translated. Results have the depth, opacity, colour
     profile, EXIF data and pages of their input; one line says what could not be kept. A video or an animation keeps its
-    time stamps and audio, and is resumed after an interruption.
+    time stamps and audio, and is resumed after an interruption. Of a tar archive, all images are translated into an
+    archive of the same name. Processes that torchrun starts share the work, and a second call continues it.
     """
     if concerns_clips(inputs, output):
         given = click.get_current_context().params
@@ -145,37 +155,51 @@ def translate(
         return
     if output.is_file():
         raise click.BadParameter(f"{output} is a file; give a folder for images", param_hint="--output")
-    plan(inputs, output, format=format)  # before torch is imported: a wrong path is answered at once
+    shards = concerns_shards(inputs)
+    if not shards:
+        plan(inputs, output, format=format)  # before torch is imported: a wrong path is answered at once
     wanted = _size(size)
     if tile is not None and heatmap:
         raise click.UsageError("--heatmap needs whole images; omit --tile or --heatmap")
     from rich.console import Console
     from rich.progress import track
 
+    from i2i.use.digest import digest_of
     from i2i.use.loaded import load
 
-    loaded = load(run, usable(device), precision=precision, compile=compiled)
+    work = Work(output, True if shards and skip_existing is None else skip_existing)
+    loaded = load(run, usable(work.device(device)), precision=precision, compile=compiled)
     conditions = conditions_of(loaded.translator, style, seed, blend, more)
     for condition in conditions.values():
         loaded.check(domain, condition)
     loaded.check_size(wanted)
+    if shards:
+        if heatmap or side_by_side or len(conditions) > 1:
+            raise click.UsageError("--heatmap, --side-by-side and several styles are not for tar archives")
+        translate_shards(loaded, inputs, work, domain, wanted, batch_size, tile, *conditions.values())
+        return
     jobs = plan(inputs, output, conditions, heatmap and not side_by_side, format)
     session = Session(loaded, domain, conditions, tile, heatmap, side_by_side, half)
     session.taken = {job.source.resolve() for job in jobs} | {job.marked(mark) for job in jobs for mark in conditions}
+    options = domain, wanted, tile, conditions, heatmap, side_by_side, half
+    digest = digest_of(loaded, *options) if work.skip else ""
+    jobs = work.select(jobs, digest, lambda job: results_exist(job, conditions))
     terminal = Console(stderr=True, highlight=False, soft_wrap=True)
     pages = session.pages(jobs, wanted)
     bar = track(pages, "translating", len(jobs), console=terminal, disable=not terminal.is_terminal)
+    finished = 0
     for batch in batches(bar, 1 if loaded.constraints.batch_dependent else batch_size):
         session.translate(batch)
+        work.count(finished := finished + len(batch))
     for line in session.skipped:
         click.echo(f"skipped {line}", err=True)
     for line in session.remarks():
         click.echo(line, err=True)
     done = len(jobs) - len(session.skipped)
-    if not done:
+    if jobs and not done:
         raise I2IError(f"none of the {len(jobs)} images could be translated")
     count = f", {len(session.skipped)} skipped" if session.skipped else ""
-    click.echo(f"{done} translated to {domain} in {output}{count}")
+    click.echo(f"{done} translated to {domain} in {output}{count}{work.closed()}")
 
 
 def _size(text: str | None) -> int | Literal["original"] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import heapq
 import json
 import os
@@ -26,6 +25,7 @@ from i2i.data.clip_files import VIDEOS, container_of
 from i2i.data.images import to_image
 from i2i.errors import DataError, I2IError
 from i2i.use.clip_writer import CODECS, ClipWriter
+from i2i.use.digest import digest_of
 from i2i.use.flicker import FlickerReduction
 from i2i.use.loaded import Loaded, Size
 from i2i.use.video import (
@@ -112,7 +112,9 @@ def translate_clip(
             stack.enter_context(FileLock(parts / ".lock", timeout=0))
         except Timeout as error:
             raise I2IError(f"{target} is being written by another process") from error
-        job = _fingerprint(loaded, source, target, to, size, batch_size, tile, rate, flicker, condition)
+        file, mixing = source.stat(), flicker and (flicker.strength, flicker.threshold)
+        unchanged = file.st_size, file.st_mtime_ns
+        job = digest_of(loaded, unchanged, target.suffix, to, size, batch_size, tile, rate, mixing, condition)
         segments = _Segments(parts, target, info, job, flicker)
         resumed = segments.frames
         frames: Iterator[Frame] = read_frames(source, resumed, rate)
@@ -121,7 +123,9 @@ def translate_clip(
         batch_size = 1 if loaded.constraints.batch_dependent else batch_size
         with segments:
             while batch := list(islice(frames, batch_size)):
-                prepared = torch.stack([loaded.prepare(Image.fromarray(frame.pixels), size) for frame in batch])
+                prepared = torch.stack(
+                    [loaded.prepare(Image.fromarray(frame.pixels), size, loaded.source_of(to)) for frame in batch]
+                )
                 translated = loaded.run(prepared, to, tile=tile, **condition).image.float().cpu()
                 for frame, before, after in zip(batch, prepared, translated, strict=True):
                     segments.write(frame, after if flicker is None else flicker(before, after))
@@ -304,28 +308,3 @@ def _encoded_audio(container: Any, audio: Any, output: Any) -> Iterator[Any]:
     for part in resampler.resample(None):
         yield from output.encode(part)
     yield from output.encode(None)
-
-
-def _fingerprint(loaded: Loaded, source: Path, *options: object) -> str:
-    """Return a digest of everything that the frames of a translated clip depend on."""
-    flicker = [option for option in options if isinstance(option, FlickerReduction)]
-    described = [
-        loaded.recipe.to_toml(),
-        loaded.step,
-        source.stat().st_size,
-        source.stat().st_mtime_ns,
-        [(each.strength, each.threshold) for each in flicker],
-        [_described(option) for option in options if option not in flicker],
-    ]
-    digest = hashlib.sha256(repr(described).encode())
-    for name, value in sorted(loaded.translator.state_dict().items()):
-        digest.update(name.encode() + str(value.float().sum().item()).encode())
-    return digest.hexdigest()
-
-
-def _described(option: object) -> object:
-    if isinstance(option, Tensor):
-        return option.tolist()
-    if isinstance(option, Mapping):
-        return [(name, _described(value)) for name, value in option.items()]
-    return option

@@ -93,7 +93,7 @@ def create_app(
     ) -> tuple[torch.Tensor, Translated]:
         loaded.check(to, condition)
         image = await anyio.to_thread.run_sync(decode, content, limits, limiter=decoders)
-        prepared = await anyio.to_thread.run_sync(prepare, loaded, image, size, limits, limiter=decoders)
+        prepared = await anyio.to_thread.run_sync(prepare, loaded, image, to, size, limits, limiter=decoders)
         try:
             return prepared, await asyncio.wrap_future(batcher.submit(loaded, prepared, to, condition))
         except I2IError:

@@ -89,12 +89,13 @@ def decode(content: bytes, limits: Limits) -> Image.Image:
         ) from error
 
 
-def prepare(loaded: Loaded, image: Image.Image, size: str | None, limits: Limits) -> Tensor:
+def prepare(loaded: Loaded, image: Image.Image, to: str, size: str | None, limits: Limits) -> Tensor:
     """Resize an image for translation.
 
     Args:
         loaded: the translator.
         image: mode RGB.
+        to: domain to translate to.
         size: length of the shorter side in pixels, or "original"; the recipe's size when None or empty.
         limits: `translated` is checked before resizing.
 
@@ -115,7 +116,7 @@ def prepare(loaded: Loaded, image: Image.Image, size: str | None, limits: Limits
                 f"an image of {image.width} x {image.height} pixels at size {short} would have {pixels} pixels, more "
                 f"than the limit of {limits.translated}; ask for a smaller size",
             )
-    return loaded.prepare(image, wanted)
+    return loaded.prepare(image, wanted, loaded.source_of(to))
 
 
 def condition_of(
