@@ -129,8 +129,8 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
         "l1": "i2i.evaluation.pairwise:L1Distance",
         "psnr": "i2i.evaluation.pairwise:PSNR",
         "ssim": "i2i.evaluation.pairwise:SSIM",
-        "lpips": "i2i.evaluation.perceptual:LPIPSMetric",
-        "feature_distance": "i2i.evaluation.perceptual:FeatureDistanceMetric",
+        "lpips": "i2i.evaluation.perceptual_metrics:LPIPSMetric",
+        "feature_distance": "i2i.evaluation.perceptual_metrics:FeatureDistanceMetric",
         "fid": "i2i.evaluation.set_metrics:Frechet",
         "kid": "i2i.evaluation.set_metrics:KID",
         "precision": "i2i.evaluation.set_metrics:Precision",
@@ -175,6 +175,7 @@ def register_commands(cli: click.Group) -> None:
     """The commands of `i2i`."""
     # Commands are needed on the command line only.
     from i2i.cli import (
+        compare,
         components,
         data,
         environment,
@@ -195,6 +196,7 @@ def register_commands(cli: click.Group) -> None:
         train.train,
         translate.translate,
         evaluate.evaluate,
+        compare.compare,
         weights.weights,
         sample.sample,
         export.export,

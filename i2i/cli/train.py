@@ -106,7 +106,7 @@ def train(
     from i2i.engine.hooks.samples import Samples
     from i2i.engine.hooks.trackers import Trackers
     from i2i.engine.trainer import train as run_training
-    from i2i.evaluation.pairs import HeldOutPairs
+    from i2i.evaluation.training import TrainingEvaluation
     from i2i.recipe.recipe import Recipe
 
     saved = None
@@ -126,6 +126,13 @@ def train(
             raise CheckpointError(
                 f"{folder} has checkpoints up to step {newest}; to continue from {saved.step}, move the later ones away"
             )
+        best = saved.state.get("best")
+        stale = best.get("stale", 0) if isinstance(best, dict) else 0
+        if checked.train.patience is not None and isinstance(stale, int) and stale >= checked.train.patience:
+            raise CheckpointError(
+                f"{folder} has ended early at step {saved.step}: {stale} comparisons for train.keep_best without a "
+                f"better value; continue with --set train.patience={2 * stale}"
+            )
         finished = saved.step == checked.train.steps and not lacks_its_end(folder)
         # With epochs the number of steps is known once the data is open.
         if checked.train.epochs is None and (saved.step > checked.train.steps or finished):
@@ -139,7 +146,7 @@ def train(
         folder = output or free_folder(checked.name)
     console = Console()
     try:
-        extras = [HeldOutPairs(), Trackers(), Samples(), Diagnostics(), JSONLines(), console]
+        extras = [TrainingEvaluation(), Trackers(), Samples(), Diagnostics(), JSONLines(), console]
         run = run_training(checked, folder, saved, extras, device=usable(device))
     finally:
         console.close()

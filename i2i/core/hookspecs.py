@@ -57,7 +57,12 @@ def images_sampled(run: Run, images: Mapping[str, Tensor]) -> None:
 
 @hookspec
 def evaluate_checkpoint(run: Run) -> None:
-    """Before a checkpoint whose best is kept by a metric: measure, and put what you find into `run.metrics`."""
+    """At steps that `train.evaluate` or `train.keep_best` asks for: measure, and put the figures into `run.metrics`."""
+
+
+@hookspec
+def evaluation_finished(run: Run, seconds: float) -> None:
+    """After all implementations of `evaluate_checkpoint`, with the time that they took; `run.metrics` is complete."""
 
 
 @hookspec

@@ -48,6 +48,8 @@ class Run:
         skipped: images that could not be read, a sentence each.
         hook_state: state of hooks that survives a resume: `run.hook_state.keep("name", hook)` in `training_started`.
         metrics: results of evaluations by name of the metric.
+        metric_labels: label in `metrics` of each metric that has another there, such as `kid (mobilenetv2_100)`.
+        evaluated: step of the last evaluation.
         waited: seconds that steps have waited for data since the process started.
         interrupted: whether the run was asked to stop.
     """
@@ -65,6 +67,8 @@ class Run:
     skipped: list[str] = field(default_factory=list)
     hook_state: HookState = field(default_factory=HookState)
     metrics: dict[str, float] = field(default_factory=dict)
+    metric_labels: dict[str, str] = field(default_factory=dict)
+    evaluated: int = -1
     waited: float = 0.0
     interrupted: bool = False
 
@@ -82,6 +86,22 @@ class Run:
     def steps(self) -> int:
         """Total number of training steps."""
         return self.recipe.train.steps
+
+    @property
+    def ended_early(self) -> bool:
+        """Whether `train.patience` comparisons have passed without a better value."""
+        patience = self.recipe.train.patience
+        return patience is not None and self.best is not None and self.best.stale >= patience
+
+    @property
+    def evaluation_is_due(self) -> bool:
+        """Whether this step is evaluated: by `train.evaluate`, or for a checkpoint that `train.keep_best` compares."""
+        options, last = self.recipe.train, self.step == self.steps
+        evaluate = options.evaluate
+        if evaluate is None and not (self.best and self.best.by_metric):
+            return False
+        every = options.checkpoint_every if evaluate is None or evaluate.every is None else evaluate.every
+        return last or self.step % every == 0
 
     @property
     def samples_per_step(self) -> int:
@@ -106,20 +126,25 @@ class Run:
         return bool(self.stepper.accelerator.is_main_process)
 
     @torch.no_grad()
-    def translated(self, images: Tensor, to: str) -> Tensor:
+    def translated(self, images: Tensor, to: str, batch_size: int = 8, **condition: Any) -> Tensor:
         """Translate images in evaluation mode, with averaged weights if there are any.
 
         Args:
             images: [n, 3, H, W] in [-1, 1].
             to: target domain.
+            batch_size: images that are translated together.
+            condition: further inputs of the translator, such as a style.
 
         Returns:
             The translations [n, 3, H, W] on the CPU in float32.
         """
         weight = next(self.translator.parameters())
         with self.stepper.eval_mode() as translator:
-            batch_size = 1 if image_constraints(translator).batch_dependent else 8
-            batches = [translator.translate(batch.to(weight), to).image for batch in torch.split(images, batch_size)]
+            batch_size = 1 if image_constraints(translator).batch_dependent else batch_size
+            batches = [
+                translator.translate(batch.to(weight), to, **condition).image
+                for batch in torch.split(images, batch_size)
+            ]
         return torch.cat(batches).float().cpu()
 
     def gather_skipped(self) -> None:
@@ -141,7 +166,9 @@ class Run:
         due = self.step % self.recipe.train.checkpoint_every == 0 or self.step == self.steps
         if self.best is not None and due:
             # A checkpoint that a stop requests must not split the interval over which a run without the stop averages.
-            self.best.close(self.step, self.metrics, accelerator)
+            label = self.metric_labels.get(self.best.name, self.best.name)
+            measured = {self.best.name: self.metrics[label]} if label in self.metrics else {}
+            self.best.close(self.step, measured if self.evaluated == self.step else {}, accelerator)
         best = {"best": self.best.state(self._gathered(self.best.opened()))} if self.best else {}
         self.gather_skipped()
         local = self._local_states()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
@@ -158,7 +159,7 @@ def _loop(run: Run, notify: Notifier, stop: threading.Event) -> None:
     saved = run.step if run.start and run.step == run.start else None
     data = f"dataset {run.recipe.data.name!r} with {options.workers} workers"
     with explain_worker_failure(data), reading(_loader(run)) as batches, DataWatch(data) as watch:
-        while run.step < run.steps and not run.interrupted:
+        while run.step < run.steps and not run.interrupted and not run.ended_early:
             with watch.waiting(run.step + 1):
                 micro = [raise_if_error(batch) for batch in islice(batches, run.stepper.batches_per_step)]
                 samples = run.samples_per_step
@@ -176,6 +177,8 @@ def _loop(run: Run, notify: Notifier, stop: threading.Event) -> None:
             notify("step_finished", run=run, terms=terms)
             if options.sample_every and (run.step % options.sample_every == 0 or run.step == run.steps):
                 _sample(run, notify, preview)
+            if run.evaluation_is_due:
+                _evaluate(run, notify)
             run.interrupted = run.step < run.steps and _stop_requested(run, stop)
             if run.step % options.checkpoint_every == 0 or run.step == run.steps or run.interrupted:
                 saved = _save(run, notify) or saved
@@ -200,8 +203,6 @@ def _loader(run: Run) -> DataLoader[dict[str, Any]]:
 
 def _save(run: Run, notify: Notifier) -> int | None:
     """Write a checkpoint and return its step, or None if writing failed and the run continues without it."""
-    if run.best is not None and run.best.by_metric:
-        notify("evaluate_checkpoint", run=run)
     try:
         folder = run.save()
     except checkpoint.WriteError as error:
@@ -214,6 +215,15 @@ def _save(run: Run, notify: Notifier) -> int | None:
     run.unwritten = 0
     notify("checkpoint_saved", run=run, folder=folder)
     return run.step
+
+
+def _evaluate(run: Run, notify: Notifier) -> None:
+    """Measure the translator; the figures of an earlier step must not stand for this one where that fails."""
+    began = time.perf_counter()
+    run.metrics.clear()
+    notify("evaluate_checkpoint", run=run)
+    run.evaluated = run.step
+    notify("evaluation_finished", run=run, seconds=time.perf_counter() - began)
 
 
 def _preview(run: Run) -> dict[str, Tensor]:

@@ -15,7 +15,7 @@ from torch import Tensor
 from i2i.core.kinds import METRIC
 from i2i.core.plugins import default_registry
 from i2i.core.spelling import did_you_mean
-from i2i.data.images import to_tensor
+from i2i.data.pixels import to_tensor
 from i2i.errors import I2IError, OptionError, ShapeError
 from i2i.evaluation import networks, perceptual, protocols, weights
 from i2i.evaluation.feature_cache import Processes, features
@@ -191,7 +191,7 @@ class Evaluator:
         x, y = self.features(generated, network), self.features(real, network)
         z = self.features(source, network) if source is not None else None
         size = self.options.kid_subset_size
-        label = name if network.name == INCEPTION or name == "cmmd" else f"{FRECHET.get(name, name)} ({network.name})"
+        label = figure_name(name, network)
         figure = Figure(
             label, "", None, n=len(x), n_real=len(y), better=better, weights=network.weights_sha256, note=""
         )
@@ -282,16 +282,18 @@ class Evaluator:
     def _mean(self, metric: Any, images: ImageSet, others: ImageSet) -> Estimate:
         """Compute a metric of pairs one pair at a time, shared by all processes."""
         each = getattr(metric, "each", metric)
-        rows = []
-        for index in self.processes.share(len(images)):
-            x, y = (_tensor(member[index]) for member in (images, others))
+
+        def row(index: int) -> Tensor:
+            x, y = (to_input(member[index]) for member in (images, others))
             if x.shape != y.shape:
                 raise I2IError(
                     f"{images.name}: {images.names[index]} has {x.shape[3]} x {x.shape[2]} pixels, and "
                     f"{others.names[index]} in {others.name}, which it is compared with, {y.shape[3]} x {y.shape[2]}"
                 )
-            rows.append(torch.as_tensor(each(x, y), dtype=torch.float64).reshape(()))
-        return mean_with_interval(torch.stack(self.processes.gather(rows, len(images))))
+            return torch.as_tensor(each(x, y), dtype=torch.float64).reshape(())
+
+        rows = self.processes.collect(lambda share: map(row, share), len(images))
+        return mean_with_interval(torch.stack(rows))
 
 
 FIRST = ("kid", "fid")
@@ -302,6 +304,13 @@ FRECHET = {"fid": "frechet"}
 
 def _reading_order(name: str) -> tuple[int, str]:
     return (FIRST.index(name) if name in FIRST else len(FIRST), name)
+
+
+def figure_name(metric: str, network: FeatureNetwork) -> str:
+    """Return what a metric of sets is called with some features: FID and KID are Inception's alone."""
+    if network.name == INCEPTION or metric == "cmmd":
+        return metric
+    return f"{FRECHET.get(metric, metric)} ({network.name})"
 
 
 def format_notes(generated: ImageSet, real: ImageSet) -> list[str]:
@@ -336,7 +345,8 @@ def _value(estimator: Callable[[Features], Estimate], sets: Features) -> float |
     return value if math.isfinite(value) else None
 
 
-def _tensor(pixels: Pixels) -> Tensor:
+def to_input(pixels: Pixels) -> Tensor:
+    """Convert pixels [H, W, 3] to an image [1, 3, H, W] in [-1, 1]."""
     return to_tensor(Image.fromarray(pixels))[None]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from i2i.errors import I2IError
 from i2i.evaluation.image_sets import ImageSet, Pixels
 from i2i.evaluation.networks import FeatureNetwork
 from i2i.evaluation.weights import cache_folder
@@ -26,21 +27,44 @@ log = logging.getLogger("i2i")
 class Processes:
     """The processes that share an evaluation; this one alone if no process group is initialized."""
 
-    def __init__(self) -> None:
-        shared = torch.distributed.is_available() and torch.distributed.is_initialized()
-        self.count = torch.distributed.get_world_size() if shared else 1
-        self.rank = torch.distributed.get_rank() if shared else 0
+    @property
+    def count(self) -> int:
+        """Number of processes."""
+        return torch.distributed.get_world_size() if self._shared else 1
 
-    def share(self, total: int) -> range:
-        """Return the indices of this process's images."""
-        return range(self.rank, total, self.count)
+    @property
+    def rank(self) -> int:
+        """Number of this process."""
+        return torch.distributed.get_rank() if self._shared else 0
 
-    def gather(self, values: Sequence[Tensor], total: int) -> list[Tensor]:
-        """Return the values of all processes in the order of the indices; every process must call it."""
-        parts = [list(values)] * self.count
+    @property
+    def _shared(self) -> bool:
+        return torch.distributed.is_available() and torch.distributed.is_initialized()
+
+    def collect(self, compute: Callable[[range], Iterable[Tensor]], total: int) -> list[Tensor]:
+        """Return the results of all images in their order; every process computes its share, and must call this.
+
+        Args:
+            compute: function from the indices of a process to their results.
+            total: number of images.
+
+        Raises:
+            I2IError: a process failed; all processes raise, so that none waits for another.
+        """
+        values: list[Tensor] = []
+        failure: Exception | None = None
+        try:
+            values = list(compute(range(self.rank, total, self.count)))
+        except Exception as error:
+            if self.count == 1:
+                raise
+            failure = error
+        parts: list[tuple[list[Tensor], str]] = [(values, "")] * self.count
         if self.count > 1:
-            torch.distributed.all_gather_object(parts, list(values))
-        return [parts[index % self.count][index // self.count] for index in range(total)]
+            torch.distributed.all_gather_object(parts, (values, "" if failure is None else str(failure)))
+        if problems := [problem for _, problem in parts if problem]:
+            raise I2IError(problems[0]) from failure
+        return [parts[index % self.count][0][index // self.count] for index in range(total)]
 
 
 class _Share(Dataset[Pixels]):
@@ -78,9 +102,12 @@ def features(
         cached = sent[0]
     if cached is not None:
         return cached
-    loader = DataLoader(_Share(images, processes.share(len(images))), batch_size=None, num_workers=workers)
-    rows = [network(pixels.numpy() if isinstance(pixels, Tensor) else pixels) for pixels in loader]
-    result = torch.stack(processes.gather(rows, len(images)))
+
+    def compute(share: range) -> Iterator[Tensor]:
+        for pixels in DataLoader(_Share(images, share), batch_size=None, num_workers=workers):
+            yield network(pixels.numpy() if isinstance(pixels, Tensor) else pixels)
+
+    result = torch.stack(processes.collect(compute, len(images)))
     if use_cache and processes.rank == 0:
         _write(path, result)
     return result

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,6 @@ from i2i.core.kinds import FEATURE_EXTRACTOR
 from i2i.errors import CheckpointError, I2IError
 from i2i.evaluation import weights
 from i2i.evaluation.networks import create_timm
-from i2i.evaluation.pairwise import PairwiseMetric
 from i2i.evaluation.weights import sha256
 from i2i.nn.features.timm_weights import load_timm_weights_, packaged_weights
 from i2i.nn.weight_files import few
@@ -92,7 +91,7 @@ class FeatureDistance(nn.Module):
         super().__init__()
         self.extractor = FEATURE_EXTRACTOR("timm", model=model, weights=weights)(taps)
         self.extractor.load_weights_()
-        self.name = f"feature_distance ({model})"
+        self.model, self.name = model, f"feature_distance ({model})"
         file = packaged_weights(model) if weights == "package" else weights
         self.weights_sha256 = "" if weights == "untrained" else sha256(Path(file))
 
@@ -104,45 +103,6 @@ class FeatureDistance(nn.Module):
             difference = F.normalize(x.double(), dim=1) - F.normalize(y.double(), dim=1)
             distances.append(difference.square().sum(1).mean((1, 2)))
         return torch.stack(distances).mean(0).float()
-
-
-class LPIPSMetric(PairwiseMetric):
-    """LPIPS of images and their ground truth; 0 is best.
-
-    Args:
-        net: `alex`, `vgg` or `squeeze`.
-        path: file of the trunk's weights; that of `i2i weights add lpips-NET` when None.
-
-    Raises:
-        MissingWeightsError: there is no file.
-    """
-
-    needs_weights = True
-
-    def __init__(self, net: Literal["alex", "vgg", "squeeze"] = "alex", path: Path | None = None) -> None:
-        super().__init__()
-        self.network = LPIPS(path or weights.find(f"lpips-{net}"), net)
-
-    @torch.no_grad()
-    def each(self, image: Tensor, target: Tensor) -> Tensor:
-        return cast(Tensor, self.network(image, target))
-
-
-class FeatureDistanceMetric(PairwiseMetric):
-    """`FeatureDistance` of images and their ground truth, a stand-in for LPIPS with weights of a package; 0 is best.
-
-    Args:
-        model: network of timm whose weights a package contains.
-    """
-
-    needs_weights = True
-
-    def __init__(self, model: str = "tf_efficientnet_lite0") -> None:
-        super().__init__()
-        self.network = FeatureDistance(model)
-
-    def each(self, image: Tensor, target: Tensor) -> Tensor:
-        return cast(Tensor, self.network(image, target))
 
 
 def diversity(distance: Callable[[Tensor, Tensor], Tensor], outputs: Tensor) -> Tensor:

@@ -12,8 +12,10 @@ from torch.optim import Optimizer
 
 from i2i.core.contracts import Batch, Stream
 from i2i.core.factory import BuildError
+from i2i.core.kinds import METRIC
 from i2i.core.randomness import seed_of
 from i2i.core.spelling import did_you_mean
+from i2i.data.measured import has_ground_truth
 from i2i.errors import I2IError, OptionError
 from i2i.methods.freezing import add_adapters, freeze
 from i2i.methods.networks import trained_networks
@@ -227,10 +229,11 @@ def _check_honoured(recipe: Recipe, translator: Translator, report: Report) -> N
     if train.keep_best is not None and "/" not in train.keep_best:
         terms = [f"{call.phase}/{loss}" for loss, plan in recipe.losses.items() for call in plan.calls]
         example = f"; name a logged term instead, such as {terms[0]}" if terms else ""
-        if not hasattr(recipe.data.component, "pairs"):
+        compares = getattr(METRIC(train.keep_best).component, "compares", "pairs")
+        if compares == "pairs" and not has_ground_truth(recipe.data.component):
             message = f"{train.keep_best!r} needs a data set with held-out pairs, which {recipe.data.name!r} has not"
             report(("train", "keep_best"), f"{message}{example}")
-        elif translator.requires_condition:
+        elif compares == "pairs" and translator.requires_condition:
             message = (
                 f"{train.keep_best!r} compares one translation with its target, and {name!r} has one for each style"
             )

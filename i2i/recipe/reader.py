@@ -16,7 +16,7 @@ from i2i.core.signature import REQUIRED, Option, declared_values, lacks, options
 from i2i.core.spelling import did_you_mean, nearest
 from i2i.recipe.check import MISSING, SURE, Checker, holds_missing
 from i2i.recipe.source import DEFAULT_TYPES, KeyPath, Source, dotted
-from i2i.recipe.tables import TABLES, OptimizerPlan, ParameterGroup, TrainOptions
+from i2i.recipe.tables import TABLES, EvaluateOptions, OptimizerPlan, ParameterGroup, TrainOptions
 from i2i.recipe.wiring import LossPlan, Wirer, Wiring
 from i2i.recipe.writing import shown
 
@@ -193,7 +193,28 @@ class Reader:
             if best not in known:
                 message = f"no term or metric {best!r}.{did_you_mean(best, known)} There are: {', '.join(known)}"
                 self.checker.report((*path, "keep_best"), message)
+        self._evaluate(train, path)
         return train
+
+    def _evaluate(self, train: Mapping[str, Any], path: KeyPath) -> None:
+        """Report unknown metrics, and evaluations that early stopping and `keep_best` would wait for in vain."""
+        best, evaluate = train.get("keep_best"), train.get("evaluate")
+        if train.get("patience") not in (None, MISSING) and best is None:
+            self.checker.report((*path, "patience"), "it counts comparisons for train.keep_best, which is not set")
+        if not isinstance(evaluate, EvaluateOptions):
+            return
+        known = self.checker.registry.names(kinds.METRIC)
+        for index, name in enumerate(evaluate.metrics):
+            if name not in known:
+                message = f"no metric {name!r}.{did_you_mean(name, known)} There are: {', '.join(known)}"
+                self.checker.report((*path, "evaluate", "metrics", index), message)
+        between = train.get("checkpoint_every", TrainOptions.checkpoint_every)
+        if best in known and evaluate.every is not None and isinstance(between, int) and evaluate.every % between:
+            self.checker.report(
+                (*path, "evaluate", "every"),
+                f"keep_best = {best!r} needs a checkpoint at each evaluation; give a multiple of checkpoint_every, "
+                f"{between}",
+            )
 
     def _check_streams(self, data: Factory[Any] | None, translator: Factory[Any] | None) -> None:
         """Report the streams that the translator needs and the data does not have."""

@@ -82,6 +82,28 @@ class AdapterOptions:
 
 
 @dataclass(frozen=True)
+class EvaluateOptions:
+    """The table `train.evaluate`: what is measured while training.
+
+    Args:
+        every: steps between evaluations; at checkpoints if None.
+        metrics: names of metrics, such as `kid`, of the protocol `i2i`.
+        split: images that are translated: `val` or `test`. Without validation images these are the test images.
+        count: largest number of images of each domain; all when None.
+        features: network of the features, such as `mobilenetv2_100`; Inception if its weights are there, and else
+            `tf_efficientnet_lite0`, when None.
+    """
+
+    every: Positive | None = None
+    metrics: tuple[str, ...] = ("kid",)
+    split: Literal["val", "test"] = "val"
+    count: Annotated[int, Field(ge=2)] | None = None
+    features: str | None = None
+
+    __pydantic_config__: ClassVar[Any] = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True)
 class TrainOptions:
     """The table `[train]`.
 
@@ -107,8 +129,11 @@ class TrainOptions:
         checkpoint_every: steps between checkpoints.
         keep_last: checkpoints that are kept.
         keep_every: checkpoints whose step it divides are kept for good.
+        evaluate: what is measured while training, such as `{ every = 5000, metrics = ["kid"], split = "val" }`.
         keep_best: what the best checkpoint is kept by, too: a logged term such as `generator/cycle`, whose mean since
-            the last checkpoint should be low, or a metric such as `ssim`, where the data set has ground truth.
+            the last checkpoint should be low; a metric of sets such as `kid`, on any data; or a metric of pairs such as
+            `ssim`, where the data set has ground truth.
+        patience: number of comparisons for `keep_best` without a better value after which training ends early.
         rollbacks: how often a run returns to its last checkpoint and continues with other samples when losses or
             weights are NaN or Inf.
         reference: switches off all optimizations of the computation, for comparison; results are equal up to rounding.
@@ -142,7 +167,9 @@ class TrainOptions:
     checkpoint_every: Positive = 1000
     keep_last: Positive = 3
     keep_every: Positive | None = None
+    evaluate: EvaluateOptions | None = None
     keep_best: str | None = None
+    patience: Positive | None = None
     rollbacks: Count = 0
     reference: bool = False
     compile: bool | Literal["reduce-overhead", "max-autotune"] = False

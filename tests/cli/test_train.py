@@ -19,8 +19,8 @@ from official_networks import official_checkpoint
 from PIL import Image
 
 from i2i.cli import run
+from i2i.data import measured
 from i2i.engine import checkpoint
-from i2i.evaluation import pairs
 from i2i.recipe.recipe import to_setting
 from i2i.use.loaded import Loaded
 
@@ -33,7 +33,7 @@ def flags(settings: Settings) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def _few_hidden_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pairs, "COUNT", 4)
+    monkeypatch.setattr(measured, "DRAWN", 4)
 
 
 @pytest.fixture(scope="session")
@@ -88,7 +88,7 @@ def test_a_finished_run_says_how_to_train_on(trained: Path, capsys: pytest.Captu
 def test_a_run_killed_after_its_last_step_gets_its_end(
     left: str, trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(pairs, "COUNT", 64)  # as when it was trained
+    monkeypatch.setattr(measured, "DRAWN", 64)  # as when it was trained
     path = trained / "log.jsonl"
     *before, end = path.read_text().splitlines(keepends=True)
     path.write_text("".join(before) + (end[:30] if left == "a half line" else ""))

@@ -196,7 +196,7 @@ def test_a_misspelt_hook_is_said() -> None:
     assert problem(plugins, "stranger") == (
         "no hook 'register_componets'. Did you mean 'register_components'? Hooks: register_components, "
         "register_commands, recipe_folders, training_started, step_finished, images_sampled, evaluate_checkpoint, "
-        "checkpoint_saved, training_finished"
+        "evaluation_finished, checkpoint_saved, training_finished"
     )
 
 
@@ -343,7 +343,7 @@ def test_with_a_wish_for_tracebacks_a_plugins_author_sees_his_own(
 
 def test_every_hook_is_documented() -> None:
     hooks = [value for name, value in vars(hookspecs).items() if hasattr(value, "i2i_spec")]
-    assert len(hooks) == 9
+    assert len(hooks) == 10
     assert all(inspect.getdoc(hook) for hook in hooks)
 
 

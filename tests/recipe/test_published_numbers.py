@@ -33,6 +33,8 @@ OURS = (
     # What is saved, shown and measured, and where.
     "train.*_every",
     "train.keep_*",
+    "train.evaluate",
+    "train.patience",
     "train.sample_count",
     "train.workers",
     "train.trackers",

@@ -10,6 +10,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from i2i.core.kinds import METRIC
+from i2i.data.measured import has_ground_truth
 from i2i.errors import OptionError
 from i2i.nn.functional.precision import finest
 
@@ -26,6 +27,11 @@ class Best:
         self.name = name
         self.by_metric = "/" not in name
         self.higher = self.by_metric and METRIC(name).component.better == "higher"
+        self.compares = getattr(METRIC(name).component, "compares", "pairs") if self.by_metric else ""
+        self.stale = 0
+        """Number of comparisons since the best one."""
+        self.compared = 0
+        """Number of comparisons."""
         self.step: int | None = None
         """Step of the best checkpoint."""
         self.value: float | None = None
@@ -36,20 +42,20 @@ class Best:
         """Check that the value can be computed.
 
         Args:
-            dataset: the data set or its class; a metric needs its method `pairs`.
+            dataset: the data set or its class; a metric of pairs needs ground truth.
             requires_condition: whether a translation needs a condition, such as a style, so that there is no single
                 ground truth.
 
         Raises:
-            OptionError: a metric is tracked and there is no ground truth.
+            OptionError: a metric of pairs is tracked and there is no ground truth.
         """
-        if self.by_metric and requires_condition:
+        if self.compares == "pairs" and requires_condition:
             raise OptionError(
                 "train.keep_best",
                 f"{self.name} compares translations with the ground truth, and this translator generates a translation "
                 f"for each style; name a logged term instead, such as generator/content",
             )
-        if self.by_metric and not hasattr(dataset, "pairs"):
+        if self.compares == "pairs" and not has_ground_truth(dataset):
             raise OptionError(
                 "train.keep_best",
                 f"{self.name} needs a data set with ground truth, such as portraits or shapes; name a logged term "
@@ -76,8 +82,10 @@ class Best:
         self._sum, self._count = None, 0
         if value is None:
             return
+        self.stale += 1
+        self.compared += 1
         if self.value is None or (value > self.value if self.higher else value < self.value):
-            self.value, self.step = value, step
+            self.value, self.step, self.stale = value, step, 0
 
     def state(self, opened: Sequence[tuple[float, int] | None] = ()) -> dict[str, Any]:
         """Return the state for a checkpoint.
@@ -86,7 +94,14 @@ class Best:
             opened: result of `opened` from each process, for a stop between two comparisons.
         """
         more = {"open": list(opened)} if any(opened) else {}
-        return {"name": self.name, "step": self.step, "value": self.value, **more}
+        return {
+            "name": self.name,
+            "step": self.step,
+            "value": self.value,
+            "stale": self.stale,
+            "compared": self.compared,
+            **more,
+        }
 
     def opened(self) -> tuple[float, int] | None:
         """Return sum and number of this process's values since the last comparison, None if there are none."""
@@ -99,6 +114,7 @@ class Best:
             step, value = state["step"], state["value"]
             self.step = None if step is None else int(step)
             self.value = None if value is None else float(value)
+            self.stale, self.compared = int(state.get("stale", 0)), int(state.get("compared", 0))
             opened = state.get("open", [])
             unfinished = opened[accelerator.process_index] if len(opened) == accelerator.num_processes else None
             if unfinished is not None:

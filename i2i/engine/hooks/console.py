@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from torch import Tensor
 
 from i2i.core.hookspecs import hookimpl
+from i2i.engine.hooks.term_means import TermMeans
 from i2i.engine.run import Run
 
 PLAIN_EVERY = 20.0
@@ -35,6 +36,7 @@ class Console:
         self.task = TaskID(0)
         self.last, self.last_step, self.waited = 0.0, 0, 0.0
         self.newest: Path | None = None
+        self.means = TermMeans()
 
     @hookimpl
     def training_started(self, run: Run) -> None:
@@ -65,6 +67,7 @@ class Console:
     def step_finished(self, run: Run, terms: Mapping[str, Tensor]) -> None:
         if not run.is_main:
             return
+        self.means.add(terms)
         now = time.perf_counter()
         due = now - self.last > (1.0 if self.progress else PLAIN_EVERY) or run.step == run.steps
         if self.progress is not None:
@@ -74,7 +77,7 @@ class Console:
         seconds = max(now - self.last, 1e-9)
         pace, wait = (run.step - self.last_step) / seconds, (run.waited - self.waited) / seconds
         self.last, self.last_step, self.waited = now, run.step, run.waited
-        values = "  ".join(f"{name} {float(value):.3g}" for name, value in terms.items())
+        values = "  ".join(f"{name} {value:.3g}" for name, value in self.means.take().items())
         pace_text = f"{pace:.2f} steps/s" if pace >= 1 else f"{1 / pace:.2f} s/step"
         if wait >= REPORTED_WAIT:
             pace_text += f"  {wait:.0%} waiting for data"
@@ -94,12 +97,24 @@ class Console:
             say(f"checkpoint: {folder}")
 
     @hookimpl
+    def evaluation_finished(self, run: Run, seconds: float) -> None:
+        if not run.is_main or not run.metrics:
+            return
+        values = "  ".join(f"{name} {value:.4g}" for name, value in run.metrics.items())
+        say(f"evaluation at step {run.step}: {values}  ({seconds:.1f} s)")
+
+    @hookimpl
     def training_finished(self, run: Run) -> None:
         self.close()
         if not run.is_main:
             return
         if run.skipped:
             say(f"{len(run.skipped)} images could not be read and were skipped; log.jsonl names them")
+        if run.ended_early and run.best is not None:
+            say(
+                f"ended early at step {run.step}: {run.best.name} was not better in {run.best.stale} comparisons; the "
+                f"best one, {run.best.value:.4g}, was at step {run.best.step}"
+            )
         if run.interrupted:
             say(f"stopped at step {run.step}, saved; continue with: i2i train --resume {run.folder}")
         elif self.newest is not None and self.newest.exists():

@@ -12,6 +12,7 @@ from typing import Any, TextIO
 from torch import Tensor
 
 from i2i.core.hookspecs import hookimpl
+from i2i.engine.hooks.term_means import TermMeans
 from i2i.engine.run import Run
 
 NAME = "log.jsonl"
@@ -25,6 +26,8 @@ class JSONLines:
         self.since, self.from_step = time.perf_counter(), 0
         self.waited = 0.0
         self.last = self.logged_findings = 0
+        self.means = TermMeans()
+        """Of the terms since the last line; of several processes, those of the main one between logged steps."""
 
     @hookimpl
     def training_started(self, run: Run) -> None:
@@ -46,6 +49,7 @@ class JSONLines:
             self._open(run, run.step - 1)
             self._write(event="rolled back", step=run.step - 1, rollbacks=run.rollbacks)
         self.last = run.step
+        self.means.add(terms)
         for finding in run.findings[self.logged_findings :]:
             self._write(event="diagnostics", step=run.step, finding=finding)
         self.logged_findings = len(run.findings)
@@ -55,7 +59,7 @@ class JSONLines:
         seconds = max(now - self.since, 1e-9)
         pace, wait = (run.step - self.from_step) / seconds, (run.waited - self.waited) / seconds
         self.since, self.from_step, self.waited = now, run.step, run.waited
-        values = {name: float(value) for name, value in terms.items()}
+        values = self.means.take()
         self._write(
             event="step",
             step=run.step,
@@ -64,6 +68,10 @@ class JSONLines:
             steps_per_second=round(pace, 3),
             wait=round(wait, 3),
         )
+
+    @hookimpl
+    def evaluation_finished(self, run: Run, seconds: float) -> None:
+        self._write(event="evaluation", step=run.step, metrics=run.metrics, seconds=round(seconds, 3))
 
     @hookimpl
     def checkpoint_saved(self, run: Run, folder: Path) -> None:
@@ -75,7 +83,10 @@ class JSONLines:
     @hookimpl
     def training_finished(self, run: Run) -> None:
         event = "stopped" if run.interrupted else "finished"
-        self._write(event=event, step=run.step, skipped=run.skipped, metrics=run.metrics, findings=run.findings)
+        early = {"ended_early": True} if run.ended_early else {}
+        self._write(
+            event=event, step=run.step, skipped=run.skipped, metrics=run.metrics, findings=run.findings, **early
+        )
         if self.file is not None:
             self.file.close()
             self.file = None
@@ -89,6 +100,7 @@ class JSONLines:
         self.logged_findings = min(_truncate_after(path, keep), len(run.findings)) if keep else 0
         self.file = path.open("a" if keep else "w", encoding="utf-8")
         self.since, self.from_step, self.waited = time.perf_counter(), run.step, run.waited
+        self.means = TermMeans()
 
     def _write(self, **entry: Any) -> None:
         if self.file is not None:
@@ -102,12 +114,12 @@ def lacks_its_end(folder: Path) -> bool:
     if not path.is_file():
         return False  # imported, or without a log
     ended = True
-    for _, entry in _entries(path):
+    for _, entry in entries(path):
         ended = entry["event"] == "finished"
     return not ended
 
 
-def _entries(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def entries(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield each line that contains an event with a step, as text and parsed."""
     with path.open(encoding="utf-8", errors="replace") as file:
         for line in file:
@@ -129,7 +141,7 @@ def _truncate_after(path: Path, step: int) -> int:
         return 0
     part, findings = path.with_name(f".{NAME}.part"), 0
     with part.open("w", encoding="utf-8") as file:
-        for line, entry in _entries(path):
+        for line, entry in entries(path):
             if entry["step"] <= step:
                 file.write(line if line.endswith("\n") else line + "\n")
                 findings += entry["event"] == "diagnostics"
