@@ -19,6 +19,7 @@ from i2i.errors import CheckpointError
 from i2i.methods.translator import Translator
 from i2i.nn.layers.low_rank import DOWN, UP, merged
 from i2i.nn.weight_files import few
+from i2i.recipe.recipe import Recipe
 
 
 def source_weights(init: str) -> tuple[dict[str, Tensor], str]:
@@ -46,13 +47,16 @@ def source_weights(init: str) -> tuple[dict[str, Tensor], str]:
     return full_weights(saved), f"{saved.folder} (step {saved.step})"
 
 
-def adapter_state(translator: Translator, init: str) -> dict[str, Any]:
-    """Return what a checkpoint has to say about the frozen weights that its adapters change.
+def adapter_state(translator: Translator, recipe: Recipe) -> dict[str, Any] | None:
+    """Return what a checkpoint has to say about the frozen weights that its adapters change; None without adapters.
 
     Args:
         translator: holds the frozen weights.
-        init: `train.init` of the run.
+        recipe: has a table `train.adapter`, and with it `train.init`.
     """
+    options, init = recipe.train.adapter, recipe.train.init
+    if options is None or init is None:
+        return None
     state = translator.state_dict()
     format, colon, file = init.partition(":")
     is_official = colon and format.lower() in default_registry().names(kinds.IMPORTER)
@@ -61,7 +65,7 @@ def adapter_state(translator: Translator, init: str) -> dict[str, Any]:
         "source": source,
         "sha256": digest({name: state[name] for name in translator.adapted}),
         "frozen": sorted(translator.adapted),
-        "scales": translator.adapter_scale,
+        "scale": options.alpha / options.rank,
     }
 
 
@@ -78,7 +82,8 @@ def base_weights(saved: Checkpoint) -> dict[str, Tensor]:
         return {}
     try:
         source, wanted, frozen = str(adapter["source"]), str(adapter["sha256"]), [str(one) for one in adapter["frozen"]]
-    except (TypeError, LookupError) as error:
+        float(adapter["scale"])
+    except (TypeError, ValueError, LookupError) as error:
         raise CheckpointError(f"{saved.folder} is damaged: {checkpoint.STATE}: adapter: {error}") from error
     prefix, colon, file = source.partition(":")
     official = bool(colon) and prefix.lower() in default_registry().names(kinds.IMPORTER)
@@ -117,7 +122,7 @@ def full_weights(saved: Checkpoint, averaged: bool = False) -> dict[str, Tensor]
     base = base_weights(saved)
     if not base:
         return own
-    scale = float(saved.state["adapter"].get("scales", 1.0))
+    scale = float(saved.state["adapter"]["scale"])
     weights = {**base, **{name: value for name, value in own.items() if not name.endswith((UP, DOWN))}}
     for name, up in own.items():
         if name.endswith(UP):

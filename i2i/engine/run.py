@@ -210,8 +210,8 @@ class Run:
             "extras": self.hook_state.state(),
             **best,
         }
-        if self.translator.adapted and options.init is not None:
-            self._adapter = self._adapter or adapter_state(self.translator, options.init)
+        self._adapter = self._adapter or adapter_state(self.translator, self.recipe)
+        if self._adapter is not None:
             state["adapter"] = self._adapter
         checkpoint.write(folder, self.step, files, state, self.recipe.to_toml())
         kept = {self.best.step} if self.best and self.best.step is not None else set()

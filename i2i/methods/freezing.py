@@ -79,4 +79,4 @@ def add_adapters(recipe: Recipe, translator: Translator) -> None:
         translator.get_parameter(name).requires_grad_(False)
     for name in sorted(chosen):
         adapt(layers[name], options.rank, options.alpha)
-    translator.adapted, translator.adapter_scale = frozenset(frozen), options.alpha / options.rank
+    translator.adapted = frozenset(frozen)

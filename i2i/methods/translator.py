@@ -55,8 +55,6 @@ class Translator(nn.Module):
         self.calls: dict[str, tuple[Call, ...]] = {}
         self.adapted: frozenset[str] = frozenset()
         """Names, in the state dict, of the frozen parameters of modules with low-rank adapters."""
-        self.adapter_scale = 1.0
-        """Factor of the product of an adapter's two matrices."""
         self.term_counts: dict[str, int] = {}
         """Number of values that each term of the last step sums, by `phase/name`."""
 

@@ -30,6 +30,11 @@ OURS = (
     "*activation.inplace",
     "data.cache",
     "data.augment_on",
+    # Which images are read, and which are refused or held out.
+    "data.srgb",
+    "data.val",
+    "data.min_images",
+    "data.aspect",
     # What is saved, shown and measured, and where.
     "train.*_every",
     "train.keep_*",
