@@ -1,4 +1,4 @@
-"""Losses of StyleGAN2's lazy phases."""
+"""Losses of StyleGAN2's lazy phases, of PGGAN, and of auxiliary classifiers."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Annotated
 import torch
 from annotated_types import Gt
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from i2i.nn.functional.precision import upcast, without_autocast
+from i2i.nn.functional.precision import to_like, upcast, without_autocast
 from i2i.nn.losses.penalized import Discriminate
 
 
@@ -78,3 +79,86 @@ class PathLength(nn.Module):
         mean = self.mean.to(path_lengths.dtype).lerp(path_lengths.mean(), self.decay)
         self.mean.copy_(mean.detach())
         return interval * self.penalty * (path_lengths - mean).square().mean()
+
+
+class Wasserstein(nn.Module):
+    r"""Wasserstein loss with a drift term that keeps the logits of real images near 0.
+
+    D :math:`\mathbb{E}[D(G(z))] - \mathbb{E}[D(x)] + \epsilon\, \mathbb{E}[D(x)^2]`, G :math:`-\mathbb{E}[D(G(z))]`.
+    It needs a penalty on the discriminator's gradients next to it, such as `gradient_penalty`.
+
+    Args:
+        drift: epsilon; 0.001 in PGGAN.
+
+    Source: Karras et al., PGGAN, ICLR 2018, arXiv:1710.10196, appendix A.
+    """
+
+    def __init__(self, drift: float = 0.001) -> None:
+        super().__init__()
+        self.drift = drift
+
+    def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        return fake_logits.mean() - real_logits.mean() + self.drift * real_logits.square().mean()
+
+    def generator(self, fake_logits: Tensor) -> Tensor:
+        return -fake_logits.mean()
+
+
+class GradientPenalty(nn.Module):
+    r"""Penalty on the discriminator's gradients between real and generated images where their norm is not 1.
+
+    .. math:: \lambda\, \mathbb{E}\big[(\lVert \nabla_{\hat x} D(\hat x) \rVert_2 - 1)^2\big],
+        \qquad \hat x = x + u (G(z) - x)
+
+    Args:
+        penalty: lambda.
+
+    Source: Gulrajani et al., NeurIPS 2017, arXiv:1704.00028, equation 3.
+    """
+
+    def __init__(self, penalty: float = 10.0) -> None:
+        super().__init__()
+        self.penalty = penalty
+
+    def discriminator(
+        self, real: Tensor, fake_for_discriminator: Tensor, discriminate: Discriminate, draw: int
+    ) -> Tensor:
+        """Compute the penalty at points between images, drawn from the seed `draw`."""
+        share = torch.rand(len(real), 1, 1, 1, generator=torch.Generator().manual_seed(draw), device="cpu")
+        return self.at(real + to_like(share, real) * (fake_for_discriminator - real), discriminate)
+
+    def at(self, image: Tensor, discriminate: Discriminate) -> Tensor:
+        """Compute the penalty at images [B, C, H, W]."""
+        with without_autocast(image):
+            image = upcast(image.detach()).requires_grad_()
+            terms = []
+            for logits in discriminate(image).values():
+                (gradient,) = torch.autograd.grad(logits.sum(), image, create_graph=True)
+                terms.append((torch.linalg.vector_norm(gradient, dim=(1, 2, 3)) - 1).square().mean())
+            return self.penalty * torch.stack(terms).sum()
+
+
+class AuxiliaryClassifier(nn.Module):
+    r"""Classification of real and generated images by the discriminator's head `classes`.
+
+    Both players minimize the cross-entropy of the classes that images were generated for; the discriminator also that
+    of real images.
+
+    Source: Odena et al., ICML 2017, arXiv:1610.09585, equation 3.
+    """
+
+    def discriminator(
+        self, real_class_logits: Tensor, fake_class_logits: Tensor, real_labels: Tensor, fake_labels: Tensor
+    ) -> Tensor:
+        """Compute the cross-entropy of real and generated images.
+
+        Args:
+            real_class_logits: [B, num_classes].
+            fake_class_logits: [B, num_classes].
+            real_labels: [B].
+            fake_labels: [B].
+        """
+        return F.cross_entropy(real_class_logits, real_labels) + F.cross_entropy(fake_class_logits, fake_labels)
+
+    def generator(self, fake_class_logits: Tensor, fake_labels: Tensor) -> Tensor:
+        return F.cross_entropy(fake_class_logits, fake_labels)

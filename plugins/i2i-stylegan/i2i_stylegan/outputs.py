@@ -63,34 +63,67 @@ class GANOutputs(i2i.GANOutputs):
     @output(reuse="phase", graph_for="generator")
     def fake(self) -> dict[str, Tensor]:
         """Generated images."""
-        return {IMAGE: self.translator.generator(self.latent[IMAGE], self.fake_classes.get(IMAGE))}
+        image = self.translator.generator(self.latent[IMAGE], self.fake_classes.get(IMAGE))
+        return {IMAGE: self.translator.full_size(image)}
 
     @output(reuse="phase")
     def fake_for_discriminator(self) -> Mapping[str, Tensor]:
         """Generated images without a graph."""
         return detached(dict(self.fake))  # type: ignore[no-any-return]
 
+    @output(reuse="phase")
+    def real_labels(self) -> dict[str, Tensor]:
+        """Classes [B] of the real images; empty without classes."""
+        if not self.translator.conditional:
+            return {}
+        return {IMAGE: self.batch.streams["label"][: len(self.real[IMAGE])]}
+
+    @property
+    def real_class_logits(self) -> dict[str, Tensor]:
+        """Logits of the classes of real images [B, num_classes], of discriminators with a head `classes`."""
+        _ = self._fake_heads
+        return auxiliary(self._real_heads, "classes")
+
+    @property
+    def fake_class_logits(self) -> dict[str, Tensor]:
+        """Logits of the classes of generated images [B, num_classes], of discriminators with a head `classes`."""
+        return auxiliary(self._fake_heads, "classes")
+
     @property
     def discriminate(self) -> dict[str, Callable[[Tensor], dict[str, Tensor]]]:
         """The discriminators as functions of an image of the real classes, for losses on their gradients."""
 
         def logits(image: Tensor) -> dict[str, Tensor]:
-            found = self._logits(image, self.classes.get(IMAGE))
+            found = adversarial(self._logits(image, self.classes.get(IMAGE)))
             # In its own phase, R1 is the penalty at real images; ADA counts their logits there too.
             heads = self.observed(found) if self.phase == "discriminator_regularization" else found
             return dict(heads)
 
         return {IMAGE: logits}
 
+    @property
+    def generator_weights(self) -> dict[str, tuple[Tensor, ...]]:
+        """Weights of the generator with at least two axes, without embeddings of classes."""
+        named = self.translator.generator.named_parameters()
+        return {IMAGE: tuple(value for name, value in named if value.ndim > 1 and not name.startswith("shared"))}
+
     @output(reuse="phase")
     def real_logits(self) -> dict[str, Tensor]:
         """Logits of real images, by `image/discriminator/head`."""
-        _ = self.fake_logits
-        return self.observed(self._logits(self.real[IMAGE], self.classes.get(IMAGE)))
+        _ = self._fake_heads
+        return dict(self.observed(adversarial(self._real_heads)))
 
     @output(reuse="phase")
     def fake_logits(self) -> dict[str, Tensor]:
         """Logits of generated images: without a graph to the generator where discriminators train."""
+        return adversarial(self._fake_heads)
+
+    @output(reuse="phase")
+    def _real_heads(self) -> dict[str, Tensor]:
+        return self._logits(self.real[IMAGE], self.classes.get(IMAGE))
+
+    @output(reuse="phase")
+    def _fake_heads(self) -> dict[str, Tensor]:
         fake = self.fake_for_discriminator if self.trains("discriminators") else self.fake
         return self._logits(fake[IMAGE], self.fake_classes.get(IMAGE))
 
@@ -102,6 +135,17 @@ class GANOutputs(i2i.GANOutputs):
             for name, discriminator in self.translator.discriminators.items()
             for head, logits in discriminator(image, *condition).logits.items()
         }
+
+
+def adversarial(heads: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the logits that tell real from generated images, without those of classes."""
+    return {key: logits for key, logits in heads.items() if not key.endswith("/classes")}
+
+
+def auxiliary(heads: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """Return the output of the head with a name, of the first discriminator that has it."""
+    found = [logits for key, logits in heads.items() if key.endswith(f"/{name}")]
+    return {IMAGE: found[0]} if found else {}
 
 
 class StyleOutputs(GANOutputs):
@@ -117,7 +161,7 @@ class StyleOutputs(GANOutputs):
     @output(reuse="phase", graph_for="generator")
     def fake(self) -> dict[str, Tensor]:
         """Generated images."""
-        return {IMAGE: self.translator.generator.synthesis(self.styles[IMAGE])}
+        return {IMAGE: self.translator.full_size(self.translator.generator.synthesis(self.styles[IMAGE]))}
 
     def _styles(self, z: Tensor, c: Tensor | None) -> Tensor:
         generator = self.translator.generator

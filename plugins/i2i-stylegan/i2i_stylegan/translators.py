@@ -129,12 +129,17 @@ class GAN(i2i.Translator):
         return (0,) if self.growth is None else self.growth.structure_changes
 
     def network_input(self, image: Tensor) -> Tensor:
-        """Return real images at the size of the networks, faded in as generated ones are."""
+        """Return real images at the size of the networks, faded in as generated ones are, and repeated to full size."""
         if self.level is None:
             return image
         if self.level.batch:
             image = image[: self.level.batch]
-        return resize_and_fade(image, self.level.size, self.level.alpha)
+        return self.full_size(resize_and_fade(image, self.level.size, self.level.alpha))
+
+    def full_size(self, image: Tensor) -> Tensor:
+        """Repeat the pixels of images of growing networks up to the size of the data."""
+        factor = 1 if self.growth is None else self.growth.stages[-1].size // image.shape[-1]
+        return image if factor == 1 else image.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
 
     def one_hot(self, labels: Tensor, like: Tensor) -> Tensor:
         """Return one-hot classes [B, num_classes] of labels [B]; rows of numbers are taken as they are."""
@@ -188,11 +193,7 @@ class GAN(i2i.Translator):
 
     def output_image(self, image: Tensor) -> Tensor:
         """Return the networks' output clamped to [-1, 1], in the size of the data also while networks grow."""
-        image = image.clamp(-1, 1)
-        if self.growth is not None:
-            size = self.growth.stages[-1].size
-            image = image.repeat_interleave(size // image.shape[2], 2).repeat_interleave(size // image.shape[3], 3)
-        return image
+        return self.full_size(image.clamp(-1, 1))
 
     def sample(self, seeds: Iterable[int], classes: tuple[int, ...] | None = None) -> Tensor:
         """Return images [B, C, H, W] in [-1, 1], one for each seed.

@@ -1,0 +1,377 @@
+"""BigGAN: generator and discriminator for classes, with spectral norm and self-attention."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Annotated, Literal
+
+import torch
+from annotated_types import Ge
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from i2i.core.bounds import ImageSize, square_side
+from i2i.core.contracts import DiscriminatorOutput
+from i2i.errors import OptionError, ShapeError
+
+GENERATOR: dict[int, tuple[int, ...]] = {
+    32: (4, 4, 4, 4),
+    64: (16, 16, 8, 4, 2),
+    128: (16, 16, 8, 4, 2, 1),
+    256: (16, 16, 8, 8, 4, 2, 1),
+    512: (16, 16, 8, 8, 4, 2, 1, 1),
+}
+"""Channels before and after each block, as multiples of `channels`, by the side of the images."""
+DISCRIMINATOR: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {
+    32: ((4, 4, 4, 4), (16, 8, 8, 8)),
+    64: ((1, 2, 4, 8, 16), (32, 16, 8, 4, 4)),
+    128: ((1, 2, 4, 8, 16, 16), (64, 32, 16, 8, 4, 4)),
+    256: ((1, 2, 4, 8, 8, 16, 16), (128, 64, 32, 16, 8, 4, 4)),
+}
+"""Channels after each block, as multiples of `channels`, and the side after it."""
+ATTENTION_SIDES_OF_32 = 16
+"""The official table names this side for all blocks of the discriminator for 32 px."""
+
+
+class _Spectral(nn.Module):
+    """A weight divided by its largest singular value, estimated by one power iteration for each forward pass.
+
+    The vector `u0` is stored in training only. Gradients flow through the weight, not through the vectors.
+    """
+
+    u0: Tensor
+    sv0: Tensor
+    weight: nn.Parameter
+
+    def __init__(self, shape: tuple[int, ...], eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.empty(shape))
+        nn.init.orthogonal_(self.weight)
+        self.register_buffer("u0", torch.randn(1, shape[0]))
+        self.register_buffer("sv0", torch.ones(1))
+
+    def normalized(self) -> Tensor:
+        """Return the weight divided by its singular value."""
+        matrix = self.weight.flatten(1)
+        with torch.no_grad():
+            v = F.normalize(self.u0 @ matrix, eps=self.eps)
+            u = F.normalize(v @ matrix.t(), eps=self.eps)
+        value = (v @ matrix.t() @ u.t()).squeeze()
+        if self.training:
+            with torch.no_grad():
+                self.u0.copy_(u)
+                self.sv0.copy_(value)
+        return self.weight / value
+
+
+class SNConv2d(_Spectral):
+    """Convolution with spectral norm that keeps the sides."""
+
+    def __init__(self, inputs: int, outputs: int, kernel_size: int, bias: bool = True, eps: float = 1e-6) -> None:
+        super().__init__((outputs, inputs, kernel_size, kernel_size), eps)
+        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.normalized(), self.bias, padding=self.weight.shape[-1] // 2)
+
+
+class SNLinear(_Spectral):
+    """Linear layer with spectral norm."""
+
+    def __init__(self, inputs: int, outputs: int, bias: bool = True, eps: float = 1e-6) -> None:
+        super().__init__((outputs, inputs), eps)
+        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.normalized(), self.bias)
+
+
+class SNEmbedding(_Spectral):
+    """Table of vectors with spectral norm, of which one-hot classes [B, n] select one."""
+
+    def __init__(self, classes: int, features: int, eps: float = 1e-6) -> None:
+        super().__init__((classes, features), eps)
+
+    def forward(self, c: Tensor) -> Tensor:
+        return c @ self.normalized()
+
+
+class _BatchNorm(nn.Module):
+    """Batch norm without affine map; statistics of the batch in training, moving averages otherwise."""
+
+    mixes_samples = True
+    stored_mean: Tensor
+    stored_var: Tensor
+
+    def __init__(self, features: int, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.register_buffer("stored_mean", torch.zeros(features))
+        self.register_buffer("stored_var", torch.ones(features))
+
+    def normalized(self, x: Tensor) -> Tensor:
+        return F.batch_norm(x, self.stored_mean, self.stored_var, None, None, self.training, 0.1, self.eps)
+
+
+class ConditionalBatchNorm(_BatchNorm):
+    """Batch norm whose scale and shift are linear in a condition.
+
+    Args:
+        features: channels C of the features [B, C, H, W].
+        condition: numbers in the condition.
+        eps: added to the variance.
+        spectral_eps: of the spectral norm.
+    """
+
+    def __init__(self, features: int, condition: int, eps: float, spectral_eps: float) -> None:
+        super().__init__(features, eps)
+        self.gain = SNLinear(condition, features, bias=False, eps=spectral_eps)
+        self.bias = SNLinear(condition, features, bias=False, eps=spectral_eps)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        gain, bias = 1 + self.gain(y), self.bias(y)
+        return self.normalized(x) * gain[:, :, None, None] + bias[:, :, None, None]
+
+
+class AffineBatchNorm(_BatchNorm):
+    """Batch norm with a learned scale and shift."""
+
+    def __init__(self, features: int, eps: float) -> None:
+        super().__init__(features, eps)
+        self.gain = nn.Parameter(torch.ones(features))
+        self.bias = nn.Parameter(torch.zeros(features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.normalized(x) * self.gain[:, None, None] + self.bias[:, None, None]
+
+
+class SelfAttention(nn.Module):
+    """Self-attention over all pixels, added with a learned factor that starts at 0; keys and values are max-pooled.
+
+    Args:
+        channels: channels C of the features; at least 8.
+        eps: of the spectral norm.
+
+    Source: Zhang et al., SAGAN, ICML 2019, arXiv:1805.08318, as in BigGAN's code.
+    """
+
+    def __init__(self, channels: int, eps: float) -> None:
+        super().__init__()
+        self.theta = SNConv2d(channels, channels // 8, 1, bias=False, eps=eps)
+        self.phi = SNConv2d(channels, channels // 8, 1, bias=False, eps=eps)
+        self.g = SNConv2d(channels, channels // 2, 1, bias=False, eps=eps)
+        self.o = SNConv2d(channels // 2, channels, 1, bias=False, eps=eps)
+        self.gamma = nn.Parameter(torch.zeros([]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        query = self.theta(x).flatten(2)
+        key = F.max_pool2d(self.phi(x), 2).flatten(2)
+        value = F.max_pool2d(self.g(x), 2).flatten(2)
+        weights = (query.transpose(1, 2) @ key).softmax(-1)
+        attended = (value @ weights.transpose(1, 2)).view(len(x), -1, *x.shape[2:])
+        y: Tensor = self.gamma * self.o(attended) + x
+        return y
+
+
+class GeneratorBlock(nn.Module):
+    """Two convolutions after conditional batch norms, with doubling, and a shortcut."""
+
+    def __init__(self, inputs: int, outputs: int, condition: int, eps: float, spectral_eps: float) -> None:
+        super().__init__()
+        self.conv1 = SNConv2d(inputs, outputs, 3, eps=spectral_eps)
+        self.conv2 = SNConv2d(outputs, outputs, 3, eps=spectral_eps)
+        self.conv_sc = SNConv2d(inputs, outputs, 1, eps=spectral_eps)
+        self.bn1 = ConditionalBatchNorm(inputs, condition, eps, spectral_eps)
+        self.bn2 = ConditionalBatchNorm(outputs, condition, eps, spectral_eps)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        h = F.interpolate(F.relu(self.bn1(x, y)), scale_factor=2)
+        h = self.conv2(F.relu(self.bn2(self.conv1(h), y)))
+        return h + self.conv_sc(F.interpolate(x, scale_factor=2))
+
+
+class BigGANGenerator(nn.Module):
+    """BigGAN's generator: hierarchical latent codes and a shared embedding of the class.
+
+    The code is cut into equal chunks, the first for the linear layer, one for each block.
+
+    Args:
+        out_channels: channels of the images.
+        image_size: 32, 64, 128, 256 or 512 px.
+        num_classes: number of classes, at least 1.
+        channels: unit of the numbers of channels.
+        z_dim: numbers in a latent code.
+        shared_dim: numbers in the embedding of a class.
+        attention: sides of the features that get self-attention.
+        bn_eps: added to the variance by batch norms.
+        sn_eps: of the spectral norm.
+
+    Source: Brock et al., ICLR 2019, arXiv:1809.11096; ajbrock/BigGAN-PyTorch 9845943.
+    """
+
+    def __init__(
+        self,
+        out_channels: int = 3,
+        image_size: ImageSize = 128,
+        num_classes: Annotated[int, Ge(1)] = 1000,
+        channels: Annotated[int, Ge(1)] = 96,
+        z_dim: Annotated[int, Ge(1)] = 120,
+        shared_dim: Annotated[int, Ge(1)] = 128,
+        attention: tuple[int, ...] = (64,),
+        bn_eps: float = 1e-5,
+        sn_eps: float = 1e-6,
+    ) -> None:
+        super().__init__()
+        self.check(image_size, channels, attention)
+        widths = [channels * factor for factor in GENERATOR[square_side(image_size)]]
+        self.chunk = z_dim // len(widths)
+        self.z_dim = self.chunk * len(widths)
+        condition = shared_dim + self.chunk
+        self.shared = nn.Embedding(num_classes, shared_dim)
+        nn.init.orthogonal_(self.shared.weight)
+        self.linear = SNLinear(self.chunk, widths[0] * 16, eps=sn_eps)
+        self.blocks = nn.ModuleList()
+        for index, (inputs, outputs) in enumerate(pairwise(widths)):
+            stage: list[nn.Module] = [GeneratorBlock(inputs, outputs, condition, bn_eps, sn_eps)]
+            if 8 << index in attention:
+                stage.append(SelfAttention(outputs, sn_eps))
+            self.blocks.append(nn.ModuleList(stage))
+        output = [AffineBatchNorm(widths[-1], bn_eps), nn.ReLU(), SNConv2d(widths[-1], out_channels, 3, eps=sn_eps)]
+        self.output_layer = nn.Sequential(*output)
+
+    @classmethod
+    def check(cls, image_size: ImageSize, channels: int, attention: tuple[int, ...]) -> None:
+        """Refuse sizes that the method has no table for, and attention on fewer than 8 channels."""
+        side = square_side(image_size)
+        if side not in GENERATOR:
+            raise OptionError("image_size", f"expected one of {', '.join(map(str, GENERATOR))} px, got {side}")
+        for index, factor in enumerate(GENERATOR[side][1:]):
+            if 8 << index in attention and factor * channels < 8:
+                raise OptionError("attention", f"needs 8 channels at {8 << index} px, got {factor * channels}")
+
+    def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        """Return images [B, C, S, S] for latent codes [B, z_dim] and one-hot classes [B, num_classes]."""
+        if c is None:
+            raise ShapeError("BigGAN generates images of classes: set translator.conditional = true")
+        first, *chunks = z.split(self.chunk, 1)
+        embedded = c @ self.shared.weight
+        x = self.linear(first).view(len(z), -1, 4, 4)
+        for stage, chunk in zip(self.blocks, chunks, strict=True):
+            block, *rest = stage  # type: ignore[misc]
+            x = block(x, torch.cat([embedded, chunk], 1))
+            for layer in rest:
+                x = layer(x)
+        return torch.tanh(self.output_layer(x))
+
+
+class DiscriminatorBlock(nn.Module):
+    """Two convolutions, halving by averages, and a shortcut."""
+
+    def __init__(self, inputs: int, outputs: int, down: bool, first: bool, eps: float) -> None:
+        super().__init__()
+        self.down, self.first = down, first
+        self.conv1 = SNConv2d(inputs, outputs, 3, eps=eps)
+        self.conv2 = SNConv2d(outputs, outputs, 3, eps=eps)
+        self.conv_sc = SNConv2d(inputs, outputs, 1, eps=eps) if inputs != outputs or down else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.conv2(F.relu(self.conv1(x if self.first else F.relu(x))))
+        h = F.avg_pool2d(h, 2) if self.down else h
+        if self.first and self.down:
+            x = F.avg_pool2d(x, 2)
+        x = x if self.conv_sc is None else self.conv_sc(x)
+        if not self.first and self.down:
+            x = F.avg_pool2d(x, 2)
+        return h + x
+
+
+class BigGANDiscriminator(nn.Module):
+    """BigGAN's discriminator: residual blocks, a sum over all pixels, and projection on the class.
+
+    Args:
+        in_channels: channels of the images.
+        image_size: 32, 64, 128 or 256 px.
+        num_classes: number of classes, at least 1.
+        channels: unit of the numbers of channels.
+        attention: sides of the features that get self-attention.
+        sn_eps: of the spectral norm.
+
+    Source: Brock et al., ICLR 2019, arXiv:1809.11096; projection: Miyato and Koyama, ICLR 2018, arXiv:1802.05637.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 3,
+        image_size: ImageSize = 128,
+        num_classes: Annotated[int, Ge(1)] = 1000,
+        channels: Annotated[int, Ge(1)] = 96,
+        attention: tuple[int, ...] = (64,),
+        sn_eps: float = 1e-6,
+    ) -> None:
+        super().__init__()
+        self.check(image_size, channels, attention)
+        side = square_side(image_size)
+        factors, sides = DISCRIMINATOR[side]
+        widths = [in_channels, *(channels * factor for factor in factors)]
+        self.blocks = nn.ModuleList()
+        for index, size in enumerate(sides):
+            down = size < (side if index == 0 else sides[index - 1])
+            stage: list[nn.Module] = [DiscriminatorBlock(widths[index], widths[index + 1], down, index == 0, sn_eps)]
+            if (ATTENTION_SIDES_OF_32 if side == 32 else size) in attention:
+                stage.append(SelfAttention(widths[index + 1], sn_eps))
+            self.blocks.append(nn.ModuleList(stage))
+        self.linear = SNLinear(widths[-1], 1, eps=sn_eps)
+        self.embed = SNEmbedding(num_classes, widths[-1], eps=sn_eps)
+
+    @classmethod
+    def check(cls, image_size: ImageSize, channels: int, attention: tuple[int, ...]) -> None:
+        """Refuse sizes that the method has no table for, and attention on fewer than 8 channels."""
+        side = square_side(image_size)
+        if side not in DISCRIMINATOR:
+            raise OptionError("image_size", f"expected one of {', '.join(map(str, DISCRIMINATOR))} px, got {side}")
+        factors, sides = DISCRIMINATOR[side]
+        for factor, size in zip(factors, sides, strict=True):
+            if (ATTENTION_SIDES_OF_32 if side == 32 else size) in attention and factor * channels < 8:
+                raise OptionError("attention", f"needs 8 channels at {size} px, got {factor * channels}")
+
+    def forward(self, image: Tensor, c: Tensor | None = None) -> DiscriminatorOutput:
+        """Return logits [B, 1] under the head `image`, for images and one-hot classes [B, num_classes]."""
+        if c is None:
+            raise ShapeError("this discriminator is conditional: set translator.conditional = true")
+        x = image
+        for stage in self.blocks:
+            for layer in stage:  # type: ignore[attr-defined]
+                x = layer(x)
+        x = F.relu(x).sum((2, 3))
+        score: Tensor = self.linear(x) + (self.embed(c) * x).sum(1, keepdim=True)
+        return DiscriminatorOutput({"image": score})
+
+
+class Orthogonal(nn.Module):
+    r"""Orthogonal regularization of the generator's weights: inner products of different filters should be 0.
+
+    .. math:: \frac{\beta}{2} \sum_W \lVert W W^T \odot (1 - I) \rVert_F^2
+
+    Args:
+        strength: beta; 1e-4 in the paper.
+        kind: `modified` as above; `full` penalizes the distance of :math:`W W^T` from the identity.
+
+    Source: Brock et al., ICLR 2019, arXiv:1809.11096, equation 3; the gradient is that of ajbrock/BigGAN-PyTorch.
+    """
+
+    def __init__(self, strength: float = 1e-4, kind: Literal["modified", "full"] = "modified") -> None:
+        super().__init__()
+        self.strength, self.kind = strength, kind
+
+    def generator(self, generator_weights: tuple[Tensor, ...]) -> Tensor:
+        """Compute the penalty of weights, each taken as a matrix of its first axis by the rest."""
+        return torch.stack([self.of(weight) for weight in generator_weights]).sum()
+
+    def of(self, weight: Tensor) -> Tensor:
+        """Compute the penalty of one weight."""
+        matrix = weight.flatten(1)
+        product = matrix @ matrix.t()
+        eye = torch.eye(len(product), dtype=product.dtype, device=product.device)
+        off = product * (1 - eye) if self.kind == "modified" else product - eye
+        return self.strength / 2 * off.square().sum()
