@@ -13,6 +13,9 @@ _UNPAIRED = (
     ("train_{d}", "{split}_{d}"),
     ("train/{D}", "{split}/{D}"),
     ("train/{d}", "{split}/{d}"),
+    ("train/image{D}", "{split}/image{D}"),
+    ("image{D}", "{split}_image{D}"),
+    ("train/train{D}", "train/{split}{D}"),
     ("{d}", "{split}_{d}"),
     ("{D}", "{split}{D}"),
 )

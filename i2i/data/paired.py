@@ -19,7 +19,7 @@ from i2i.data.decoding import ImageFile, Page, UnreadableImage
 from i2i.data.files import ImageFiles, Images
 from i2i.data.held_out import HeldOut, Share, split_share
 from i2i.data.images import as_path
-from i2i.data.layouts import divide
+from i2i.data.layouts import divide, find_unpaired
 from i2i.data.listing import Listing, list_images
 from i2i.data.locations import Location, check_folder, not_given
 from i2i.data.pixels import Pixels, crop, size_of, to_tensor
@@ -32,6 +32,8 @@ from i2i.data.plausibility import (
     too_few,
 )
 from i2i.data.sources.locate import Place
+from i2i.data.sources.tables import TableSource
+from i2i.data.sources.tree import SourcePath
 from i2i.data.transforms import Resample, ResizeMode, SampleSize, SampleTransform
 from i2i.errors import DataError, OptionError
 
@@ -44,7 +46,8 @@ class Paired(ImageDataset):
     Each epoch visits all pairs in a new order. A sample depends on the arguments and its number alone.
 
     Args:
-        root: folder of side-by-side images, or one that holds `train` and perhaps `test` or `val`.
+        root: folder of side-by-side images, or one that holds `train` and perhaps `test` or `val`; or a table with the
+            columns `imageA` and `imageB`.
         a: folder of domain a; an image and the one of `b` with the same path, apart from the suffix, are a pair.
         b: folder of domain b.
         test: folder of side-by-side images for previews; without it, `test` or `val` in `root`, or the first training
@@ -128,6 +131,12 @@ class Paired(ImageDataset):
             "test": {"test": as_path(test), "test_a": as_path(test_a), "test_b": as_path(test_b)},
             "val": {"val": val_root, "val_a": as_path(val_a), "val_b": as_path(val_b)},
         }
+        columns = _columns(places["root"])
+        if columns:
+            places = {"root": None, "a": columns["a"], "b": columns["b"]}
+            for split, options in held_out.items():
+                if not any(options.values()):
+                    options |= {option: columns.get(option) for option in (f"{split}_a", f"{split}_b")}
         for name, place in places.items():  # no test pair is trained on
             if place is not None:
                 check_folder(place)
@@ -305,6 +314,13 @@ class Paired(ImageDataset):
         except DataError as error:
             raise UnreadableImage(files[0], str(error)) from error
         return halves if self.left == "a" else halves[::-1]
+
+
+def _columns(root: Place | None) -> dict[str, Place]:
+    """Both columns of images of a table, whose rows are pairs, and those of its other splits; else nothing."""
+    if not isinstance(root, SourcePath) or not isinstance(root.source, TableSource):
+        return {}
+    return find_unpaired(root) or {}
 
 
 def split_halves(image: Pixels) -> tuple[Pixels, Pixels]:

@@ -113,7 +113,10 @@ def test_a_translator_that_needs_pairs(tmp_path: Path) -> None:
 
 
 def test_what_was_passed_over_is_printed_and_logged_also_where_images_are_too_few(
-    tmp_path: Path, cheap: dict[str, object], capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    cheap: dict[str, object],
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     a, b = fill(tmp_path / "a", 3), fill(tmp_path / "b", 3, seed=9)
     for name in ("1.HEIC", "2.HEIC", "3", "notes.txt"):
@@ -128,6 +131,12 @@ def test_what_was_passed_over_is_printed_and_logged_also_where_images_are_too_fe
     log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     assert log[0]["data"] == found
 
+    for folder in (a, b):
+        noise(50).save(folder / "3.png")
+    assert run(["train", "--resume", str(tmp_path / "run"), "--set", "train.steps=2"]) == 0
+    assert "changed since the checkpoint: data: data.a: 4 images; passed over" in caplog.text
+    for folder in (a, b):
+        (folder / "3.png").unlink()
     for number in (1, 2):
         (a / f"{number}.png").unlink()
         (b / f"{number}.png").unlink()

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from i2i.data.folders import Folders
+from i2i.data.paired import Paired
 from i2i.data.sources.locate import Place, locate
 from i2i.data.sources.tree import SourcePath
 from i2i.errors import DataError
@@ -94,3 +96,17 @@ def test_messages(root: Path, tmp_path: Path) -> None:
     place = locate(tmp_path / "paths.parquet")
     with pytest.raises(DataError, match="the table holds no bytes of this image"):
         next(place.files()).open()  # type: ignore[union-attr]
+
+
+def test_a_table_of_two_columns_is_a_root_of_domains_and_of_pairs(root: Path, tmp_path: Path) -> None:
+    splits = {"train": table(root, {"imageA": "testA", "imageB": "testB"})}
+    splits["test"] = splits["train"].select([1])
+    library.DatasetDict(splits).save_to_disk(tmp_path / "saved")
+    folders = Folders(root=tmp_path / "saved", size=8)
+    assert [len(folders.train["a"]), len(folders.test["b"])] == [2, 1]
+    pairs = Paired(root=tmp_path / "saved", size=8)
+    for domain, name in (("a", "testA"), ("b", "testB")):
+        assert [file.open("rb").read() for file in (item["ab".index(domain)] for item in pairs.train.items)] == read(
+            root / name
+        )
+        assert [Path(file).name for file in pairs.held_out("test")[domain].names] == ["0000000.png"]

@@ -87,6 +87,17 @@ def test_a_share_is_held_back_by_name_alone(root: Path, tmp_path: Path) -> None:
     half = Folders(root=root, size=8, val=0.3).held_out("val")["a"]
     assert torch.equal(half[0], half[:1][0])
     assert half[0].shape == (3, 8, 8)
+    (root / "trainA").rename(tmp_path / "a")
+    (root / "trainB").rename(tmp_path / "b")
+    for domain in "AB":
+        (root / f"test{domain}").rename(root / domain)
+    given = Folders(a=tmp_path / "a", b=tmp_path / "b", val=root, size=8)
+    assert [len(given.held_out("val")[domain]) for domain in "ab"] == [2, 2]
+    assert given.held_out("test") == {}
+    for domain in "AB":
+        (root / domain).rename(root / f"test{domain}")
+    (tmp_path / "a").rename(root / "trainA")
+    (tmp_path / "b").rename(root / "trainB")
     assert Folders(root=root, size=8, val=0.25).summary[0] == "data.a: 5 images, 2 for validation; passed over .txt 1"
 
 
