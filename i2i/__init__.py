@@ -40,6 +40,7 @@ from i2i.core.kinds import (
     NORM,
     OPTIMIZER,
     SCHEDULE,
+    STAGE,
     TRANSLATOR,
 )
 from i2i.core.version import __version__
@@ -84,6 +85,7 @@ __all__ = [
     "NORM",
     "OPTIMIZER",
     "SCHEDULE",
+    "STAGE",
     "TRANSLATOR",
     "Activation",
     "AdaptiveNorm",

@@ -125,6 +125,11 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
         "diffaugment": "i2i.nn.augmentation.diffaugment:DiffAugment",
         "ada": "i2i.nn.augmentation.ada:ADA",
     },
+    kinds.STAGE: {
+        "translate": "i2i.use.stages:Translate",
+        "resize": "i2i.use.stages:Resize",
+        "repeat": "i2i.use.stages:Repeat",
+    },
     kinds.METRIC: {
         "l1": "i2i.evaluation.pairwise:L1Distance",
         "psnr": "i2i.evaluation.pairwise:PSNR",
@@ -182,6 +187,7 @@ def register_commands(cli: click.Group) -> None:
         evaluate,
         export,
         importing,
+        pipeline,
         plan,
         recipes,
         sample,
@@ -200,6 +206,7 @@ def register_commands(cli: click.Group) -> None:
         weights.weights,
         sample.sample,
         export.export,
+        pipeline.pipeline,
         serve.serve,
         data.data,
         share.pack,

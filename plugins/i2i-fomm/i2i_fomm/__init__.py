@@ -25,6 +25,7 @@ def register_components(registry: Any) -> None:
     registry.add(i2i.TRANSLATOR, "adversarial_motion", "i2i_fomm.translator:AdversarialMotion")
     registry.add(i2i.LOSS, "pyramid_perceptual", "i2i_fomm.losses:PyramidPerceptual")
     registry.add(i2i.LOSS, "feature_matching", "i2i_fomm.losses:FeatureMatching")
+    registry.add(i2i.STAGE, "animate", "i2i_fomm.stage:Animate")
     registry.add(i2i.DATASET, "video_pairs", "i2i_fomm.video_pairs:VideoPairs")
     registry.add(i2i.DATASET, "sprite_pairs", "i2i_fomm.sprites:SpritePairs")
     registry.add(i2i.SCHEDULE, "milestones", "i2i_fomm.schedule:Milestones")

@@ -55,6 +55,15 @@ def test_a_run_animates_an_image(clips: Path, tmp_path: Path, capsys: pytest.Cap
         with Image.open(output) as animated:
             assert (animated.n_frames, animated.size) == (4, (32, 32))
 
+    chain = tmp_path / "chain.toml"
+    chain.write_text(
+        f'[source]\npath = "{clips / "first" / "0.png"}"\n[[stages]]\ntype = "animate"\nrun = "{tmp_path / "run"}"\n'
+        f'driving = "{clips / "second.gif"}"\n[output]\npath = "{tmp_path / "frames"}"\n'
+    )
+    run("pipeline", chain)
+    assert "1. animate: 32 x 32 pixels, 4 frames at 10 per second" in capsys.readouterr().out
+    assert len(list((tmp_path / "frames").glob("*.png"))) == 4
+
 
 def test_clips_give_ordered_or_mirrored_pairs(clips: Path) -> None:
     data = VideoPairs(clips, size=32, seed=3)

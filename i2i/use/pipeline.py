@@ -1,0 +1,229 @@
+"""Pipelines: a clip goes through several stages, frame by frame, and an interrupted one continues where it stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+
+from i2i.core import kinds
+from i2i.core.factory import Factory
+from i2i.core.plugins import default_plugins
+from i2i.core.registry import Registry
+from i2i.core.spelling import did_you_mean
+from i2i.core.stages import ClipShape, Stage
+from i2i.errors import DataError, I2IError
+from i2i.recipe.check import Checker
+from i2i.recipe.files import read
+from i2i.recipe.source import Source
+
+Pixels = NDArray[np.uint8]
+SEGMENT = 64
+"""Frames in a file of an unfinished pipeline."""
+_TABLES = ("source", "stages", "output")
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A checked pipeline.
+
+    Args:
+        source: image, clip or folder of frames to read.
+        stages: factories of the stages, in their order.
+        output: clip to write, or a folder for PNG files.
+        values: the whole file as plain values; a pipeline with other ones does not continue this one's work.
+    """
+
+    source: Path
+    stages: tuple[Factory[Stage], ...]
+    output: Path
+    values: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, path: str | Path, settings: tuple[str, ...] = (), registry: Registry | None = None) -> Pipeline:
+        """Read and check a file.
+
+        Args:
+            path: TOML with the tables `[source]`, `[[stages]]` and `[output]`.
+            settings: changes, `key=value` each.
+            registry: where stages are looked up; that of the process when None.
+
+        Raises:
+            RecipeError: everything that is wrong, each problem with its line.
+        """
+        source = read(Path(path), settings)
+        checker = Checker(source, registry or default_plugins().registry)
+        for name in source.values:
+            if name not in _TABLES:
+                checker.report((name,), f"no table {name!r}.{did_you_mean(name, _TABLES)} Tables: {', '.join(_TABLES)}")
+        paths = [_path(source, checker, table) for table in ("source", "output")]
+        tables = source.values.get("stages", [])
+        if not isinstance(tables, list):
+            checker.report(("stages",), "expected [[stages]] for each stage, with two brackets")
+            tables = []
+        stages = [checker.component(one, [kinds.STAGE], ("stages", number)) for number, one in enumerate(tables)]
+        problems = [*source.problems, *checker.problems]
+        if problems:
+            raise source.error(problems)
+        found = tuple(stage for stage in stages if stage is not None)
+        return cls(paths[0], found, paths[1], source.values)
+
+    def plan(self) -> list[ClipShape]:
+        """Return the shape of the source and that after each stage; no frame is computed.
+
+        Raises:
+            I2IError: the source cannot be read, or a stage cannot take what it gets; names the stage.
+        """
+        return self._planned([factory() for factory in self.stages])
+
+    def _planned(self, stages: list[Stage]) -> list[ClipShape]:
+        shapes = [_source_shape(self.source)]
+        for number, (factory, stage) in enumerate(zip(self.stages, stages, strict=True), 1):
+            try:
+                shapes.append(stage.plan(shapes[-1]))
+            except I2IError as error:
+                raise I2IError(f"stage {number}, {factory.name}: {error}") from error
+        return shapes
+
+    def run(self, progress: Callable[[Iterator[Pixels], int | None], Iterator[Pixels]] | None = None) -> int:
+        """Compute and write all frames; returns their number.
+
+        Finished frames lie without loss in a folder next to the output until it is complete. A second call with the
+        same file continues behind them.
+
+        Args:
+            progress: wraps the frames, for a progress bar; gets their iterator and their number.
+
+        Raises:
+            I2IError: a stage fails, or the output is being written by another process.
+        """
+        from i2i.data.clip_files import container_of
+        from i2i.use.clip_writer import ClipWriter
+        from i2i.use.video import read_frames
+
+        stages = [factory() for factory in self.stages]
+        shapes = self._planned(stages)
+        shape, is_clip = shapes[-1], bool(self.output.suffix)
+        if is_clip:
+            container_of(self.output)
+        if self.output.resolve() == self.source.resolve():
+            raise I2IError(f"output.path: {self.source} would be overwritten; choose another name")
+        parts = self.output.with_name(f".{self.output.name}.parts")
+        parts.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(parts / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise I2IError(f"{self.output} is being written by another process") from error
+        try:
+            done = _finished(parts, self._digest())
+            rate = shape.rate or Fraction(25)
+            frames = self._frames(stages, done)
+            if progress is not None:
+                frames = progress(frames, None if shape.frames is None else shape.frames - done)
+            while batch := list(islice(frames, SEGMENT)):
+                with ClipWriter(parts / f"{done:08}-{len(batch)}.nut", rate, codec="ffv1", container="nut") as writer:
+                    for frame in batch:
+                        writer.write(frame)
+                done += len(batch)
+            if not done:
+                raise DataError(f"{self.source}: no frame came out of the pipeline")
+            finished = (frame.pixels for path in sorted(parts.glob("*.nut")) for frame in read_frames(path))
+            if is_clip:
+                with ClipWriter(self.output, rate) as writer:
+                    for frame in finished:
+                        writer.write(frame)
+            else:
+                _write_images(self.output, finished)
+        finally:
+            lock.release()
+        shutil.rmtree(parts, ignore_errors=True)
+        return done
+
+    def _frames(self, stages: list[Stage], done: int) -> Iterator[Pixels]:
+        """Return the frames from number `done` on."""
+        from i2i.use.video import read_frames
+
+        first, dropped = done, []
+        for stage in reversed(stages):
+            first, extra = stage.restart(first)
+            dropped.append(extra)
+        frames: Iterator[Any]
+        if _is_still(self.source):
+            from i2i.data.images import read_image
+
+            frames = iter([np.array(read_image(self.source))][first:])
+        else:
+            frames = (frame.pixels for frame in read_frames(self.source, first))
+        for stage, extra in zip(stages, reversed(dropped), strict=True):
+            frames = islice(stage.frames(frames), extra, None)
+        return frames
+
+    def _digest(self) -> str:
+        status = self.source.stat()
+        described = json.dumps([self.values, status.st_size, status.st_mtime_ns], sort_keys=True, default=str)
+        return hashlib.sha256(described.encode()).hexdigest()
+
+
+def _path(source: Source, checker: Checker, table: str) -> Path:
+    values = source.values.get(table)
+    path = values.get("path") if isinstance(values, dict) else None
+    if not isinstance(path, str) or not path:
+        checker.report((table,), f'expected a table [{table}] with path = "FILE"')
+        return Path()
+    for key in values if isinstance(values, dict) else ():
+        if key != "path":
+            checker.report((table, key), f"no key {key!r}; [{table}] has path only")
+    return Path(path).expanduser()
+
+
+def _is_still(path: Path) -> bool:
+    from i2i.data.clip_files import is_clip
+
+    return path.is_file() and not is_clip(path)
+
+
+def _source_shape(path: Path) -> ClipShape:
+    if not path.exists():
+        raise DataError(f"source.path: there is no file {path}")
+    if _is_still(path):
+        from i2i.data.images import read_image
+
+        return ClipShape(*read_image(path).size, Fraction(0), 1)
+    from i2i.use.video import clip_info
+
+    info = clip_info(path)
+    if info.frames == 0:
+        raise DataError(f"source.path: {path} holds no frame")
+    return ClipShape(info.width, info.height, info.rate, info.frames)
+
+
+def _finished(parts: Path, digest: str) -> int:
+    """Return how many frames an interrupted call of the same pipeline left; those of another one are removed."""
+    described = parts / "pipeline.txt"
+    if not described.is_file() or described.read_text(encoding="utf-8") != digest:
+        for path in parts.iterdir():
+            if path.name != ".lock":
+                path.unlink()
+        described.write_text(digest, encoding="utf-8")
+    return sum(int(path.stem.split("-")[1]) for path in parts.glob("*.nut"))
+
+
+def _write_images(folder: Path, frames: Iterator[Pixels]) -> None:
+    from PIL import Image
+
+    from i2i.data.writing import write_image
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, frame in enumerate(frames):
+        write_image(Image.fromarray(frame), folder / f"{number:06}.png")
