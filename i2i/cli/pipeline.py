@@ -23,7 +23,7 @@ def pipeline(file: Path, only_plan: bool, settings: tuple[str, ...]) -> None:
       path = "clip.mp4"
       [[stages]]
       type = "translate"
-      run = "runs/ugatit"
+      run = "runs/my_recipe"
       to = "b"
       [output]
       path = "out.webm"
