@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import PurePosixPath
 from urllib.parse import unquote
 
+from i2i.data.decoding import SUFFIXES
 from i2i.data.sources.archives import ArchiveSource, reject_compressed
 from i2i.data.sources.blobs import Blob, RemoteBlob, attempt, file_system_of
 from i2i.data.sources.patterns import expand_braces, split_at_archive
@@ -33,7 +35,8 @@ def locate_url(url: str) -> SourcePath:
     """A folder or archive behind a URL.
 
     Args:
-        url: `PROTOCOL://...`: a folder, or an archive and perhaps a folder in it; shards as `{0000..0009}` or `*`.
+        url: `PROTOCOL://...`: a folder, an image, or an archive and perhaps a folder in it; shards as `{0000..0009}` or
+            `*`.
 
     Raises:
         SourceError: it does not exist or cannot be read.
@@ -44,9 +47,13 @@ def locate_url(url: str) -> SourcePath:
         urls = [one for pattern in expand_braces(archive) for one in _matches(pattern)]
         return SourcePath(ArchiveSource(archive, [RemoteBlob(one) for one in urls]), inside)
     file_system, path = file_system_of(url)
+    parent, _, name = url.rpartition("/")
+    if PurePosixPath(name).suffix.lower() in SUFFIXES:
+        return SourcePath(FileSource(parent, {name: RemoteBlob(url)}), name)
     home = path.rstrip("/")
     found: Mapping[str, object] = attempt(url, lambda: file_system.find(path, detail=True))
     if not found:
+        attempt(url, lambda: file_system.ls(path))  # where `find` returns nothing, `ls` may say why
         raise SourceError(f"{url} does not exist, or holds no file")
     decode = unquote if url.lower().startswith(("http://", "https://")) else str  # only these write %20 for a blank
     names = {file: decode(file[len(home) :].lstrip("/")) for file in found if file.startswith(f"{home}/")}

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from written_sources import FileServer, files_of, write_shards, write_tar, write_zip
 
+from i2i.data.images import as_path, read_image
 from i2i.data.sources import blobs
 from i2i.data.sources.locate import Place, locate
 from i2i.data.sources.tree import SourcePath
@@ -43,6 +44,11 @@ def test_urls_are_read_like_folders_in_workers_too(root: Path, tmp_path: Path, s
             assert pool.map(contents, [inside, inside]) == [expected, expected], location
 
 
+def test_an_image_behind_a_url(root: Path, server: FileServer) -> None:
+    image = read_image(as_path(f"{server.url}/root/testA/00.png"))
+    assert image.tobytes() == read_image(root / "testA" / "00.png").tobytes()
+
+
 def test_other_protocols_of_fsspec(root: Path, tmp_path: Path) -> None:
     memory = blobs.fsspec().filesystem("memory")
     memory.pipe({f"/set/{name}": data for name, data in files_of(root).items()})
@@ -71,6 +77,7 @@ def test_messages(server: FileServer) -> None:
     for location, text in {
         f"{server.url}/none.tar": f"{server.url}/none.tar does not exist",
         f"{server.url}/none": f"{server.url}/none does not exist",
+        "http://127.0.0.1:9/none": "http://127.0.0.1:9/none cannot be read after 4 attempts: Cannot connect to host ",
         "nothing://x/y": "nothing://x/y cannot be read: Protocol not known: nothing; ",
     }.items():
         with pytest.raises(DataError) as caught:
