@@ -138,6 +138,37 @@ class GradientPenalty(nn.Module):
             return self.penalty * torch.stack(terms).sum()
 
 
+class DRAGANSegment(GradientPenalty):
+    r"""Penalty on the discriminator's gradients between real images and perturbed ones where their norm is not 1.
+
+    .. math:: \hat x = x + \alpha\, \nu\, s\, u
+
+    with u uniform in [0, 1) for each value, the standard deviation s of all values of the batch, and alpha uniform in
+    [0, 1) for each image. The core's `dragan` perturbs in both directions and has no alpha.
+
+    Args:
+        penalty: lambda; 10 in the paper.
+        noise: nu, scale of the perturbation.
+
+    Source: Kodali et al., arXiv:1705.07215, algorithm 1, as in widely used implementations.
+    """
+
+    def __init__(self, penalty: float = 10.0, noise: float = 0.5) -> None:
+        super().__init__(penalty)
+        self.noise = noise
+
+    def discriminator(self, real: Tensor, discriminate: Discriminate, draw: int) -> Tensor:  # type: ignore[override]
+        """Compute the penalty at points drawn from the seed `draw`."""
+        draws = torch.Generator().manual_seed(draw)
+        alpha = torch.rand(len(real), 1, 1, 1, generator=draws, device="cpu")
+        uniform = torch.rand(real.shape, generator=draws, device="cpu")
+        return self.at(self.point(real, to_like(alpha, real), to_like(uniform, real)), discriminate)
+
+    def point(self, real: Tensor, alpha: Tensor, uniform: Tensor) -> Tensor:
+        """Return the perturbed images [B, C, H, W]."""
+        return real + alpha * self.noise * real.std() * uniform
+
+
 class AuxiliaryClassifier(nn.Module):
     r"""Classification of real and generated images by the discriminator's head `classes`.
 

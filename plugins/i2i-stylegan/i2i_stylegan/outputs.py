@@ -16,6 +16,8 @@ from i2i.nn.functional.precision import to_like
 if TYPE_CHECKING:
     from i2i_stylegan.translators import GAN, StyleGAN, StyleGAN2
 
+AUXILIARY = ("classes", "categorical", "continuous")
+"""Heads of discriminators that do not tell real from generated images."""
 IMAGE = "image"
 """The only domain: that of the data's images."""
 
@@ -139,7 +141,7 @@ class GANOutputs(i2i.GANOutputs):
 
 def adversarial(heads: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the logits that tell real from generated images, without those of classes."""
-    return {key: logits for key, logits in heads.items() if not key.endswith("/classes")}
+    return {key: logits for key, logits in heads.items() if key.rpartition("/")[2] not in AUXILIARY}
 
 
 def auxiliary(heads: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:

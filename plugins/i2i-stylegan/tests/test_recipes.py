@@ -19,6 +19,8 @@ WIDTHS: dict[str, dict[str, Any]] = {
     "pggan": {"channel_base": 16, "channel_max": 8},
     "stylegan1": {"channel_base": 16, "channel_max": 8},
     "biggan": {"channels": 8},
+    "infogan": {"channels": 4},
+    "cgan": {"channels": 4},
 }
 STAGES = [{"size": 8, "stable": 1}, {"size": 16, "fade": 2, "stable": 1}]
 
@@ -28,7 +30,9 @@ def test_every_recipe_checks(name: str) -> None:
     dry_run(Recipe.read(name))
 
 
-@pytest.mark.parametrize("name", ["pggan_small", "stylegan1_small", "biggan_small", "stylegan2_ada_small"])
+@pytest.mark.parametrize(
+    "name", ["pggan_small", "stylegan1_small", "biggan_small", "stylegan2_ada_small", "infogan_small", "cgan_small"]
+)
 def test_small_recipes_train_and_sample(name: str, tmp_path: Path) -> None:
     method = name.removesuffix("_small").removesuffix("_ada")
     settings: dict[str, Any] = {"train.steps": 4, "train.batch_size": 4, "train.workers": 0, "train.sample_every": 0}
