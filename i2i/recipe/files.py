@@ -162,9 +162,8 @@ def _places(tables: Mapping[str, Any], path: tuple[str, ...]) -> list[tuple[str,
     first, rest = path[0], path[1:]
     if not rest:
         return [] if first == "*" else [path]
-    names = [name for name, table in tables.items() if isinstance(table, dict)] if first == "*" else [first]
-    inner = {name: table if isinstance(table := tables.get(name), dict) else {} for name in names}
-    return [(name, *below) for name in names for below in _places(inner[name], rest)]
+    inner = {name: table for name, table in tables.items() if isinstance(table, dict) and first in ("*", name)}
+    return [(name, *below) for name, table in inner.items() for below in _places(table, rest)]
 
 
 def _origin(setting: str) -> str:

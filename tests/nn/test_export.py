@@ -127,6 +127,7 @@ class Translation(nn.Module):
     ("recipe", "settings"),
     [
         ("ugatit_small", {"translator.generator.channels": 4}),
+        ("ugatit_tf_light", {"translator.generator.channels": 4, "translator.discriminators.*.channels": 4}),
         pytest.param("nicegan_small", {"translator.generator.light": True}, marks=pytest.mark.slow),
     ],
 )

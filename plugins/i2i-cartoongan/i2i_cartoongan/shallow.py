@@ -11,7 +11,7 @@ from i2i.core.contracts import Activation, DiscriminatorOutput, Norm
 from i2i.core.factory import Factory
 from i2i.core.kinds import ACTIVATION, NORM
 from i2i.errors import OptionError, ShapeError
-from i2i.nn.layers.convolution import ConvBlock, Padding, SpectralConv2d
+from i2i.nn.layers.convolution import ConvBlock, Padding, spectral_conv
 from i2i.nn.layers.initialization import Initialization, initialize
 
 
@@ -58,8 +58,7 @@ class Shallow(nn.Module):
             self.blocks += [block(width, inner, 2, normed=False), block(inner, outer, 1, normed=True)]
         last_pad = int(pad_last)
         self.blocks.append(block(widths[-1], widths[-1], 1, normed=True, pad=last_pad))
-        convolution = SpectralConv2d if spectral_norm else nn.Conv2d
-        self.final = convolution(widths[-1], 1, 3, padding=last_pad, padding_mode=padding)
+        self.final = spectral_conv(spectral_norm, widths[-1], 1, 3, padding=last_pad, padding_mode=padding)
         initialize(self, init)
 
     @classmethod
