@@ -154,7 +154,11 @@ def export(
         translation = _Translation(translation.translator, to, half=precision == "fp16" and format != "openvino").eval()
         dynamic = _dynamic_shapes(loaded, sample)
         # The optimized path chooses algorithms by size, which would fix the size; the reference path does not.
-        program = torch.export.export(translation, sample, dynamic_shapes=dynamic)
+        try:
+            program = torch.export.export(translation, sample, dynamic_shapes=dynamic)
+        except Exception as problem:  # of several packages inside torch
+            reason = str(problem).strip().splitlines()[0] if str(problem).strip() else type(problem).__name__
+            raise I2IError(f"export: torch cannot export this method's networks: {reason}") from problem
         for node in program.graph.nodes:
             node.meta.pop("stack_trace", None)  # holds paths of this machine
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -196,7 +200,14 @@ def _errors(writer: Writer, inputs: Sequence[tuple[Tensor, ...]], expected: Sequ
     """Return the largest and the mean difference from i2i's own translation, relative to its largest value."""
     worst, means = 0.0, []
     for sample, wanted in zip(inputs, expected, strict=True):
-        difference = (writer.run(sample) - wanted).abs() / wanted.abs().max()
+        try:
+            difference = (writer.run(sample) - wanted).abs() / wanted.abs().max()
+        except Exception as problem:  # of the runtime, such as a guard that a shape violates
+            shape = "x".join(map(str, sample[0].shape))
+            reason = str(problem).strip().splitlines()[0] if str(problem).strip() else type(problem).__name__
+            raise I2IError(
+                f"export: the file does not run on images {shape}, and was not written: {reason}"
+            ) from problem
         worst = max(worst, float(difference.max())) if difference.isfinite().all() else float("nan")
         means.append(float(difference.mean()))
     return worst, sum(means) / len(means)

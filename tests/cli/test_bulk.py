@@ -28,7 +28,7 @@ from i2i.use.loaded import Loaded
 @pytest.fixture
 def folder(tiny_settings: Mapping[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a run, an album of 12 images, and two tar archives of 5."""
-    recipe = Recipe.read("quickstart", dict(tiny_settings))
+    recipe = Recipe.read("ugatit_small", dict(tiny_settings))
     Run(tmp_path / "run", recipe, Stepper(recipe), dataset=None).save()
     draws = np.random.default_rng(0)
     (tmp_path / "album/inner").mkdir(parents=True)

@@ -39,7 +39,7 @@ def make(folder: Path, recipe: str, settings: Mapping[str, object]) -> Path:
 @pytest.fixture(scope="module")
 def rgb_run(tiny_settings: Mapping[str, object], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of no steps on RGB images of 32 px."""
-    return make(tmp_path_factory.mktemp("rgb"), "quickstart", tiny_settings)
+    return make(tmp_path_factory.mktemp("rgb"), "ugatit_small", tiny_settings)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def band_run(tiny_settings: Mapping[str, object], tmp_path_factory: pytest.TempP
     """A run of no steps on five bands."""
     settings = {**tiny_settings, "data": {"type": "folders", "size": 32, "channels": 5}}
     settings = {key: value for key, value in settings.items() if not key.startswith("data.")}
-    return make(tmp_path_factory.mktemp("bands"), "quickstart", settings)
+    return make(tmp_path_factory.mktemp("bands"), "ugatit_small", settings)
 
 
 def noise(*shape: int, dtype: Any = np.uint16) -> np.ndarray:

@@ -203,7 +203,8 @@ def _scaled(x: Tensor, x_: Tensor, scale: Tensor, shift: Tensor, gamma: Tensor |
 
 
 def _checked(name: str, value: Tensor, x: Tensor) -> Tensor:
-    if value.shape not in (x.shape[1:2], x.shape[:2]):
+    # Compared with one shape only, as comparing [B, C] with [C] would fix the batch size of an exported network.
+    if value.ndim not in (1, 2) or value.shape != (x.shape[1:2] if value.ndim == 1 else x.shape[:2]):
         raise ShapeError(
             f"expected {name} [{x.shape[1]}] or [{x.shape[0]}, {x.shape[1]}] for features {list(x.shape)}, "
             f"got {list(value.shape)}"
