@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,33 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from i2i.data.pixels import Pixels
+from i2i.data.decoding import Decoded
+from i2i.data.pixels import EIGHT_BITS, PixelFormat, Pixels
 from i2i.errors import DataError, OptionError
 
 Color = tuple[int, int, int]
 """Red, green and blue, 0 to 255."""
 _HEX = re.compile(r"#?([0-9a-fA-F]{6})")
+
+
+@dataclass(frozen=True)
+class LabelFormat(PixelFormat):
+    """How colour maps of labels are read: as class numbers, int32 [H, W, 1].
+
+    Args:
+        colors: colours of the classes.
+        tolerance: largest difference of a channel from the class's colour.
+    """
+
+    colors: tuple[Color, ...] = ()
+    tolerance: int = 0
+
+    def convert(self, decoded: Decoded) -> Pixels:
+        return classes_of(color_map(decoded.pixels), self.colors, self.tolerance)
+
+    def window(self, decoded: Decoded) -> tuple[float, float]:
+        """Return the values of 8-bit colours: what is translated from a label map has 8 bits."""
+        return EIGHT_BITS
 
 
 def parse_colors(option: str, colors: Sequence[str]) -> tuple[Color, ...]:

@@ -272,12 +272,14 @@ def flip_crop(image: Pixels, draw: FlipCrop, size: ImageSize) -> Tensor:
     return to_tensor(cut(image, draw, size))
 
 
-def eval_transform(image: Pixels, size: ImageSize, resample: Resample = "bilinear") -> Tensor:
+def eval_transform(image: Pixels, size: ImageSize, resample: Resample | Literal["nearest"] = "bilinear") -> Tensor:
     """Resize an image without regard to its aspect ratio: [C, size, size], or [C, *size], in [-1, 1]."""
     return to_tensor(resized(image, size, resample))
 
 
-def resize_short_side(image: Pixels, size: int, multiple: int = 4, resample: Resample = "bilinear") -> Pixels:
+def resize_short_side(
+    image: Pixels, size: int, multiple: int = 4, resample: Resample | Literal["nearest"] = "bilinear"
+) -> Pixels:
     """Resize the shorter side to `size`, keeping the aspect ratio as far as multiples allow.
 
     Args:

@@ -19,6 +19,7 @@ from i2i.core.bounds import describe_size
 from i2i.core.contracts import GeneratorOutput
 from i2i.data.base import of_domain
 from i2i.data.decoding import Decoded
+from i2i.data.label_maps import LabelFormat, one_hot
 from i2i.data.pixels import PixelFormat, Pixels, to_image, to_tensor
 from i2i.data.transforms import Resample, eval_transform, resize_short_side
 from i2i.engine import checkpoint
@@ -148,7 +149,9 @@ class Loaded:
 
     def format_of(self, domain: str) -> PixelFormat:
         """Return how images of a domain are read, as the recipe's data set does it."""
-        options = self.recipe.data.options
+        options, colors = self.recipe.data.options, self.translator.streams[domain].colors
+        if colors:
+            return LabelFormat(colors=colors, tolerance=options.get("tolerance", 0))
         return PixelFormat(
             self.translator.streams[domain].channels,
             of_domain(options.get("range"), domain, None),
@@ -248,12 +251,19 @@ class Loaded:
             I2IError: a size that the network cannot take.
         """
         self.check_size(size)
-        resample: Resample = self.recipe.data.options.get("resample", "bilinear")
+        labels = isinstance(image, np.ndarray) and image.dtype.kind == "i"  # class numbers, which must not be mixed
+        resample: Resample | Literal["nearest"] = self.recipe.data.options.get("resample", "bilinear")
+        resample = "nearest" if labels else resample
         if self.constraints.fixed_size is not None:
-            return eval_transform(image, self.constraints.fixed_size, resample)
-        if size == "original" or (size is None and self.recipe.data.options.get("resize") == "none"):
-            return to_tensor(image)
-        return to_tensor(resize_short_side(image, size or min(self.recipe.image_size), 1, resample))
+            tensor = eval_transform(image, self.constraints.fixed_size, resample)
+        elif size == "original" or (size is None and self.recipe.data.options.get("resize") == "none"):
+            tensor = to_tensor(image)
+        else:
+            tensor = to_tensor(resize_short_side(image, size or min(self.recipe.image_size), 1, resample))
+        if not labels:
+            return tensor
+        classes = next(stream.channels for stream in self.translator.streams.values() if stream.colors)
+        return one_hot(tensor.permute(1, 2, 0).numpy(), classes)
 
     def check_size(self, size: Size) -> None:
         """Check a requested size.

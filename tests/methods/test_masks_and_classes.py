@@ -196,6 +196,10 @@ def test_label_maps_become_photos(tmp_path: Path, conditional: str) -> None:
     rows = run.translator.preview(run.dataset.preview(2))
     assert torch.allclose(rows["input"]["b"][0, :, 0, 0], torch.tensor([1.0, -1.0, -1.0]))
     assert rows["translation"]["b"].shape == (2, 3, 32, 32)
+    translated = load(tmp_path / "run", "cpu").translate(Image.new("RGB", (64, 64), palette[1]), "a")
+    assert translated.size == (32, 32)
+    with pytest.raises(I2IError, match="belongs to no class"):
+        load(tmp_path / "run", "cpu").translate(Image.new("RGB", (64, 64), (1, 2, 3)), "a")
 
 
 def test_a_class_chooses_the_translation(tmp_path: Path) -> None:
