@@ -28,7 +28,9 @@ class Samples:
 
     @hookimpl
     def training_started(self, run: Run) -> None:
-        counts = {stream.channels for stream in run.translator.streams.values() if stream.role == "image"} - {1, 3}
+        # Label maps are shown in the colours of their classes.
+        images = [one for one in run.translator.streams.values() if one.role == "image" and not one.colors]
+        counts = {stream.channels for stream in images} - {1, 3}
         if run.is_main and counts:
             shown = "channels 1 to 3" if max(counts) > 3 else "channel 1"
             log.warning("sample grids show %s of %d", shown, max(counts))
