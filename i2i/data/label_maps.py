@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from i2i.core.contracts import Stream
+from i2i.data.base import of_domain
 from i2i.data.decoding import Decoded
-from i2i.data.pixels import EIGHT_BITS, PixelFormat, Pixels
+from i2i.data.pixels import EIGHT_BITS, PixelFormat, Pixels, to_tensor
+from i2i.data.transforms import Resample
 from i2i.errors import DataError, OptionError
 
 Color = tuple[int, int, int]
@@ -101,6 +104,42 @@ def one_hot(numbers: NDArray[Any], classes: int) -> Tensor:
     """Return class numbers [H, W, 1] as an image [classes, H, W] of zeros and ones."""
     planes = torch.from_numpy(np.ascontiguousarray(numbers[..., 0]).astype(np.int64))
     return torch.nn.functional.one_hot(planes, classes).permute(2, 0, 1).float()
+
+
+def input_format(stream: Stream, domain: str, options: Mapping[str, Any]) -> PixelFormat:
+    """Return how images of a domain are read for a translation, as the data set of the recipe reads them.
+
+    Args:
+        stream: specification of the images.
+        domain: their domain.
+        options: options of the data set that the recipe sets.
+    """
+    if stream.colors:
+        return LabelFormat(colors=stream.colors, tolerance=options.get("tolerance", 0))
+    return PixelFormat(
+        stream.channels,
+        of_domain(options.get("range"), domain, None),
+        of_domain(options.get("percentiles"), domain, None),
+        options.get("page"),
+        options.get("srgb", True),
+    )
+
+
+def filter_for(image: Pixels, resample: Resample) -> Resample | Literal["nearest"]:
+    """Return how an image is resized: class numbers to the nearest pixel, for they must not be mixed."""
+    return "nearest" if isinstance(image, np.ndarray) and image.dtype.kind == "i" else resample
+
+
+def to_input(image: Pixels, streams: Mapping[str, Stream]) -> Tensor:
+    """Return an image as a network takes it, [C, H, W]; class numbers as a one-hot image.
+
+    Args:
+        image: as it was read and resized.
+        streams: those of the data, of which one is a label map where the image is one.
+    """
+    if not (isinstance(image, np.ndarray) and image.dtype.kind == "i"):
+        return to_tensor(image)
+    return one_hot(image, next(stream.channels for stream in streams.values() if stream.colors))
 
 
 def colorize(labels: Tensor, colors: Sequence[Color]) -> Tensor:

@@ -19,9 +19,9 @@ from i2i.core.bounds import describe_size
 from i2i.core.contracts import GeneratorOutput
 from i2i.data.base import of_domain
 from i2i.data.decoding import Decoded
-from i2i.data.label_maps import LabelFormat, one_hot
-from i2i.data.pixels import PixelFormat, Pixels, to_image, to_tensor
-from i2i.data.transforms import Resample, eval_transform, resize_short_side
+from i2i.data.label_maps import filter_for, input_format, to_input
+from i2i.data.pixels import PixelFormat, Pixels, to_image
+from i2i.data.transforms import resize_short_side, resized
 from i2i.engine import checkpoint
 from i2i.engine.adapters import full_weights
 from i2i.errors import CheckpointError, I2IError, ShapeError
@@ -149,16 +149,7 @@ class Loaded:
 
     def format_of(self, domain: str) -> PixelFormat:
         """Return how images of a domain are read, as the recipe's data set does it."""
-        options, colors = self.recipe.data.options, self.translator.streams[domain].colors
-        if colors:
-            return LabelFormat(colors=colors, tolerance=options.get("tolerance", 0))
-        return PixelFormat(
-            self.translator.streams[domain].channels,
-            of_domain(options.get("range"), domain, None),
-            of_domain(options.get("percentiles"), domain, None),
-            options.get("page"),
-            options.get("srgb", True),
-        )
+        return input_format(self.translator.streams[domain], domain, self.recipe.data.options)
 
     def window_of(self, domain: str) -> tuple[float, float] | None:
         """Return the stored values that -1 and 1 stand for in a domain; None where the recipe does not say it."""
@@ -251,19 +242,13 @@ class Loaded:
             I2IError: a size that the network cannot take.
         """
         self.check_size(size)
-        labels = isinstance(image, np.ndarray) and image.dtype.kind == "i"  # class numbers, which must not be mixed
-        resample: Resample | Literal["nearest"] = self.recipe.data.options.get("resample", "bilinear")
-        resample = "nearest" if labels else resample
-        if self.constraints.fixed_size is not None:
-            tensor = eval_transform(image, self.constraints.fixed_size, resample)
-        elif size == "original" or (size is None and self.recipe.data.options.get("resize") == "none"):
-            tensor = to_tensor(image)
-        else:
-            tensor = to_tensor(resize_short_side(image, size or min(self.recipe.image_size), 1, resample))
-        if not labels:
-            return tensor
-        classes = next(stream.channels for stream in self.translator.streams.values() if stream.colors)
-        return one_hot(tensor.permute(1, 2, 0).numpy(), classes)
+        options, fixed = self.recipe.data.options, self.constraints.fixed_size
+        resample = filter_for(image, options.get("resample", "bilinear"))
+        if fixed is not None:
+            image = resized(image, fixed, resample)
+        elif size != "original" and (size is not None or options.get("resize") != "none"):
+            image = resize_short_side(image, size or min(self.recipe.image_size), 1, resample)
+        return to_input(image, self.translator.streams)
 
     def check_size(self, size: Size) -> None:
         """Check a requested size.
@@ -321,8 +306,7 @@ class Loaded:
     def _find_smallest(self) -> int:
         multiple, like = self.constraints.multiple, next(self.translator.parameters())
         target = self.translator.targets[-1]
-        source = next((d for d in self.translator.domains if d != target), target)
-        channels = self.translator.streams[source].channels
+        channels = self.translator.input_stream(target).channels
         for side in range(multiple, 16 * multiple + 1, multiple):
             try:
                 self.translator.translate(torch.zeros(1, channels, side, side).to(like), target)
