@@ -42,6 +42,10 @@ FIXED: dict[str, dict[str, dict[str, Any]]] = {
     "decoder": {"adalin_decoder": {"channels": 4, "blocks": 1}},
 }
 """Full networks, which are built for one size."""
+CONDITIONED = {"label_concat", "projection_patch"}
+"""Networks that take a condition as well as an image."""
+WRAPPERS = {"augmented", "projected"}
+"""Discriminators around others, or around a pretrained extractor, for training alone."""
 
 
 class Outputs(nn.Module):
@@ -59,7 +63,7 @@ class Outputs(nn.Module):
 
 def test_every_network_is_here() -> None:
     for kind in (kinds.GENERATOR, kinds.DECODER, kinds.DISCRIMINATOR):
-        assert set(OPTIONS[kind.name]) == set(COMPONENTS[kind])
+        assert set(OPTIONS[kind.name]) == set(COMPONENTS[kind]) - CONDITIONED - WRAPPERS
 
 
 QUICK = ("resnet", "resnet_adalin", "content_style")
