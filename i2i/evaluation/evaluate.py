@@ -330,6 +330,7 @@ def format_notes(generated: ImageSet, real: ImageSet) -> list[str]:
 def _registered(name: str) -> Callable[[Features], Estimate]:
     def estimator(sets: Features) -> Estimate:
         metric: Any = METRIC(name)()
+        metric.with_interval = sets.interval
         metric.update(generated=sets.generated, real=sets.real)
         return as_estimate(metric.compute())
 
@@ -339,7 +340,7 @@ def _registered(name: str) -> Callable[[Features], Estimate]:
 def _value(estimator: Callable[[Features], Estimate], sets: Features) -> float | None:
     """Return an estimate's value, None where the sets do not allow it."""
     try:
-        value = estimator(sets).value
+        value = estimator(sets._replace(interval=False)).value
     except (NotApplicableError, ShapeError):
         return None
     return value if math.isfinite(value) else None

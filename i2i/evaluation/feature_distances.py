@@ -228,7 +228,7 @@ def jackknife(
         statistic: function of two sets.
         generated: [n, d].
         real: [m, d].
-        groups: number of groups; fewer where a set has fewer images.
+        groups: number of groups; fewer where a set has fewer images, and 0 for no interval.
         bounds: smallest and largest value of the statistic, which limit the interval.
     """
     value = statistic(generated, real)

@@ -25,12 +25,14 @@ class Features(NamedTuple):
         real: [m, d], images of the target domain.
         source: [k, d], images of the source domain; None where there are none.
         subset: images of a random subset, for estimators that draw subsets; None for the protocol's own number.
+        interval: whether an interval is wanted where it costs more than the value.
     """
 
     generated: Tensor
     real: Tensor
     source: Tensor | None = None
     subset: int | None = None
+    interval: bool = True
 
 
 class NotApplicableError(I2IError):
@@ -63,7 +65,7 @@ LARGEST_SUBSET = 1000
 
 
 def _frechet(sets: Features) -> Estimate:
-    return distances.jackknife(distances.frechet_distance, sets.generated, sets.real)
+    return distances.jackknife(distances.frechet_distance, sets.generated, sets.real, 10 if sets.interval else 0)
 
 
 def _torch_fidelity_kid(sets: Features) -> Estimate:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import ClassVar, Literal
 
 import torch
@@ -31,6 +32,8 @@ class SetMetric(ABC):
     compares: ClassVar[Literal["pairs", "sets"]] = "sets"
     features: ClassVar[str] = "protocol"
     """Network of the features: the `protocol`'s, or `clip`."""
+    with_interval: bool = True
+    """Whether `compute` also estimates an interval, which costs about ten times the value."""
     smallest: ClassVar[int] = 2
     """Number of images that each set needs."""
 
@@ -62,6 +65,17 @@ class SetMetric(ABC):
                 raise ShapeError(f"expected at least {self.smallest} {name} images, got {len(features)}")
         return self.estimate(sets["generated"], sets["real"])
 
+    def jackknife(
+        self,
+        statistic: Callable[[Tensor, Tensor], float],
+        generated: Tensor,
+        real: Tensor,
+        bounds: tuple[float, float] = (0.0, math.inf),
+    ) -> Estimate:
+        """Compute a statistic, and its interval if it is wanted."""
+        groups = 10 if self.with_interval else 0
+        return distances.jackknife(statistic, generated, real, groups, bounds)
+
     @abstractmethod
     def estimate(self, generated: Tensor, real: Tensor) -> Estimate:
         """Compute the figure and its interval from features [n, d] and [m, d]."""
@@ -74,13 +88,15 @@ class Frechet(SetMetric):
     """
 
     def estimate(self, generated: Tensor, real: Tensor) -> Estimate:
-        return distances.jackknife(distances.frechet_distance, generated, real)
+        return self.jackknife(distances.frechet_distance, generated, real)
 
 
 class KID(SetMetric):
     """Kernel distance of the features, unbiased over all pairs; KID if they are Inception's. 0 is best."""
 
     def estimate(self, generated: Tensor, real: Tensor) -> Estimate:
+        if not self.with_interval:
+            return Estimate(distances.kid(generated, real))
         return distances.kid_with_interval(generated, real)
 
 
@@ -90,7 +106,7 @@ class CMMD(SetMetric):
     features = "clip"
 
     def estimate(self, generated: Tensor, real: Tensor) -> Estimate:
-        return distances.jackknife(distances.cmmd, generated, real)
+        return self.jackknife(distances.cmmd, generated, real)
 
 
 class _Manifold(SetMetric):
@@ -109,7 +125,7 @@ class _Manifold(SetMetric):
         def statistic(x: Tensor, y: Tensor) -> float:
             return float(getattr(distances.manifold(x, y, min(self.k, len(x) - 1, len(y) - 1)), self.part))
 
-        return distances.jackknife(statistic, generated, real, bounds=(0, math.inf if self.part == "density" else 1))
+        return self.jackknife(statistic, generated, real, bounds=(0, math.inf if self.part == "density" else 1))
 
 
 class Precision(_Manifold):

@@ -112,6 +112,7 @@ class TrainingEvaluation:
             features = {"": self.evaluator.features(generated), f" {BASELINE}": self.references["source"]}
             for name, (label, own) in product(sets, features.items()):
                 metric: Any = METRIC(name)()
+                metric.with_interval = False
                 metric.update(generated=own, real=self.references["real"])
                 run.metric_labels[name] = figure_name(name, self.evaluator.network)
                 run.metrics[run.metric_labels[name] + label] = as_estimate(metric.compute()).value
