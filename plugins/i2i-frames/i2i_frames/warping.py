@@ -1,0 +1,158 @@
+"""Backward warping, forward splatting, depth-aware projection and the Laplacian pyramid; flows are in pixels (x, y)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+SplatMode = Literal["sum", "average", "linear", "softmax"]
+
+
+def pixel_grid(like: Tensor) -> Tensor:
+    """Return the coordinates (x, y) of each pixel, [1, 2, H, W], for a tensor [B, C, H, W]."""
+    height, width = like.shape[2:]
+    y, x = torch.meshgrid(
+        torch.arange(height, device=like.device), torch.arange(width, device=like.device), indexing="ij"
+    )
+    return torch.stack([x, y])[None].to(like.dtype)
+
+
+def warp(image: Tensor, flow: Tensor) -> Tensor:
+    """Return an image sampled at each pixel's place plus its flow; the border is replicated.
+
+    Args:
+        image: [B, C, H, W].
+        flow: [B, 2, H, W].
+
+    Source: hzwer/ECCV2022-RIFE 5d8adbd.
+    """
+    size = image.new_tensor([image.shape[3] - 1, image.shape[2] - 1]).view(1, 2, 1, 1)
+    places = 2 * (pixel_grid(image) + flow) / size - 1
+    return F.grid_sample(image, places.permute(0, 2, 3, 1), padding_mode="border", align_corners=True)
+
+
+def splat(image: Tensor, flow: Tensor, metric: Tensor | None = None, mode: SplatMode = "softmax") -> Tensor:
+    r"""Move each pixel along its flow and add it to the four pixels around its target, with bilinear weights.
+
+    Args:
+        image: [B, C, H, W].
+        flow: [B, 2, H, W].
+        metric: importance Z of each pixel, [B, 1, H, W], for the modes linear and softmax.
+        mode: `sum`; or what arrives divided by the sum of its weights, which are 1 (`average`), |Z| (`linear`) or
+            :math:`e^Z` (`softmax`).
+
+    Source: Niklaus and Liu, Softmax Splatting, CVPR 2020, arXiv:2003.05534, equations 5 to 11.
+    """
+    if mode == "sum":
+        return _splat(image, flow)
+    if mode == "average":
+        weight = torch.ones_like(image[:, :1])
+    elif metric is None:
+        raise ValueError(f"splat: mode {mode!r} needs a metric [B, 1, H, W]")
+    else:
+        # The quotient does not depend on the largest value, which exp could not represent.
+        weight = metric.abs() if mode == "linear" else torch.exp(metric - metric.amax((1, 2, 3), keepdim=True))
+    scale = 1.0 if mode != "softmax" or metric is None else torch.exp(metric.amax((1, 2, 3), keepdim=True))
+    moved = _splat(torch.cat([image * weight, weight], 1), flow)
+    return moved[:, :-1] / (moved[:, -1:] + 1e-7 / scale)
+
+
+def _splat(values: Tensor, flow: Tensor) -> Tensor:
+    batch, channels, height, width = values.shape
+    target = pixel_grid(values) + flow
+    corner = target.floor()
+    result = values.new_zeros(batch, channels, height * width)
+    for right in (0, 1):
+        for below in (0, 1):
+            x, y = corner[:, 0] + right, corner[:, 1] + below
+            weight = (1 - (target[:, 0] - x).abs()) * (1 - (target[:, 1] - y).abs())
+            inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+            index = torch.where(inside, y * width + x, torch.zeros_like(x)).long()
+            added = (values * (weight * inside)[:, None]).flatten(2)
+            result = result.scatter_add(2, index.flatten(1)[:, None].expand(-1, channels, -1), added)
+    return result.view(batch, channels, height, width)
+
+
+def depth_aware_projection(flow: Tensor, inverse_depth: Tensor, fill: bool = True) -> tuple[Tensor, Tensor]:
+    """Project a flow from a frame to the time that it ends at: nearer pixels decide where several meet.
+
+    Args:
+        flow: flow from the frame to the time t, [B, 2, H, W].
+        inverse_depth: weight of each pixel, larger for nearer ones, [B, 1, H, W].
+        fill: whether pixels that no flow reaches take the mean of the nearest reached ones to the left, right, above
+            and below.
+
+    Returns:
+        projected: flow from t back to the frame, [B, 2, H, W]; 0 where nothing arrives and `fill` is off.
+        count: sum of the weights that arrive at each pixel, [B, 1, H, W].
+
+    Source: Bao et al., DAIN, CVPR 2019, arXiv:1904.00830, equation 1; baowenbo/DAIN 7c727ac.
+    """
+    batch, _, height, width = flow.shape
+    target = pixel_grid(flow) + flow
+    x, y = target[:, 0], target[:, 1]
+    inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
+    weight = inverse_depth[:, 0] * inside
+    values = torch.cat([-flow * weight[:, None], weight[:, None]], 1).flatten(2)
+    total = flow.new_zeros(batch, 3, height * width)
+    for right in (0, 1):
+        for below in (0, 1):
+            column, row = (x.floor() + right).clamp(0, width - 1), (y.floor() + below).clamp(0, height - 1)
+            index = (row * width + column).long().flatten(1)[:, None].expand(-1, 3, -1)
+            total = total.scatter_add(2, index, values)
+    total = total.view(batch, 3, height, width)
+    count = total[:, 2:]
+    projected = torch.where(count > 0, total[:, :2] / count.clamp_min(1e-30), torch.zeros_like(total[:, :2]))
+    return (_filled(projected, count > 0) if fill else projected), count
+
+
+def _filled(flow: Tensor, known: Tensor) -> Tensor:
+    """Give unknown pixels the mean of the nearest known ones in the four directions, where there are any."""
+    total, number = torch.zeros_like(flow), torch.zeros_like(flow[:, :1])
+    for axis in (2, 3):
+        for backwards in (False, True):
+            values, found = (part.flip(axis) if backwards else part for part in (flow, known))
+            size = values.shape[axis]
+            places = torch.arange(size, device=flow.device).view([-1 if a == axis else 1 for a in range(4)])
+            last = torch.where(found, places, torch.full_like(places, -1)).cummax(axis).values
+            nearest = torch.gather(values, axis, last.clamp_min(0).expand_as(values))
+            exists = (last >= 0).to(flow.dtype)
+            nearest, exists = (part.flip(axis) if backwards else part for part in (nearest * exists, exists))
+            total, number = total + nearest, number + exists
+    return torch.where(known, flow, total / number.clamp_min(1))
+
+
+def laplacian_pyramid(image: Tensor, levels: int = 5) -> list[Tensor]:
+    """Return the differences between an image and its blurred half, at each of several sizes.
+
+    Args:
+        image: [B, C, H, W] with sides divisible by 2^levels.
+        levels: number of differences.
+
+    Source: hzwer/ECCV2022-RIFE 5d8adbd, after Bojanowski et al., arXiv:1707.05776.
+    """
+    row = image.new_tensor([1, 4, 6, 4, 1])
+    kernel = torch.outer(row, row) / 256
+    differences = []
+    for _ in range(levels):
+        smaller = _gauss(image, kernel)[..., ::2, ::2]
+        spread = torch.zeros_like(image)
+        spread[..., ::2, ::2] = smaller
+        differences.append(image - _gauss(spread, 4 * kernel))
+        image = smaller
+    return differences
+
+
+def _gauss(image: Tensor, kernel: Tensor) -> Tensor:
+    channels = image.shape[1]
+    padded = F.pad(image, (2, 2, 2, 2), mode="reflect")
+    return F.conv2d(padded, kernel.expand(channels, 1, -1, -1), groups=channels)
+
+
+def laplacian_loss(prediction: Tensor, target: Tensor, levels: int = 5) -> Tensor:
+    """Return the sum over the levels of the mean absolute difference of both pyramids."""
+    pairs = zip(laplacian_pyramid(prediction, levels), laplacian_pyramid(target, levels), strict=True)
+    return torch.stack([(x - y).abs().mean() for x, y in pairs]).sum()
