@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from i2i.cli import run as run_command
 from i2i.core.contracts import Batch
 from i2i.core.kinds import DISCRIMINATOR, GENERATOR
 from i2i.data.checked import CheckedDataset
@@ -218,3 +219,22 @@ def test_a_class_chooses_the_translation(tmp_path: Path) -> None:
         loaded.translate(image, "b")
     rows = run.translator.preview(run.dataset.preview(2))
     assert list(rows) == ["input", "red", "blue", "truth"]
+
+
+def test_a_recipe_with_classes_trains_on_folders_and_translates_by_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, name in enumerate(["canvas", "leather"] * 2):
+        for domain in "ab":
+            path = tmp_path / domain / name / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (40, 40), (50 * number, 10, 200)).save(path)
+    generator = {"type": "label_concat", "generator": {"type": "unet", **UNET}}
+    data = {"data.a": str(tmp_path / "a"), "data.b": str(tmp_path / "b"), "data.classes": ["canvas", "leather"]}
+    train(Recipe.read("pix2pix_classes", {**SMALL, **data, "translator.generator": generator}), tmp_path / "run")
+    sketch = tmp_path / "a" / "canvas" / "0.png"
+    command = ["translate", str(tmp_path / "run"), str(sketch), "--to", "b", "--output", str(tmp_path / "out")]
+    assert run_command([*command, "--with", "label=leather"]) == 0
+    assert Image.open(tmp_path / "out" / "0.png").size == (32, 32)
+    assert run_command([*command, "--with", "label=wool"]) == 2
+    assert "label: expected a class, one of canvas, leather, got 'wool'" in capsys.readouterr().err
