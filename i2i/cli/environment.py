@@ -71,9 +71,12 @@ def _devices() -> dict[str, str]:
             devices.append(f"cuda:{index} {found.name}, {found.total_memory / 2**30:.0f} GiB")
     elif accelerator is not None:
         devices.append(accelerator.type)
+    from i2i.evaluation.weights import KNOWN, cached
+
     build = torch.version.cuda or torch.version.hip
     return {
         "torch": f"{torch.__version__}" + (f" (built for {build})" if build else ""),
         "devices": "; ".join(devices),
         "threads": str(torch.get_num_threads()),
+        "weights": ", ".join(name for name in KNOWN if cached(name) is not None) or "none added with `i2i weights`",
     }

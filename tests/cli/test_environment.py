@@ -20,6 +20,7 @@ def test_versions_devices_and_plugins(capsys: pytest.CaptureFixture[str], monkey
     assert lines["python"].startswith(platform.python_version())
     assert lines["torch"].startswith(torch.__version__)
     assert "cpu" in lines["devices"]
+    assert lines["weights"]
     assert "torch " in lines["packages"]
     assert "MISSING" not in lines["packages"]
     assert lines["extra video"].startswith("av ")
