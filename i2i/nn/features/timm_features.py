@@ -12,7 +12,7 @@ from timm.models import create_feature_extractor
 from torch import Tensor, nn
 
 from i2i.core.spelling import did_you_mean
-from i2i.errors import OptionError
+from i2i.errors import OptionError, ShapeError
 from i2i.nn.features.timm_weights import PACKAGED, load_timm_weights_, packaged_weights
 
 
@@ -79,8 +79,19 @@ class TimmFeatures(nn.Module):
         """Compute features [B, C, h, w] for each tap.
 
         Args:
-            image: [B, 3, H, W] in [-1, 1]; normalized with the mean and standard deviation of the network's training.
+            image: [B, 3, H, W] in [-1, 1], or grey [B, 1, H, W], which is repeated; normalized with the mean and
+                standard deviation of the network's training.
+
+        Raises:
+            ShapeError: the image has other channels.
         """
+        if image.shape[1] == 1:
+            image = image.expand(-1, 3, -1, -1)
+        elif image.shape[1] != 3:
+            raise ShapeError(
+                f"timm: expected images [B, 3, H, W] or [B, 1, H, W], got {list(image.shape)}; the network was trained "
+                f"on RGB images"
+            )
         features = self.network(((image + 1) / 2 - self.mean) / self.std)
         return tuple(features[tap] for tap in self.taps)
 

@@ -33,6 +33,8 @@ class AnimeGenerator(nn.Module):
         align_corners: option of the interpolation; the released weights were trained with it.
         channel_order: order of the colour channels inside the network.
         init: initialization of the weights.
+        in_channels: channels of the input images.
+        out_channels: channels of the generated images.
 
     Source: Chen, Liu and Chen, AnimeGAN, ISICA 2019; version 2 as in bryandlee/animegan2-pytorch 25d7b01.
     """
@@ -49,14 +51,16 @@ class AnimeGenerator(nn.Module):
         align_corners: bool = True,
         channel_order: ChannelOrder = "rgb",
         init: Initialization = "default",
+        in_channels: Positive = 3,
+        out_channels: Positive = 3,
     ) -> None:
         super().__init__()
-        self.align_corners, self.channel_order = align_corners, channel_order
+        self.align_corners, self.channel_order, self.in_channels = align_corners, channel_order, in_channels
 
         def conv(in_factor: int, out_factor: int, kernel: int = 3, stride: int = 1) -> Convolution:
             return Convolution(channels * in_factor, channels * out_factor, norm, activation, kernel, stride)
 
-        stem = Convolution(3, channels, norm, activation, 7)
+        stem = Convolution(in_channels, channels, norm, activation, 7)
         inverted = [
             InvertedResidual(channels * (4 if index == 0 else 8), channels * 8, norm, activation)
             for index in range(blocks)
@@ -66,7 +70,7 @@ class AnimeGenerator(nn.Module):
         self.body = nn.Sequential(conv(4, 4), *inverted, conv(8, 4))
         self.at_half = nn.Sequential(conv(4, 4), conv(4, 4))
         self.at_full = nn.Sequential(conv(4, 2), conv(2, 2), conv(2, 1, 7))
-        self.head = nn.Conv2d(channels, 3, 1, bias=False)
+        self.head = nn.Conv2d(channels, out_channels, 1, bias=False)
         initialize(self, init)
 
     @classmethod
@@ -76,10 +80,11 @@ class AnimeGenerator(nn.Module):
             raise OptionError("image_size", f"expected at least {SMALLEST}, got {side}")
 
     def forward(self, image: Tensor) -> GeneratorOutput:
-        """Translate images [B, 3, H, W] in [-1, 1]."""
-        if image.ndim != 4 or image.shape[1] != 3 or min(image.shape[2:]) < SMALLEST:
+        """Translate images [B, C, H, W] in [-1, 1]."""
+        if image.ndim != 4 or image.shape[1] != self.in_channels or min(image.shape[2:]) < SMALLEST:
             raise ShapeError(
-                f"generator: expected images [B, 3, H, W] with sides of at least {SMALLEST}, got {list(image.shape)}"
+                f"generator: expected images [B, {self.in_channels}, H, W] with sides of at least {SMALLEST}, got "
+                f"{list(image.shape)}"
             )
         half = self.to_half(reordered(image, self.channel_order))
         x = self._resized(self.body(self.to_quarter(half)), half)

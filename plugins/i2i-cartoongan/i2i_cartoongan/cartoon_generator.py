@@ -32,6 +32,8 @@ class CartoonGenerator(nn.Module):
         channel_order: order of the colour channels inside the network, `bgr` for the released weights; images outside
             are always RGB.
         init: initialization of the weights, which the paper does not describe.
+        in_channels: channels of the input images.
+        out_channels: channels of the generated images.
 
     Source: Chen, Lai and Liu, CVPR 2018, figure 2; Yijunmaverick/CartoonGAN-Test-Pytorch-Torch e0414a3. The
     convolutions of the size changes have zero padding, all others reflection padding.
@@ -48,11 +50,13 @@ class CartoonGenerator(nn.Module):
         activation: Factory[Activation] = ACTIVATION("relu"),
         channel_order: ChannelOrder = "rgb",
         init: Initialization = "normal",
+        in_channels: Positive = 3,
+        out_channels: Positive = 3,
     ) -> None:
         super().__init__()
-        self.channels, self.channel_order = channels, channel_order
+        self.channels, self.channel_order, self.in_channels = channels, channel_order, in_channels
         inner = 4 * channels
-        self.stem = ConvBlock(3, channels, 7, padding=3, norm=norm, activation=activation)
+        self.stem = ConvBlock(in_channels, channels, 7, padding=3, norm=norm, activation=activation)
         self.down = nn.ModuleList(
             Resized(nn.Conv2d(width, 2 * width, 3, 2, 1), 2 * width, norm, activation)
             for width in (channels, 2 * channels)
@@ -62,7 +66,7 @@ class CartoonGenerator(nn.Module):
             Resized(nn.ConvTranspose2d(2 * width, width, 3, 2, 1, output_padding=1), width, norm, activation)
             for width in (2 * channels, channels)
         )
-        self.head = nn.Conv2d(channels, 3, 7, padding=3, padding_mode="reflect")
+        self.head = nn.Conv2d(channels, out_channels, 7, padding=3, padding_mode="reflect")
         initialize(self, init)
 
     @classmethod
@@ -71,8 +75,8 @@ class CartoonGenerator(nn.Module):
         check_image_size(image_size)
 
     def forward(self, image: Tensor) -> GeneratorOutput:
-        """Translate images [B, 3, H, W] in [-1, 1]."""
-        check_image(image)
+        """Translate images [B, C, H, W] in [-1, 1]."""
+        check_image(image, channels=self.in_channels)
         x: Tensor = self.stem(reordered(image, self.channel_order))
         for layer in (*self.down, *self.blocks, *self.up):
             x = layer(x)
@@ -80,7 +84,7 @@ class CartoonGenerator(nn.Module):
 
     def features(self, image: Tensor, taps: Sequence[Tap]) -> tuple[Tensor, ...]:
         """Return the features after layers, for methods that compare them, such as CUT."""
-        check_image(image)
+        check_image(image, channels=self.in_channels)
         return tapped(self.stages(), reordered(image, self.channel_order), taps)
 
     def tapped_channels(self, taps: Sequence[Tap]) -> tuple[int, ...]:
@@ -98,7 +102,7 @@ class CartoonGenerator(nn.Module):
             for name, layers, factors in groups
             for index, (layer, factor) in enumerate(zip(layers, factors, strict=True))
         ]
-        return [padded_image(3), *self.stem.stages("stem"), *inner]
+        return [padded_image(3, self.in_channels), *self.stem.stages("stem"), *inner]
 
 
 class Resized(nn.Module):

@@ -7,6 +7,8 @@ from kornia.filters import canny
 from torch import Tensor
 from torch.nn import functional as F
 
+from i2i.data.pixels import visible
+
 LOW, HIGH = 100, 200
 """Thresholds of the Canny detector for the gradient of a brightness in [0, 255]."""
 KERNEL = 5
@@ -23,7 +25,7 @@ def edges(image: Tensor, low: float = LOW, high: float = HIGH) -> Tensor:
     the strong ones outwards, because kornia processes the whole image once for each pixel of the longest chain.
 
     Args:
-        image: [3, H, W] in [-1, 1].
+        image: [C, H, W] in [-1, 1]; of many channels, edges are those of the first three.
         low: threshold of weak pixels, for a brightness in [0, 255].
         high: threshold of strong pixels, for a brightness in [0, 255].
 
@@ -32,7 +34,7 @@ def edges(image: Tensor, low: float = LOW, high: float = HIGH) -> Tensor:
 
     Source: Canny, TPAMI 1986. OpenCV has the same thresholds, and by default the sum of absolute values as norm.
     """
-    _, strength = canny(((image + 1) / 2)[None], low / 255, high / 255, kernel_size=1, hysteresis=False)
+    _, strength = canny(((visible(image) + 1) / 2)[None], low / 255, high / 255, kernel_size=1, hysteresis=False)
     padded = F.pad(strength[0, 0], (1, 1, 1, 1))  # so that every pixel has eight neighbours
     width = padded.shape[1]
     offsets = torch.tensor([-width - 1, -width, -width + 1, -1, 1, width - 1, width, width + 1])
@@ -47,7 +49,7 @@ def edges(image: Tensor, low: float = LOW, high: float = HIGH) -> Tensor:
 
 
 def near_edges(image: Tensor) -> Tensor:
-    """Return a mask [H, W] of the pixels within two rows and columns of an edge of an image [3, H, W] in [-1, 1]."""
+    """Return a mask [H, W] of the pixels within two rows and columns of an edge of an image [C, H, W] in [-1, 1]."""
     dilated = F.max_pool2d(edges(image).to(image.dtype)[None], KERNEL, 1, KERNEL // 2)
     return dilated[0] > 0
 
@@ -56,10 +58,10 @@ def smooth_edges(image: Tensor) -> Tensor:
     """Blur an image near its edges and leave it unchanged elsewhere.
 
     Args:
-        image: [3, H, W] in [-1, 1].
+        image: [C, H, W] in [-1, 1].
 
     Returns:
-        [3, H, W] in [-1, 1].
+        [C, H, W] in [-1, 1].
 
     Source: Chen, Lai and Liu, CartoonGAN, CVPR 2018, section 3.2.1: Canny edges, dilation, and a Gaussian blur
     there. Sizes and thresholds are those of the reimplementations: 100 and 200, 5 x 5, 5 x 5.
@@ -68,7 +70,7 @@ def smooth_edges(image: Tensor) -> Tensor:
 
 
 def blur(image: Tensor) -> Tensor:
-    """Blur an image [3, H, W] with a 5x5 Gaussian and reflection padding."""
+    """Blur an image [C, H, W] with a 5x5 Gaussian and reflection padding."""
     kernel = torch.tensor(BINOMIAL, dtype=image.dtype) / sum(BINOMIAL)
     # Channels are the batch here: the grouped convolution of kornia's filters takes ten times as long.
     padded = F.pad(image[:, None], (KERNEL // 2,) * 4, mode="reflect")

@@ -30,6 +30,7 @@ class Shallow(nn.Module):
         pad_last: whether the last two convolutions are padded too.
         spectral_norm: whether weights are spectrally normalized, as in AnimeGAN.
         init: initialization of the weights, which the paper does not describe.
+        in_channels: channels of the images.
 
     Source: Chen, Lai and Liu, CVPR 2018, figure 2; padding and batch norm as in mnicnc404/CartoonGan-tensorflow.
     """
@@ -44,8 +45,10 @@ class Shallow(nn.Module):
         pad_last: bool = False,
         spectral_norm: bool = False,
         init: Initialization = "default",
+        in_channels: Positive = 3,
     ) -> None:
         super().__init__()
+        self.in_channels = in_channels
         self.smallest_image = smallest_image(halvings, pad_last)
         widths = [channels * 2**depth for depth in range(1, halvings + 2)]
 
@@ -53,7 +56,7 @@ class Shallow(nn.Module):
             options = {"norm": norm if normed else None, "activation": activation, "spectral_norm": spectral_norm}
             return ConvBlock(in_channels, out_channels, 3, stride, pad, padding, **options)  # type: ignore[arg-type]
 
-        self.blocks = nn.ModuleList([block(3, channels, 1, normed=False)])
+        self.blocks = nn.ModuleList([block(in_channels, channels, 1, normed=False)])
         for width, (inner, outer) in zip([channels, *widths[1:]], pairwise(widths), strict=False):
             self.blocks += [block(width, inner, 2, normed=False), block(inner, outer, 1, normed=True)]
         last_pad = int(pad_last)
@@ -69,11 +72,11 @@ class Shallow(nn.Module):
             raise OptionError("halvings", f"{halvings} halvings need images of at least {smallest} px, got {side} px")
 
     def forward(self, image: Tensor) -> DiscriminatorOutput:
-        """Return logits [B, 1, h, w] of images [B, 3, H, W] in [-1, 1], as the head `patch`."""
-        if image.ndim != 4 or image.shape[1] != 3 or min(image.shape[2:]) < self.smallest_image:
+        """Return logits [B, 1, h, w] of images [B, C, H, W] in [-1, 1], as the head `patch`."""
+        if image.ndim != 4 or image.shape[1] != self.in_channels or min(image.shape[2:]) < self.smallest_image:
             raise ShapeError(
-                f"shallow discriminator: expected images [B, 3, H, W] with sides of at least {self.smallest_image}, "
-                f"got {list(image.shape)}"
+                f"shallow discriminator: expected images [B, {self.in_channels}, H, W] with sides of at least "
+                f"{self.smallest_image}, got {list(image.shape)}"
             )
         x = image
         for block in self.blocks:

@@ -27,6 +27,7 @@ class ConcatDecoder(nn.Module):
         norm: norm of the residual blocks.
         upsample_norm: norm of the upsampling layers.
         activation: activation of all layers but the last.
+        out_channels: channels of the images.
 
     Source: Lee et al., DRIT, ECCV 2018, arXiv:1808.00948; layers as in the reference, HsinYingLee/DRIT.
     """
@@ -39,6 +40,7 @@ class ConcatDecoder(nn.Module):
         norm: i2i.Factory[i2i.Norm],
         upsample_norm: i2i.Factory[i2i.Norm],
         activation: i2i.Factory[i2i.Activation],
+        out_channels: int = 3,
     ) -> None:
         super().__init__()
         width = num_features + attribute_channels
@@ -49,7 +51,7 @@ class ConcatDecoder(nn.Module):
             width = in_channels // 2
             self.up.append(UpBlock(in_channels, width, "transposed", True, upsample_norm, activation))
         self.head = nn.Conv2d(
-            width + attribute_channels, 3, 1
+            width + attribute_channels, out_channels, 1
         )  # transposed in the reference, which is the same for 1x1
 
     def forward(self, content: Tensor, attribute: Tensor) -> Tensor:
@@ -143,6 +145,7 @@ class ShapeDecoder(nn.Module):
         norm: norm of the residual blocks.
         upsample_norm: norm of the upsampling layers.
         activation: activation of all layers but the last.
+        out_channels: channels of the images.
 
     Source: Lee et al., DRIT, ECCV 2018, arXiv:1808.00948; layers as in the reference, HsinYingLee/DRIT.
     """
@@ -156,6 +159,7 @@ class ShapeDecoder(nn.Module):
         norm: i2i.Factory[i2i.Norm],
         upsample_norm: i2i.Factory[i2i.Norm],
         activation: i2i.Factory[i2i.Activation],
+        out_channels: int = 3,
     ) -> None:
         super().__init__()
         self.mlp = AttributeMLP(attribute_channels, mlp_channels, blocks, num_features, activation)
@@ -164,7 +168,7 @@ class ShapeDecoder(nn.Module):
         self.up = nn.ModuleList(
             UpBlock(*channels, "transposed", True, upsample_norm, activation) for channels in pairwise(widths)
         )
-        self.head = nn.Conv2d(widths[-1], 3, 1)
+        self.head = nn.Conv2d(widths[-1], out_channels, 1)
 
     def forward(self, content: Tensor, attribute: Tensor) -> Tensor:
         x = content

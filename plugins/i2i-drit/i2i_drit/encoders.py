@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import chain, pairwise
 from typing import NamedTuple
 
@@ -41,14 +42,20 @@ class DomainContentEncoder(nn.Module):
         blocks: number of residual blocks.
         norm: norm of all layers but the first.
         activation: activation of all layers but the first.
+        in_channels: channels of the images.
     """
 
     def __init__(
-        self, channels: int, blocks: int, norm: i2i.Factory[i2i.Norm], activation: i2i.Factory[i2i.Activation]
+        self,
+        channels: int,
+        blocks: int,
+        norm: i2i.Factory[i2i.Norm],
+        activation: i2i.Factory[i2i.Activation],
+        in_channels: int = 3,
     ) -> None:
         super().__init__()
         leaky = i2i.ACTIVATION("leaky_relu", negative_slope=0.01)
-        self.stem = ConvBlock(3, channels, 7, padding=3, activation=leaky)
+        self.stem = ConvBlock(in_channels, channels, 7, padding=3, activation=leaky)
         widths = [channels * 2**level for level in range(DOWNSAMPLINGS + 1)]
         self.down = nn.ModuleList(
             ConvBlock(in_channels, out_channels, 3, 2, 1, norm=norm, activation=activation)
@@ -64,13 +71,13 @@ class DomainContentEncoder(nn.Module):
 
 
 class ContentEncoder(nn.Module):
-    """Encodes images [B, 3, H, W] of either domain as contents [B, 4·channels, H/4, W/4].
+    """Encodes images [B, C, H, W] of either domain as contents [B, 4·channels, H/4, W/4].
 
     Both domains share the last blocks, so that their contents are comparable. The noise on contents is added by the
     translator.
 
     Args:
-        domains: names of the domains.
+        domains: channels of the images of each domain, by name.
         channels: channels after the first convolution; each convolution of stride 2 doubles them.
         blocks: number of residual blocks of each domain.
         shared_blocks: number of residual blocks that the domains share.
@@ -82,7 +89,7 @@ class ContentEncoder(nn.Module):
 
     def __init__(
         self,
-        domains: tuple[str, ...],
+        domains: Mapping[str, int],
         channels: int,
         blocks: int,
         shared_blocks: int,
@@ -92,7 +99,10 @@ class ContentEncoder(nn.Module):
         super().__init__()
         self.num_features = 2**DOWNSAMPLINGS * channels
         self.domains = nn.ModuleDict(
-            {domain: DomainContentEncoder(channels, blocks, norm, activation) for domain in domains}
+            {
+                domain: DomainContentEncoder(channels, blocks, norm, activation, in_channels)
+                for domain, in_channels in domains.items()
+            }
         )
         self.shared = nn.ModuleList(
             ResidualBlock(self.num_features, norm, activation, bias=True) for _ in range(shared_blocks)
@@ -134,14 +144,21 @@ class GaussianAttributeEncoder(nn.Module):
         channels: channels after the first convolution; the three blocks have two, three and four times as many.
         attribute_channels: size A of an attribute.
         activation: activation of all layers.
+        in_channels: channels of the images.
 
     Source: Lee et al., DRIT, ECCV 2018, arXiv:1808.00948; layers as in the reference for concat = 1.
     """
 
-    def __init__(self, channels: int, attribute_channels: int, activation: i2i.Factory[i2i.Activation]) -> None:
+    def __init__(
+        self,
+        channels: int,
+        attribute_channels: int,
+        activation: i2i.Factory[i2i.Activation],
+        in_channels: int = 3,
+    ) -> None:
         super().__init__()
         widths = [channels * factor for factor in (1, 2, 3, 4)]
-        self.stem = ConvBlock(3, channels, 4, 2, 1)
+        self.stem = ConvBlock(in_channels, channels, 4, 2, 1)
         self.blocks = nn.ModuleList(
             DownsamplingBlock(in_channels, out_channels, activation) for in_channels, out_channels in pairwise(widths)
         )
@@ -166,13 +183,20 @@ class PlainAttributeEncoder(nn.Module):
         channels: channels after the first convolution.
         attribute_channels: size A of an attribute.
         activation: activation of all layers but the last.
+        in_channels: channels of the images.
 
     Source: Lee et al., DRIT, ECCV 2018, arXiv:1808.00948; layers as in the reference for concat = 0.
     """
 
-    def __init__(self, channels: int, attribute_channels: int, activation: i2i.Factory[i2i.Activation]) -> None:
+    def __init__(
+        self,
+        channels: int,
+        attribute_channels: int,
+        activation: i2i.Factory[i2i.Activation],
+        in_channels: int = 3,
+    ) -> None:
         super().__init__()
-        self.layers = StyleEncoder(channels, attribute_channels, 4, activation)
+        self.layers = StyleEncoder(channels, attribute_channels, 4, activation, in_channels)
 
     def forward(self, image: Tensor) -> Attribute:
         return Attribute(self.layers(image))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -30,6 +31,7 @@ class DisentanglingGenerator(nn.Module):
     """Base of both generators: encodes an image of either domain as a content and an attribute, and decodes them.
 
     Args:
+        channels: channels of the images, by domain.
         content_encoder: encoder of contents, for both domains.
         attribute_encoders: encoders of attributes, by domain.
         decoders: decoders, by domain.
@@ -44,6 +46,7 @@ class DisentanglingGenerator(nn.Module):
 
     def __init__(
         self,
+        channels: Mapping[str, int],
         content_encoder: ContentEncoder,
         attribute_encoders: dict[str, nn.Module],
         decoders: dict[str, nn.Module],
@@ -53,6 +56,7 @@ class DisentanglingGenerator(nn.Module):
         attribute_init: Initialization | None,
     ) -> None:
         super().__init__()
+        self.channels = dict(channels)
         self.attribute_channels, self.num_features = attribute_channels, content_encoder.num_features
         self.content_encoder = content_encoder
         self.attribute_encoders = nn.ModuleDict(attribute_encoders)
@@ -69,19 +73,19 @@ class DisentanglingGenerator(nn.Module):
         check_image_size(image_size, MULTIPLE, SMALLEST)
 
     def encode_content(self, image: Tensor, domain: str) -> Tensor:
-        """Return the contents [B, num_features, H/4, W/4] of a domain's images [B, 3, H, W], without noise."""
-        check_image(image, multiple=MULTIPLE, smallest=SMALLEST)
+        """Return the contents [B, num_features, H/4, W/4] of a domain's images [B, C, H, W], without noise."""
+        check_image(image, multiple=MULTIPLE, smallest=SMALLEST, channels=self.channels[domain])
         content: Tensor = self.content_encoder(image, domain)
         return content
 
     def encode_attribute(self, image: Tensor, domain: str) -> Attribute:
-        """Return the attributes [B, attribute_channels] of a domain's images [B, 3, H, W]."""
-        check_image(image, multiple=MULTIPLE, smallest=SMALLEST)
+        """Return the attributes [B, attribute_channels] of a domain's images [B, C, H, W]."""
+        check_image(image, multiple=MULTIPLE, smallest=SMALLEST, channels=self.channels[domain])
         attribute: Attribute = self.attribute_encoders[domain](image)
         return attribute
 
     def decode(self, content: Tensor, attribute: Tensor, domain: str) -> Tensor:
-        """Return a domain's images [B, 3, H, W] in [-1, 1], of contents of either domain and attributes of this one."""
+        """Return a domain's images [B, C, H, W] in [-1, 1], of contents of either domain and attributes of this one."""
         image: Tensor = self.decoders[domain](self.decoders["shared"](content), attribute)
         return image
 
@@ -109,6 +113,8 @@ class ConcatGenerator(DisentanglingGenerator):
         init: initialization of the convolutions' weights.
         attribute_init: initialization of the attribute encoder's convolutions, which have no norms that would set their
             scale; None is `init`.
+        in_channels: channels of a's images.
+        out_channels: channels of b's images.
 
     Source: Lee et al., DRIT, ECCV 2018, arXiv:1808.00948; layers as in the reference, HsinYingLee/DRIT.
     """
@@ -126,15 +132,22 @@ class ConcatGenerator(DisentanglingGenerator):
         attribute_activation: i2i.Factory[i2i.Activation] = ACTIVATION("leaky_relu", negative_slope=0.2),
         init: Initialization = "normal",
         attribute_init: Initialization | None = None,
+        in_channels: Positive = 3,
+        out_channels: Positive = 3,
     ) -> None:
-        content = ContentEncoder(DOMAINS, channels, blocks, shared_blocks, norm, activation)
+        sizes = dict(zip(DOMAINS, (in_channels, out_channels), strict=True))
+        content = ContentEncoder(sizes, channels, blocks, shared_blocks, norm, activation)
         width = content.num_features
         super().__init__(
+            sizes,
             content,
-            {d: GaussianAttributeEncoder(channels, attribute_channels, attribute_activation) for d in DOMAINS},
             {
-                d: ConcatDecoder(width, attribute_channels, decoder_blocks, norm, upsample_norm, activation)
-                for d in DOMAINS
+                d: GaussianAttributeEncoder(channels, attribute_channels, attribute_activation, c)
+                for d, c in sizes.items()
+            },
+            {
+                d: ConcatDecoder(width, attribute_channels, decoder_blocks, norm, upsample_norm, activation, c)
+                for d, c in sizes.items()
             },
             [ResidualBlock(width, norm, activation, bias=True) for _ in range(shared_blocks)],
             attribute_channels,
@@ -162,6 +175,8 @@ class ShapeGenerator(DisentanglingGenerator):
         init: initialization of the convolutions' weights.
         attribute_init: initialization of the attribute encoder's convolutions, which have no norms that would set their
             scale; None is `init`.
+        in_channels: channels of a's images.
+        out_channels: channels of b's images.
 
     Source: Lee et al., DRIT, ECCV 2018, arXiv:1808.00948; layers as in the reference, HsinYingLee/DRIT.
     """
@@ -180,17 +195,21 @@ class ShapeGenerator(DisentanglingGenerator):
         attribute_activation: i2i.Factory[i2i.Activation] = ACTIVATION("relu"),
         init: Initialization = "normal",
         attribute_init: Initialization | None = None,
+        in_channels: Positive = 3,
+        out_channels: Positive = 3,
     ) -> None:
-        content = ContentEncoder(DOMAINS, channels, blocks, shared_blocks, norm, activation)
+        sizes = dict(zip(DOMAINS, (in_channels, out_channels), strict=True))
+        content = ContentEncoder(sizes, channels, blocks, shared_blocks, norm, activation)
         width = content.num_features
         super().__init__(
+            sizes,
             content,
-            {d: PlainAttributeEncoder(channels, attribute_channels, attribute_activation) for d in DOMAINS},
+            {d: PlainAttributeEncoder(channels, attribute_channels, attribute_activation, c) for d, c in sizes.items()},
             {
                 d: ShapeDecoder(
-                    width, attribute_channels, decoder_blocks, mlp_channels, norm, upsample_norm, activation
+                    width, attribute_channels, decoder_blocks, mlp_channels, norm, upsample_norm, activation, c
                 )
-                for d in DOMAINS
+                for d, c in sizes.items()
             },
             [],
             attribute_channels,

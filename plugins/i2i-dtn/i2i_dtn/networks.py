@@ -51,6 +51,7 @@ class LabelEncoder(nn.Module):
         classes: number of labels.
         norm: norm after each convolution but the last.
         image_size: side of the images in pixels.
+        in_channels: channels of the images.
 
     Source: settings of yunjey/domain-transfer-network, the feature function of Taigman et al., ICLR 2017,
     arXiv:1611.02200; convolutions of stride 2 instead of the paper's pooling.
@@ -63,10 +64,11 @@ class LabelEncoder(nn.Module):
         classes: Positive = 10,
         norm: i2i.Factory[i2i.Norm] = NORM("bn"),
         image_size: ImageSize = 32,
+        in_channels: Positive = 3,
     ) -> None:
         super().__init__()
-        self.num_features, self.image_size = features, square_side(image_size)
-        widths = [3, *(channels * 2 ** min(depth, 2) for depth in range(halvings(image_size)))]
+        self.num_features, self.image_size, self.in_channels = features, square_side(image_size), in_channels
+        widths = [in_channels, *(channels * 2 ** min(depth, 2) for depth in range(halvings(image_size)))]
         self.blocks = nn.Sequential(
             *(
                 ConvBlock(*pair, 3, 2, 1, "zeros", bias=False, norm=norm, activation=i2i.ACTIVATION("relu"))
@@ -82,10 +84,10 @@ class LabelEncoder(nn.Module):
         check_size(image_size)
 
     def encode(self, image: Tensor) -> i2i.AttentionOutput:
-        """Return f(x), [B, features, 1, 1] in [-1, 1], of images [B, 3, size, size]."""
-        if image.shape[1:] != (3, self.image_size, self.image_size):
-            size = self.image_size
-            raise ShapeError(f"label encoder: expected images [B, 3, {size}, {size}], got {list(image.shape)}")
+        """Return f(x), [B, features, 1, 1] in [-1, 1], of images [B, C, size, size]."""
+        if image.shape[1:] != (self.in_channels, self.image_size, self.image_size):
+            sides = f"{self.in_channels}, {self.image_size}, {self.image_size}"
+            raise ShapeError(f"label encoder: expected images [B, {sides}], got {list(image.shape)}")
         if self.training and len(image) == 1:
             raise ShapeError("label encoder: expected at least 2 images in training, got 1; raise train.batch_size")
         return i2i.AttentionOutput(self.blocks(image))
@@ -129,6 +131,7 @@ class DTNDecoder(nn.Module):
         norm: norm after each convolution but the last.
         kernel_size: kernel of the convolutions of stride 2, 3 or 4; 4 gives weaker checkerboard artefacts.
         image_size: side of the images in pixels.
+        out_channels: channels of the generated images.
 
     Source: settings of yunjey/domain-transfer-network, without the kernel size of stride 2; arXiv:1611.02200,
     section 5.1.
@@ -141,6 +144,7 @@ class DTNDecoder(nn.Module):
         norm: i2i.Factory[i2i.Norm] = NORM("bn"),
         kernel_size: Positive = 3,
         image_size: ImageSize = 32,
+        out_channels: Positive = 3,
     ) -> None:
         super().__init__()
         self.num_features, self.fixed_size = num_features, height_width(image_size)
@@ -156,7 +160,7 @@ class DTNDecoder(nn.Module):
         for width, narrower in pairwise(widths):
             convolution = nn.ConvTranspose2d(width, narrower, kernel_size, bias=False, **doubling)
             layers += [convolution, norm(narrower), nn.ReLU()]
-        layers += [nn.ConvTranspose2d(widths[-1], 3, kernel_size, **doubling), nn.Tanh()]
+        layers += [nn.ConvTranspose2d(widths[-1], out_channels, kernel_size, **doubling), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
 
     @classmethod
@@ -167,7 +171,7 @@ class DTNDecoder(nn.Module):
             raise i2i.OptionError("kernel_size", f"expected 3 or 4, got {kernel_size}")
 
     def forward(self, features: Tensor) -> i2i.GeneratorOutput:
-        """Return images [B, 3, size, size] in [-1, 1] of codes [B, num_features, 1, 1]."""
+        """Return images [B, C, size, size] in [-1, 1] of codes [B, num_features, 1, 1]."""
         if features.shape[1:] != (self.num_features, 1, 1):
             raise ShapeError(f"dtn decoder: expected a code [B, {self.num_features}, 1, 1], got {list(features.shape)}")
         return i2i.GeneratorOutput(self.layers(features))
@@ -183,6 +187,7 @@ class DTNDiscriminator(nn.Module):
         classes: number of logits, 1 for the loss `dtn_binary` and other GAN losses, or 3 for `dtn_ternary`.
         norm: norm after each convolution but the last.
         image_size: side of the images in pixels.
+        in_channels: channels of the images.
 
     Source: settings of yunjey/domain-transfer-network; three classes: Taigman et al., ICLR 2017, arXiv:1611.02200,
     equation 3.
@@ -194,11 +199,12 @@ class DTNDiscriminator(nn.Module):
         classes: Literal[1, 3] = 1,
         norm: i2i.Factory[i2i.Norm] = NORM("bn"),
         image_size: ImageSize = 32,
+        in_channels: Positive = 3,
     ) -> None:
         super().__init__()
-        self.image_size = square_side(image_size)
+        self.image_size, self.in_channels = square_side(image_size), in_channels
         widths = [channels * 2**depth for depth in range(halvings(image_size))]
-        layers: list[nn.Module] = [nn.Conv2d(3, channels, 3, 2, 1), nn.ReLU(), norm(channels)]
+        layers: list[nn.Module] = [nn.Conv2d(in_channels, channels, 3, 2, 1), nn.ReLU(), norm(channels)]
         for width, wider in pairwise(widths):
             layers += [nn.Conv2d(width, wider, 3, 2, 1, bias=False), norm(wider), nn.ReLU()]
         self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], classes, 4))
@@ -209,8 +215,8 @@ class DTNDiscriminator(nn.Module):
         check_size(image_size)
 
     def forward(self, image: Tensor) -> i2i.DiscriminatorOutput:
-        """Return logits [B, classes, 1, 1] of images [B, 3, size, size] as the head `image`."""
-        if image.shape[1:] != (3, self.image_size, self.image_size):
-            size = self.image_size
-            raise ShapeError(f"dtn discriminator: expected images [B, 3, {size}, {size}], got {list(image.shape)}")
+        """Return logits [B, classes, 1, 1] of images [B, C, size, size] as the head `image`."""
+        if image.shape[1:] != (self.in_channels, self.image_size, self.image_size):
+            sides = f"{self.in_channels}, {self.image_size}, {self.image_size}"
+            raise ShapeError(f"dtn discriminator: expected images [B, {sides}], got {list(image.shape)}")
         return i2i.DiscriminatorOutput({"image": self.layers(image)})

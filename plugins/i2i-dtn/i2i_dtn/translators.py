@@ -186,8 +186,9 @@ class LabelledTransfer(DomainTransfer):
             raise i2i.OptionError(
                 "features", f"expected an encoder with a classifier, such as label_encoder, got {features.name!r}"
             )
-        size = streams["a"].size if streams else None
-        encoder = network(features() if size is None else features(image_size=size))
+        a = streams["a"] if streams else Stream()
+        offered = {} if a.size is None else {"image_size": a.size}
+        encoder = network(features(in_channels=a.channels, **offered))
         super().__init__(encoder, generator, discriminators, updates, streams)
         self.feature_steps, self.learning = feature_steps, feature_steps > 0
 

@@ -29,6 +29,8 @@ class TransformerNet(nn.Module):
         activation: activation after each norm, except in the second half of residual blocks and at the end.
         output: `sigmoid` and `tanh` keep the image in [-1, 1]; `linear` leaves it unbounded.
         init: initialization of the weights.
+        in_channels: channels of the input images.
+        out_channels: channels of the generated images.
 
     Source: Johnson et al., ECCV 2016, arXiv:1603.08155, supplement; pytorch/examples, `TransformerNet` (`in` with
     affine = true, linear); Dumoulin et al., ICLR 2017, arXiv:1610.07629, appendix (`cin`, sigmoid).
@@ -47,10 +49,13 @@ class TransformerNet(nn.Module):
         activation: Factory[Activation] = ACTIVATION("relu"),
         output: Literal["sigmoid", "tanh", "linear"] = "linear",
         init: Initialization = "default",
+        in_channels: Positive = 3,
+        out_channels: Positive = 3,
     ) -> None:
         super().__init__()
+        self.in_channels = in_channels
         padding = kernel // 2
-        self.stem = ConvBlock(3, channels, kernel, padding=padding, norm=norm, activation=activation)
+        self.stem = ConvBlock(in_channels, channels, kernel, padding=padding, norm=norm, activation=activation)
         self.down = nn.ModuleList(
             ConvBlock(width, 2 * width, 3, 2, 1, norm=norm, activation=activation) for width in (channels, 2 * channels)
         )
@@ -58,7 +63,7 @@ class TransformerNet(nn.Module):
         self.up = nn.ModuleList(
             UpBlock(2 * width, width, "nearest", True, norm, activation) for width in (2 * channels, channels)
         )
-        self.head = ConvBlock(channels, 3, kernel, padding=padding, norm=norm if last_norm else None)
+        self.head = ConvBlock(channels, out_channels, kernel, padding=padding, norm=norm if last_norm else None)
         self.output = output
         initialize(self, init)
 
@@ -70,8 +75,8 @@ class TransformerNet(nn.Module):
             raise OptionError("kernel", f"expected an odd number, got {kernel}")
 
     def forward(self, image: Tensor) -> GeneratorOutput:
-        """Translate images [B, 3, H, W] in [-1, 1] to images of the same size."""
-        check_image(image)
+        """Translate images [B, C, H, W] in [-1, 1] to images of the same size."""
+        check_image(image, channels=self.in_channels)
         x: Tensor = self.stem(image)
         for block in (*self.down, *self.blocks, *self.up):
             x = block(x)

@@ -33,6 +33,7 @@ class PGGAN(Growing, nn.Module):
         init: initialization of the weights.
         first_size: smallest size, set by the translator's first stage.
         image_size: largest size.
+        in_channels: channels of the images.
 
     Source: Karras et al., PGGAN, ICLR 2018, arXiv:1710.10196, section 2 and 3; widths of TwinGAN, Li,
     arXiv:1809.00946.
@@ -46,19 +47,20 @@ class PGGAN(Growing, nn.Module):
         init: Initialization = "normal",
         first_size: int = LATENT,
         image_size: int = 256,
+        in_channels: int = 3,
     ) -> None:
         super().__init__()
         self.check(image_size, first_size)
         self.size, self.alpha = image_size, 1.0
         convolution = SpectralConv2d if spectral_norm else nn.Conv2d
-        sizes = doublings(LATENT, image_size)
+        sizes, generated = doublings(LATENT, image_size), doublings(first_size, image_size)
         w = {size: width(size, channels, max_channels) for size in sizes}
 
         def conv(in_channels: int, out_channels: int, kernel_size: int, padding: int) -> nn.Sequential:
             layer = convolution(in_channels, out_channels, kernel_size, padding=padding)
             return nn.Sequential(layer, nn.LeakyReLU(SLOPE))
 
-        self.from_rgb = nn.ModuleDict({str(s): conv(3, w[s], 1, 0) for s in doublings(first_size, image_size)})
+        self.from_rgb = nn.ModuleDict({str(s): conv(in_channels, w[s], 1, 0) for s in generated})
         self.down = nn.ModuleDict(
             {str(s): nn.Sequential(conv(w[s], w[s], 3, 1), conv(w[s], w[s // 2], 3, 1)) for s in sizes[1:]}
         )

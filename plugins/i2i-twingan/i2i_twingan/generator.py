@@ -49,6 +49,7 @@ class TwinUnet(Growing, nn.Module):
         init: initialization of the convolutions' weights.
         first_size: smallest size, set by the translator's first stage.
         image_size: largest size.
+        in_channels: channels of the images of both domains.
 
     Source: Li, TwinGAN, arXiv:1809.00946; Karras et al., PGGAN, ICLR 2018, arXiv:1710.10196, section 2.
     """
@@ -64,6 +65,7 @@ class TwinUnet(Growing, nn.Module):
         init: Initialization = "normal",
         first_size: int = LATENT,
         image_size: int = 256,
+        in_channels: int = 3,
     ) -> None:
         super().__init__()
         self.check(image_size, first_size)
@@ -77,17 +79,21 @@ class TwinUnet(Growing, nn.Module):
             pairs = itertools.pairwise(channels)
             return DomainConvs(DomainConv(*pair, 3, norm, pixel_norm) for pair in pairs)
 
-        self.from_rgb = nn.ModuleDict({str(s): DomainConv(3, w[s], 1, norm, pixel_norm=False) for s in generated})
+        self.from_rgb = nn.ModuleDict(
+            {str(s): DomainConv(in_channels, w[s], 1, norm, pixel_norm=False) for s in generated}
+        )
         self.down = nn.ModuleDict({str(s): convs(w[s], w[s], w[s // 2]) for s in sizes[1:]})
         self.base = convs(w[LATENT], w[LATENT], w[LATENT])
         self.up = nn.ModuleDict(
             {str(s): convs(w[s // 2] * (2 if s <= self.skips else 1), w[s], w[s]) for s in sizes[1:]}
         )
-        self.to_rgb = nn.ModuleDict({str(s): DomainConv(w[s], 3, 1, rgb_norm, active=False) for s in generated})
+        self.to_rgb = nn.ModuleDict(
+            {str(s): DomainConv(w[s], in_channels, 1, rgb_norm, active=False) for s in generated}
+        )
         initialize(self, init, norms=False)
 
     def encode(self, image: Tensor, domain: str) -> Code:
-        """Encode a domain's images [B, 3, size, size] in [0, 1]."""
+        """Encode a domain's images [B, C, size, size] in [0, 1]."""
         size, skips = self.size, {}
         x = self.from_rgb[str(size)](image, domain)
         while size > LATENT:
@@ -101,7 +107,7 @@ class TwinUnet(Growing, nn.Module):
         return Code(x, skips)
 
     def decode(self, code: Code, domain: str) -> Tensor:
-        """Decode codes to a domain's images [B, 3, size, size], around [0, 1] but unbounded."""
+        """Decode codes to a domain's images [B, C, size, size], around [0, 1] but unbounded."""
         x, smaller = self.base(code.latent, domain), code.latent
         for size in doublings(LATENT, self.size)[1:]:
             smaller, x = x, upsample(x)

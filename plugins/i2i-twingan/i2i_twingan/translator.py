@@ -108,7 +108,10 @@ class Twin(i2i.Translator):
         self.check(generator, discriminators, stages, image_size)
         self.growth, self.image_size = Growth(stages), image_size[0]
         self.reconstruction_gan_size, self.fresh_optimizers = reconstruction_gan_size, fresh_optimizers
-        sizes = {"image_size": self.image_size, "first_size": stages[0].size}
+        channels = {domain: self.streams[domain].channels for domain in self.domains}
+        if len(set(channels.values())) > 1:
+            raise I2IError(f"both domains share their layers, so data.channels must be one number, got {channels}")
+        sizes = {"image_size": self.image_size, "first_size": stages[0].size, "in_channels": channels["a"]}
         self.generator: Any = network(generator(**sizes))
         self.discriminators = nn.ModuleDict(
             {
@@ -158,7 +161,7 @@ class Twin(i2i.Translator):
         return self.growth.structure_changes
 
     def network_input(self, image: Tensor) -> Tensor:
-        """Return images [B, 3, S, S] in [-1, 1] as the networks take them at this step: in [0, 1], of their size.
+        """Return images [B, C, S, S] in [-1, 1] as the networks take them at this step: in [0, 1], of their size.
 
         In training, at most as many images as the stage allows are returned.
         """
@@ -167,7 +170,7 @@ class Twin(i2i.Translator):
         return resize_and_fade((image + 1) / 2, self.level.size, self.level.alpha)
 
     def encode(self, image: Tensor, domain: str) -> Tensor:
-        """Return the latent [B, C, 4, 4] of a domain's images [B, 3, S, S] in [-1, 1]; S is the size of the data.
+        """Return the latent [B, C, 4, 4] of a domain's images [B, C, S, S] in [-1, 1]; S is the size of the data.
 
         Latents can be compared within a domain and across both: see `i2i_twingan.search`.
         """
