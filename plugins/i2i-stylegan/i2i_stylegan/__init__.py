@@ -49,8 +49,9 @@ def recipe_folders() -> Path:
 
 @i2i.hookimpl
 def register_commands(cli: click.Group) -> None:
-    """Add `i2i mix`, `i2i interpolate`, `i2i breed` and `i2i export-rosinality`."""
+    """Add `i2i mix`, `i2i interpolate`, `i2i breed`, `i2i export-rosinality` and `i2i export-generator`."""
     from i2i_stylegan import command  # imported only on the command line
 
-    for one in (command.mix, command.interpolate, command.breed, command.export_rosinality):
+    commands = (command.mix, command.interpolate, command.breed, command.export_rosinality, command.export_generator)
+    for one in commands:
         cli.add_command(one)

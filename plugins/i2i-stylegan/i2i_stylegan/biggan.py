@@ -169,7 +169,7 @@ class SelfAttention(nn.Module):
         key = F.max_pool2d(self.phi(x), 2).flatten(2)
         value = F.max_pool2d(self.g(x), 2).flatten(2)
         weights = (query.transpose(1, 2) @ key).softmax(-1)
-        attended = (value @ weights.transpose(1, 2)).view(len(x), -1, *x.shape[2:])
+        attended = (value @ weights.transpose(1, 2)).view(x.shape[0], -1, *x.shape[2:])
         y: Tensor = self.gamma * self.o(attended) + x
         return y
 
@@ -256,7 +256,7 @@ class BigGANGenerator(nn.Module):
             raise ShapeError("BigGAN generates images of classes: set translator.conditional = true")
         first, *chunks = z.split(self.chunk, 1)
         embedded = c @ self.shared.weight
-        x = self.linear(first).view(len(z), -1, 4, 4)
+        x = self.linear(first).view(z.shape[0], -1, 4, 4)
         for stage, chunk in zip(self.blocks, chunks, strict=True):
             block, *rest = stage  # type: ignore[misc]
             x = block(x, torch.cat([embedded, chunk], 1))

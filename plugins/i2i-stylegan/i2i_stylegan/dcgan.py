@@ -67,7 +67,7 @@ class DCGANGenerator(nn.Module):
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Return images [B, C, S, S] for latent codes [B, z_dim] and one-hot classes."""
         x = self.second(self.first(z if c is None else torch.cat([z, c], 1)))
-        image: Tensor = self.up(x.view(len(z), -1, self.side, self.side))
+        image: Tensor = self.up(x.view(z.shape[0], -1, self.side, self.side))
         return image
 
 

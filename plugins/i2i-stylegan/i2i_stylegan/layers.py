@@ -177,7 +177,7 @@ class SynthesisLayer(nn.Module):
 
     def draw_noise(self, x: Tensor) -> Tensor:
         """Draw a noise map [B, 1, S, S] for features [B, C, H, W]."""
-        return torch.randn(len(x), 1, self.resolution, self.resolution, device=x.device, dtype=self.bias.dtype)
+        return torch.randn(x.shape[0], 1, self.resolution, self.resolution, device=x.device, dtype=self.bias.dtype)
 
     def forward(self, x: Tensor, w: Tensor, noise: NoiseMode | Tensor = "random", gain: float = 1.0) -> Tensor:
         """Return features [B, C', S, S].

@@ -134,7 +134,7 @@ class PGGANGenerator(Growing, nn.Module):
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Return images [B, C, size, size] for latent codes [B, z_dim] and one-hot classes."""
         code = normalize(z if c is None else torch.cat([z, c], 1))
-        x = F.linear(code, self.dense.weight * self.dense.scale).view(len(z), -1, LATENT, LATENT)
+        x = F.linear(code, self.dense.weight * self.dense.scale).view(z.shape[0], -1, LATENT, LATENT)
         x = pixel_norm(leaky(x + self.dense.bias[:, None, None]))
         x = pixel_norm(leaky(self.base(x)))
         size, small = LATENT, x
@@ -298,7 +298,7 @@ class StyleEpilogue(nn.Module):
         if not (isinstance(noise, str) and noise == "none"):
             if isinstance(noise, str):
                 random = noise == "random"
-                shape = (len(x), 1, *x.shape[2:])
+                shape = (x.shape[0], 1, *x.shape[2:])
                 noise = torch.randn(shape, device=x.device, dtype=x.dtype) if random else self.noise_const
             x = x + noise * self.noise_strength[:, None, None]
         x = leaky(x + self.bias[:, None, None])
@@ -339,7 +339,7 @@ class StyleSynthesis(Growing, nn.Module):
         """Return images [B, C, size, size] for style vectors [B, num_ws, w_dim]."""
         maps: Iterator[Any] = iter([noise] * self.num_ws if isinstance(noise, str) else noise)
         convs, layers, styles = iter(self.convs), iter(self.epilogues), iter(ws.unbind(1))
-        x = next(layers)(self.const.expand(len(ws), -1, -1, -1), next(styles), next(maps))
+        x = next(layers)(self.const.expand(ws.shape[0], -1, -1, -1), next(styles), next(maps))
         x = next(layers)(next(convs).convolve(x), next(styles), next(maps))  # type: ignore[operator]
         size, small = LATENT, x
         while size < self.size:

@@ -120,7 +120,7 @@ class SynthesisBlock(nn.Module):
             return noise if isinstance(noise, str) else next(noise)
 
         if x is None:
-            x = self.conv1(self.const.to(dtype).expand(len(ws), -1, -1, -1), next(styles), given())
+            x = self.conv1(self.const.to(dtype).expand(ws.shape[0], -1, -1, -1), next(styles), given())
         elif self.architecture == "resnet":
             x = x.to(dtype)
             y = self.skip(x, gain=math.sqrt(0.5))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from i2i_stylegan.export import export_generator
 
 import i2i
 from i2i.engine.stepper import Stepper
@@ -22,6 +23,7 @@ WIDTHS: dict[str, dict[str, Any]] = {
     "infogan": {"channels": 4},
     "cgan": {"channels": 4},
 }
+SMALL = [f"{name}_small" for name in ("pggan", "stylegan1", "biggan", "stylegan2_ada", "infogan", "cgan")]
 STAGES = [{"size": 8, "stable": 1}, {"size": 16, "fade": 2, "stable": 1}]
 
 
@@ -30,10 +32,8 @@ def test_every_recipe_checks(name: str) -> None:
     dry_run(Recipe.read(name))
 
 
-@pytest.mark.parametrize(
-    "name", ["pggan_small", "stylegan1_small", "biggan_small", "stylegan2_ada_small", "infogan_small", "cgan_small"]
-)
-def test_small_recipes_train_and_sample(name: str, tmp_path: Path) -> None:
+def tiny(name: str) -> dict[str, Any]:
+    """Settings that make a small recipe train for four steps in a test."""
     method = name.removesuffix("_small").removesuffix("_ada")
     settings: dict[str, Any] = {"train.steps": 4, "train.batch_size": 4, "train.workers": 0, "train.sample_every": 0}
     inner = "image.discriminator" if "ada" in name else "image"
@@ -41,10 +41,25 @@ def test_small_recipes_train_and_sample(name: str, tmp_path: Path) -> None:
     settings |= {f"translator.discriminators.{inner}.{key}": value for key, value in WIDTHS[method].items()}
     if method in ("pggan", "stylegan1"):
         settings |= {"translator.stages": STAGES, "data.data.size": 16}
-    i2i.train(Recipe.read(name, settings), tmp_path / "run")
+    return settings
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_small_recipes_train_and_sample(name: str, tmp_path: Path) -> None:
+    i2i.train(Recipe.read(name, tiny(name)), tmp_path / "run")
     loaded = i2i.load(tmp_path / "run", device="cpu")
     size = loaded.recipe.image_size[0]
     assert loaded.sample(2, seed=1).shape == (2, 3, size, size)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["biggan_small", "stylegan2_ada_small", "infogan_small", "cgan_small"])
+def test_generators_are_exported(name: str, tmp_path: Path) -> None:
+    """An exported generator computes the same at another batch size; a difference above 1e-5 would be refused."""
+    pytest.importorskip("onnxruntime", reason="needs the extra i2i[export]")
+    i2i.train(Recipe.read(name, tiny(name)), tmp_path / "run")
+    assert export_generator(i2i.load(tmp_path / "run", device="cpu"), tmp_path / "generator.onnx") <= 1e-5
+    assert (tmp_path / "generator.onnx").stat().st_size > 1000
 
 
 @pytest.mark.parametrize("name", ["pggan_small", "stylegan1_small"])
