@@ -312,7 +312,7 @@ class Loaded:
                 self.translator.translate(torch.zeros(1, channels, side, side).to(like), target)
             except (ShapeError, RuntimeError):
                 continue
-            except I2IError:  # it needs a condition, so that its networks cannot be tried
+            except (I2IError, TypeError):  # it needs a condition, so that its networks cannot be tried
                 break
             return side
         return multiple

@@ -250,7 +250,12 @@ def _has_heatmap(loaded: Loaded) -> bool:
     if loaded.translator.requires_condition:
         return False
     size = loaded.constraints.fixed_size or loaded.recipe.image_size
-    return loaded.run(torch.zeros(1, 3, *size), loaded.translator.targets[-1]).heatmap is not None
+    to = loaded.translator.targets[-1]
+    grey = torch.zeros(1, loaded.translator.input_stream(to).channels, *size)
+    try:
+        return loaded.run(grey, to).heatmap is not None
+    except TypeError:  # a required condition that the method does not declare
+        return False
 
 
 def _shown(result: Translated, output: str) -> Image.Image:

@@ -88,9 +88,9 @@ class KeypointDetector(nn.Module):
         value = (heatmap[..., None] * coordinate_grid(height, width, heatmap)).sum((2, 3))
         if self.jacobian is None:
             return Keypoints(value), heatmap
-        maps = self.jacobian(features).view(len(image), -1, 4, height, width)
+        maps = self.jacobian(features).view(image.shape[0], -1, 4, height, width)
         jacobian = (heatmap[:, :, None] * maps).flatten(3).sum(-1)
-        return Keypoints(value, jacobian.view(len(image), -1, 2, 2)), heatmap
+        return Keypoints(value, jacobian.view(image.shape[0], -1, 2, 2)), heatmap
 
 
 class Motion(NamedTuple):
@@ -178,7 +178,7 @@ class DenseMotion(nn.Module):
             matrix = source.jacobian @ torch.inverse(driving.jacobian)
             motion = (matrix[:, :, None, None] @ motion[..., None]).squeeze(-1)
         motion = motion + source.value[:, :, None, None]
-        background = grid.expand(len(motion), 1, -1, -1, -1)
+        background = grid.expand(motion.shape[0], 1, -1, -1, -1)
         return torch.cat([background, motion], 1)
 
 
