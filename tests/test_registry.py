@@ -95,8 +95,9 @@ def test_an_unknown_name_gets_the_nearest_and_all(registry: Registry) -> None:
     assert message(registry.get, kinds.METRIC, "fid") == "unknown metric 'fid'. Registered: none"
 
 
-def test_the_nearest_name_does_not_depend_on_the_case(registry: Registry) -> None:
-    assert "Did you mean 'adalin'?" in message(registry.get, kinds.ADAPTIVE_NORM, "AdaLIN")
+def test_names_do_not_depend_on_the_case(registry: Registry) -> None:
+    assert registry.get(kinds.ADAPTIVE_NORM, "AdaLIN").name == "adalin"
+    assert "Did you mean 'adalin'?" in message(registry.get, kinds.ADAPTIVE_NORM, "AdaLIM")
 
 
 def test_where_two_kinds_will_do_both_are_listed(registry: Registry) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 import click
 
 from i2i.core.plugins import default_plugins
-from i2i.data.locations import check_locations
 from i2i.errors import CheckpointError
 from i2i.recipe.files import read
 
@@ -97,6 +96,8 @@ def train(
         raise click.UsageError("--output is for new runs; --resume continues in the run's own folder")
     if recipe is not None:  # before torch is imported, which takes seconds
         source = read(recipe, settings, default_plugins().recipe_folders())
+        from i2i.data.locations import check_locations  # not for --help, which has to be fast
+
         check_locations(source.values.get("data", {}))
     from i2i.cli.translate import usable
     from i2i.engine import checkpoint

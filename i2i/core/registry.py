@@ -137,8 +137,8 @@ class Registry:
         A name that is unknown as it is written is looked up without regard to case.
         """
         lowered = [name.lower()] if isinstance(name, str) and name.lower() != name else []
-        for kind, name in ((kind, spelling) for spelling in (name, *lowered) for kind in kinds):  # noqa: B020
-            entry = self._entries.get((kind.name, name)) or _named_in_full(kind, name)
+        for kind, spelling in ((kind, spelling) for spelling in (name, *lowered) for kind in kinds):
+            entry = self._entries.get((kind.name, spelling)) or _named_in_full(kind, spelling)
             if entry is not None:
                 return entry
         raise RegistryError(self._unknown(kinds, name))

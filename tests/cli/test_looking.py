@@ -126,7 +126,7 @@ def test_describe_tells_options_source_and_documentation(capsys: Captured) -> No
     assert lines[0] == "discriminator patch (plugin builtin)"
     assert re.fullmatch(r"source: .*i2i/nn/discriminators/patch\.py:\d+", lines[1])
     assert "  norm: norm or 'none' = 'in'" in lines
-    assert "  padding: 'zeros' or 'reflect' = 'zeros'" in lines
+    assert "  padding: 'zeros', 'reflect' or 'reflect_same' = 'zeros'" in lines
     assert "  activation: activation = { type = 'leaky_relu', negative_slope = 0.2 }" in lines
     documentation = inspect.getdoc(Patch)
     assert documentation is not None
@@ -153,7 +153,7 @@ def test_describe_words_what_a_recipe_may_say(capsys: Captured) -> None:
     assert "  pool: integer >= 0 = 0" in cyclic
     assert "image_size" not in cyclic.partition("options:")[2].partition("A generator")[0]
     assert "  start: number >= 0 and <= 1 = 0.5" in said(capsys, "describe", "linear_decay")
-    assert "  a: path or 'none' = 'none'" in said(capsys, "describe", "folders")
+    assert "  a: string or path or 'none' = 'none'" in said(capsys, "describe", "folders")
     assert "  betas: array of number" in said(capsys, "describe", "adam")
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
+import packaging.requirements  # noqa: F401  # the tests hide site-packages from later imports
 import pytest
 
 import i2i
