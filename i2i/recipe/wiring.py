@@ -165,6 +165,8 @@ class LossPlan:
 
     def resolved(self) -> dict[str, Any]:
         own = {name: value for name, value in self.factory.resolved().items() if name not in vars(self.wiring)}
+        if self.wiring.mask is not None:
+            own.pop("reduction", None)  # the mask decides it
         wiring = {name: _table(value) for name, value in vars(self.wiring).items() if value is not None}
         return {**own, **wiring}
 

@@ -126,7 +126,7 @@ def test_describe_tells_options_source_and_documentation(capsys: Captured) -> No
     assert lines[0] == "discriminator patch (plugin builtin)"
     assert re.fullmatch(r"source: .*i2i/nn/discriminators/patch\.py:\d+", lines[1])
     assert "  norm: norm or 'none' = 'in'" in lines
-    assert "  padding: 'zeros', 'reflect' or 'reflect_same' = 'zeros'" in lines
+    assert "  padding: 'zeros' or 'reflect' or 'reflect_same' = 'zeros'" in lines
     assert "  activation: activation = { type = 'leaky_relu', negative_slope = 0.2 }" in lines
     documentation = inspect.getdoc(Patch)
     assert documentation is not None

@@ -31,7 +31,7 @@ STEPS = 8
 def _scaled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Scales so large that the first gradients overflow, grown again after every third step that was taken."""
 
-    def scaled(precision: str) -> Accelerator:
+    def scaled(precision: str, *_: object, **__: object) -> Accelerator:
         assert precision == "fp16"
         accelerator = make_accelerator("fp32")
         accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**121, growth_factor=2.0**4, growth_interval=3)

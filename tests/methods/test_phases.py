@@ -98,9 +98,12 @@ def test_a_loss_plays_in_a_phase_as_in_another(registry: Registry) -> None:
     assert played["own"] == both | {"again": ("again", 3)}
 
 
-def test_it_can_be_told_not_to(registry: Registry) -> None:
-    with pytest.raises(RecipeError, match="no loss plays in the phase 'again'"):
-        recipe(registry, fool={"type": "fool", "weight": {"again": 0}})
+def test_a_phase_of_another_ones_optimizer_may_have_no_loss(registry: Registry) -> None:
+    """Such a phase is skipped; one with an optimizer of its own would train nothing."""
+    plans = recipe(registry, fool={"type": "fool", "weight": {"again": 0}}).losses
+    assert {call.phase for call in plans["fool"].calls} == {"discriminator", "generator"}
+    with pytest.raises(RecipeError, match="no loss plays in the phase 'discriminator'"):
+        recipe(registry, fool={"type": "fool", "weight": {"discriminator": 0}})
 
 
 def test_a_phase_moves_none_but_its_own_networks(registry: Registry) -> None:

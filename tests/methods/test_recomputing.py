@@ -79,7 +79,7 @@ SMALLEST: dict[str, Any] = {"channels": 8, "blocks": 1, "levels": 4, "light": Tr
 def generators() -> Iterator[tuple[str, dict[str, Any]]]:
     """Every generator of the core with every norm that it takes, with and without what it draws."""
     registry = Plugins({}).registry
-    for name in COMPONENTS[kinds.GENERATOR]:
+    for name in (name for name in COMPONENTS[kinds.GENERATOR] if name != "label_concat"):  # it wraps another one
         declared = options(registry.get(kinds.GENERATOR, name).load())
         smallest = {option: value for option, value in SMALLEST.items() if option in declared}
         norms = [{"norm": kinds.NORM(norm)} for norm in COMPONENTS[kinds.NORM]] if "norm" in declared else [{}]

@@ -49,11 +49,13 @@ def test_the_lists_that_messages_end_with(said: Said) -> None:
     other = "With type = 'epoch_decay' or 'linear_decay' there is one."
     assert line == f"mine.toml:4: schedule.start: schedule 'constant' has no option 'start'. {other} It has none"
     line, _ = said("extends = 'cyclegan_small'\n[data]\na = 'photos'\nb = 'paintings'\n")
-    other = "With type = 'folders', 'paired' or 'single_image' there is one."
+    types = "'class_pairs', 'folders', 'label_pairs', 'masked_folders', 'paired' or 'single_image'"
+    other = f"With type = {types} there is one."
     assert line.startswith(f"mine.toml:3: data.a: dataset 'shapes' has no option 'a'. {other} Options: size, ")
     (line,) = said("extends = 'ugatit_small'\n[losses.cycle.inputs]\nprediction = 'cycel'\n")
     assert line.startswith(
-        "mine.toml:3: losses.cycle.inputs.prediction: no output 'cycel'. Did you mean 'cycle'? Outputs: cycle, "
+        "mine.toml:3: losses.cycle.inputs.prediction: no output 'cycel'. Did you mean 'cycle'? "
+        "Outputs: background, cycle, "
     )
 
 
@@ -203,7 +205,7 @@ def test_both_outputs_that_are_missing_are_asked_for_at_once(said: Said) -> None
     (line,) = said("extends = 'ugatit_small'\n[losses.extra]\ntype = 'torch.nn.SmoothL1Loss'\n")
     assert line.startswith(
         "mine.toml:2: losses.extra: 'torch.nn.SmoothL1Loss' needs 'input' and 'target': "
-        "say which outputs feed it, inputs = { input = '...', target = '...' }. Outputs: cycle, "
+        "say which outputs feed it, inputs = { input = '...', target = '...' }. Outputs: background, cycle, "
     )
 
 

@@ -244,11 +244,6 @@ class Bare(Paired):
             "remove the option",
         ),
         (
-            ["train.keep_best=ssim", "data.type=single_image", "data.a=x.png", "data.b=y.png"],
-            "train.keep_best: 'ssim' needs a data set with held-out pairs, which 'single_image' has not; name a logged "
-            "term instead, such as discriminator/gan",
-        ),
-        (
             ["schedule.type=words"],
             "schedule: 'words': expected a number for each step, got 'x' for step 0",
         ),
