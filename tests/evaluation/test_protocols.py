@@ -46,7 +46,10 @@ KEYS = {
 }
 
 
-@pytest.mark.parametrize("protocol", KEYS)
+# The others run two to four times as long, and differ in sizes, estimators and order only.
+@pytest.mark.parametrize(
+    "protocol", [p if p == "pytorch-fid" else pytest.param(p, marks=pytest.mark.slow) for p in KEYS]
+)
 def test_figures_are_those_of_the_tool(protocol: str, official: Path, recipe: Any, tmp_path: Path) -> None:
     weights = tmp_path / "inception.safetensors"
     seeds = json.loads((official / "seeds.json").read_text())
