@@ -142,6 +142,7 @@ def start(cheap: Settings, folder: Path) -> subprocess.Popen[str]:
     return process
 
 
+@pytest.mark.slow
 def test_a_signal_to_the_whole_group_saves_first(cheap: Settings, tmp_path: Path) -> None:
     process = start(cheap, tmp_path / "run")
     os.killpg(process.pid, signal.SIGTERM)  # as batch systems do: the reading workers get it too

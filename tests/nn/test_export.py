@@ -127,6 +127,7 @@ class Translation(nn.Module):
         return self.translator.translate(x, "b").image
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("recipe", "settings"),
     [
