@@ -15,10 +15,13 @@ from i2i.methods.assembly import build
 from i2i.recipe.recipe import Recipe
 from i2i.use.loaded import Loaded
 
-pytest.importorskip("i2i_demo", reason="the plugin i2i-demo is not installed; it needs gradio")
-
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 SMALL = {"translator.generator.channels": 4, "translator.generator.blocks": 1, "data.size": 32}
+
+
+@pytest.fixture(autouse=True)
+def _installed() -> None:
+    pytest.importorskip("i2i_demo", reason="the plugin i2i-demo is not installed; it needs gradio")
 
 
 def loaded(name: str) -> Loaded:
