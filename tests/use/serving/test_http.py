@@ -166,6 +166,14 @@ def test_fifty_requests_at_once(server: tuple[str, Any], models: dict[str, Loade
         assert np.abs(array(answer.content) - expected).max() <= 1  # rounding depends on the batch
 
 
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition, for ten seconds at most."""
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
 def test_queue_time_token_and_host(models: dict[str, Loaded], start: Callable[..., Any]) -> None:
     class Slow:
         def __init__(self, model: Loaded) -> None:
@@ -190,9 +198,11 @@ def test_queue_time_token_and_host(models: dict[str, Loaded], start: Callable[..
         assert httpx.get(f"{address}/health", headers={"Host": "evil.example"}).status_code == 400
         send = lambda _=0: httpx.post(f"{address}/translate", files={"image": png()}, headers=allowed, timeout=30)  # noqa: E731
         with ThreadPoolExecutor(3) as pool:
-            waiting = [pool.submit(send) for _ in range(2)]
-            while httpx.get(f"{address}/health").json()["waiting"] < 1:
-                time.sleep(0.05)
+            # The second one is sent while the first is worked on: together they would become one batch, and none waits.
+            waiting = [pool.submit(send)]
+            until(lambda: slow.calls > 1)
+            waiting.append(pool.submit(send))
+            until(lambda: httpx.get(f"{address}/health").json()["waiting"] >= 1)
             refused = send()
             assert (refused.status_code, refused.headers["retry-after"]) == (503, "2")
             late = [future.result() for future in waiting]
