@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import heapq
-import json
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -16,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -28,6 +25,8 @@ from i2i.use.clip_writer import CODECS, ClipWriter
 from i2i.use.digest import digest_of
 from i2i.use.flicker import FlickerReduction
 from i2i.use.loaded import Loaded, Size
+from i2i.use.unfinished import SEGMENT, frames_in, segment_path, unfinished
+from i2i.use.unfinished import segments as segments_in
 from i2i.use.video import (
     ClipInfo,
     Frame,
@@ -38,8 +37,6 @@ from i2i.use.video import (
     start_of,
 )
 
-SEGMENT = 64
-"""Frames of one intermediate file: as many are translated again after a process was killed."""
 AUDIO = {"webm": "libopus", "matroska": "libopus"}
 """Encoders for audio that a container cannot hold; AAC for the others."""
 
@@ -105,17 +102,11 @@ def translate_clip(
     loaded.check(to, condition)
     loaded.check_size(size)
     info = clip_info(source, rate)
-    parts = target.with_name(f".{target.name}.parts")
-    parts.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(FileLock(parts / ".lock", timeout=0))
-        except Timeout as error:
-            raise I2IError(f"{target} is being written by another process") from error
-        file, mixing = source.stat(), flicker and (flicker.strength, flicker.threshold)
-        unchanged = file.st_size, file.st_mtime_ns
-        job = digest_of(loaded, unchanged, target.suffix, to, size, batch_size, tile, rate, mixing, condition)
-        segments = _Segments(parts, target, info, job, flicker)
+    file, mixing = source.stat(), flicker and (flicker.strength, flicker.threshold)
+    unchanged = file.st_size, file.st_mtime_ns
+    job = digest_of(loaded, unchanged, target.suffix, to, size, batch_size, tile, rate, mixing, condition)
+    with unfinished(target, job) as parts:
+        segments = _Segments(parts, target, info, flicker)
         resumed = segments.frames
         frames: Iterator[Frame] = read_frames(source, resumed, rate)
         if progress is not None:
@@ -129,10 +120,8 @@ def translate_clip(
                 translated = loaded.run(prepared, to, tile=tile, **condition).image.float().cpu()
                 for frame, before, after in zip(batch, prepared, translated, strict=True):
                     segments.write(frame, after if flicker is None else flicker(before, after))
-        notes = join_clip(segments.files(), target, source, info)
-        result = TranslatedClip(target, segments.frames, resumed, segments.notes() + notes)
-    shutil.rmtree(parts, ignore_errors=True)
-    return result
+        notes = join_clip(segments_in(parts), target, source, info)
+        return TranslatedClip(target, segments.frames, resumed, segments.notes() + notes)
 
 
 class _Segments:
@@ -142,31 +131,20 @@ class _Segments:
         folder: folder of the files.
         target: file that will be made of them.
         info: description of the source.
-        job: digest of everything that the frames depend on; files of another job are removed.
         flicker: its state after the last frame is stored, too.
     """
 
-    def __init__(self, folder: Path, target: Path, info: ClipInfo, job: str, flicker: FlickerReduction | None) -> None:
+    def __init__(self, folder: Path, target: Path, info: ClipInfo, flicker: FlickerReduction | None) -> None:
         self.folder, self.target, self.info, self.flicker = folder, target, info, flicker
         self.container = container_of(target)
         self._writer: ClipWriter | None = None
         self._padded: tuple[int, int] | None = None
         self._last: Fraction | None = None
         self._moved = 0
-        described = folder / "job.json"
-        if not described.is_file() or described.read_text(encoding="utf-8") != json.dumps(job):
-            for path in folder.iterdir():
-                if path.name != ".lock":
-                    path.unlink()
-            described.write_text(json.dumps(job), encoding="utf-8")
-        self.frames = sum(int(path.stem.split("-")[1]) for path in self.files())
+        self.frames = frames_in(folder)
         if self.frames and flicker is not None:
             state = load_file(folder / f"{self.frames:08}.safetensors")
             flicker.previous = state["source"], state["result"]
-
-    def files(self) -> list[Path]:
-        """Return the files in the order of their frames."""
-        return sorted(self.folder.glob("[0-9]*-*.nut"))
 
     def __enter__(self) -> _Segments:
         return self
@@ -204,7 +182,7 @@ class _Segments:
             save_file(
                 {name: value.contiguous() for name, value in state.items()}, self.folder / f"{done:08}.safetensors"
             )
-        os.replace(writer.path, self.folder / f"{self.frames:08}-{writer.frames}.nut")
+        os.replace(writer.path, segment_path(self.folder, self.frames, writer.frames))
         self.frames = done
 
     def notes(self) -> list[str]:

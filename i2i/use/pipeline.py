@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from i2i.core import kinds
@@ -26,10 +24,9 @@ from i2i.errors import DataError, I2IError
 from i2i.recipe.check import Checker
 from i2i.recipe.files import read
 from i2i.recipe.source import Source
+from i2i.use.unfinished import SEGMENT, frames_in, segment_path, segments, unfinished
 
 Pixels = NDArray[np.uint8]
-SEGMENT = 64
-"""Frames in a file of an unfinished pipeline."""
 _TABLES = ("source", "stages", "output")
 
 
@@ -118,36 +115,27 @@ class Pipeline:
             container_of(self.output)
         if self.output.resolve() == self.source.resolve():
             raise I2IError(f"output.path: {self.source} would be overwritten; choose another name")
-        parts = self.output.with_name(f".{self.output.name}.parts")
-        parts.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(parts / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise I2IError(f"{self.output} is being written by another process") from error
-        try:
-            done = _finished(parts, self._digest())
+        with unfinished(self.output, self._digest()) as parts:
+            done = frames_in(parts)
             rate = shape.rate or Fraction(25)
             frames = self._frames(stages, done)
             if progress is not None:
                 frames = progress(frames, None if shape.frames is None else shape.frames - done)
             while batch := list(islice(frames, SEGMENT)):
-                with ClipWriter(parts / f"{done:08}-{len(batch)}.nut", rate, codec="ffv1", container="nut") as writer:
+                path = segment_path(parts, done, len(batch))
+                with ClipWriter(path, rate, codec="ffv1", container="nut") as writer:
                     for frame in batch:
                         writer.write(frame)
                 done += len(batch)
             if not done:
                 raise DataError(f"{self.source}: no frame came out of the pipeline")
-            finished = (frame.pixels for path in sorted(parts.glob("*.nut")) for frame in read_frames(path))
+            finished = (frame.pixels for path in segments(parts) for frame in read_frames(path))
             if is_clip:
                 with ClipWriter(self.output, rate) as writer:
                     for frame in finished:
                         writer.write(frame)
             else:
                 _write_images(self.output, finished)
-        finally:
-            lock.release()
-        shutil.rmtree(parts, ignore_errors=True)
         return done
 
     def _frames(self, stages: list[Stage], done: int) -> Iterator[Pixels]:
@@ -206,17 +194,6 @@ def _source_shape(path: Path) -> ClipShape:
     if info.frames == 0:
         raise DataError(f"source.path: {path} holds no frame")
     return ClipShape(info.width, info.height, info.rate, info.frames)
-
-
-def _finished(parts: Path, digest: str) -> int:
-    """Return how many frames an interrupted call of the same pipeline left; those of another one are removed."""
-    described = parts / "pipeline.txt"
-    if not described.is_file() or described.read_text(encoding="utf-8") != digest:
-        for path in parts.iterdir():
-            if path.name != ".lock":
-                path.unlink()
-        described.write_text(digest, encoding="utf-8")
-    return sum(int(path.stem.split("-")[1]) for path in parts.glob("*.nut"))
 
 
 def _write_images(folder: Path, frames: Iterator[Pixels]) -> None:
