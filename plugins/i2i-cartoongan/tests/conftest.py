@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
 import pytest
+from plugin_fixtures import only_plugin, pytest_collection_modifyitems
 
-# Single-threaded processes are faster on a shared machine.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+__all__ = ["pytest_collection_modifyitems"]
 pytest.importorskip("i2i_cartoongan", reason="the plugin i2i-cartoongan is not installed")
 
-from i2i.core import plugins
 
 GOLDEN = Path(os.environ.get("I2I_GOLDEN") or Path(__file__).parents[3] / "tests" / "golden")
 FEATURES = {"type": "timm", "model": "dla46x_c", "weights": "untrained"}
@@ -37,11 +35,8 @@ TINY: dict[str, Any] = {
 
 @pytest.fixture(autouse=True)
 def _only_this_plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("I2I_PLUGINS", "cartoongan")
-    monkeypatch.setattr(plugins, "entry_points", lambda group: [EntryPoint("cartoongan", "i2i_cartoongan", group)])
-    plugins.default_plugins.cache_clear()
-    yield
-    plugins.default_plugins.cache_clear()
+    with only_plugin(monkeypatch, "cartoongan"):
+        yield
 
 
 @pytest.fixture
@@ -56,10 +51,3 @@ def golden() -> Path:
     if not GOLDEN.is_dir():
         pytest.fail(f"I2I_GOLDEN: expected a folder of official figures, got {GOLDEN}")
     return GOLDEN
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Parity tests are those that ask for figures; `-m golden` selects them."""
-    for item in items:
-        if "golden" in getattr(item, "fixturenames", ()):
-            item.add_marker("golden")

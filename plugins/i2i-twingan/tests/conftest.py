@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from importlib.metadata import EntryPoint
 from typing import Any
 
 import pytest
 import torch
+from plugin_fixtures import only_plugin
 
-from i2i.core import plugins
 from i2i.methods.translator import Translator
 from i2i.recipe.recipe import Recipe
-
-# Single-threaded processes are faster on a shared machine; child processes inherit this.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 TINY: dict[str, Any] = {
     "translator.stages": [{"size": 8, "stable": 4}, {"size": 16, "fade": 4, "stable": 4}],
@@ -39,11 +34,8 @@ TINY: dict[str, Any] = {
 @pytest.fixture(autouse=True)
 def _only_this_plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Load this plugin only, also where it is not installed."""
-    monkeypatch.setenv("I2I_PLUGINS", "twingan")
-    monkeypatch.setattr(plugins, "entry_points", lambda group: [EntryPoint("twingan", "i2i_twingan", group)])
-    plugins.default_plugins.cache_clear()
-    yield
-    plugins.default_plugins.cache_clear()
+    with only_plugin(monkeypatch, "twingan"):
+        yield
 
 
 @pytest.fixture
