@@ -8,7 +8,7 @@ from itertools import chain
 
 from i2i.data.cache import ImageCache, bytes_of
 from i2i.data.decoding import ImageFile, UnreadableImage
-from i2i.data.pixels import Pixels
+from i2i.data.pixels import PixelFormat, Pixels
 from i2i.data.sampler import epoch_order
 from i2i.data.transforms import SampleTransform
 from i2i.errors import DataError
@@ -16,6 +16,11 @@ from i2i.errors import DataError
 Images = tuple[Pixels, ...]
 Read = Callable[[Sequence[ImageFile]], Images]
 """Reads the files of an item."""
+
+
+def read_rgb(files: Sequence[ImageFile]) -> Images:
+    """Read each file as an RGB image."""
+    return tuple(map(PixelFormat().read, files))
 
 
 class ImageFiles:
@@ -34,7 +39,7 @@ class ImageFiles:
         self,
         items: Sequence[tuple[ImageFile, ...]],
         where: str,
-        read: Read,
+        read: Read = read_rgb,
     ) -> None:
         self.items, self.where = list(items), where
         self.damaged: dict[ImageFile, str] = {}

@@ -22,6 +22,19 @@ from i2i.errors import OptionError
 Pixels = NDArray[np.uint8]
 
 
+def image_size_of(run: Path) -> tuple[int, int]:
+    """Return height and width of a run's training images, without building its networks.
+
+    Raises:
+        CheckpointError: there is no checkpoint.
+    """
+    from i2i.engine import checkpoint
+    from i2i.recipe.recipe import Recipe
+
+    saved = checkpoint.find(run, needed=(checkpoint.RECIPE,))
+    return Recipe.read(saved.folder / checkpoint.RECIPE).image_size
+
+
 class FrameByFrame:
     """Base of stages whose frame n depends on frame n of the clip before alone."""
 
@@ -52,13 +65,10 @@ class Translate(FrameByFrame):
         self.run, self.to, self.size, self.batch_size, self.device = Path(run), to, size, batch_size, device
 
     def plan(self, shape: ClipShape) -> ClipShape:
-        from i2i.engine import checkpoint
-        from i2i.recipe.recipe import Recipe
-
-        saved = checkpoint.find(self.run, needed=(checkpoint.RECIPE,))
+        size = image_size_of(self.run)
         if self.size == "original":
             return shape
-        side = self.size or min(Recipe.read(saved.folder / checkpoint.RECIPE).image_size)
+        side = self.size or min(size)
         scale = side / min(shape.width, shape.height)
         return replace(shape, width=round(shape.width * scale), height=round(shape.height * scale))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from i2i.data.images import to_tensor
+from i2i.data.images import to_image
+from i2i.data.transforms import eval_transform
 from i2i.errors import I2IError
 from i2i_fomm.geometry import Keypoints, normalized_motion
 from i2i_fomm.translator import FirstOrderMotion, to_unit
@@ -83,13 +84,10 @@ class Animator:
                 self.source_points, points, initial, self.relative, self.relative, self.adapt_scale
             )
             image = self.translator.generator(self.source, target, self.source_points).image[0]
-        levels = image.float().mul(255).round().clamp(0, 255).to("cpu", torch.uint8)
-        return cast(Pixels, levels.permute(1, 2, 0).contiguous().numpy())
+        return np.asarray(to_image(2 * image - 1))
 
     def _image(self, image: Image.Image) -> Tensor:
-        height, width = self.size
-        resized = image.convert("RGB").resize((width, height), Image.Resampling.BILINEAR)
-        return to_unit(to_tensor(resized)[None]).to(self.device, self.dtype)
+        return to_unit(eval_transform(image.convert("RGB"), self.size)[None]).to(self.device, self.dtype)
 
 
 def _arrangement(points: Keypoints) -> Tensor:

@@ -50,13 +50,14 @@ def animate(
     trained with and the frame rate of DRIVING.
     """
     import i2i
+    from i2i.cli.translate import usable
     from i2i.data.images import read_image
     from i2i.use.clip_writer import ClipWriter
     from i2i.use.video import clip_info, read_frames
     from i2i_fomm.animation import Animator
 
     source, info = read_image(image), clip_info(driving)
-    animator = Animator(i2i.load(run, device=device), source, relative=not absolute, adapt_scale=adapt_scale)
+    animator = Animator(i2i.load(run, usable(device)), source, relative=not absolute, adapt_scale=adapt_scale)
     frames = (frame.pixels for frame in read_frames(driving))
     if best_frame:
         clip = list(frames)

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from i2i.errors import OptionError
+
 
 class Keypoints(NamedTuple):
     """Keypoints of a batch of images.
@@ -75,6 +77,20 @@ class Antialias(nn.Module):
         """Return [B, C, ceil(H scale), ceil(W scale)]; the filter sees zeros beyond the border."""
         reduced = F.conv2d(image, self.weight, padding=self.half, groups=image.shape[1])
         return reduced[:, :, :: self.step, :: self.step]
+
+
+def check_scale(option: str, scale: float) -> None:
+    """Refuse scales that are not 1 divided by an integer.
+
+    Args:
+        option: name of the option, for the message.
+        scale: its value.
+
+    Raises:
+        OptionError: it is another number.
+    """
+    if not 0 < scale <= 1 or abs(1 / scale - round(1 / scale)) > 1e-9:
+        raise OptionError(option, f"expected 1, 0.5, 0.25 or another 1/n, got {scale}")
 
 
 def antialias(channels: int, scale: float, saved: bool = True) -> nn.Module:

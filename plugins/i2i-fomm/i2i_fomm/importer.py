@@ -10,11 +10,12 @@ from torch import Tensor
 
 from i2i.core.contracts import Imported
 from i2i.errors import CheckpointError
-from i2i.nn.weight_files import load_weight_file
+from i2i.methods.weights.official_files import Report, State, networks_in
+from i2i.methods.weights.weight_map import SPECTRAL
 
-State = dict[str, Tensor]
-_SCALES = {5: 0.5, 13: 0.25, 29: 0.125}
-"""Scale of an image by the side of the filter that reduces it."""
+NETWORKS = ("kp_detector", "generator", "discriminator")
+OURS = {"kp_detector": "detector"}
+"""Submodules of the translator that the official code calls otherwise."""
 
 
 def fomm_pytorch(path: Path) -> Imported:
@@ -31,47 +32,34 @@ def fomm_pytorch(path: Path) -> Imported:
     Raises:
         CheckpointError: the file is something else, or damaged.
     """
-    loaded = load_weight_file(path)
-    if not isinstance(loaded, dict) or not {"generator", "kp_detector"} <= loaded.keys():
-        raise CheckpointError(
-            f"{path}: expected a checkpoint of the First Order Motion Model with entries generator and kp_detector"
-        )
-    detector, generator = network_state(loaded, "kp_detector", path), network_state(loaded, "generator", path)
+    report = Report()
+    networks, content = networks_in(path, NETWORKS, report, "the First Order Motion Model", NETWORKS[:2], used="epoch")
+    states = {name: our_names(state) for name, state in networks.items()}
+    detector, generator = states["kp_detector"], states["generator"]
     settings = {f"translator.detector.{k}": v for k, v in _detector_options(detector, path).items()}
     settings["translator.keypoints"] = len(detector["kp.weight"])
     settings |= {f"translator.generator.{k}": v for k, v in _generator_options(generator, path).items()}
-    weights = {f"detector.{k}": v for k, v in detector.items()} | {f"generator.{k}": v for k, v in generator.items()}
-    untrained: tuple[str, ...] = ()
-    if isinstance(loaded.get("discriminator"), dict):
-        discriminator = network_state(loaded, "discriminator", path)
-        options = _discriminator_options(discriminator, int(generator["final.weight"].shape[0]))
+    if "discriminator" in states:
+        options = _discriminator_options(states["discriminator"], int(generator["final.weight"].shape[0]))
         settings |= {f"translator.discriminator.{k}": v for k, v in options.items()}
-        weights |= {f"discriminator.{k}": v for k, v in discriminator.items()}
-    else:
-        untrained = ("discriminator",)
-    epoch = loaded.get("epoch")
-    notes = (f"the checkpoint is of epoch {epoch}",) if isinstance(epoch, int) else ()
+    if isinstance(epoch := content.get("epoch"), int):
+        report.lines.append(f"the checkpoint is of epoch {epoch}")
+    report.taken = {name: len(state) for name, state in states.items()}
+    untrained = () if "discriminator" in states else ("discriminator",)
     return Imported(
         "fomm_vox_adv",
         settings,
-        weights,
+        {f"{OURS.get(name, name)}.{key}": value for name, state in states.items() for key, value in state.items()},
         f"First Order Motion Model, {settings['translator.keypoints']} keypoints",
         untrained=untrained,
-        notes=notes,
+        notes=report.notes(untrained),
     )
 
 
-def network_state(loaded: dict[str, Any], name: str, path: Path) -> State:
-    """Return a network's state dict with i2i's names for spectral norm, and without the counters of batch norm."""
-    state = loaded[name]
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise CheckpointError(f"{path}: expected {name} to be a state dict of tensors")
-    renamed = {}
-    for key, value in state.items():
-        key = key.removeprefix("module.")
-        key = key.removesuffix("_orig") if key.endswith("weight_orig") else key
-        renamed[re.sub(r"\.weight_([uv])$", r".\1", key)] = value
-    return renamed
+def our_names(state: State) -> dict[str, Tensor]:
+    """Return a network's state dict with i2i's names for spectral norm; all other names are the official ones."""
+    split = {name: name.rpartition(".") for name in state}
+    return {f"{layer}{dot}{SPECTRAL.get(leaf, leaf)}": state[name] for name, (layer, dot, leaf) in split.items()}
 
 
 def _count(state: State, pattern: str) -> int:
@@ -79,8 +67,9 @@ def _count(state: State, pattern: str) -> int:
 
 
 def _scale(state: State, prefix: str) -> float:
+    """Return the scale of the images that a network sees, from the side of the filter that reduces them."""
     weight = state.get(f"{prefix}down.weight")
-    return 1.0 if weight is None else _SCALES.get(weight.shape[-1], 0.25)
+    return 1.0 if weight is None else 1 / (1 + round((weight.shape[-1] - 1) / 4))
 
 
 def _widths(state: State, prefix: str) -> list[int]:

@@ -11,10 +11,7 @@ import i2i
 from i2i.core.kinds import FEATURE_EXTRACTOR
 from i2i.errors import OptionError
 from i2i.nn.losses.perceptual import Tapped
-from i2i_fomm.geometry import antialias
-
-VGG19_TAPS = ("features.1", "features.6", "features.11", "features.20", "features.29")
-"""VGG19's layers relu1_1, relu2_1, relu3_1, relu4_1 and relu5_1."""
+from i2i_fomm.geometry import antialias, check_scale
 
 
 class PyramidPerceptual(Tapped):
@@ -38,8 +35,7 @@ class PyramidPerceptual(Tapped):
     ) -> None:
         super().__init__(features, taps, weights)
         for scale in scales:
-            if scale <= 0 or scale > 1 or abs(1 / scale - round(1 / scale)) > 1e-9:
-                raise OptionError("scales", f"expected 1, 0.5, 0.25 or other 1/n, got {scale}")
+            check_scale("scales", scale)
         self.reductions = nn.ModuleList(antialias(3, scale, saved=False) for scale in scales)
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from i2i.core.bounds import Depth, Positive
-from i2i.errors import OptionError, ShapeError
-from i2i.nn.layers.convolution import SpectralConv2d
-from i2i_fomm.geometry import Keypoints, antialias, coordinate_grid, gaussian_heatmaps
+from i2i.errors import ShapeError
+from i2i.nn.layers.convolution import spectral_conv
+from i2i_fomm.geometry import Keypoints, antialias, check_scale, coordinate_grid, gaussian_heatmaps
 from i2i_fomm.layers import Block, Hourglass, ResidualBlock, widths
 
 Scale = Annotated[float, Gt(0)]
@@ -72,8 +72,7 @@ class KeypointDetector(nn.Module):
     @classmethod
     def check(cls, scale: float) -> None:
         """Refuse scales that are not 1 divided by an integer."""
-        if scale > 1 or abs(1 / scale - round(1 / scale)) > 1e-9:
-            raise OptionError("scale", f"expected 1, 0.5, 0.25 or another 1/n, got {scale}")
+        check_scale("scale", scale)
 
     def forward(self, image: Tensor) -> Keypoints:
         """Return the keypoints of images [B, C, H, W]."""
@@ -251,8 +250,7 @@ class MotionGenerator(nn.Module):
     @classmethod
     def check(cls, motion_scale: float) -> None:
         """Refuse scales that are not 1 divided by an integer."""
-        if motion_scale > 1 or abs(1 / motion_scale - round(1 / motion_scale)) > 1e-9:
-            raise OptionError("motion_scale", f"expected 1, 0.5, 0.25 or another 1/n, got {motion_scale}")
+        check_scale("motion_scale", motion_scale)
 
     def forward(self, source: Tensor, driving_points: Keypoints, source_points: Keypoints) -> Animated:
         """Animate source images [B, C, H, W] with sides that `multiple` divides."""
@@ -349,7 +347,7 @@ def scale_name(scale: float) -> str:
 class _Convolution(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, norm: bool, pool: bool, spectral_norm: bool) -> None:
         super().__init__()
-        self.conv = (SpectralConv2d if spectral_norm else nn.Conv2d)(in_channels, out_channels, 4)
+        self.conv = spectral_conv(spectral_norm, in_channels, out_channels, 4)
         self.norm = nn.InstanceNorm2d(out_channels, affine=True) if norm else None
         self.pool = pool
 
@@ -367,7 +365,7 @@ class _PatchFeatures(nn.Module):
             _Convolution(sizes[i], sizes[i + 1], norm=i > 0, pool=i < blocks - 1, spectral_norm=spectral_norm)
             for i in range(blocks)
         )
-        self.conv = (SpectralConv2d if spectral_norm else nn.Conv2d)(sizes[-1], 1, 1)
+        self.conv = spectral_conv(spectral_norm, sizes[-1], 1, 1)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         outputs = []

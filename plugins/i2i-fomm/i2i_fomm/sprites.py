@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -13,7 +12,7 @@ from annotated_types import Ge
 from numpy.typing import NDArray
 from torch import Tensor
 
-from i2i.core.contracts import Stream
+from i2i.data.base import ImageDataset
 
 _PREVIEW = 2**60  # clips from here on are not used in training
 Plane = NDArray[np.float32]
@@ -38,7 +37,7 @@ class Pose:
     angle: float
 
 
-class SpritePairs:
+class SpritePairs(ImageDataset):
     """Pairs of frames of drawn clips: a disc with an arm, which moves across the image and turns the arm.
 
     Args:
@@ -58,16 +57,6 @@ class SpritePairs:
         seed: Annotated[int, Ge(0)] = 0,
     ) -> None:
         self.size, self.count, self.clips, self.seed = size, count, clips, seed
-
-    @classmethod
-    def declare_streams(cls, options: Mapping[str, Any]) -> dict[str, Stream]:
-        """Declare both frames."""
-        return {domain: Stream("image", 3, (options["size"], options["size"])) for domain in cls.domains}
-
-    @property
-    def streams(self) -> dict[str, Stream]:
-        """Specifications of both frames."""
-        return self.declare_streams(vars(self))
 
     def __len__(self) -> int:
         """Return the number of pairs in an epoch."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from i2i.core.stages import ClipShape
 from i2i.errors import I2IError
+from i2i.use.stages import image_size_of
 
 
 class Animate:
@@ -33,16 +34,13 @@ class Animate:
         self.absolute, self.adapt_scale = absolute, adapt_scale
 
     def plan(self, shape: ClipShape) -> ClipShape:
-        from i2i.engine import checkpoint
-        from i2i.recipe.recipe import Recipe
         from i2i.use.video import clip_info
 
         if shape.frames != 1:
             raise I2IError(f"expected one image to animate, got {shape}")
         if not self.driving.exists():
             raise I2IError(f"driving: there is no file {self.driving}")
-        saved = checkpoint.find(self.run, needed=(checkpoint.RECIPE,))
-        height, width = Recipe.read(saved.folder / checkpoint.RECIPE).image_size
+        height, width = image_size_of(self.run)
         info = clip_info(self.driving)
         return ClipShape(width, height, info.rate, info.frames)
 

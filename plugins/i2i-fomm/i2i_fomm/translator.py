@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -129,7 +129,7 @@ class FirstOrderMotion(i2i.Translator):
     ) -> None:
         super().__init__(streams)
         self.spline_points, self.sigma_affine, self.sigma_spline = spline_points, sigma_affine, sigma_spline
-        self.align_corners = align_corners
+        self.num_keypoints, self.align_corners = keypoints, align_corners
         channels = self.streams["source"].channels
         self.detector = network(detector(keypoints=keypoints, in_channels=channels))
         self.generator = network(generator(keypoints=keypoints, in_channels=channels))
@@ -228,15 +228,8 @@ class AdversarialMotion(FirstOrderMotion):
     """`first_order_motion` with a discriminator, which may see the keypoints.
 
     Args:
-        keypoints: number of keypoints K.
-        detector: factory of the keypoint detector.
-        generator: factory of the generator.
         discriminator: factory of the discriminator.
-        spline_points: control points in a row of the random transform for equivariance.
-        sigma_affine: standard deviation of its affine part.
-        sigma_spline: standard deviation of its spline's weights.
-        align_corners: how the transform samples images.
-        streams: specifications of the data's streams.
+        options: those of `first_order_motion`.
 
     Source: AliaksandrSiarohin/first-order-model c027484, configurations with a GAN weight of 1.
     """
@@ -249,20 +242,11 @@ class AdversarialMotion(FirstOrderMotion):
 
     def __init__(
         self,
-        keypoints: Positive = 10,
-        detector: i2i.Factory[kinds.KeypointDetector] = KEYPOINT_DETECTOR("fomm_keypoints"),
-        generator: i2i.Factory[kinds.MotionGenerator] = MOTION_GENERATOR("fomm_generator"),
         discriminator: i2i.Factory[kinds.MotionDiscriminator] = MOTION_DISCRIMINATOR("fomm_discriminator"),
-        spline_points: Positive = 5,
-        sigma_affine: float = 0.05,
-        sigma_spline: float = 0.005,
-        align_corners: bool = True,
-        streams: Mapping[str, Stream] | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(
-            keypoints, detector, generator, spline_points, sigma_affine, sigma_spline, align_corners, streams
-        )
+        super().__init__(**options)
         channels = self.streams["source"].channels
-        self.discriminator = network(discriminator(keypoints=keypoints, in_channels=channels))
+        self.discriminator = network(discriminator(keypoints=self.num_keypoints, in_channels=channels))
         self.scales = cast(kinds.MotionDiscriminator, self.discriminator).scales
         self.reduced = nn.ModuleList(antialias(channels, scale, saved=False) for scale in self.scales)

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from annotated_types import Ge
-from PIL import Image
 from torch import Tensor
 
 import i2i
-from i2i.core.contracts import Augmentation, Stream
+from i2i.core.contracts import Augmentation
 from i2i.data.augmentation import augment_batch
-from i2i.data.images import SUFFIXES, UnreadableImage, as_path, find_images, read_image, to_tensor
+from i2i.data.base import ImageDataset
+from i2i.data.decoding import UnreadableImage, open_limited
+from i2i.data.images import SUFFIXES, as_path, find_images
+from i2i.data.pixels import PixelFormat
 from i2i.data.sampler import epoch_order
+from i2i.data.transforms import eval_transform
 from i2i.errors import DataError
 
 Frame = tuple[Path, int]
 """A file, and the number of the frame in it."""
 
 
-class VideoPairs:
+class VideoPairs(ImageDataset):
     """Pairs of frames of clips: a folder with a subfolder of frames, or an animated GIF, WebP or PNG, for each clip.
 
     Both frames of a pair are drawn from one clip with replacement and put in their order in time. Half of the pairs are
@@ -62,16 +65,6 @@ class VideoPairs:
         self.clips = find_clips(train)
         self.test = find_clips(folder / "test") if (folder / "test").is_dir() else self.clips
 
-    @classmethod
-    def declare_streams(cls, options: Mapping[str, Any]) -> dict[str, Stream]:
-        """Declare both frames."""
-        return {domain: Stream("image", 3, (options["size"], options["size"])) for domain in cls.domains}
-
-    @property
-    def streams(self) -> dict[str, Stream]:
-        """Specifications of both frames."""
-        return self.declare_streams(vars(self))
-
     def __len__(self) -> int:
         """Return the number of pairs in an epoch."""
         return len(self.clips) * self.repeats
@@ -109,7 +102,8 @@ class VideoPairs:
         return {domain: torch.stack([self._frame(frame) for frame in chosen]) for domain, chosen in frames.items()}
 
     def _frame(self, frame: Frame) -> Tensor:
-        return to_tensor(read_frame(*frame).resize((self.size, self.size), Image.Resampling.BILINEAR))
+        path, number = frame
+        return eval_transform(PixelFormat(page=number or None).read(path), self.size)
 
 
 def find_clips(folder: Path) -> list[Sequence[Frame]]:
@@ -135,25 +129,9 @@ def find_clips(folder: Path) -> list[Sequence[Frame]]:
     return clips
 
 
-def read_frame(path: Path, number: int) -> Image.Image:
-    """Return frame `number` of a file as RGB; still images have frame 0 only.
-
-    Raises:
-        UnreadableImage: the file is damaged.
-    """
-    if number == 0:
-        return read_image(path)
-    try:
-        with Image.open(path) as image:
-            image.seek(number)
-            return image.convert("RGB")
-    except (OSError, EOFError, ValueError) as error:
-        raise UnreadableImage(path, f"frame {number} is damaged ({error})") from error
-
-
 def _frame_count(path: Path) -> int:
     try:
-        with Image.open(path) as image:
+        with path.open("rb") as stream, open_limited(stream) as image:
             return int(getattr(image, "n_frames", 1))
     except OSError:
         return 0

@@ -11,7 +11,7 @@ import pytest
 import torch
 from i2i_fomm.equivariance import ThinPlateSpline
 from i2i_fomm.geometry import Antialias, Keypoints, coordinate_grid, gaussian_heatmaps, normalized_motion
-from i2i_fomm.importer import network_state
+from i2i_fomm.importer import our_names
 from i2i_fomm.networks import DenseMotion, KeypointDetector, MotionDiscriminator, MotionGenerator
 from official_figures import Figures, read, relative_error
 from torch import Tensor, nn
@@ -133,7 +133,7 @@ CASES: dict[str, tuple[Callable[..., nn.Module], Callable[[Any, Inputs], Inputs]
 
 
 def official_state(figures: Figures) -> dict[str, Tensor]:
-    return network_state({"network": figures.tensors("param/")}, "network", Path("fixture"))
+    return our_names(figures.tensors("param/"))
 
 
 @pytest.mark.parametrize(("name", "tag"), [(name, tag) for name, case in CASES.items() for tag in case[2]])

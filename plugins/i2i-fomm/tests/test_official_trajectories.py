@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 import torch
-from i2i_fomm.importer import fomm_pytorch, network_state
-from i2i_fomm.losses import VGG19_TAPS
+from i2i_fomm.importer import fomm_pytorch, our_names
 from official_figures import distance, read, relative_error, total
 from torch import Tensor, nn
 
 import i2i
 from i2i import Recipe, Stepper
 
+VGG19_TAPS = ("features.1", "features.6", "features.11", "features.20", "features.29")
 NETWORKS = {"kp_detector": "detector", "generator": "generator", "discriminator": "discriminator"}
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -130,7 +130,7 @@ def test_steps_gradients_and_weights(golden: Path, tag: str, align: bool, monkey
         tensors = initial.tensors(f"{official}/")
         for key in tensors:
             if hasattr(translator, ours):
-                renamed = next(iter(network_state({"n": {key: tensors[key]}}, "n", golden)))
+                (renamed,) = our_names({key: tensors[key]})
                 names[f"{official}/{key}"] = f"{ours}.{renamed}"
                 state[f"{ours}.{renamed}"] = tensors[key]
     translator.load_state_dict(state)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from i2i.data.images import to_image
 from i2i.errors import CheckpointError
 from i2i.nn.weight_files import load_weight_file
 from i2i_frames.rife import RIFE4
@@ -68,8 +69,7 @@ class Interpolator:
         for number in range(1, times):
             with torch.inference_mode():
                 image = self._at(first, second, number / times)[0]
-            levels = image.mul(255).round().clamp(0, 255).to("cpu", torch.uint8)
-            yield levels.permute(1, 2, 0).contiguous().numpy()
+            yield np.asarray(to_image(2 * image - 1))
 
     def _at(self, first: Tensor, second: Tensor, time: float) -> Tensor:
         if self.network is None:

@@ -257,20 +257,20 @@ class RIFE4(nn.Module):
         """
         plane = torch.full_like(first[:, :1], time) if isinstance(time, float | int) else time
         scales = list(scales)
-        flow, mask = self._block(0, torch.cat([first, second, plane], 1), None, scales[0], ensemble, 3)
+        flow, mask = self._block(0, torch.cat([first, second, plane], 1), None, scales[0], ensemble)
         flows, merged = [], []
         for number in range(4):
             if number:
                 warped = _both(first, second, flow)
-                change = self._block(number, torch.cat([*warped, plane, mask], 1), flow, scales[number], ensemble, 3)
+                change = self._block(number, torch.cat([*warped, plane, mask], 1), flow, scales[number], ensemble)
                 if (
                     number == 1
                     and min(float(change[0][:, :2].abs().max()), float(change[0][:, 2:].abs().max())) > LARGE_FLOW
                 ):
                     scales = [2 * scale for scale in scales]
-                    flow, mask = self._block(0, torch.cat([first, second, plane], 1), None, scales[0], ensemble, 3)
+                    flow, mask = self._block(0, torch.cat([first, second, plane], 1), None, scales[0], ensemble)
                     warped = _both(first, second, flow)
-                    change = self._block(1, torch.cat([*warped, plane, mask], 1), flow, scales[1], ensemble, 3)
+                    change = self._block(1, torch.cat([*warped, plane, mask], 1), flow, scales[1], ensemble)
                 flow, mask = flow + change[0], mask + change[1]
             warped, share = _both(first, second, flow), mask.sigmoid()
             flows.append(flow)
@@ -280,13 +280,13 @@ class RIFE4(nn.Module):
         return Interpolated(merged[-1], flows, merged, share)
 
     def _block(
-        self, number: int, x: Tensor, flow: Tensor | None, scale: float, ensemble: bool, channels: int
+        self, number: int, x: Tensor, flow: Tensor | None, scale: float, ensemble: bool
     ) -> tuple[Tensor, Tensor]:
         block = self.get_submodule(f"block{number}")
         change, mask = block(x, flow, scale)
         if not ensemble:
             return change, mask
-        first, second, plane, *rest = x.split([channels, channels, 1, *([1] if number else [])], 1)
+        first, second, plane, *rest = x.split([3, 3, 1, *([1] if number else [])], 1)
         other = torch.cat([second, first, 1 - plane, *(-part for part in rest)], 1)
         swapped = None if flow is None else torch.cat([flow[:, 2:], flow[:, :2]], 1)
         change2, mask2 = block(other, swapped, scale)

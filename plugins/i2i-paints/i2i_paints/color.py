@@ -31,6 +31,12 @@ def yuv_to_rgb(yuv: Tensor) -> Tensor:
     return torch.stack([red, green, blue], 1).clamp(0, 255) / 127.5 - 1
 
 
+def no_hints(like: Tensor) -> Tensor:
+    """Return `BLANK` everywhere, [..., 3, H, W] for a tensor [..., C, H, W] of the same device and dtype."""
+    *batch, _, height, width = like.shape
+    return like.new_tensor(BLANK).view(3, 1, 1).repeat(*batch, 1, height, width)
+
+
 def network_input(line: Tensor, hint: Tensor | None = None) -> Tensor:
     """Return the four channels that the first network sees: lines in [0, 255], then the hints.
 
@@ -38,9 +44,7 @@ def network_input(line: Tensor, hint: Tensor | None = None) -> Tensor:
         line: lines [B, 1, H, W] in [-1, 1], dark on white.
         hint: Y, U and V of hints [B, 3, H, W], `BLANK` where there is none; None for no hints at all.
     """
-    if hint is None:
-        hint = line.new_tensor(BLANK).view(1, 3, 1, 1).expand(len(line), 3, *line.shape[2:])
-    return torch.cat([(line + 1) * 127.5, hint.to(line)], 1)
+    return torch.cat([(line + 1) * 127.5, no_hints(line) if hint is None else hint.to(line)], 1)
 
 
 def hints_from_rgba(image: Tensor) -> Tensor:
@@ -49,5 +53,4 @@ def hints_from_rgba(image: Tensor) -> Tensor:
     Args:
         image: RGB and opacity [B, 4, H, W] in [-1, 1]; every pixel that is not transparent is a hint.
     """
-    blank = image.new_tensor(BLANK).view(1, 3, 1, 1)
-    return torch.where(image[:, 3:] > -1, rgb_to_yuv(image[:, :3]), blank)
+    return torch.where(image[:, 3:] > -1, rgb_to_yuv(image[:, :3]), no_hints(image))

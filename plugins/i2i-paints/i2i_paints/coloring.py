@@ -10,6 +10,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from i2i.data.decoding import decode
+from i2i.data.images import to_image
 from i2i.errors import DataError, I2IError
 from i2i_paints.color import hints_from_rgba
 from i2i_paints.translators import LineColoring
@@ -28,11 +30,10 @@ def read_hints(path: Path, size: tuple[int, int]) -> Image.Image:
     Raises:
         DataError: the file cannot be read, has another size, or has no transparent pixel.
     """
-    try:
-        with Image.open(path) as image:
-            hints = image.convert("RGBA")
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"cannot read {path}: {error}") from error
+    pixels = decode(path, channels=4).pixels
+    if not isinstance(pixels, Image.Image):
+        raise DataError(f"{path}: expected hints of 8 bits for each channel")
+    hints = pixels.convert("RGBA")
     if hints.size != size:
         raise DataError(f"{path}: expected hints of {size[0]} x {size[1]} pixels like the lines, got {hints.size}")
     if hints.getextrema()[3][0] > 0:  # type: ignore[index]
@@ -66,8 +67,7 @@ def color_lines(loaded: Loaded, lines: Image.Image, hints: Image.Image | None = 
         hint = hints_from_rgba(_tensor(smaller)).to(like)
     with torch.inference_mode():
         image = translator.translate(gray, "color", hint).image[0]
-    levels = image.float().add(1).mul(127.5).round().clamp(0, 255).to("cpu", torch.uint8)
-    return Image.fromarray(levels.permute(1, 2, 0).contiguous().numpy()).resize(lines.size, Image.Resampling.BICUBIC)
+    return to_image(image).resize(lines.size, Image.Resampling.BICUBIC)
 
 
 def _tensor(image: Image.Image) -> Tensor:

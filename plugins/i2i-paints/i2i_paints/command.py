@@ -30,11 +30,12 @@ def colour(run: Path, lines: Path, hints: Path | None, output: Path, device: str
       i2i colour runs/paints drawing.png --hints dabs.png --output coloured.png
     """
     import i2i
+    from i2i.cli.translate import usable
     from i2i.data.images import read_image
     from i2i.data.writing import write_image
     from i2i_paints.coloring import color_lines, read_hints
 
     image = read_image(lines)
     drawn = None if hints is None else read_hints(hints, image.size)
-    write_image(color_lines(i2i.load(run, device=device), image, drawn), output)
+    write_image(color_lines(i2i.load(run, usable(device)), image, drawn), output)
     click.echo(f"coloured: {output}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from random import Random
 from typing import Annotated, Any
 
@@ -12,20 +12,21 @@ from annotated_types import Ge
 from torch import Tensor
 
 from i2i.core.contracts import Stream
-from i2i.data.decoding import ImageFile
-from i2i.data.files import ImageFiles, Images
+from i2i.data.base import ImageDataset
+from i2i.data.files import ImageFiles
 from i2i.data.images import as_path, find_images
 from i2i.data.locations import Location
-from i2i.data.pixels import PixelFormat, to_tensor
+from i2i.data.pixels import to_tensor
 from i2i.data.transforms import SampleTransform
 from i2i.errors import DataError
+from i2i_paints.color import BLANK, no_hints
 from i2i_paints.hints import random_hints
 from i2i_paints.lines import xdog
 
 _PREVIEW = 2**60  # drawings from here on are not used in training
 
 
-class LineArt:
+class LineArt(ImageDataset):
     """Base of data sets whose samples are a colour image, its lines, and hints drawn from its colours.
 
     Args:
@@ -42,14 +43,8 @@ class LineArt:
     @classmethod
     def declare_streams(cls, options: Mapping[str, Any]) -> dict[str, Stream]:
         """Declare lines [1, H, W] and colours [3, H, W] in [-1, 1], and hints [3, H, W] in YUV."""
-        size = (options["size"], options["size"])
-        hint = Stream("raw", 3, size, (-512.0, 255.0))
-        return {"line": Stream("image", 1, size), "color": Stream("image", 3, size), "hint": hint}
-
-    @property
-    def streams(self) -> dict[str, Stream]:
-        """Specifications of the three streams."""
-        return self.declare_streams(vars(self))
+        images = super().declare_streams({**options, "channels": {"line": 1}})
+        return images | {"hint": Stream("raw", 3, images["color"].size, (BLANK[0], 255.0))}
 
     def sample(self, color: Tensor, draws: np.random.Generator, line: Tensor | None = None) -> dict[str, Tensor]:
         """Return a sample.
@@ -62,9 +57,8 @@ class LineArt:
         if line is None:
             luminance = (color * torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(0, keepdim=True)
             line = 2 * xdog((luminance[None] + 1) / 2)[0] - 1
-        hint = random_hints(color, draws, self.most_hints) if self.most_hints else None
-        blank = torch.tensor([-512.0, 128.0, 128.0]).view(3, 1, 1).expand_as(color)
-        return {"line": line, "color": color, "hint": blank.clone() if hint is None else hint}
+        hint = random_hints(color, draws, self.most_hints) if self.most_hints else no_hints(color)
+        return {"line": line, "color": color, "hint": hint}
 
 
 class LineArtFolder(LineArt):
@@ -100,7 +94,7 @@ class LineArtFolder(LineArt):
         self.transform = SampleTransform.of(size, load_size or size, 0, flip)
         parts = [folder / "train", folder / "test"] if (folder / "train").is_dir() else [folder, folder]
         self.files, self.test = (
-            ImageFiles([(path,) for path in find_images(part)], str(part), _read)
+            ImageFiles([(path,) for path in find_images(part)], str(part))
             for part in (parts if parts[-1].is_dir() else parts[:1] * 2)
         )
         self.train = self.files.resized(self.transform, cache * 2**20)
@@ -124,10 +118,6 @@ class LineArtFolder(LineArt):
             draws = np.random.Generator(np.random.PCG64([self.seed, _PREVIEW, index]))
             samples.append(self.sample(to_tensor(self.transform.preview(image)), draws))
         return {name: torch.stack([sample[name] for sample in samples]) for name in ("line", "color", "hint")}
-
-
-def _read(files: Sequence[ImageFile]) -> Images:
-    return tuple(map(PixelFormat().read, files))
 
 
 class DrawnRegions(LineArt):

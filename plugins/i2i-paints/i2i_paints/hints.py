@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from i2i_paints.color import BLANK, rgb_to_yuv
+from i2i_paints.color import no_hints, rgb_to_yuv
 
 FEW, MANY = 2, 16
 
@@ -27,7 +27,7 @@ def random_hints(color: Tensor, draws: np.random.Generator, most: int) -> Tensor
     """
     yuv = rgb_to_yuv(color[None])[0]
     _, height, width = yuv.shape
-    hints = torch.tensor(BLANK).view(3, 1, 1).repeat(1, height, width)
+    hints = no_hints(color)
     kind = draws.random()
     if kind < 0.4:
         return hints

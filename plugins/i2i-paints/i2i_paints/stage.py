@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from i2i.core.stages import ClipShape
+from i2i.use.stages import FrameByFrame, image_size_of
 
 
-class Colour:
+class Colour(FrameByFrame):
     """Colour line art, frame by frame.
 
     Args:
@@ -24,10 +25,9 @@ class Colour:
         self.run, self.hints, self.device = Path(run), hints, device
 
     def plan(self, shape: ClipShape) -> ClipShape:
-        from i2i.engine import checkpoint
         from i2i_paints.coloring import read_hints
 
-        checkpoint.find(self.run, needed=(checkpoint.RECIPE,))
+        image_size_of(self.run)  # refuses what is no run
         if self.hints is not None:
             read_hints(Path(self.hints), (shape.width, shape.height))
         return shape
@@ -43,7 +43,3 @@ class Colour:
             lines = Image.fromarray(frame)
             hints = None if self.hints is None else read_hints(Path(self.hints), lines.size)
             yield np.asarray(color_lines(loaded, lines, hints))
-
-    def restart(self, index: int) -> tuple[int, int]:
-        """Return the frame itself."""
-        return index, 0

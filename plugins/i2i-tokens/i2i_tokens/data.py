@@ -13,11 +13,11 @@ from annotated_types import Ge
 from torch import Tensor
 
 from i2i.core.contracts import Stream
-from i2i.data.decoding import UnreadableImage
+from i2i.data.base import ImageDataset
+from i2i.data.files import ImageFiles
 from i2i.data.images import as_path
-from i2i.data.pixels import PixelFormat, to_tensor
-from i2i.data.sampler import epoch_order
-from i2i.data.transforms import resized
+from i2i.data.pixels import Pixels
+from i2i.data.transforms import eval_transform
 from i2i.errors import DataError
 from i2i_tokens.text import PADDING, tokenize
 
@@ -33,7 +33,7 @@ FORMS = ("circle", "square", "cross")
 WORDS = (PADDING, *COLORS, *FORMS)
 
 
-class CaptionedShapes:
+class CaptionedShapes(ImageDataset):
     """Drawn shapes, each with its colour and form as caption, such as "red circle".
 
     Args:
@@ -55,13 +55,7 @@ class CaptionedShapes:
     @classmethod
     def declare_streams(cls, options: Mapping[str, Any]) -> dict[str, Stream]:
         """Declare images and captions of two words, [1, 2]."""
-        size = (options["size"], options["size"])
-        return {"image": Stream("image", 3, size), "text": Stream("label", len(WORDS), (1, 2), names=WORDS)}
-
-    @property
-    def streams(self) -> dict[str, Stream]:
-        """Specifications of images and captions."""
-        return self.declare_streams(vars(self))
+        return super().declare_streams(options) | {"text": Stream("label", len(WORDS), (1, 2), names=WORDS)}
 
     def __len__(self) -> int:
         """Return the number of samples in an epoch."""
@@ -102,7 +96,7 @@ def draw(form: str, color: str, center: tuple[float, float], radius: float, size
     return torch.from_numpy((2 * image - 1).astype(np.float32))
 
 
-class CaptionedImages:
+class CaptionedImages(ImageDataset):
     """A folder of images with `captions.csv`, whose lines are a file's name and its caption.
 
     The vocabulary is all words of all captions, in lower case.
@@ -126,6 +120,7 @@ class CaptionedImages:
             raise DataError("data.root: expected a folder with images and captions.csv, got nothing")
         self.size, self.seed = size, seed
         self.items = _read_captions(folder)
+        self.files = ImageFiles([(path,) for path, _ in self.items], str(folder))
         words = sorted({word for _, caption in self.items for word in caption.lower().split()})
         self.words = (PADDING, *words)
         self.length = max(len(caption.split()) for _, caption in self.items)
@@ -133,8 +128,7 @@ class CaptionedImages:
     @classmethod
     def declare_streams(cls, options: Mapping[str, Any]) -> dict[str, Stream]:
         """Declare images and captions; only the table says how many words there are."""
-        size = (options["size"], options["size"])
-        return {"image": Stream("image", 3, size), "text": Stream("label", 0, (1, 1))}
+        return super().declare_streams(options) | {"text": Stream("label", 0, (1, 1))}
 
     @property
     def streams(self) -> dict[str, Stream]:
@@ -148,25 +142,19 @@ class CaptionedImages:
 
     def __getitem__(self, number: int) -> dict[str, object]:
         """Return sample `number` >= 0; in place of a damaged file comes the next one of the epoch's order."""
-        epoch, start = divmod(number, len(self))
-        order = [int(index) for index in epoch_order(self.seed, "images", epoch, len(self))]
         skipped: list[str] = []
-        for index in order[start:] + order[:start]:
-            try:
-                return {**self._sample(index), "skipped": skipped}
-            except UnreadableImage as error:
-                skipped.append(str(error))
-        raise DataError(f"no image can be read: {'; '.join(skipped[:3])}")
+        _, index, (image,) = self.files.draw(number, self.seed, "images", skipped)
+        return {**self._sample(index, image), "skipped": skipped}
 
     def preview(self, count: int) -> dict[str, Tensor]:
         """Return the first images, by stream."""
-        samples = [self._sample(index) for index in range(min(count, len(self)))]
+        readable = self.files.readable(range(min(count, len(self))), [])
+        samples = [self._sample(index, image) for index, (image,) in readable]
         return {name: torch.stack([sample[name] for sample in samples]) for name in ("image", "text")}
 
-    def _sample(self, index: int) -> dict[str, Tensor]:
-        path, caption = self.items[index]
-        image = to_tensor(resized(PixelFormat().read(path), self.size))
-        return {"image": image, "text": tokenize(caption, self.words, self.length)[None]}
+    def _sample(self, index: int, image: Pixels) -> dict[str, Tensor]:
+        text = tokenize(self.items[index][1], self.words, self.length)
+        return {"image": eval_transform(image, self.size), "text": text[None]}
 
 
 def _read_captions(folder: Path) -> list[tuple[Path, str]]:

@@ -28,12 +28,14 @@ def upscale(
     import numpy as np
     from PIL import Image
 
+    from i2i.cli.translate import usable
+    from i2i.data.decoding import decode
     from i2i.data.images import find_images, read_image
     from i2i.data.writing import write_image
     from i2i.errors import DataError
     from i2i_upscale.upscaling import Upscaler
 
-    upscaler = Upscaler(weights, scale, tile, device=device)
+    upscaler = Upscaler(weights, scale, tile, device=usable(device))
     files = [(path, path) for path in inputs if not path.is_dir()]
     files += [(path, path.relative_to(folder)) for folder in inputs if folder.is_dir() for path in find_images(folder)]
     written = 0
@@ -43,9 +45,9 @@ def upscale(
         except DataError as error:
             click.echo(f"skipped {error}", err=True)
             continue
-        with Image.open(path) as before:
-            if "A" in before.getbands():
-                image.putalpha(before.getchannel("A").resize(image.size, Image.Resampling.BICUBIC))
+        before = decode(path).pixels
+        if isinstance(before, Image.Image) and "A" in before.getbands():
+            image.putalpha(before.getchannel("A").resize(image.size, Image.Resampling.BICUBIC))
         target = output / (name.name if name == path else name)
         write_image(image, target.with_suffix(".png"))
         written += 1

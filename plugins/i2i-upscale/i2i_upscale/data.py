@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
 from random import Random
@@ -17,10 +17,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from i2i.core.contracts import Stream
-from i2i.data.decoding import ImageFile
-from i2i.data.files import ImageFiles, Images
+from i2i.data.base import ImageDataset
+from i2i.data.files import ImageFiles
 from i2i.data.images import as_path, find_images
-from i2i.data.pixels import PixelFormat, to_tensor
+from i2i.data.pixels import to_tensor
 from i2i.data.transforms import SampleTransform
 from i2i.errors import OptionError
 
@@ -28,7 +28,7 @@ _PREVIEW = 2**60
 Degradation = Literal["bicubic", "real_esrgan"]
 
 
-class Degraded:
+class Degraded(ImageDataset):
     """Pairs of a small, degraded image (`a`) and the sharp one that it was made of (`b`).
 
     Args:
@@ -45,7 +45,7 @@ class Degraded:
         DataError: there is no image that can be read.
     """
 
-    domains = ("a", "b")
+    paired = True
 
     def __init__(
         self,
@@ -69,9 +69,9 @@ class Degraded:
         self.transform = SampleTransform.of(size, size + size // 8, 0, True)
         parts = [folder / "train", folder / "test"] if (folder / "train").is_dir() else [folder, folder]
         train, test = parts if parts[1].is_dir() else parts[:1] * 2
-        self.files = ImageFiles([(path,) for path in find_images(train)], str(train), _read)
+        self.files = ImageFiles([(path,) for path in find_images(train)], str(train))
         self.train = self.files.resized(self.transform, cache * 2**20)
-        self.test = ImageFiles([(path,) for path in find_images(test)], str(test), _read)
+        self.test = ImageFiles([(path,) for path in find_images(test)], str(test))
 
     @classmethod
     def check(cls, size: int, scale: int) -> None:
@@ -84,13 +84,7 @@ class Degraded:
     def declare_streams(cls, options: Mapping[str, Any]) -> dict[str, Stream]:
         """Declare the small images `a` and the sharp images `b`."""
         small = options["size"] // options["scale"]
-        size = options["size"]
-        return {"a": Stream("image", 3, (small, small)), "b": Stream("image", 3, (size, size))}
-
-    @property
-    def streams(self) -> dict[str, Stream]:
-        """Specifications of both images."""
-        return self.declare_streams(vars(self))
+        return super().declare_streams(options) | {"a": Stream("image", 3, (small, small))}
 
     def __len__(self) -> int:
         """Return the number of samples in an epoch."""
@@ -127,10 +121,6 @@ class Degraded:
         else:
             small = real_esrgan(image, side, random)
         return 2 * small[0] - 1
-
-
-def _read(files: Sequence[ImageFile]) -> Images:
-    return tuple(map(PixelFormat().read, files))
 
 
 def real_esrgan(image: Tensor, side: int, random: Random) -> Tensor:

@@ -12,9 +12,10 @@ from annotated_types import Gt, Le
 from i2i.core.bounds import Count
 from i2i.core.stages import ClipShape
 from i2i.errors import I2IError
+from i2i.use.stages import FrameByFrame
 
 
-class Upscale:
+class Upscale(FrameByFrame):
     """Enlarge every frame.
 
     Args:
@@ -44,7 +45,3 @@ class Upscale:
         upscaler = Upscaler(self.weights, self.scale, self.tile, device=self.device)
         for frame in clip:
             yield upscaler(frame)
-
-    def restart(self, index: int) -> tuple[int, int]:
-        """Return the frame itself."""
-        return index, 0

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from i2i.data.images import to_image
 from i2i.errors import CheckpointError, I2IError
 from i2i.nn.weight_files import load_weight_file
 from i2i_upscale.networks import SRVGG, RRDBNet
@@ -55,13 +57,11 @@ class Upscaler:
         image = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None].float().div(255).to(self.device)
         with torch.inference_mode():
             result = self._tiled(image)
-        levels = result[0].mul(255).round().clamp(0, 255).to("cpu", torch.uint8).permute(1, 2, 0).contiguous().numpy()
+        enlarged = to_image(2 * result[0] - 1)
         height, width = (round(side * self.scale) for side in pixels.shape[:2])
-        if levels.shape[:2] == (height, width):
-            return levels  # type: ignore[no-any-return]
-        from PIL import Image
-
-        return np.asarray(Image.fromarray(levels).resize((width, height), Image.Resampling.LANCZOS))
+        if enlarged.size != (width, height):
+            enlarged = enlarged.resize((width, height), Image.Resampling.LANCZOS)
+        return np.asarray(enlarged)
 
     def _tiled(self, image: Tensor) -> Tensor:
         height, width = image.shape[2:]
