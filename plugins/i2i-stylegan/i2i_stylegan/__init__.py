@@ -33,7 +33,7 @@ def register_components(registry: Any) -> None:
     registry.add(i2i.IMPORTER, "stylegan2-nvlabs", "i2i_stylegan.importers:nvlabs")
     registry.add(i2i.IMPORTER, "stylegan2-rosinality", "i2i_stylegan.importers:rosinality")
     registry.add(i2i.GENERATOR, "stylegan2", "i2i_stylegan.stylegan2:StyleGAN2Generator")
-    registry.add(i2i.GENERATOR, "stylegan", "i2i_stylegan.progressive:StyleGANGenerator")
+    registry.add(i2i.GENERATOR, "stylegan", "i2i_stylegan.stylegan1:StyleGANGenerator")
     registry.add(i2i.GENERATOR, "pggan", "i2i_stylegan.progressive:PGGANGenerator")
     registry.add(i2i.GENERATOR, "biggan", "i2i_stylegan.biggan:BigGANGenerator")
     registry.add(i2i.DISCRIMINATOR, "progressive", "i2i_stylegan.progressive:ProgressiveDiscriminator")

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import torch
-from i2i_stylegan.importers import tensorflow_names
 from i2i_stylegan.losses import GradientPenalty, Wasserstein
-from i2i_stylegan.progressive import PGGANGenerator, ProgressiveDiscriminator, StyleGANGenerator
+from i2i_stylegan.progressive import PGGANGenerator, ProgressiveDiscriminator
+from i2i_stylegan.stylegan1 import StyleGANGenerator
 from official_figures import Figures, relative_error
-from stylegan_parity import TOLERANCE
+from stylegan_parity import TOLERANCE, tensorflow_names
 from torch import Tensor
 from torch.nn import functional as F
 
