@@ -59,7 +59,7 @@ class Paired(ImageDataset):
         load_size: height and width to which an image is resized before the random crop; `size + margin` if not given.
         margin: pixels that the random crop leaves out; 30 at any size, as in the official implementations.
         flip: whether half of the training pairs are mirrored left to right.
-        resample: Pillow's filter for resizing; pix2pix has `bicubic`.
+        resample: Pillow's filter for resizing.
         seed: of order and augmentation, >= 0.
         cache: MiB of memory for resized training images, which are then read from their files once; all workers
             share it. 0 for none.

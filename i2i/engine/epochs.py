@@ -18,7 +18,7 @@ class Epochs:
     Args:
         steps_per_epoch: length of an epoch in steps: images of the larger domain divided by the batch size.
         moment: when the learning rate changes: at the `start` of each epoch including the first, so that a linear
-            decay ends with an epoch at learning rate 0 (CycleGAN, pix2pix), or at its `end` (CUT).
+            decay ends with an epoch at learning rate 0, or at its `end`, so that all epochs train.
     """
 
     def __init__(self, steps_per_epoch: Positive, moment: Moment = "start") -> None:

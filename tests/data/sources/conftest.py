@@ -14,7 +14,7 @@ from written_sources import FileServer, RangeHandler, noise
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """`trainA` with 7 images, `trainB` with 5 in subfolders, `testA` and `testB` with 2 each."""
-    folder = tmp_path / "root"
+    folder = tmp_path / "images"
     for base, (name, count) in enumerate({"trainA": 7, "trainB": 5, "testA": 2, "testB": 2}.items()):
         for number in range(count):
             path = folder / name / ("ä b" if number % 2 and name == "trainB" else "") / f"{number:02}.png"

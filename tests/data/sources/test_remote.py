@@ -34,7 +34,7 @@ def test_urls_are_read_like_folders_in_workers_too(root: Path, tmp_path: Path, s
     write_zip(tmp_path / "x.zip", files)
     write_shards(tmp_path / "shards", files)
     expected = files_of(root / "trainB")
-    for location in ("root", "x.tar", "x.zip", "shards/s-{000..002}.tar"):
+    for location in ("images", "x.tar", "x.zip", "shards/s-{000..002}.tar"):
         place = locate(f"{server.url}/{location}")
         inside = place / "trainB"
         assert contents(inside) == contents(locate(f"{server.url}/{location}/trainB")) == expected, location
@@ -45,7 +45,7 @@ def test_urls_are_read_like_folders_in_workers_too(root: Path, tmp_path: Path, s
 
 
 def test_an_image_behind_a_url(root: Path, server: FileServer) -> None:
-    image = read_image(as_path(f"{server.url}/root/testA/00.png"))
+    image = read_image(as_path(f"{server.url}/images/testA/00.png"))
     assert image.tobytes() == read_image(root / "testA" / "00.png").tobytes()
 
 
@@ -61,7 +61,7 @@ def test_other_protocols_of_fsspec(root: Path, tmp_path: Path) -> None:
 
 
 def test_a_request_that_fails_is_repeated_and_then_stops_the_run(root: Path, server: FileServer) -> None:
-    place = locate(f"{server.url}/root/testA") / "00.png"
+    place = locate(f"{server.url}/images/testA") / "00.png"
     expected = (root / "testA" / "00.png").read_bytes()
     server.failures = blobs.ATTEMPTS - 1
     assert place.open("rb").read() == expected  # type: ignore[call-overload]

@@ -37,7 +37,7 @@ def locations(root: Path, tmp_path: Path, server: FileServer, monkeypatch: pytes
         "shards": f"{tmp_path}/shards/s-*.tar",
     }
     if find_spec("aiohttp"):
-        packed |= {"remote": f"{server.url}/root", "remote tar": f"{server.url}/x.tar"}
+        packed |= {"remote": f"{server.url}/images", "remote tar": f"{server.url}/x.tar"}
     if find_spec("datasets"):
         import datasets
 
