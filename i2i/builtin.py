@@ -116,6 +116,8 @@ COMPONENTS: dict[Kind[Any], dict[str, str]] = {
         "masked_shapes": "i2i.demo.labelled_shapes:MaskedShapes",
         "shape_classes": "i2i.demo.labelled_shapes:ShapeClasses",
         "portrait_pairs": "i2i.demo.portraits:PortraitPairs",
+        "portrait_labels": "i2i.demo.portrait_truth:PortraitLabels",
+        "captioned_portraits": "i2i.demo.portrait_truth:CaptionedPortraits",
         "paired": "i2i.data.paired:Paired",
         "masked_folders": "i2i.data.masked:MaskedFolders",
         "label_pairs": "i2i.data.label_pairs:LabelPairs",
