@@ -9,6 +9,7 @@ from typing import Any
 
 from i2i.core import contracts
 from i2i.core.factory import Kind
+from i2i.core.panels import Panel
 from i2i.core.stages import Stage
 
 NORM: Kind[contracts.Norm] = Kind("norm", contracts.Norm, passed=("num_features",))
@@ -60,6 +61,7 @@ DISCRIMINATOR_AUGMENTATION: Kind[contracts.DiscriminatorAugmentation] = Kind(
 METRIC: Kind[contracts.Metric] = Kind("metric", contracts.Metric)
 IMPORTER: Kind[contracts.Importer] = Kind("importer", contracts.Importer, passed=("path",))
 STAGE: Kind[Stage] = Kind("stage", Stage)
+PANEL: Kind[Panel] = Kind("panel", Panel, passed=("model",))
 
 KINDS: dict[str, Kind[Any]] = {value.name: value for value in list(globals().values()) if isinstance(value, Kind)}
 """The built-in kinds by name; `registry.kinds` has those of plugins too."""

@@ -18,6 +18,8 @@ from fastapi.responses import FileResponse, JSONResponse
 from PIL import Image
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from i2i.core.plugins import default_registry
+from i2i.core.registry import Registry
 from i2i.core.version import __version__
 from i2i.data.images import to_image
 from i2i.errors import I2IError, is_out_of_memory
@@ -25,9 +27,11 @@ from i2i.nn.functional.heatmap import draw_heatmap
 from i2i.use.loaded import Loaded
 from i2i.use.serving.batching import Batcher, Translated
 from i2i.use.serving.limiting import LimitRequests, Protect
+from i2i.use.serving.panels import add_panels, links, panels_of
 from i2i.use.serving.requests import Limits, RequestError, condition_of, decode, numeric_conditions, prepare
 
 PAGE = Path(__file__).parent / "page"
+_FILES = ("page.js", "page.css", "panel.js", "panel.css", "docs.js")
 _TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
 Model = Annotated[str | None, Form(description="Name of the model; the first one by default.")]
 To = Annotated[str | None, Form(description="Domain to translate to; the model's last one by default.")]
@@ -50,8 +54,9 @@ def create_app(
     token: str | None = None,
     hosts: list[str] | None = None,
     batch_size: int = 8,
+    registry: Registry | None = None,
 ) -> FastAPI:
-    """Return the application that serves trained translators.
+    """Return the application that serves trained translators, and panels for those that have some.
 
     Args:
         models: translators by name.
@@ -59,11 +64,15 @@ def create_app(
         token: secret that requests must send as `Authorization: Bearer TOKEN`; none when None.
         hosts: names under which the server may be addressed, so that other web sites cannot; any when None.
         batch_size: images of concurrent requests that are translated together.
+        registry: has the panels; that of the process by default.
     """
     limits = limits or Limits()
     batcher = Batcher(batch_size)
     decoders = anyio.CapacityLimiter(2)  # decoded images are large, so few are decoded at a time
-    described = {name: describe(name, loaded) for name, loaded in models.items()}
+    panels = panels_of(models, registry or default_registry())
+    described = {
+        name: describe(name, loaded) | {"panels": links(panels[name], name)} for name, loaded in models.items()
+    }
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -73,7 +82,7 @@ def create_app(
     app = FastAPI(title="i2i", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.batcher = batcher
     app.add_middleware(LimitRequests, limits=limits)
-    app.add_middleware(Protect, token=token, public=("/", "/page.js", "/page.css", "/docs", "/docs.js", "/health"))
+    app.add_middleware(Protect, token=token, public=("/", "/docs", "/health", *(f"/{name}" for name in _FILES)))
     if hosts is not None:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
 
@@ -158,7 +167,7 @@ def create_app(
         """Answer with the translated image. All values are form fields; nothing is stored."""
         loaded = model_of(model)
         condition = await conditions(loaded, style, weights, seed, style_image or [], conditions_)
-        _, result = await translated(loaded, await image.read(), to or loaded.translator.targets[-1], size, condition)
+        _, result = await translated(loaded, await image.read(), to or _last_target(loaded), size, condition)
         content = await anyio.to_thread.run_sync(_encode, _shown(result, output), format, limiter=decoders)
         return Response(content, media_type=_TYPES[format])
 
@@ -182,13 +191,13 @@ def create_app(
             raise RequestError(413, f"expected at most {limits.images} images, got {len(images)}")
         loaded = model_of(model)
         condition = await conditions(loaded, style, weights, seed, style_image or [], conditions_)
-        loaded.check(to or loaded.translator.targets[-1], condition)
+        target = to or _last_target(loaded)
+        loaded.check(target, condition)
         some = asyncio.Semaphore(2 * batch_size)
 
         async def one(upload: UploadFile) -> bytes | I2IError:
             async with some:
                 try:
-                    target = to or loaded.translator.targets[-1]
                     _, result = await translated(loaded, await upload.read(), target, size, condition)
                     return await anyio.to_thread.run_sync(_encode, to_image(result.image), format, limiter=decoders)
                 except I2IError as error:
@@ -211,9 +220,15 @@ def create_app(
 
     for path, name in {"/": "index.html", "/docs": "docs.html"}.items():
         app.get(path, include_in_schema=False)(_sender(PAGE / name))
-    for name in ("page.js", "page.css", "docs.js"):
+    for name in _FILES:
         app.get(f"/{name}", include_in_schema=False)(_sender(PAGE / name))
+    add_panels(app, panels, batcher, limits, decoders)
     return app
+
+
+def _last_target(loaded: Loaded) -> str:
+    """Return the domain that images are translated to by default; empty for runs that translate none."""
+    return next(reversed(loaded.translator.targets), "")
 
 
 def describe(name: str, loaded: Loaded) -> dict[str, Any]:
@@ -247,7 +262,7 @@ def describe(name: str, loaded: Loaded) -> dict[str, Any]:
 
 def _has_heatmap(loaded: Loaded) -> bool:
     """Translate one grey image, which also shows that the model works, and see whether there is a heat map."""
-    if loaded.translator.requires_condition:
+    if loaded.translator.requires_condition or not loaded.translator.targets:
         return False
     size = loaded.constraints.fixed_size or loaded.recipe.image_size
     to = loaded.translator.targets[-1]

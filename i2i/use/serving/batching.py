@@ -1,11 +1,11 @@
-"""Translate images of concurrent requests together, in one thread."""
+"""Translate images of concurrent requests together, and run the actions of panels, in one thread."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -39,8 +39,24 @@ class _Job:
     future: Future[Translated] = field(default_factory=Future)
 
 
+@dataclass(eq=False)
+class Call:
+    """A function that waits for the thread.
+
+    Args:
+        function: called with `abandoned`.
+        future: its result.
+        abandoned: set by whoever waits no longer.
+    """
+
+    function: Callable[[threading.Event], Any]
+    future: Future[Any] = field(default_factory=Future)
+    abandoned: threading.Event = field(default_factory=threading.Event)
+    key: object = field(default_factory=object)
+
+
 class Batcher:
-    """Thread that translates submitted images; those that may share a batch do.
+    """Thread that translates submitted images, those that may share a batch together, and calls submitted functions.
 
     Images share a batch if model, domain, size and conditions are the same, and no condition is an image.
 
@@ -53,14 +69,14 @@ class Batcher:
         self.batch_size, self.linger = batch_size, linger
         self.batches = 0
         """Number of batches so far."""
-        self._waiting: deque[_Job] = deque()
+        self._waiting: deque[_Job | Call] = deque()
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="i2i-translate", daemon=True)
         self._thread.start()
 
     def __len__(self) -> int:
-        """Return the number of images that wait."""
+        """Return the number of images and calls that wait."""
         return len(self._waiting)
 
     def submit(self, loaded: Loaded, image: Tensor, to: str, condition: Mapping[str, Any]) -> Future[Translated]:
@@ -78,22 +94,37 @@ class Batcher:
         alone = loaded.constraints.batch_dependent or any(_holds_image(value) for value in condition.values())
         key = object() if alone else (id(loaded), to, image.shape, repr(sorted(condition.items())))
         job = _Job(loaded, image, to, condition, key)
+        self._queue(job)
+        return job.future
+
+    def call(self, function: Callable[[threading.Event], Any]) -> Call:
+        """Queue a function, which is called between batches with an event that says that nobody waits any more."""
+        call = Call(function)
+        self._queue(call)
+        return call
+
+    def _queue(self, job: _Job | Call) -> None:
         with self._changed:
             if self._closed:
                 raise RuntimeError("the server stops")
             self._waiting.append(job)
             self._changed.notify()
-        return job.future
 
     def close(self) -> None:
-        """Translate what waits, then stop the thread."""
+        """Work off what waits, then stop the thread."""
         with self._changed:
             self._closed = True
             self._changed.notify()
         self._thread.join()
 
     def _work(self) -> None:
-        while batch := self._next():
+        while taken := self._next():
+            batch = [job for job in taken if isinstance(job, _Job)]
+            for call in taken:
+                if isinstance(call, Call):
+                    self._call(call)
+            if not batch:
+                continue
             self.batches += 1
             try:
                 self._translate(batch)
@@ -104,6 +135,15 @@ class Batcher:
                     continue
                 for job in batch:
                     job.future.set_exception(error)
+
+    @staticmethod
+    def _call(call: Call) -> None:
+        try:
+            result = call.function(call.abandoned)
+        except Exception as error:
+            call.future.set_exception(error)
+        else:
+            call.future.set_result(result)
 
     def _translate_alone(self, job: _Job) -> None:
         try:
@@ -120,7 +160,7 @@ class Batcher:
         for job, image, heatmap in zip(batch, images, heatmaps, strict=True):
             job.future.set_result(Translated(image, heatmap))
 
-    def _next(self) -> list[_Job]:
+    def _next(self) -> list[_Job | Call]:
         """Return the next batch; empty when the thread is to stop."""
         with self._changed:
             while True:

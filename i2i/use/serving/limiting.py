@@ -30,7 +30,7 @@ class Protect:
     Args:
         app: the application.
         token: secret that requests must send as `Authorization: Bearer TOKEN`; none when None.
-        public: paths that need no token.
+        public: paths that need no token; neither do the files of panels, which are the same for everyone.
     """
 
     def __init__(self, app: App, token: str | None, public: tuple[str, ...]) -> None:
@@ -45,7 +45,10 @@ class Protect:
                 message["headers"] = [*message.get("headers", []), *extra]
             await send(message)
 
-        if scope["type"] == "http" and self.token and scope["path"] not in self.public:
+        is_page = (
+            scope["type"] == "http" and scope["method"] in ("GET", "HEAD") and scope["path"].startswith("/panels/")
+        )
+        if scope["type"] == "http" and self.token and scope["path"] not in self.public and not is_page:
             given = dict(scope["headers"]).get(b"authorization", b"").removeprefix(b"Bearer ")
             if not hmac.compare_digest(given, self.token.encode()):
                 refusal = JSONResponse({"detail": "expected the header Authorization: Bearer TOKEN"}, 401)

@@ -19,6 +19,7 @@ from i2i.data.base import ImageDataset
 from i2i.data.files import ImageFiles
 from i2i.data.images import as_path, find_images
 from i2i.data.locations import Location, check_folder
+from i2i.data.sampler import epoch_order
 from i2i.data.transforms import Resample, draw_flip_crop, eval_transform, flip_crop
 from i2i.errors import DataError, OptionError
 
@@ -98,7 +99,9 @@ class OneDomain:
     Args:
         data: factory of the data set, such as `{ type = "shapes", size = 32 }`.
         of: its domains that are taken, in the order of their numbers; all of them when empty. One has no label.
-        seed: of the data set, >= 0.
+        cache: whether the samples of the first epoch are kept in memory and shown in a new order in each further one,
+            for data that is slow to draw.
+        seed: of the data set and of the order, >= 0.
 
     Example:
         >>> from i2i.core.kinds import DATASET
@@ -113,9 +116,12 @@ class OneDomain:
         self,
         data: Factory[Dataset] = DATASET("portraits"),  # noqa: B008  # a factory, which builds nothing yet
         of: tuple[str, ...] = (),
+        cache: bool = False,
         seed: int = 0,
     ) -> None:
         self.data = data(seed=seed)
+        self.seed = seed
+        self.kept: dict[int, dict[str, Any]] | None = {} if cache else None
         self.of = of or tuple(self.data.domains)
         if unknown := [name for name in self.of if name not in self.data.domains]:
             raise OptionError("of", f"no domain {unknown[0]!r}; there are {', '.join(self.data.domains)}")
@@ -143,7 +149,16 @@ class OneDomain:
         return len(self.data) * len(self.of)
 
     def __getitem__(self, number: int) -> dict[str, Any]:
-        """Sample `number` >= 0: the domains in turn."""
+        """Sample `number` >= 0: the domains in turn, or those of the first epoch in a new order with `cache`."""
+        if self.kept is None:
+            return self._sample(number)
+        epoch, place = divmod(number, len(self))
+        chosen = int(epoch_order(self.seed, "image", epoch, len(self))[place])
+        if chosen not in self.kept:
+            self.kept[chosen] = self._sample(chosen)
+        return dict(self.kept[chosen])
+
+    def _sample(self, number: int) -> dict[str, Any]:
         inner, label = divmod(number, len(self.of))
         sample = self.data[inner]
         taken = {"image": sample[self.of[label]], "skipped": list(sample.get("skipped", []))}

@@ -90,7 +90,7 @@ class Mapping(nn.Module):
         if self.num_ws is None:
             return x
         if self.training and update_average and self.w_avg_beta is not None:
-            self.w_avg.copy_(x.detach().mean(0).lerp(self.w_avg, self.w_avg_beta))
+            self.w_avg.copy_(x.detach().to(self.w_avg).mean(0).lerp(self.w_avg, self.w_avg_beta))
         ws = x.unsqueeze(1).expand(-1, self.num_ws, -1)
         if psi == 1:
             return ws

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -61,3 +63,18 @@ def serving(models: Mapping[str, Loaded], *arguments: Any, **options: Any) -> It
 def start() -> Callable[..., Any]:
     """`start(models, **options)`: a context with the server's address and its application."""
     return serving
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Headless Chromium with a fake camera; tests that need it are skipped where there is none."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    executable = os.environ.get("I2I_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if executable is None:
+        pytest.skip("needs Chromium: install it, or set I2I_CHROMIUM to its file")
+    camera = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox", *camera])
+        yield chromium
+        chromium.close()

@@ -1,42 +1,17 @@
 // The page of `i2i serve`: one request to /translate for each image and model.
 
-const element = (id) => document.getElementById(id);
+import { element, request, say, slider } from "./panel.js";
+
 const state = { models: [], inputs: [], camera: null, generation: 0 };
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
-function headers() {
-  const token = sessionStorage.getItem("token");
-  return token ? { Authorization: `Bearer ${token}` } : {};
-}
-
-function say(text) {
-  element("problem").textContent = text;
-  element("problem").hidden = !text;
-}
-
-// Return the answer, or throw an error with the server's sentence. A full queue is waited for.
-async function request(path, body, tries = 5) {
-  const answer = await fetch(path, { method: body ? "POST" : "GET", body, headers: headers() });
-  if (answer.ok) return answer;
-  if (answer.status === 503 && tries > 1) {
-    await sleep(1000 * Number(answer.headers.get("Retry-After") || 2));
-    return request(path, body, tries - 1);
-  }
-  const content = await answer.json().catch(() => ({}));
-  const detail = content.detail;
-  const error = new Error(typeof detail === "string" ? detail : detail?.[0]?.msg || `the server answered ${answer.status}`);
-  error.status = answer.status;
-  throw error;
-}
-
 async function start() {
   const fragment = new URLSearchParams(location.hash.slice(1)).get("token");
   if (fragment) {
     sessionStorage.setItem("token", fragment);
     history.replaceState(null, "", location.pathname);
   }
+  let all;
   try {
-    state.models = (await (await request("models")).json()).models;
+    all = (await (await request("models")).json()).models;
   } catch (error) {
     element("token-form").hidden = error.status !== 401;
     if (error.status !== 401) say(error.message);
@@ -45,6 +20,13 @@ async function start() {
   say("");
   element("token-form").hidden = true;
   document.querySelector("main").hidden = false;
+  state.models = all.filter((model) => model.targets.length);
+  for (const id of ["options", "drop"]) element(id).hidden = !state.models.length;
+  const panels = all.flatMap((model) => model.panels.map((panel) => [model, panel]));
+  element("panels").replaceChildren(...panels.map(([model, { title, href }]) => {
+    return Object.assign(document.createElement("a"), { href, textContent: `${title}: ${model.name}` });
+  }));
+  element("panels").hidden = !panels.length;
   const models = element("models");
   for (const [index, model] of state.models.entries()) {
     const label = document.createElement("label");
@@ -124,23 +106,6 @@ async function translate(model, blob, output = "translation", name = "image.png"
   body.append("image", blob, name);
   body.append("output", output);
   return (await request("translate", body)).blob();
-}
-
-function slider(before, after) {
-  const box = document.createElement("div");
-  box.className = "slider";
-  box.style.setProperty("--at", "50%");
-  const images = [
-    Object.assign(new Image(), { src: after, alt: "translation", className: "after" }),
-    Object.assign(new Image(), { src: before, alt: "input", className: "before" }),
-  ];
-  const line = document.createElement("div");
-  line.className = "line";
-  const range = Object.assign(document.createElement("input"), { type: "range", min: 0, max: 100, value: 50 });
-  range.setAttribute("aria-label", "Share of the input that is shown");
-  range.addEventListener("input", () => box.style.setProperty("--at", `${range.value}%`));
-  box.append(...images, line, range);
-  return box;
 }
 
 async function show(figure, model, file, source) {
