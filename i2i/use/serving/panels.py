@@ -137,7 +137,7 @@ def parse(content: bytes, limits: Limits) -> dict[str, Any]:
     """
 
     def refused(constant: str) -> None:
-        raise ValueError(f"{constant} is no number of JSON")
+        raise ValueError(f"{constant} does not exist in JSON")
 
     try:
         values = json.loads(content or b"{}", parse_constant=refused)

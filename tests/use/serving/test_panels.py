@@ -134,7 +134,7 @@ def test_long_actions_end_when_nobody_waits(address: str) -> None:
         ("mirror/munit/mirror", b"{}", 404, "the run 'munit' has no panel 'mirror'"),
         ("mirror/none/mirror", b"{}", 404, "there is no run 'none'"),
         ("mirror/portraits/none", b"{}", 404, "this panel has no action 'none'; actions: mirror, png, slow"),
-        ("mirror/portraits/mirror", b'{"image": NaN}', 422, "expected a JSON object: NaN is no number of JSON"),
+        ("mirror/portraits/mirror", b'{"image": NaN}', 422, "expected a JSON object: NaN does not exist in JSON"),
         ("mirror/portraits/mirror", b'{"image": 1e999}', 422, "expected a JSON object of finite numbers"),
         ("mirror/portraits/mirror", b"[1]", 422, "expected a JSON object, got [1]"),
         ("mirror/portraits/mirror", b'{"x":' + b"[" * 10**5, 422, "expected a JSON object"),
