@@ -110,18 +110,31 @@ class StyleSynthesis(Growing, nn.Module):
         self.num_ws = 2 * len(sizes)
         self.register_buffer("kernel", make_filter((1.0, 2.0, 1.0)), persistent=False)
 
-    def forward(self, ws: Tensor, noise: NoiseMode | Sequence[Tensor] = "random") -> Tensor:
-        """Return images [B, C, size, size] for style vectors [B, num_ws, w_dim]."""
+    def forward(
+        self, ws: Tensor, noise: NoiseMode | Sequence[Tensor] = "random", features: list[Tensor] | None = None
+    ) -> Tensor:
+        """Return images [B, C, size, size] for style vectors [B, num_ws, w_dim].
+
+        Args:
+            ws: style vectors, one for each layer.
+            noise: a mode, or one map for each layer.
+            features: a list that gets the features [B, c, s, s], two of each resolution from the smallest on.
+        """
+        keep = (lambda x: None) if features is None else features.append
         maps: Iterator[Any] = iter([noise] * self.num_ws if isinstance(noise, str) else noise)
         convs, layers, styles = iter(self.convs), iter(self.epilogues), iter(ws.unbind(1))
         x = next(layers)(self.const.expand(ws.shape[0], -1, -1, -1), next(styles), next(maps))
+        keep(x)
         x = next(layers)(next(convs).convolve(x), next(styles), next(maps))  # type: ignore[operator]
+        keep(x)
         size, small = LATENT, x
         while size < self.size:
             size, small = 2 * size, x
             x = smooth(next(convs).convolve(upsample(x)), self.kernel)  # type: ignore[operator]
             x = next(layers)(x, next(styles), next(maps))
+            keep(x)
             x = next(layers)(next(convs).convolve(x), next(styles), next(maps))  # type: ignore[operator]
+            keep(x)
         image: Tensor = self.to_rgb[str(size)](x)
         if self.alpha < 1:
             image = blend(upsample(self.to_rgb[str(size // 2)](small)), image, self.alpha)

@@ -102,7 +102,12 @@ class SynthesisBlock(nn.Module):
         self.register_buffer("resample_filter", make_filter(taps), persistent=False)
 
     def forward(
-        self, x: Tensor | None, image: Tensor | None, ws: Tensor, noise: NoiseMode | Iterator[Tensor]
+        self,
+        x: Tensor | None,
+        image: Tensor | None,
+        ws: Tensor,
+        noise: NoiseMode | Iterator[Tensor],
+        features: list[Tensor] | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Return features [B, C, S, S] and the image so far, None before the first conversion to RGB.
 
@@ -111,6 +116,7 @@ class SynthesisBlock(nn.Module):
             image: the image so far at half of the size.
             ws: style vectors of the block's layers [B, n, w_dim].
             noise: a mode, or an iterator over noise maps.
+            features: gets the features of the block's two layers; those of the constant stand for the first at 4 px.
         """
         styles = iter(ws.unbind(1))
         wide = ws.dtype
@@ -120,15 +126,18 @@ class SynthesisBlock(nn.Module):
             return noise if isinstance(noise, str) else next(noise)
 
         if x is None:
-            x = self.conv1(self.const.to(dtype).expand(ws.shape[0], -1, -1, -1), next(styles), given())
+            first = self.const.to(dtype).expand(ws.shape[0], -1, -1, -1)
+            x = self.conv1(first, next(styles), given())
         elif self.architecture == "resnet":
             x = x.to(dtype)
             y = self.skip(x, gain=math.sqrt(0.5))
-            x = self.conv0(x, next(styles), given())
-            x = y + self.conv1(x, next(styles), given(), gain=math.sqrt(0.5))
+            first = self.conv0(x, next(styles), given())
+            x = y + self.conv1(first, next(styles), given(), gain=math.sqrt(0.5))
         else:
-            x = self.conv0(x.to(dtype), next(styles), given())
-            x = self.conv1(x, next(styles), given())
+            first = self.conv0(x.to(dtype), next(styles), given())
+            x = self.conv1(first, next(styles), given())
+        if features is not None:
+            features += [first, x]
         if image is not None:
             image = upsample(image, self.resample_filter)
         if self.has_rgb:
@@ -183,12 +192,13 @@ class Synthesis(nn.Module):
         blocks = [self.get_submodule(f"b{resolution}") for resolution in self.resolutions]
         return [block for block in blocks if isinstance(block, SynthesisBlock)]
 
-    def forward(self, ws: Tensor, noise: Noise = "random") -> Tensor:
+    def forward(self, ws: Tensor, noise: Noise = "random", features: list[Tensor] | None = None) -> Tensor:
         """Return images [B, C, S, S].
 
         Args:
             ws: [B, num_ws, w_dim].
             noise: a mode, or one map [B or 1, 1, s, s] for each of the `num_layers` layers.
+            features: a list that gets the features [B, c, s, s], two of each resolution from the smallest on.
         """
         x: Tensor | None = None
         image: Tensor | None = None
@@ -197,7 +207,7 @@ class Synthesis(nn.Module):
         for block in self.blocks:
             # A conversion to RGB shares its style vector with the first layer of the next block.
             used = block.num_convs + int(block.has_rgb)
-            x, image = block(x, image, ws[:, first : first + used], maps)
+            x, image = block(x, image, ws[:, first : first + used], maps, features)
             first += block.num_convs
         assert image is not None
         return image
