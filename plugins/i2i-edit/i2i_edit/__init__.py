@@ -29,3 +29,6 @@ def recipe_folders() -> Path:
 @i2i.hookimpl
 def register_commands(cli: click.Group) -> None:
     """Add the commands of editing."""
+    from i2i_edit.dataset_command import dataset_gan
+
+    cli.add_command(dataset_gan)

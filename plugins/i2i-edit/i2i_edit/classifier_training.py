@@ -112,7 +112,7 @@ def train_member(
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             if epoch >= FIRST_EPOCHS:
-                value = float(loss)
+                value = float(loss.detach())
                 best, waited = (value, 0) if value < best else (best, waited + 1)
                 if waited > patience:
                     return member.eval()

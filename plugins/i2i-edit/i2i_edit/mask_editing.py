@@ -71,7 +71,7 @@ class MaskEdit:
     target: Tensor
     region: Tensor
     encoder: Callable[[Tensor], Tensor] | None = None
-    weights: EditWeights = EditWeights()  # noqa: RUF009  # frozen
+    weights: EditWeights = EditWeights()
 
     def losses(self, ws: Tensor) -> EditLosses:
         """Return the losses of style vectors [1, num_ws, w_dim]."""
@@ -141,6 +141,6 @@ def optimize_edit(
             optimizer.zero_grad()
             losses.total.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-            if float(losses.total) < smallest:
-                smallest, kept = float(losses.total), changed.detach().clone()
+            if (loss := float(losses.total.detach())) < smallest:
+                smallest, kept = loss, changed.detach().clone()
     return kept

@@ -93,12 +93,9 @@ def disagreement(logits: Tensor) -> Tensor:
         0 where the members agree, at most the logarithm of the number of classes.
     """
     probabilities = logits.softmax(2)
-    return entropy(probabilities.mean(0)) - entropy(probabilities).mean(0)
-
-
-def entropy(probabilities: Tensor) -> Tensor:
-    """Return the entropy in nats along the last dimension."""
-    return torch.special.entr(probabilities).sum(-1)
+    # entr(p) is -p log p, and 0 for p = 0.
+    mean: Tensor = torch.special.entr(probabilities.mean(0)).sum(1)
+    return mean - torch.special.entr(probabilities).sum(2).mean(0)
 
 
 def image_uncertainty(divergence: Tensor) -> float:
@@ -116,7 +113,9 @@ def read_official(folder: Path) -> PixelEnsemble:
     Raises:
         CheckpointError: there are none, or they are of different sizes.
     """
-    numbered = [(int(found[1]), path) for path in folder.glob("*.pth") if (found := re.search(r"model_(\d+)", path.stem))]
+    numbered = [
+        (int(found[1]), path) for path in folder.glob("*.pth") if (found := re.search(r"model_(\d+)", path.stem))
+    ]
     if not numbered:
         raise CheckpointError(f"{folder}: expected classifiers of pixels, model_0.pth and so on, found none")
     states = []

@@ -50,7 +50,7 @@ def test_classifier(golden: Golden, name: str) -> None:
     loss.backward()
     buffers = dict(network.named_buffers())
     for key, expected in figures.part("train/buffers_after64/").items():
-        if key.endswith("num_batches_tracked"):  # the saved network had counted one batch more or less; unused
+        if key.endswith("num_batches_tracked"):  # unused; the set saved it after this step
             continue
         assert relative_error(buffers[key].double(), expected) <= TOLERANCE, key
     for key, parameter in network.named_parameters():
