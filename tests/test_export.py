@@ -79,6 +79,7 @@ def check(model: Loaded, exported: Exported, format: Format) -> None:
         assert (result - expected).abs().max() <= 1e-5 * expected.abs().max()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("format", ["onnx", "pt2", pytest.param("openvino", marks=pytest.mark.slow)])
 def test_a_translator_is_exported(format: Format, tmp_path: Path) -> None:
     model = loaded("cyclegan_small", NETWORK)
@@ -121,6 +122,7 @@ def test_every_core_recipe_is_exported(name: str, format: Format, tmp_path: Path
     check(model, exported, format)
 
 
+@pytest.mark.thorough
 def test_a_file_that_differs_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exporting, "TOLERANCE", -1.0)
     with pytest.raises(I2IError, match=r"the pt2 file differs from i2i's own translation by .* and was not written"):
@@ -128,6 +130,7 @@ def test_a_file_that_differs_is_not_written(tmp_path: Path, monkeypatch: pytest.
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("format", "precision", "size", "error"),
     [
@@ -149,6 +152,7 @@ def test_smaller_files_state_their_error(
     assert json.loads(exported.metadata()["precision"]) == precision
 
 
+@pytest.mark.thorough
 def test_dropout_in_translation_is_refused_or_removed(tmp_path: Path) -> None:
     settings = {"data.size": 64, "data.type": "portrait_pairs", "translator.generator.levels": 6}
     settings |= {"translator.generator.channels": 4}
@@ -160,6 +164,7 @@ def test_dropout_in_translation_is_refused_or_removed(tmp_path: Path) -> None:
     assert any(getattr(module, "at_inference", False) for module in model.translator.modules())  # ours keeps it
 
 
+@pytest.mark.thorough
 def test_what_cannot_be_exported_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = loaded("cyclegan_small", NETWORK)
     with pytest.raises(I2IError, match="this translator has no domain 'c'; domains: a, b"):
@@ -173,6 +178,7 @@ def test_what_cannot_be_exported_is_refused(tmp_path: Path, monkeypatch: pytest.
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.thorough
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     recipe = Recipe.read("cyclegan_small", NETWORK)
     Run(tmp_path / "run", recipe, Stepper(recipe), dataset=None).save()

@@ -73,6 +73,7 @@ def test_half_precision_is_near(run: Path) -> None:
     assert (half.translate(batch.double()).float() - made).abs().max() < 0.1  # from the same rounded weights
 
 
+@pytest.mark.thorough
 def test_tiles_give_the_same_image(run: Path, full_run: Path) -> None:
     loaded = i2i.load(run, device="cpu")
     image = random_image(260, 212)
@@ -168,6 +169,7 @@ def official(golden: Path, variant: str, folder: Path) -> i2i.use.loaded.Loaded:
     return i2i.load(folder, device="cpu")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("variant", ["light", "full"])
 def test_an_official_checkpoint_translates(golden: Path, variant: str, tmp_path: Path) -> None:
     loaded = official(golden, variant, tmp_path / "run")
@@ -176,6 +178,7 @@ def test_an_official_checkpoint_translates(golden: Path, variant: str, tmp_path:
     assert torch.equal(loaded.translate(image), generator(image).image)
 
 
+@pytest.mark.thorough
 def test_an_official_checkpoint_trains_on(golden: Path, tmp_path: Path) -> None:
     loaded = official(golden, "light", tmp_path / "run")
     recipe = Recipe.read(tmp_path / "run" / "recipe.toml", [f"train.steps={loaded.step + 1}", "train.sample_every=0"])
@@ -224,6 +227,7 @@ def test_a_double_tensor_leaves_the_weights_as_they_were(run: Path) -> None:
     assert torch.equal(loaded.translate(batch), before)
 
 
+@pytest.mark.thorough
 def test_threads_share_a_loaded_model(run: Path) -> None:
     """Tiles, float64 and plain calls mixed: every result is that of a single caller, and no call fails."""
     loaded = i2i.load(run, device="cpu")

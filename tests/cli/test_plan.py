@@ -50,6 +50,7 @@ def test_a_device_that_is_not_here(capsys: Captured) -> None:
     assert "Invalid value for --device: no kind of device: 'gpu'; try cpu or cuda" in capsys.readouterr().err
 
 
+@pytest.mark.thorough
 def test_switches_that_make_it_fit(capsys: Captured) -> None:
     assert run([*RECIPE, "--vram", "8GB"]) == 0
     assert capsys.readouterr().out.endswith("it fits as it is\n")

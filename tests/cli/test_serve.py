@@ -20,6 +20,7 @@ pytest.importorskip("uvicorn", reason="needs i2i[serve]")
 httpx = pytest.importorskip("httpx")
 
 
+@pytest.mark.thorough
 def test_the_command(tiny_settings: Mapping[str, object], tmp_path: Path) -> None:
     recipe = Recipe.read("ugatit_small", dict(tiny_settings))
     Run(tmp_path / "run", recipe, Stepper(recipe), dataset=None).save()

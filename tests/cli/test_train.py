@@ -50,6 +50,7 @@ def trained(trained_once: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(trained_once, tmp_path / "run"))
 
 
+@pytest.mark.thorough
 def test_a_run_folder_holds_all_that_is_needed(trained: Path, capfd: pytest.CaptureFixture[str]) -> None:
     seen = sorted(path.name for path in trained.iterdir() if not path.name.startswith("."))
     assert seen == ["checkpoints", "log.jsonl", "recipe.toml", "samples"]
@@ -84,6 +85,7 @@ def test_a_finished_run_says_how_to_train_on(trained: Path, capsys: pytest.Captu
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("left", ["all but the end", "a half line"])
 def test_a_run_killed_after_its_last_step_gets_its_end(
     left: str, trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

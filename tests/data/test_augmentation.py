@@ -95,6 +95,7 @@ def test_the_device_that_trains_draws_what_workers_would(folders: dict[str, Path
         assert apply_device_transform(here, wanted, torch.device("cpu")) is wanted
 
 
+@pytest.mark.thorough
 def test_a_run_is_the_same_wherever_images_are_augmented(
     folders: dict[str, Path], tiny: dict[str, Any], tmp_path: Path
 ) -> None:

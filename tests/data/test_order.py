@@ -34,6 +34,7 @@ def test_global_random_state_is_neither_read_nor_moved() -> None:
     assert epoch_order(0, "a", 7, 20).tolist() == before
 
 
+@pytest.mark.thorough
 def test_another_process_computes_the_same_order() -> None:
     program = "from i2i.data.sampler import epoch_order; print(epoch_order(11, 'b', 4, 12).tolist())"
     # A fixed hash salt of its own: hash() would give itself away here.

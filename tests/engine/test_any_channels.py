@@ -92,6 +92,7 @@ class StopAfter:
             os.kill(os.getpid(), signal.SIGINT)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("channels", [5, 1])
 @pytest.mark.parametrize("name", METHODS)
 def test_16_bits_of_any_channels(name: str, channels: int, tmp_path: Path) -> None:
@@ -110,6 +111,7 @@ def test_16_bits_of_any_channels(name: str, channels: int, tmp_path: Path) -> No
     assert made.std() > 0
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("resize", [pytest.param("square", marks=pytest.mark.slow), "none"])
 def test_every_recipe_takes_images_that_are_wider_than_high(resize: str) -> None:
     for path in sorted(RECIPES.glob("*.toml")):

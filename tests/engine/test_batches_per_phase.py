@@ -56,6 +56,7 @@ def test_phases_see_the_batches_that_are_theirs(options: dict[str, Any], monkeyp
     assert seen == [("discriminator", 0), ("discriminator", 0.125)]
 
 
+@pytest.mark.thorough
 def test_a_resume_is_exact_and_counts_samples(options: dict[str, Any], tmp_path: Path) -> None:
     def recipe(steps: int) -> Recipe:
         return Recipe.read("ugatit_tf_light", {**options, "train.steps": steps})

@@ -37,6 +37,7 @@ def curve(tiny: dict[str, object], folder: Path, **more: object) -> list[dict[st
     return collected.rows
 
 
+@pytest.mark.thorough
 def test_two_runs_are_equal_to_the_bit(tiny: dict[str, object], tmp_path: Path) -> None:
     short = {"train.precision": "fp32", "train.steps": 2}
     one = curve(tiny, tmp_path / "one", **short)
@@ -44,6 +45,7 @@ def test_two_runs_are_equal_to_the_bit(tiny: dict[str, object], tmp_path: Path) 
     assert one != curve(tiny, tmp_path / "seed", **short, **{"train.seed": 1})
 
 
+@pytest.mark.thorough
 def test_the_curve_is_the_one_that_was_written_down(tiny: dict[str, object], tmp_path: Path) -> None:
     expected, got = json.loads(CURVE.read_text()), curve(tiny, tmp_path / "run")
     assert len(got) == len(expected) == 6

@@ -95,6 +95,7 @@ class Watched:
         return self.run.findings
 
 
+@pytest.mark.thorough
 def test_copies_and_collapse_are_told_after_some_looks(
     tiny: dict[str, object], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -54,6 +54,7 @@ def elsewhere() -> Iterator[Accelerator]:
         AcceleratorState._reset_state(reset_partial_state=True)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_step_waits_for_nothing(name: str, elsewhere: Accelerator, monkeypatch: pytest.MonkeyPatch) -> None:
     with DEVICE:

@@ -48,6 +48,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
             yield from places(item, (*path, key))
 
 
+@pytest.mark.thorough
 def test_any_type_in_any_place_is_taken_or_refused(trained: Run) -> None:
     """Each place of the state gets each strange value, or is left out."""
     folder = checkpoint.find(trained.folder).folder

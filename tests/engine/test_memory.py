@@ -59,6 +59,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(diagnostics, "WINDOW", 3)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("_short")
 @pytest.mark.parametrize("ill", [True, False])
 def test_the_doctor_says_what_it_would_have_said(

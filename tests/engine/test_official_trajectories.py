@@ -548,6 +548,7 @@ def test_float64_steps_gradients_and_weights(
     assert total(list(wrong.values())) <= 1e-9 * total(list(moved.values()))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("method", "tag"), TRAJECTORIES)
 def test_float32_starts_like_the_official_code(
     golden: Path, method: Method, tag: str, monkeypatch: pytest.MonkeyPatch

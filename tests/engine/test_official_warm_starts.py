@@ -66,6 +66,7 @@ def check(format: str, file: Path, folder: Path, size: int) -> None:
     assert not stepper.accelerator.scaler
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("method", TAGS)
 def test_each_official_checkpoint(method: str, golden: Path, tmp_path: Path) -> None:
     tag = TAGS[method]

@@ -129,6 +129,7 @@ def test_weights_optimizer_and_work_are_exact() -> None:
     assert predicted.flops == tracker.flops
 
 
+@pytest.mark.thorough
 def test_larger_images_and_batches_need_more(monkeypatch: pytest.MonkeyPatch) -> None:
     small, large, two = plan(), plan(("data.size", 64)), plan(("train.batch_size", 2))
     assert 3 < large.activations / small.activations < 4.5
@@ -145,6 +146,7 @@ def test_larger_images_and_batches_need_more(monkeypatch: pytest.MonkeyPatch) ->
     assert extrapolated.peak == pytest.approx(counted.peak, rel=1e-4)
 
 
+@pytest.mark.thorough
 def test_switches_lower_the_prediction() -> None:
     base = ("data.size", 64), ("translator.generator.blocks", 4)
     unchanged, checkpointing, bf16 = (
@@ -159,6 +161,7 @@ def test_switches_lower_the_prediction() -> None:
     assert plan(*base, ("train.compile", True)).peak == unchanged.peak
 
 
+@pytest.mark.thorough
 def test_operations_of_the_named_device_are_counted() -> None:
     """Convolutions in blocks, which only a CPU's algorithms use, take more operations."""
     small = Recipe.read("cyclegan_small", {"translator.generator.channels": 8})
@@ -173,6 +176,7 @@ def test_work_of_a_full_step_on_a_gpu() -> None:
     assert predicted.flops / 1e9 == pytest.approx(1927.5, abs=0.1)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", TINY)
 def test_nothing_of_a_step_lives_until_the_garbage_collector_runs(name: str) -> None:
     stepper = Stepper(Recipe.read(name, TINY[name]))

@@ -74,6 +74,7 @@ def logged(folder: Path) -> list[Any]:
     return [(line["step"], line["terms"], line["rates"]) for line in lines if line["event"] == "step"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "more",
     [

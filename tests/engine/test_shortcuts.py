@@ -45,6 +45,7 @@ def trajectory(name: str, settings: dict[str, Any]) -> tuple[list[dict[str, Tens
     return terms, {name: value.clone() for name, value in stepper.translator.state_dict().items()}, stepper
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("case", CASES)
 def test_the_same_mathematics(case: str) -> None:
     name, settings = CASES[case]

@@ -39,6 +39,7 @@ def distance(one: dict[str, Tensor], other: dict[str, Tensor], start: dict[str, 
     return difference / sum(float((one[name] - start[name]).square().sum()) for name in one) ** 0.5
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("order", [("discriminator", "generator"), ("generator", "discriminator")])
 def test_micro_batches_equal_one_batch(tiny: dict[str, object], order: tuple[str, ...]) -> None:
     # spectral norm moves with every forward, so it is the one thing that accumulation changes

@@ -44,6 +44,7 @@ def instead(path: Path, put: Callable[[Path], object]) -> None:
     put(path)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["translator.safetensors", "optimizer-generator.safetensors", "recipe.toml"])
 @pytest.mark.parametrize("put", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), Path.mkdir])
 def test_a_checkpoint_of_other_things_than_files_is_damaged(
@@ -54,6 +55,7 @@ def test_a_checkpoint_of_other_things_than_files_is_damaged(
     assert f"{name} is not a regular file; using the checkpoint of step 1" in caplog.text
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("put", [os.mkfifo, Path.mkdir])
 def test_a_log_that_is_no_file_costs_the_log(
     put: Callable[[Path], object], folder: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
@@ -64,6 +66,7 @@ def test_a_log_that_is_no_file_costs_the_log(
     assert max(checkpoint.listed(folder)) == 3
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "put",
     [lambda path: path.symlink_to(path.name), lambda path: path.write_text("x"), lambda path: path.symlink_to("no")],
@@ -78,6 +81,7 @@ def test_what_is_in_the_way_of_checkpoints_is_told_before_training(
     assert "holds no checkpoint" in capsys.readouterr().err
 
 
+@pytest.mark.thorough
 def test_what_bears_the_name_of_a_part_goes(folder: Path) -> None:
     for name in (".step-0000003.part", ".step-0000001.old"):
         (folder / "checkpoints" / name).write_text("x")
@@ -96,6 +100,7 @@ def test_a_checkpoint_under_another_steps_name_or_of_another_run_is_not_mixed_up
     assert "wrong checksum of translator.safetensors; using the checkpoint of step 1" in caplog.text
 
 
+@pytest.mark.thorough
 def test_lines_that_are_none_go_from_the_log(folder: Path) -> None:
     path = folder / "log.jsonl"
     good = path.read_text().splitlines()

@@ -94,6 +94,7 @@ def logged(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.thorough
 def test_two_processes_equal_one_with_the_double_batch(runs: Runs) -> None:
     folder, settings = runs
     two = load_file(folder / "two" / "end-0.safetensors")
@@ -115,6 +116,7 @@ def test_two_processes_resume_exactly(runs: Runs) -> None:
     assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
 
 
+@pytest.mark.thorough
 def test_from_one_process_to_two_and_back(runs: Runs, tiny: dict[str, object]) -> None:
     folder = runs[0] / "elastic"
     saved = checkpoint.find(folder)

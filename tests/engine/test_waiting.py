@@ -33,6 +33,7 @@ def trained(settings: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.thorough
 def test_slow_data_is_logged_and_told(
     tiny: dict[str, object],
     tmp_path: Path,
@@ -57,6 +58,7 @@ def test_slow_data_is_logged_and_told(
     assert "Raise train.workers" in log[-1]["findings"][-1]
 
 
+@pytest.mark.thorough
 def test_data_that_comes_in_time_is_not_mentioned(
     tiny: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -62,6 +62,7 @@ def test_all_weights_of_an_equal_recipe(source: Run, of: str, cheap: dict[str, o
     assert run.step == 1
 
 
+@pytest.mark.thorough
 def test_the_report_is_exact_where_shapes_differ(
     source: Run, cheap: dict[str, object], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -84,6 +85,7 @@ def test_the_report_is_exact_where_shapes_differ(
     assert f"{len(report['mismatched'])} from scratch, of another shape in the source: " in caplog.text
 
 
+@pytest.mark.thorough
 def test_include_and_exclude(source: Run, cheap: dict[str, object], tmp_path: Path) -> None:
     more = {"train__init_include": ["generator"], "train__init_exclude": ["generator.encoder.blocks.*.first"]}
     recipe = Recipe.read("pix2pix_small", settings(cheap, train__init=str(source.folder), **more))
@@ -97,6 +99,7 @@ def test_include_and_exclude(source: Run, cheap: dict[str, object], tmp_path: Pa
         train(wrong, tmp_path / "wrong")
 
 
+@pytest.mark.thorough
 def test_averages_start_from_the_loaded_weights(source: Run, cheap: dict[str, object], tmp_path: Path) -> None:
     recipe = Recipe.read("pix2pix_small", settings(cheap, train__init=str(source.folder), train__ema=0.999))
     run = train(recipe, tmp_path / "run")
@@ -105,6 +108,7 @@ def test_averages_start_from_the_loaded_weights(source: Run, cheap: dict[str, ob
         torch.testing.assert_close(value, source.translator.state_dict()[name])
 
 
+@pytest.mark.thorough
 def test_a_resume_does_not_load_them_again(source: Run, cheap: dict[str, object], tmp_path: Path) -> None:
     recipe = Recipe.read("pix2pix_small", settings(cheap, train__init=str(source.folder)))
     train(recipe, tmp_path / "run")
@@ -129,6 +133,7 @@ def test_an_official_checkpoint(cheap: dict[str, object], tmp_path: Path) -> Non
         torch.testing.assert_close(run.translator.state_dict()[name], value)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("init", "message"),
     [
@@ -148,6 +153,7 @@ def test_weights_that_are_not_there(
         train(Recipe.read("pix2pix_small", settings(cheap, train__init=init)), tmp_path / "run")
 
 
+@pytest.mark.thorough
 def test_weights_of_which_nothing_fits(source: Run, cheap: dict[str, object], tmp_path: Path) -> None:
     recipe = Recipe.read("cyclegan_small", settings(cheap, train__init=str(source.folder)))
     with pytest.raises(CheckpointError, match=r"took 0 of \d+ tensors"):

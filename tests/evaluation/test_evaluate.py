@@ -49,6 +49,7 @@ def command(*arguments: object) -> int:
     return run_command([str(argument) for argument in arguments])
 
 
+@pytest.mark.thorough
 def test_a_folder_is_measured_with_floor_and_ceiling(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sets = ("--real", folders / "real", "--source", folders / "source")
     assert command("evaluate", folders / "fake", *sets, "--output", folders / "out" / "report.html") == 0

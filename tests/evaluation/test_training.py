@@ -48,6 +48,7 @@ def logged(folder: Path, event: str) -> list[dict[str, Any]]:
     return [line for line in lines if line["event"] == event]
 
 
+@pytest.mark.thorough
 def test_the_best_by_kid_is_what_evaluate_ranks_first(
     cheap: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,6 +36,7 @@ def images(height: int = 32) -> dict[str, Tensor]:
     return {name: torch.rand(2, 3, height, 32, generator=draws, dtype=torch.float64) * 2 - 1 for name in "ab"}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["dclgan", "simdcl"])
 def test_the_reference_path_computes_the_same_steps(name: str) -> None:
     """Features captured in the translation's forward, and joined batches, against separate forwards."""

@@ -18,6 +18,7 @@ RECIPES = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", RECIPES)
 def test_frozen_parameters_do_not_move(name: str) -> None:
     settings = {"data.size": 32, "train.batch_size": 1, "translator.generator.channels": 4}

@@ -64,6 +64,7 @@ def mixtures() -> Iterator[Any]:
                 yield pytest.param(generator, discriminator, loss, marks=() if quick else pytest.mark.slow)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("generator", "discriminator", "loss"), list(mixtures()))
 def test_every_mixture_takes_two_steps(generator: str, discriminator: str, loss: str) -> None:
     name, options = GENERATORS[generator]

@@ -214,6 +214,7 @@ MIXES: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("mix", MIXES)
 def test_mixes_take_a_step(mix: str) -> None:
     settings = MIXES[mix]

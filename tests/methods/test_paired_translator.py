@@ -42,6 +42,7 @@ def steps_of(recipe: Recipe, count: int = 2, batch: int = 2) -> tuple[Stepper, l
     return stepper, terms
 
 
+@pytest.mark.thorough
 def test_recipe_takes_steps() -> None:
     _, terms = steps_of(Recipe.read("pix2pix", TINY))
     assert terms[0].keys() == {"discriminator/gan", "generator/gan", "generator/l1"}

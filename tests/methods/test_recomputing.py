@@ -121,6 +121,7 @@ def assert_checkpointing_changes_nothing(network: nn.Module, image: Tensor) -> i
     return blocks
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("generator", "settings"), list(generators()), ids=label)
 def test_every_generator_has_the_same_gradients(generator: str, settings: dict[str, Any]) -> None:
     torch.manual_seed(0)

@@ -144,6 +144,7 @@ def test_too_many_layers_are_refused_with_legal_ones() -> None:
         Recipe.read("nicegan", {"data.size": 64})
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "mix",
     [

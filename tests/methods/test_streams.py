@@ -47,6 +47,7 @@ def batch(streams: Mapping[str, Stream]) -> dict[str, torch.Tensor]:
     }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", RECIPES)
 def test_five_channels_of_any_shape_train(name: str) -> None:
     streams = {"a": Stream(channels=5, size=WIDE), "b": Stream(channels=5, size=WIDE)}

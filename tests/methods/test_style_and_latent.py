@@ -64,6 +64,7 @@ MIXES: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("name", "more"), MIXES)
 def test_a_recipe_and_its_mixes_take_two_steps(name: str, more: dict[str, Any]) -> None:
     recipe = tiny(name, **more)

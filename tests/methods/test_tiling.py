@@ -43,6 +43,7 @@ def random_image() -> Tensor:
     return torch.nn.functional.interpolate(rough, (144, 176), mode="bicubic").clamp(-1, 1)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["ugatit_small", "cyclegan", "munit_small"])
 @torch.no_grad()
 def test_the_image_is_the_untiled_one(name: str) -> None:

@@ -100,6 +100,7 @@ def exported(kind: Kind[Any], name: str, options: dict[str, Any], *shapes: tuple
     assert not foreign
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("kind", "name", "options"), list(networks(OPTIONS)))
 def test_dynamic_batch_and_size(kind: Kind[Any], name: str, options: dict[str, Any]) -> None:
     if name == "stylegan2":  # one size, and batches that divide by the group of the minibatch deviation

@@ -162,6 +162,7 @@ CASES = [(case, form) for case in PICKLES for form in FORMS]
 CASES.remove(("a million values", "stream"))  # takes seconds to count the same opcodes again
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("case", "form"), CASES)
 def test_a_pickle_takes_neither_time_nor_memory(case: str, form: str, tmp_path: Path) -> None:
     data, reason = PICKLES[case]

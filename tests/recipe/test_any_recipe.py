@@ -68,6 +68,7 @@ def recipes(draw: st.DrawFn) -> dict[str, Any]:
     return recipe
 
 
+@pytest.mark.thorough
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(recipes())
 def test_a_changed_recipe_is_either_right_or_told_what_is_wrong(values: dict[str, Any]) -> None:

@@ -45,6 +45,7 @@ def test_the_recipe_of_every_method_passes(name: str) -> None:
     dry_run(Recipe.read(RECIPES / f"{name}.toml"))
 
 
+@pytest.mark.thorough
 def test_a_cam_loss_without_attention_is_found_at_its_line(write: Write) -> None:
     text = """
         extends = "ugatit_small"
@@ -152,6 +153,7 @@ def test_whatever_a_loss_raises_is_said_at_its_line(registry: Registry) -> None:
     assert line.endswith(": losses.x: cannot be computed: KeyError: 'a bug'")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("how", ["item", "at once"])
 def test_an_inconclusive_loss_hides_no_other_problem(registry: Registry, how: str) -> None:
     looks = f"losses.x={{ type = 'looks', how = '{how}', inputs = {{ prediction = 'fake' }} }}"
@@ -177,16 +179,19 @@ def test_all_losses_that_refuse_their_options_are_reported() -> None:
     assert [line.split(": ")[1] for line in lines] == ["losses.x", "losses.y"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("criterion", ["wgan_gp", "r1"])
 def test_losses_with_gradients_of_discriminators_pass(criterion: str) -> None:
     dry_run(small(f"losses.extra.type={criterion}"))
 
 
+@pytest.mark.thorough
 def test_a_criterion_that_asks_for_the_device_passes() -> None:
     ssim = "{ type = 'kornia.losses.SSIMLoss', window_size = 5, inputs = { img1 = 'cycle', img2 = 'real' } }"
     dry_run(small(f"losses.ssim={ssim}"))
 
 
+@pytest.mark.thorough
 def test_the_full_model_takes_no_memory_time_or_randomness() -> None:
     recipe = Recipe.read(RECIPES / "ugatit.toml")
     dry_run(small())  # the first one imports what torch needs

@@ -52,6 +52,7 @@ tables = st.recursive(
 )
 
 
+@pytest.mark.thorough
 @settings(max_examples=200, deadline=None)
 @given(tables, st.booleans(), st.booleans())
 def test_every_path_of_any_document_has_a_line(document: dict[str, Any], multiline: bool, windows: bool) -> None:
@@ -59,6 +60,7 @@ def test_every_path_of_any_document_has_a_line(document: dict[str, Any], multili
     check(written.replace("\r\n", "\n").replace("\n", "\r\n") if windows else written)
 
 
+@pytest.mark.thorough
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(text, scalars), max_size=6, unique_by=lambda pair: pair[0]), st.lists(st.integers(0, 3)))
 def test_the_line_of_a_key_is_where_it_was_written(pairs: list[tuple[str, Any]], gaps: list[int]) -> None:

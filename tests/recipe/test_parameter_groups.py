@@ -37,6 +37,7 @@ def refused(call: Callable[[], object]) -> list[str]:
     return [f"{problem.key}: {problem.message}" for problem in caught.value.problems]
 
 
+@pytest.mark.thorough
 def test_a_group_has_options_of_its_own() -> None:
     recipe = read(
         [{"modules": ["encoder.stem"], "lr": 1e-3}, {"modules": ["generators.a.encoder.blocks"], "betas": [0, 0.9]}]
@@ -98,6 +99,7 @@ def test_what_is_wrong_with_a_table_is_reported(groups: object, problem: str) ->
     assert refused(lambda: read(groups)) == [f"optimizers.generator.groups{problem}"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("groups", "problem"),
     [

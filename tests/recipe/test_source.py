@@ -152,6 +152,7 @@ def test_a_recipe_nested_without_end_is_refused(write: Write, text: str) -> None
     assert refused(lambda: read("mine.toml")) == ["mine.toml: is nested too deeply to be read"], path
 
 
+@pytest.mark.thorough
 def test_merging_endless_tables_is_refused(write: Write) -> None:
     deep = ".".join("a" * 3000)
     write(f"{deep} = 1", "parent.toml")

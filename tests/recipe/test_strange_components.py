@@ -96,6 +96,7 @@ def registry() -> Registry:
     return registry
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("table", "component", "said"),
     [

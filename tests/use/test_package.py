@@ -43,6 +43,7 @@ def translated(model: str | Path) -> Any:
     return i2i.load(model, device="cpu").translate(torch.rand(1, 3, 32, 40) * 2 - 1, to="b")
 
 
+@pytest.mark.thorough
 def test_a_package_has_what_is_needed(run: Path, tmp_path: Path) -> None:
     package = write_package(run, tmp_path / "package", license="CC0-1.0", intended_use="For tests.")
     assert {path.name for path in package.iterdir()} == {
@@ -94,6 +95,7 @@ def test_nothing_of_the_machine_is_shared(run: Path, tmp_path: Path) -> None:
     assert recipe.exists()
 
 
+@pytest.mark.thorough
 def test_archives(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -115,6 +117,7 @@ def test_archives(
     assert run_command(["pack", "run", "out.tar"]) == 2
 
 
+@pytest.mark.thorough
 def test_push_and_load(
     run: Path, hub: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

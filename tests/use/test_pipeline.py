@@ -45,6 +45,7 @@ def images(folder: Path) -> list[np.ndarray[Any, Any]]:
     return [np.array(Image.open(path)) for path in sorted(folder.glob("*.png"))]
 
 
+@pytest.mark.thorough
 def test_without_stages_frames_are_unchanged(clip: Path, tmp_path: Path) -> None:
     chain = pipeline(tmp_path, clip, "")
     assert chain.run() == COUNT
@@ -53,6 +54,7 @@ def test_without_stages_frames_are_unchanged(clip: Path, tmp_path: Path) -> None
     assert not list(tmp_path.glob(".*.parts"))
 
 
+@pytest.mark.thorough
 def test_the_result_is_as_planned(clip: Path, tmp_path: Path) -> None:
     stages = '[[stages]]\ntype = "resize"\nscale = 2\n[[stages]]\ntype = "repeat"\ntimes = 2'
     chain = pipeline(tmp_path, clip, stages, "out.mkv")

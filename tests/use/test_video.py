@@ -127,6 +127,7 @@ def test_hostile_and_damaged_files(tmp_path: Path) -> None:
         clip_info(tmp_path / "none.mp4")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "webm"])
 def test_a_clip_keeps_frames_times_rotation_and_audio(suffix: str, model: Loaded, tmp_path: Path) -> None:
     packets = make_clip(tmp_path / "phone.mp4", STAMPS, rotation=90)

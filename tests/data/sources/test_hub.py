@@ -96,6 +96,7 @@ def message(location: str) -> str:
     return str(caught.value)
 
 
+@pytest.mark.thorough
 def test_images_and_shards_with_revision_licence_and_cache(hub: Any, root: Path, tmp_path: Path) -> None:
     expected = {name: data for name, data in files_of(root).items() if name.endswith(".png")}
     place = locate("hf://datasets/me/images")
@@ -133,6 +134,7 @@ def test_tables(hub: Any, root: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     assert images(locate("hf://datasets/me/table")) == {"train/0000000.png": data}
 
 
+@pytest.mark.thorough
 def test_without_the_hub_the_cache_is_used(hub: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     place = locate("hf://datasets/me/images")
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")

@@ -54,6 +54,7 @@ def locations(root: Path, tmp_path: Path, server: FileServer, monkeypatch: pytes
     return packed
 
 
+@pytest.mark.thorough
 def test_samples_equal_those_of_the_folder_in_every_process_and_after_a_resume(
     root: Path, locations: dict[str, object]
 ) -> None:

@@ -241,6 +241,7 @@ def assert_equal(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) 
     assert all(torch.equal(weights[name], value) for name, value in expected.items())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", SAMPLES)
 def test_a_checkpoint_becomes_a_run_and_comes_back_to_the_bit(
     name: str, states: dict[str, States], tmp_path: Path
@@ -260,6 +261,7 @@ def test_a_checkpoint_becomes_a_run_and_comes_back_to_the_bit(
         assert_equal(back[network], state)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", SAMPLES)
 def test_every_way_of_saving(
@@ -287,6 +289,7 @@ def test_file_formats(
     assert_equal(imported.weights, plain[name].weights)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", [name for name, sample in SAMPLES.items() if sample.alone])
 def test_generators_alone(name: str, states: dict[str, States], plain: dict[str, Imported], tmp_path: Path) -> None:
     sample = SAMPLES[name]
@@ -473,6 +476,7 @@ def test_contents_that_are_something_else(name: str, tmp_path: Path) -> None:
     refused(name, tmp_path / "empty", "found nothing")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", SAMPLES)
 def test_networks_that_do_not_fit(name: str, states: dict[str, States], tmp_path: Path) -> None:
     """A tensor that is missing, one too many, and one of another shape, in each network in turn."""

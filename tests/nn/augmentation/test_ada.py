@@ -108,6 +108,7 @@ def test_the_controller_follows_the_steps_and_its_state_is_saved() -> None:
     assert run(fixed, range(7)) == pytest.approx(0.3)
 
 
+@pytest.mark.thorough
 def test_second_derivatives_and_probability_0() -> None:
     image = torch.rand(2, 3, 16, 16, dtype=torch.float64, requires_grad=True)
     augment = ADA(("blit", "geometry", "color"), p=1.0, kimg=0).double()

@@ -89,6 +89,7 @@ def test_each_phase_domain_and_side_has_its_own_draws() -> None:
     assert not torch.equal(*real)  # the same gray image, augmented for each domain
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("augmentation", ["diffaugment", ADA_FAST])
 def test_a_resumed_run_equals_the_whole_run(tmp_path: Path, augmentation: object) -> None:
     recipe = Recipe.read("cyclegan", augmented(augmentation))

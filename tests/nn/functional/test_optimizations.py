@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -39,6 +40,7 @@ def test_each_thread_has_its_own_switch() -> None:
     assert seen == [False]
 
 
+@pytest.mark.thorough
 def test_a_compiled_function_follows_the_switch() -> None:
     def function(x: Tensor) -> Tensor:
         return x + 1 if optimizations_enabled() else x - 1

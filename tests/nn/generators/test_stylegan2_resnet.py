@@ -138,6 +138,7 @@ class StopAfter:
             os.kill(os.getpid(), signal.SIGINT)
 
 
+@pytest.mark.thorough
 def test_a_resumed_run_draws_the_same_noise_and_rests_in_the_same_steps(images: dict[str, str], tmp_path: Path) -> None:
     quiet = {"train.workers": 0, "train.sample_every": 0, "train.steps": 3, "losses.r1.every": 2}
     recipe = Recipe.read("sincut_small", {**NARROW, **images, **quiet})

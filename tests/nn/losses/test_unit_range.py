@@ -33,6 +33,7 @@ CRITERIA: list[tuple[str, dict[str, Any], float]] = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("name", "options", "largest"), CRITERIA)
 def test_images_are_rescaled(name: str, options: dict[str, Any], largest: float) -> None:
     x = soft_image().float()

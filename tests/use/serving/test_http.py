@@ -43,6 +43,7 @@ def array(content: bytes) -> Any:
     return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"), int)
 
 
+@pytest.mark.thorough
 def test_translations_are_those_of_i2i(server: tuple[str, Any], models: dict[str, Loaded]) -> None:
     address, _ = server
     image = Image.open(io.BytesIO(png()))
@@ -104,6 +105,7 @@ def bomb() -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("image", "fields", "status", "detail"),
     [
@@ -154,6 +156,7 @@ def test_large_bodies(server: tuple[str, Any]) -> None:
     assert httpx.post(f"{address}/translate", content=b"junk", timeout=60).status_code == 422
 
 
+@pytest.mark.thorough
 def test_fifty_requests_at_once(server: tuple[str, Any], models: dict[str, Loaded]) -> None:
     address, app = server
     before = app.state.batcher.batches
@@ -174,6 +177,7 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.thorough
 def test_queue_time_token_and_host(models: dict[str, Loaded], start: Callable[..., Any]) -> None:
     class Slow:
         def __init__(self, model: Loaded) -> None:

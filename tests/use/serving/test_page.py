@@ -60,6 +60,7 @@ def fits(page: Any) -> bool:
     return bool(page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("width", [360, 1400])
 def test_images_are_translated(width: int, photo: Path, open_page: Callable[[int], Any], tmp_path: Path) -> None:
     page = open_page(width)
@@ -118,6 +119,7 @@ def test_styles_paste_and_errors(photo: Path, open_page: Callable[[int], Any], t
     assert page.locator(".error").inner_text().startswith("munit: expected an image")
 
 
+@pytest.mark.thorough
 def test_the_webcam_is_translated(open_page: Callable[[int], Any]) -> None:
     page = open_page(360)
     page.click("#camera")
@@ -138,6 +140,7 @@ def test_the_description_of_the_interface(open_page: Callable[[int], Any]) -> No
     assert fits(page)
 
 
+@pytest.mark.thorough
 def test_a_token_is_asked_for(browser: Any, models: dict[str, Loaded], start: Callable[..., Any]) -> None:
     with start(models, token="secret") as (address, _):
         page = browser.new_page()
