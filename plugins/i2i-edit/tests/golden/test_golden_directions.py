@@ -1,0 +1,85 @@
+"""Directions agree with InterFaceGAN, SeFa, GANSpace's formula and scikit-learn's logistic regression."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from i2i_edit.directions import condition, ganspace, sefa, tag_direction, train_boundary, walk
+from official_figures import relative_error
+
+TOLERANCE = 1e-10
+
+
+def angle(one: torch.Tensor, other: torch.Tensor) -> float:
+    """The angle of two directions in rad, whatever their signs."""
+    one, other = one.double().flatten(), other.double().flatten()
+    one, other = one / one.norm(), other / other.norm()
+    return float(torch.minimum((one - other).norm(), (one + other).norm()))
+
+
+def test_interfacegan_boundaries(golden) -> None:
+    figures = golden("interfacegan/boundary")
+    for case, options in figures.config["cases"].items():
+        scores = figures.tensor("scores")[:, options["attribute"]]
+        found = train_boundary(
+            figures.tensor("latents"),
+            scores,
+            options["chosen_num_or_ratio"],
+            options["split_ratio"],
+            options["invalid_value"],
+            options["numpy_seed"],
+        )
+        expected = figures.tensor(f"{case}/boundary").flatten()
+        assert (found.normal - expected).norm() < 1e-6, case
+        logged = [float(line.rpartition("= ")[2]) for line in options["log"] if "Accuracy" in line]
+        assert [found.validation, found.remaining] == pytest.approx(logged, abs=1e-6)
+
+
+def test_interfacegan_condition_and_walk(golden) -> None:
+    figures = golden("interfacegan/boundary")
+    primal, others = figures.tensor("projection/primal")[0], figures.tensor("projection/conds")
+    for count, name in enumerate(("one", "two", "three"), start=1):
+        found = condition(primal, list(others[:count]))
+        assert relative_error(found[None], figures[f"projection/{name}"]) <= TOLERANCE, name
+    z, wp = figures.tensor("interp/z"), figures.tensor("interp/wp")
+    steps = len(figures.tensor("interp/z_out")), len(figures.tensor("interp/wp_out"))
+    assert relative_error(walk(z, primal, -3, 3, steps[0]), figures["interp/z_out"]) <= TOLERANCE
+    assert relative_error(walk(wp, primal, -2, 4, steps[1]), figures["interp/wp_out"]) <= TOLERANCE
+
+
+def test_sefa(golden) -> None:
+    figures = golden("sefa/factorize")
+    affines = [value for _, value in sorted(figures.tensors("affine/").items(), key=lambda item: int(item[0]))]
+    for case, weights in {"all": affines, "first3": affines[:3]}.items():
+        vectors, values = sefa(weights)
+        assert relative_error(values, figures[f"{case}/eigenvalues64"]) <= TOLERANCE
+        expected = figures.tensor(f"{case}/vectors64")
+        signs = (vectors * expected).sum(1, keepdim=True).sign()
+        gaps = values.diff().abs()
+        apart = torch.minimum(torch.cat([gaps[:1], gaps]), torch.cat([gaps, gaps[-1:]])) > 1e-8
+        assert apart.any()
+        assert relative_error((vectors * signs)[apart], expected[apart]) <= TOLERANCE
+        official = figures.tensor(f"{case}/vectors_official")
+        nearest = (official.double() @ vectors.T).abs().max(1).values
+        assert nearest.min() > 1 - 1e-4
+
+
+def test_ganspace(golden) -> None:
+    figures = golden("ganspace/pca")
+    components, mean, deviation = ganspace(figures.tensor("w"))
+    expected = figures.tensor("components64")
+    signs = (components * expected).sum(1, keepdim=True).sign()
+    assert relative_error(components * signs, expected) <= TOLERANCE
+    assert relative_error(mean, figures["mean64"]) <= TOLERANCE
+    assert relative_error(deviation, figures["stdev64"]) <= TOLERANCE
+
+
+def test_tags(golden) -> None:
+    figures = golden("tag_directions/logistic")
+    latents, labels = figures.tensor("latents"), figures.tensor("labels")
+    for name, balanced in {"coef64": True, "coef_plain64": False}.items():
+        found, intercept = tag_direction(latents, labels, balanced)
+        assert angle(found, figures.tensor(name)) < 1e-6
+        assert relative_error(found, figures[name]) <= 1e-6, name
+        if balanced:
+            assert relative_error(torch.tensor([intercept]), figures["intercept64"]) <= 1e-6
