@@ -184,7 +184,7 @@ def breed(
         ws[layer] = mean(weights)[layer]
     ws = ws.expand(count, -1, -1).clone()
     if mutation:
-        spread = translator.styles(range(256), None, truncation)[:, 0].std(0)
+        spread = translator.styles(range(256), None, truncation).std(0)  # of each layer: their styles may differ
         draws = torch.Generator().manual_seed(seed)
         noise = torch.randn(count, ws.shape[2], generator=draws, dtype=torch.float64).to(ws)
         ws += mutation * spread * noise[:, None]
