@@ -2,7 +2,7 @@
 
     python -m pytest -m slow plugins/i2i-paints/tests/slow -s
 
-Minutes on one thread. `I2I_PAINTS_RUN=FOLDER` measures a run that is there already.
+Minutes on one thread. `I2I_MEASURED_RUN=FOLDER` measures a run that is there already.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def measure(translator: Any) -> Figures:
 
 @pytest.mark.slow
 def test_hints_color_their_regions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = Path(os.environ.get("I2I_PAINTS_RUN") or tmp_path / "run")
+    folder = Path(os.environ.get("I2I_MEASURED_RUN") or tmp_path / "run")
     if not folder.exists():
         i2i.train(Recipe.read("paints_small"), folder)
     figures = measure(i2i.load(folder, "cpu").translator)
