@@ -188,6 +188,7 @@ def register_commands(cli: click.Group) -> None:
         environment,
         evaluate,
         export,
+        import_command,
         importing,
         pipeline,
         plan,
@@ -222,5 +223,6 @@ def register_commands(cli: click.Group) -> None:
         components.describe,
         components.plugins,
         importing.import_checkpoint,
+        import_command.import_command,
     ):
         cli.add_command(command)
