@@ -23,6 +23,7 @@ from i2i.methods.compilation import begin_step, compile_networks
 from i2i.methods.networks import trained_networks
 from i2i.methods.recomputing import recompute_blocks
 from i2i.methods.translator import Translator
+from i2i.nn.functional.fused import fuse_operations
 from i2i.nn.functional.optimizations import disable_optimizations
 from i2i.recipe.recipe import Recipe
 
@@ -142,7 +143,7 @@ class Stepper:
         ]
         terms: dict[str, Tensor] = {}
         share = len(batches) // len(phases) if train.batches == "per_phase" else 0
-        with disable_optimizations(train.reference):
+        with disable_optimizations(train.reference), fuse_operations(train.fuse):
             for index, phase in enumerate(phases):
                 own = batches[index * share : (index + 1) * share] if share else batches
                 for batch in own:

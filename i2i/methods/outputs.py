@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Generic, Literal, TypeVar, cast
 
@@ -13,7 +13,7 @@ from i2i.core.contracts import Batch, Discriminator, DiscriminatorOutput, Genera
 from i2i.core.randomness import seed_of
 from i2i.nn.functional.optimizations import optimizations_enabled
 from i2i.nn.functional.precision import to_like
-from i2i.nn.layers.convolution import in_chunks
+from i2i.nn.layers.convolution import in_chunks, iterate_ahead
 from i2i.nn.layers.independence import is_batch_independent
 
 T = TypeVar("T")
@@ -198,20 +198,28 @@ class GANOutputs(Outputs):
     def _both_logits(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Logits of real images and of fakes, as of two forward passes in this order: each advances spectral norm."""
         both: tuple[dict[str, Tensor], dict[str, Tensor]] = ({}, {})
-        for domain, real in self.real_for_discriminator.items():
-            for name, discriminator in self.translator.discriminators_of(domain).items():
-                logits = discriminate_in_turn(discriminator, real, self.fake_for_discriminator[domain])
-                for target, heads in zip(both, logits, strict=True):
-                    target.update({f"{domain}/{name}/{head}": value for head, value in heads.items()})
+        fakes = self.fake_for_discriminator
+        with iterate_ahead(self._networks(self.real_for_discriminator), 2):
+            for domain, real in self.real_for_discriminator.items():
+                for name, discriminator in self.translator.discriminators_of(domain).items():
+                    logits = discriminate_in_turn(discriminator, real, fakes[domain])
+                    for target, heads in zip(both, logits, strict=True):
+                        target.update({f"{domain}/{name}/{head}": value for head, value in heads.items()})
         return both
 
     def _discriminate(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {
-            f"{domain}/{name}/{head}": logits
-            for domain, image in images.items()
-            for name, discriminator in self.translator.discriminators_of(domain).items()
-            for head, logits in self._call(discriminator, image).logits.items()
-        }
+        with iterate_ahead(self._networks(images), 1):
+            return {
+                f"{domain}/{name}/{head}": logits
+                for domain, image in images.items()
+                for name, discriminator in self.translator.discriminators_of(domain).items()
+                for head, logits in self._call(discriminator, image).logits.items()
+            }
+
+    def _networks(self, domains: Iterable[str]) -> list[nn.Module]:
+        """Return the discriminators of domains."""
+        found = (self.translator.discriminators_of(domain).values() for domain in domains)
+        return [cast(nn.Module, discriminator) for discriminators in found for discriminator in discriminators]
 
     def _call(self, discriminator: Any, image: Tensor) -> DiscriminatorOutput:
         """Call a discriminator; a subclass may give it more than the image."""

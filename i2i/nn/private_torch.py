@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from typing import Any, cast
 
+import torch
+from torch import Tensor, nn
 from torch._subclasses import fake_tensor
 from torch.utils._python_dispatch import TorchDispatchMode as TorchDispatchMode
 from torch.utils._pytree import tree_leaves as tree_leaves
@@ -26,6 +30,40 @@ def fake_tensors() -> fake_tensor.FakeTensorMode:
     """
     logging.getLogger(fake_tensor.__name__).setLevel(logging.CRITICAL)  # callers report what fails
     return fake_tensor.FakeTensorMode(allow_non_fake_inputs=True)
+
+
+def compile_shapes(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function of tensors once for all shapes, and once for each combination of its other arguments."""
+    from torch._dynamo import config
+
+    # Every norm, activation and padding of a recipe is a combination; eight is torch's limit for one function.
+    config.recompile_limit = max(int(config.recompile_limit), 64)
+    return cast("Callable[..., Any]", torch.compile(function, dynamic=True, fullgraph=True))
+
+
+def compiler_errors() -> tuple[type[Exception], ...]:
+    """Return the classes of all errors of the compiler; imported when asked for, as it takes a second."""
+    import torch._dynamo.exc
+    import torch._inductor.exc
+
+    return torch._dynamo.exc.TorchDynamoException, torch._inductor.exc.InductorError
+
+
+def reflection_pad_backward(gradient: Tensor, x: Tensor, padding: int) -> Tensor:
+    """Return the gradient of `x` for that of `F.pad(x, 4 * (padding,), mode="reflect")`."""
+    return cast(Tensor, torch.ops.aten.reflection_pad2d_backward(gradient, x, [padding] * 4))
+
+
+def has_hooks(module: nn.Module) -> bool:
+    """Return whether anything is called before or after a module's forward or backward pass."""
+    return bool(
+        module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
+    )
+
+
+def is_compiled(module: nn.Module) -> bool:
+    """Return whether `module.compile` has been called."""
+    return module._compiled_call_impl is not None
 
 
 def compiler_error() -> type[Exception]:

@@ -137,6 +137,8 @@ class TrainOptions:
         rollbacks: how often a run returns to its last checkpoint and continues with other samples when losses or
             weights are NaN or Inf.
         reference: switches off all optimizations of the computation, for comparison; results are equal up to rounding.
+        fuse: on a GPU, norms with the activation, sum and padding after them are one compiled operation each way; their
+            first use takes seconds, later runs find them on disk. Without effect on a CPU.
         compile: networks go through torch's compiler, which takes minutes before the first step and makes later ones
             faster; `reduce-overhead` also captures CUDA graphs. Results round differently.
         gradient_checkpointing: features inside of blocks are computed again in the backward pass and not kept: less
@@ -172,6 +174,7 @@ class TrainOptions:
     patience: Positive | None = None
     rollbacks: Count = 0
     reference: bool = False
+    fuse: bool = True
     compile: bool | Literal["reduce-overhead", "max-autotune"] = False
     gradient_checkpointing: bool = False
     deterministic: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import Any
 
 from torch import Tensor, nn
@@ -11,7 +12,7 @@ from i2i.core.contracts import Activation, Attention, DiscriminatorOutput, Norm
 from i2i.core.factory import Factory
 from i2i.core.kinds import ACTIVATION, NORM
 from i2i.errors import OptionError, ShapeError
-from i2i.nn.layers.convolution import ConvBlock, Down, Padding, SpectralNorm, spectral_conv
+from i2i.nn.layers.convolution import ConvBlock, Down, Padding, SpectralNorm, padding_ahead, spectral_conv
 from i2i.nn.layers.initialization import Initialization, initialize
 
 FEWEST_LAYERS = 3
@@ -125,9 +126,10 @@ class Patch(nn.Module):
 
     def forward(self, image: Tensor) -> DiscriminatorOutput:
         self.check_image(image)
-        x = image
-        for block in self.blocks:
-            x = block(x)
+        x, padding = image, 0
+        for block, following in zip_longest(self.blocks, self.blocks[1:]):
+            padded, padding = padding > 0, 0 if following is None else padding_ahead(following.conv, x)
+            x = block(x, padded=padded, padding=padding)
         if self.attention is None:
             return DiscriminatorOutput({"patch": self.final(x)})
         x, logits, heatmap = self.attention(x)

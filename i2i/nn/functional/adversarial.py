@@ -24,7 +24,10 @@ def least_squares(logits: Tensor, target: bool, reduction: Reduction = "mean") -
         >>> least_squares(torch.tensor([1.0, 3.0]), target=True)
         tensor(2.)
     """
-    return reduced((upcast(logits) - float(target)).square(), reduction)
+    logits = upcast(logits)
+    # One kernel each way instead of four; the constant is expanded and not stored for each logit.
+    constant = logits.new_full((), float(target)).expand_as(logits)
+    return F.mse_loss(logits, constant, reduction=reduction)
 
 
 def binary_cross_entropy(logits: Tensor, target: bool, reduction: Reduction = "mean") -> Tensor:

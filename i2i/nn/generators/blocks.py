@@ -11,7 +11,9 @@ from i2i.core.bounds import ImageSize, height_width
 from i2i.core.contracts import Activation, AdaptiveNorm, Norm
 from i2i.core.factory import Factory
 from i2i.errors import OptionError, ShapeError
-from i2i.nn.layers.convolution import Conv2d, ConvBlock, Down, Padding, UpBlock, Upsample
+from i2i.nn.functional.convolution import convolve
+from i2i.nn.layers.convolution import Conv2d, ConvBlock, Down, Padding, UpBlock, Upsample, padding_ahead
+from i2i.nn.layers.fusion import finish
 from i2i.nn.layers.stages import Stage, padded_image
 
 MULTIPLE = 4
@@ -101,10 +103,10 @@ class ResidualBlock(nn.Module):
         self.second = ConvBlock(channels, channels, 3, padding=1, bias=bias, norm=norm)
 
     def forward(self, x: Tensor) -> Tensor:
-        hidden = self.first(x)
+        padding = padding_ahead(self.second.conv, x) if self.dropout is None else 0
+        hidden = self.first(x, padding=padding)
         hidden = hidden if self.dropout is None else self.dropout(hidden)
-        residual: Tensor = x + self.second(hidden)
-        return residual
+        return cast(Tensor, self.second(hidden, residual=x, padded=padding > 0))
 
 
 class AdaptiveConvBlock(nn.Module):
@@ -121,8 +123,29 @@ class AdaptiveConvBlock(nn.Module):
         self.conv = Conv2d(channels, channels, 3, padding=1, bias=bias, padding_mode="reflect")
         self.norm = norm(channels)
 
-    def forward(self, x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
-        return self.norm(self.conv(x), gamma, beta)
+    def forward(
+        self,
+        x: Tensor,
+        gamma: Tensor,
+        beta: Tensor,
+        activation: Activation | None = None,
+        residual: Tensor | None = None,
+        padded: bool = False,
+        padding: int = 0,
+    ) -> Tensor:
+        """Compute the features [B, C, H, W].
+
+        Args:
+            x: features [B, C, H, W].
+            gamma: scale [B, C] of the norm.
+            beta: shift [B, C] of the norm.
+            activation: after the norm; None for none.
+            residual: [B, C, H, W], added to the result; None for none.
+            padded: whether `x` has the padding of the convolution already.
+            padding: reflected pixels that are added on each side of the result, for the next convolution.
+        """
+        x = convolve(x, self.conv.weight, self.conv.bias) if padded else self.conv(x)
+        return finish(x, self.norm, activation, gamma, beta, residual=residual, padding=padding)
 
 
 class AdaptiveResidualBlock(nn.Module):
@@ -154,9 +177,10 @@ class AdaptiveResidualBlock(nn.Module):
             beta: shift [B, C] of the first norm.
             second: scale and shift of the second norm; those of the first when omitted.
         """
-        hidden = self.activation(self.first(x, gamma, beta))
-        residual: Tensor = x + self.second(hidden, *(second or (gamma, beta)))
-        return residual
+        padding = padding_ahead(self.second.conv, x)
+        hidden = self.first(x, gamma, beta, activation=self.activation, padding=padding)
+        gamma, beta = second or (gamma, beta)
+        return cast(Tensor, self.second(hidden, gamma, beta, residual=x, padded=padding > 0))
 
 
 class Encoder(nn.Module):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar, Literal, cast
 
@@ -13,10 +13,20 @@ from torch.nn import functional as F
 from i2i.core.contracts import Activation, Norm
 from i2i.core.factory import Factory
 from i2i.nn.functional.convolution import convolve
+from i2i.nn.functional.fused import fuses, modulate
 from i2i.nn.functional.optimizations import optimizations_enabled
+from i2i.nn.functional.precision import without_autocast
 from i2i.nn.functional.resampling import DOUBLING, HALVING, blur_down, blur_kernel, blur_up, upsample_and_convolve
-from i2i.nn.functional.spectral import power_iteration, spectral_norm, spectral_normalize
+from i2i.nn.functional.spectral import (
+    SingularVectors,
+    grouped_power_iterations,
+    power_iteration,
+    spectral_normalize,
+    with_scales,
+)
+from i2i.nn.layers.fusion import finish, slope_of
 from i2i.nn.layers.stages import Stage
+from i2i.nn.private_torch import has_hooks, is_compiled
 
 Padding = Literal["zeros", "reflect", "reflect_same"]
 """How borders are filled: with zeros; mirrored; or mirrored so that the sides are divided by the stride exactly, with
@@ -55,6 +65,21 @@ class Conv2d(nn.Conv2d):
         return convolve(input, weight, bias, stride, cast("tuple[int, int]", self.padding))
 
 
+def padding_ahead(conv: nn.Module, x: Tensor) -> int:
+    """Return the reflected pixels on each side of a convolution's input that the operation before it may add.
+
+    Args:
+        conv: the convolution.
+        x: features that this operation works on; where nothing is fused, each convolution pads its own input.
+    """
+    if not fuses(x) or type(conv) not in (Conv2d, SpectralConv2d) or has_hooks(conv):
+        return 0
+    assert isinstance(conv, Conv2d)
+    sides = set(conv._reversed_padding_repeated_twice)
+    plain = conv.groups == 1 and conv.dilation == (1, 1) and conv.stride[0] == conv.stride[1]
+    return int(sides.pop()) if plain and conv.padding_mode == "reflect" and len(sides) == 1 else 0
+
+
 class Spectral(nn.Module):
     """Power iteration for a layer's weight: one step for each forward in training, none in evaluation.
 
@@ -68,45 +93,70 @@ class Spectral(nn.Module):
     v: Tensor
     chunks: int = 1
     per_phase: bool = False
+    _ahead: SingularVectors | None = None
+    _used: SingularVectors | None = None
 
     @torch.no_grad()
     def start_phase_(self) -> None:
         """Take the power iteration of a phase, with the weight as it is now."""
         if self.per_phase and self.training:
-            self._iterate_(cast(Tensor, self.weight))
+            self.keep_(grouped_power_iterations([cast(Tensor, self.weight)], [self.u], 1)[0])
+
+    @property
+    def iterates(self) -> bool:
+        """Whether a forward takes power iterations now."""
+        return self.training and not self.per_phase
+
+    @torch.no_grad()
+    def keep_(self, vectors: SingularVectors) -> None:
+        """Keep the vectors after the last iteration for the next one."""
+        self.u.copy_(vectors.left[-1])
+        self.v.copy_(vectors.right[-1])
 
     def _register_vectors(self, weight: Tensor) -> None:
         rows, columns = weight.flatten(1).shape
         self.register_buffer("u", F.normalize(torch.randn(rows), dim=0, eps=1e-12))
         self.register_buffer("v", F.normalize(torch.randn(columns), dim=0, eps=1e-12))
 
-    def _vectors(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+    def _vectors(self, weight: Tensor) -> SingularVectors:
         # The graph holds new tensors and never the buffers: a second forward before the backward, as for real and
         # fake images, would otherwise change in place what the first one's gradient needs.
-        if not self.training or self.per_phase:
-            return self.u.clone(), self.v.clone()
-        return self._iterate_(weight)
+        if not self.iterates:
+            u, v = self.u.clone(), self.v.clone()
+            with torch.no_grad(), without_autocast(weight):
+                reciprocal = torch.dot(u, torch.mv(weight.flatten(1), v)).reciprocal()
+            return SingularVectors(u.unsqueeze(0), v.unsqueeze(0), reciprocal.unsqueeze(0))
+        ahead = self._ahead
+        if ahead is None or len(ahead.left) < self.chunks:
+            self._keep_used_()
+            vectors = grouped_power_iterations([weight], [self.u], self.chunks)[0]
+            self.keep_(vectors)
+            return vectors
+        # `iterate_ahead` has computed the iterations of this forward, and perhaps of further ones.
+        self._used = SingularVectors(*(part[: self.chunks] for part in ahead))
+        self._ahead = SingularVectors(*(part[self.chunks :] for part in ahead))
+        return self._used
+
+    def _keep_used_(self) -> None:
+        used, self._used, self._ahead = self._used, None, None
+        if used is not None:
+            self.keep_(used)
 
     @property
     def normalized_weight(self) -> Tensor:
         """The weight divided by its spectral norm; each access counts as one forward."""
         weight = cast(Tensor, self.weight)
-        return spectral_normalize(weight, *self._vectors(weight))
-
-    def _iterate_(self, weight: Tensor) -> tuple[Tensor, Tensor]:
-        u, v = power_iteration(weight, self.u)
-        self.u.copy_(u)
-        self.v.copy_(v)
-        return u, v
+        if self.iterates and not optimizations_enabled():
+            u, v = power_iteration(weight, self.u)
+            self.u.copy_(u)
+            self.v.copy_(v)
+            return spectral_normalize(weight, u, v)
+        vectors = self._vectors(weight)
+        return spectral_normalize(weight, vectors.left[0], vectors.right[0])
 
     def _scales_output(self, x: Tensor, weight: Tensor) -> bool:
         """Return whether to divide the output instead of the weight: chunks need it, and it pays if it is smaller."""
-        return self.chunks > 1 or (optimizations_enabled() and weight.numel() > x.numel())
-
-    def _scales(self, weight: Tensor, batch: int) -> Tensor:
-        """Return one over each sample's spectral norm, [B], with one power iteration for each chunk, in order."""
-        norms = spectral_norm(weight, *(self._vectors(weight) for _ in range(self.chunks)))
-        return norms.reciprocal().repeat_interleave(batch // self.chunks)
+        return self.chunks > 1 or fuses(x) or (optimizations_enabled() and weight.numel() > x.numel())
 
 
 class SpectralConv2d(Spectral, Conv2d):
@@ -129,10 +179,23 @@ class SpectralConv2d(Spectral, Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         if self._scales_output(x, self.weight):
-            scales = self._scales(self.weight, x.shape[0]).view(-1, 1, 1, 1)
+            y, scales = self.unscaled(x)
+            if fuses(x):
+                return modulate(y, gamma=scales.unsqueeze(1), beta=self.bias)
             bias = None if self.bias is None else self.bias.view(1, -1, 1, 1)
-            return _scaled(self._conv_forward(x, self.weight, None), scales, bias)
+            return _scaled(y, scales.view(-1, 1, 1, 1), bias)
         return self._conv_forward(x, self.normalized_weight, self.bias)
+
+    def unscaled(self, x: Tensor, padded: bool = False) -> tuple[Tensor, Tensor]:
+        """Return the convolution without spectral norm and bias, and one over each sample's spectral norm [B].
+
+        Args:
+            x: features [B, C, H, W].
+            padded: whether they have the padding already.
+        """
+        weight, scales = with_scales(self.weight, self._vectors(self.weight), x.shape[0])
+        y = convolve(x, weight, None, self.stride[0]) if padded else self._conv_forward(x, weight, None)
+        return y, scales
 
 
 class SpectralLinear(Spectral, nn.Linear):
@@ -152,7 +215,8 @@ class SpectralLinear(Spectral, nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         if self._scales_output(x, self.weight):
-            return _scaled(F.linear(x, self.weight), self._scales(self.weight, x.shape[0]).view(-1, 1), self.bias)
+            weight, scales = with_scales(self.weight, self._vectors(self.weight), x.shape[0])
+            return _scaled(F.linear(x, weight), scales.view(-1, 1), self.bias)
         return F.linear(x, self.normalized_weight, self.bias)
 
 
@@ -191,6 +255,40 @@ def in_chunks(network: nn.Module, chunks: int) -> Iterator[None]:
     finally:
         for layer in layers:
             layer.chunks = 1
+
+
+@contextmanager
+def iterate_ahead(networks: Iterable[nn.Module], forwards: int) -> Iterator[None]:
+    """Compute the power iterations of the next forwards of networks together, in a few operations for all layers.
+
+    A layer that takes fewer forwards inside the context advances by as many as it takes, and one that takes more
+    computes the others itself. On the reference path, and for compiled networks, nothing is computed ahead.
+
+    Args:
+        networks: hold `Spectral` layers, or none. They are used by one thread, as training is.
+        forwards: number of iterations of each layer.
+    """
+    chosen = [one for one in networks if optimizations_enabled() and not is_compiled(one)]
+    modules = dict.fromkeys(module for one in chosen for module in one.modules())
+    layers = [module for module in modules if isinstance(module, Spectral) and module.iterates]
+    groups: dict[tuple[object, ...], list[Spectral]] = {}
+    for layer in layers:
+        groups.setdefault((layer.u.device, layer.u.dtype), []).append(layer)
+    for group in groups.values():
+        weights = [cast(Tensor, layer.weight) for layer in group]
+        found = grouped_power_iterations(weights, [layer.u for layer in group], forwards)
+        for layer, vectors in zip(group, found, strict=True):
+            layer._ahead = vectors
+    try:
+        yield
+    finally:
+        used = [(layer, layer._used) for layer in layers if layer._used is not None]
+        for layer in layers:
+            layer._ahead = layer._used = None
+        if used:
+            kept = [(layer.u, one.left[-1]) for layer, one in used] + [(layer.v, one.right[-1]) for layer, one in used]
+            with torch.no_grad():
+                torch._foreach_copy_([buffer for buffer, _ in kept], [value for _, value in kept])
 
 
 class BlurDown(nn.Module):
@@ -262,11 +360,31 @@ class ConvBlock(nn.Module):
         self.norm = norm(out_channels) if norm is not None else None
         self.activation = activation() if activation is not None else None
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.conv(x)
-        x = x if self.norm is None else self.norm(x)
-        x = x if self.activation is None else self.activation(x)
-        return x if self.blur is None else self.blur(x)
+    def forward(
+        self, x: Tensor, *, residual: Tensor | None = None, padded: bool = False, padding: int = 0
+    ) -> Tensor:
+        """Compute the features [B, C', H', W'].
+
+        Args:
+            x: features [B, C, H, W].
+            residual: [B, C', H', W'], added to the result; None for none.
+            padded: whether `x` has the padding of the convolution already.
+            padding: reflected pixels that are added on each side of the result, for the next convolution.
+        """
+        if self.blur is not None:
+            x = self.blur(finish(self.conv(x), self.norm, self.activation))
+            return finish(x, None, None, residual=residual, padding=padding)
+        slope = slope_of(self.activation)
+        if isinstance(self.conv, SpectralConv2d) and fuses(x) and not has_hooks(self.conv):
+            y, scales = self.conv.unscaled(x, padded)
+            if self.norm is None and slope is not None and residual is None:
+                return modulate(y, gamma=scales.unsqueeze(1), beta=self.conv.bias, slope=slope, padding=padding)
+            x = modulate(y, gamma=scales.unsqueeze(1), beta=self.conv.bias)
+        elif padded:
+            x = convolve(x, self.conv.weight, self.conv.bias, self.conv.stride[0])
+        else:
+            x = self.conv(x)
+        return finish(x, self.norm, self.activation, residual=residual, padding=padding)
 
     def stages(self, name: str) -> list[Stage]:
         """Return the layers, named `NAME.conv`, `NAME.norm`, `NAME.activation` and `NAME.blur`."""
@@ -325,7 +443,7 @@ class UpBlock(nn.Module):
             x = upsample_and_convolve(x, cast(Tensor, self.conv.weight), cast("Tensor | None", self.conv.bias))
         else:
             x = self.conv(x if self.repeat is None else self.repeat(x))
-        x = self.activation(self.norm(x))
+        x = finish(x, self.norm, self.activation)
         return x if self.shuffle is None else cast(Tensor, self.shuffle(x))
 
     def stages(self, name: str) -> list[Stage]:
