@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from i2i.engine.stepper import Stepper
+from i2i.nn.functional.optimizations import assume_device
 from i2i.recipe.recipe import Recipe
 
 SMALL = {"data.type": "shapes", "data.size": 32, "train.batch_size": 2, "train.steps": 3, "train.precision": "fp64"}
@@ -46,11 +47,13 @@ def trajectory(name: str, settings: dict[str, Any]) -> tuple[list[dict[str, Tens
 
 
 @pytest.mark.thorough
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
 @pytest.mark.parametrize("case", CASES)
-def test_the_same_mathematics(case: str) -> None:
+def test_the_same_mathematics(case: str, device: str) -> None:
     name, settings = CASES[case]
     start = Stepper(Recipe.read(name, {**settings, **SMALL})).translator.state_dict()
-    fast, fast_end, stepper = trajectory(name, settings)
+    with assume_device(device):
+        fast, fast_end, stepper = trajectory(name, settings)
     plain, plain_end, _ = trajectory(name, {**settings, "train.reference": True})
     for one, other in zip(fast, plain, strict=True):
         assert one.keys() == other.keys()

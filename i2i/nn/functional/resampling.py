@@ -12,6 +12,8 @@ from i2i.nn.functional.optimizations import optimizations_enabled
 
 HALVING = (1, 2, 1)
 DOUBLING = (1, 3, 3, 1)
+BLUR_PADDING = 1
+"""Pixels on each side that halving needs."""
 
 
 def blur_kernel(weights: Sequence[int]) -> Tensor:
@@ -40,18 +42,19 @@ def blur(x: Tensor, kernel: Tensor, padding: int) -> Tensor:
     return F.conv2d(x, kernel.to(x.dtype).expand(channels, 1, -1, -1), padding=padding, groups=channels)
 
 
-def blur_down(x: Tensor, kernel: Tensor) -> Tensor:
+def blur_down(x: Tensor, kernel: Tensor, padded: bool = False) -> Tensor:
     """Filter, then take every second pixel: [B, C, H, W] to [B, C, ceil(H / 2), ceil(W / 2)].
 
     Args:
         x: features [B, C, H, W]; the border is reflected.
         kernel: `blur_kernel(HALVING)`, [3, 3].
+        padded: whether `x` has its border, of `BLUR_PADDING` pixels, already.
 
     Source: Zhang, ICML 2019, arXiv:1904.11486, section 3.2.
     """
     channels = x.shape[1]
-    padded = F.pad(x, (1, 1, 1, 1), mode="reflect")
-    return F.conv2d(padded, kernel.expand(channels, 1, -1, -1), stride=2, groups=channels)
+    x = x if padded else F.pad(x, (BLUR_PADDING,) * 4, mode="reflect")
+    return F.conv2d(x, kernel.expand(channels, 1, -1, -1), stride=2, groups=channels)
 
 
 def blur_up(x: Tensor, kernel: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from i2i.nn.functional.convolution import convolve
 from i2i.nn.functional.fused import fuses, modulate
 from i2i.nn.functional.optimizations import optimizations_enabled
 from i2i.nn.functional.precision import without_autocast
-from i2i.nn.functional.resampling import DOUBLING, HALVING, blur_down, blur_kernel, blur_up, upsample_and_convolve
+from i2i.nn.functional.resampling import BLUR_PADDING, DOUBLING, HALVING, blur_down, blur_kernel, blur_up, upsample_and_convolve
 from i2i.nn.functional.spectral import (
     SingularVectors,
     grouped_power_iterations,
@@ -300,8 +300,8 @@ class BlurDown(nn.Module):
         super().__init__()
         self.register_buffer("kernel", blur_kernel(HALVING), persistent=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return blur_down(x, self.kernel)
+    def forward(self, x: Tensor, padded: bool = False) -> Tensor:
+        return blur_down(x, self.kernel, padded)
 
 
 class BlurUp(nn.Module):
@@ -372,8 +372,9 @@ class ConvBlock(nn.Module):
             padding: reflected pixels that are added on each side of the result, for the next convolution.
         """
         if self.blur is not None:
-            x = self.blur(finish(self.conv(x), self.norm, self.activation))
-            return finish(x, None, None, residual=residual, padding=padding)
+            ahead = BLUR_PADDING if fuses(x) and not has_hooks(self.blur) else 0
+            x = finish(self.conv(x), self.norm, self.activation, padding=ahead)
+            return finish(self.blur(x, padded=ahead > 0), None, None, residual=residual, padding=padding)
         slope = slope_of(self.activation)
         if isinstance(self.conv, SpectralConv2d) and fuses(x) and not has_hooks(self.conv):
             y, scales = self.conv.unscaled(x, padded)

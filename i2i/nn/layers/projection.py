@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from i2i.nn.functional.optimizations import optimizations_enabled
 from i2i.nn.layers.initialization import Initialization, initialize
 
 EPS = 1e-7
@@ -67,4 +68,10 @@ class PatchHeads(nn.Module):
         ]
         if self.mlps is not None:
             sampled = [mlp(patches) for mlp, patches in zip(self.mlps, sampled, strict=True)]
-        return tuple(x / (torch.linalg.vector_norm(x, dim=2, keepdim=True) + EPS) for x in sampled)
+        if optimizations_enabled() and len({(x.shape, x.dtype) for x in sampled}) == 1:
+            return _unit(torch.stack(sampled)).unbind()
+        return tuple(map(_unit, sampled))
+
+
+def _unit(x: Tensor) -> Tensor:
+    return x / (torch.linalg.vector_norm(x, dim=-1, keepdim=True) + EPS)

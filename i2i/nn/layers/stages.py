@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
 from i2i.errors import OptionError
+from i2i.nn.layers.fusion import finish
 from i2i.nn.layers.independence import is_batch_independent
 
 Tap = int | str
@@ -77,12 +79,18 @@ def tapped(stages: Sequence[Stage], x: Tensor, taps: Sequence[Tap]) -> Features:
     """
     wanted = named_taps(stages, taps)
     features: dict[str, Tensor] = {}
-    for stage in stages:
+    done: Callable[[Tensor], Tensor] | None = None
+    for stage, following in zip_longest(stages, stages[1:]):
         if len(features) == len(set(wanted)):
             break
-        if stage.aside and stage.name not in wanted:
+        if (stage.aside and stage.name not in wanted) or stage.layer is done:
             continue
-        y = stage.layer(x)
+        done = None
+        if following is not None and stage.name.endswith(".norm") and stage.name not in wanted:
+            y, done = finish(x, stage.layer, following.layer), following.layer
+            stage = following  # noqa: PLW2901  # the norm and its activation are one operation on a GPU
+        else:
+            y = stage.layer(x)
         if stage.name in wanted:
             features[stage.name] = y
         x = x if stage.aside else y

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from i2i.nn.functional.contrastive import patch_nce
+from i2i.nn.functional.optimizations import optimizations_enabled
 from i2i.nn.functional.precision import upcast
 
 
@@ -42,11 +43,14 @@ class PatchNCE(nn.Module):
             queries: unit vectors [B, P, C] of the translation, for each layer.
             keys: unit vectors [B, P, C] of the source at the same places, for each layer; they get no gradient.
         """
+        if self.negatives == "batch":
+            queries, keys = ([one.flatten(0, 1).unsqueeze(0) for one in vectors] for vectors in (queries, keys))
+        if optimizations_enabled() and len({(one.shape, one.dtype) for one in queries}) == 1:
+            # Layers of one shape are samples of one batch, as negatives come from the same sample.
+            return self._layer(torch.cat(list(queries)), torch.cat(list(keys)))
         return torch.stack([self._layer(*pair) for pair in zip(queries, keys, strict=True)]).mean()
 
     def _layer(self, queries: Tensor, keys: Tensor) -> Tensor:
-        if self.negatives == "batch":
-            queries, keys = queries.flatten(0, 1).unsqueeze(0), keys.flatten(0, 1).unsqueeze(0)
         if self.similarity == "cosine":
             queries, keys = (F.normalize(upcast(vectors), dim=2, eps=1e-8) for vectors in (queries, keys))
         return patch_nce(queries, keys.detach(), self.temperature).mean()
