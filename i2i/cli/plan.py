@@ -1,4 +1,4 @@
-"""`i2i plan`: memory and work of a training step, and the switches that make a recipe fit into a device's memory."""
+"""`i2i plan`: memory, work and limits of a training step, and the switches that make a recipe fit a device's memory."""
 
 from __future__ import annotations
 
@@ -38,21 +38,25 @@ def _bytes(ctx: click.Context, param: click.Parameter, value: str | None) -> int
 @settings_option
 @click.option("--device", help="Device to plan for, such as cuda; need not exist here. This machine's by default.")
 @click.option("--vram", callback=_bytes, metavar="8GB", help="Memory of the device: find switches to fit in it.")
+@click.option("--gpu", default="h200", show_default=True, help="GPU whose limits are printed for --device cuda.")
 @click.option("--measure", is_flag=True, help="Also take three real steps on this machine's device.")
-def plan(recipe: str, settings: tuple[str, ...], device: str | None, vram: int | None, measure: bool) -> int:
+def plan(recipe: str, settings: tuple[str, ...], device: str | None, vram: int | None, gpu: str, measure: bool) -> int:
     """Predict memory and work of a training step of RECIPE.
 
     \b
       i2i plan quickstart --set data.size=128
       i2i plan my_recipe.toml --device cuda --vram 8GB
+      i2i plan ugatit_light --device cuda --gpu a100
       i2i plan my_recipe.toml --measure
 
-    Nothing is trained and no image is read: steps are taken on tensors that have shapes and no values. --measure takes
+    Nothing is trained and no image is read: steps are taken on tensors that have shapes and no values. For CUDA the
+    least times of a step by its launches, memory traffic and arithmetic follow, and what to switch on. --measure takes
     real steps on random images and prints the time of one. The exit status is 1 if nothing fits into --vram.
     """
     import torch
     from rich.console import Console
 
+    from i2i.engine.bounds import GPUS
     from i2i.engine.planning import default_device, predict
     from i2i.engine.planning import measure as take_steps
     from i2i.recipe.recipe import Recipe
@@ -67,9 +71,13 @@ def plan(recipe: str, settings: tuple[str, ...], device: str | None, vram: int |
         place = torch.device(device) if device is not None else default_device()
     except RuntimeError as error:
         raise click.BadParameter(f"no kind of device: {device!r}; try cpu or cuda", param_hint="--device") from error
+    if gpu not in GPUS:
+        raise click.BadParameter(f"expected one of {', '.join(GPUS)}, got {gpu!r}", param_hint="--gpu")
     predicted = predict(checked, place)
     console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
     _print(console, checked, predicted, place.type)
+    if place.type == "cuda":
+        _print_limits(console, checked, predicted, gpu)
     if measure:
         seconds, peak = take_steps(checked)
         steps = checked.train.steps
@@ -111,8 +119,24 @@ def _print(console: Console, recipe: Recipe, plan: Plan, device: str) -> None:
         table.add_row(name, f"{getattr(plan, name) / 2**20:,.0f}")
     console.print(table)
     console.print(f"{plan.flops / 1e9:,.1f} GFLOP per step")
+    console.print(
+        f"{plan.launches:,} operations per step; {plan.product_traffic / 2**30:,.1f} GiB moved by matrix products and "
+        f"convolutions, {plan.traffic / 2**30:,.1f} GiB by all others"
+    )
     for note in recipe.weight_schedules:
         console.print(note)
+
+
+def _print_limits(console: Console, recipe: Recipe, plan: Plan, gpu: str) -> None:
+    from i2i.engine.bounds import GPUS, limits, switches
+
+    found = limits(plan, GPUS[gpu], recipe.train)
+    console.print(
+        f"least time of a step on paper ({gpu}): launches {1e3 * found.launches:.1f} ms, memory "
+        f"{1e3 * found.memory:.1f} ms, arithmetic {1e3 * found.arithmetic:.1f} ms; bound by {found.bound}"
+    )
+    for switch in switches(found.bound, recipe.train):
+        console.print(f"  --set {switch}")
 
 
 def _fit(

@@ -34,6 +34,12 @@ Settings = tuple[str, ...]
 """Settings as `--set` takes them, `key=value` each."""
 COUNTED = 3
 """Micro-batches that are counted; each further one adds as much as the last of them."""
+GROWING = ("activations", "peak", "flops", "launches", "traffic", "product_traffic")
+"""What each further micro-batch adds to."""
+FREE = {"detach", "alias", "empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "_unsafe_view"}
+"""Operations that move no bytes, next to the views."""
+PRODUCTS = {"convolution", "convolution_backward", "mm", "bmm", "addmm", "baddbmm"}
+"""Matrix products and convolutions, whose bytes are counted apart."""
 LIGHTER = 0.75
 """A switch of a generator saves memory if it leaves less than this fraction of the recipe's parameters."""
 
@@ -50,6 +56,9 @@ class Plan:
         activations: bytes of everything else that exists at the peak, above all features kept for the backward pass.
         peak: largest number of bytes that exist at one time in a step, the sum of the four.
         flops: floating point operations of matrix products and convolutions in a step; a multiply-add counts as two.
+        launches: operations that run on the device in a step; see `Tracker`.
+        traffic: bytes that these operations read and write, those of matrix products and convolutions left out.
+        product_traffic: bytes that matrix products and convolutions read and write.
     """
 
     parameters: dict[str, int]
@@ -59,6 +68,9 @@ class Plan:
     activations: int
     peak: int
     flops: int
+    launches: int
+    traffic: int
+    product_traffic: int
 
 
 @dataclass
@@ -70,26 +82,38 @@ class _Block:
 
 
 class Tracker(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch has not typed it
-    """Count the bytes of all storages that exist, and the floating point operations, while operations run.
+    """Count the bytes of all storages that exist, and the operations, while they run.
+
+    Operations are those that torch's dispatcher sees in the forward and backward passes and the optimizers. Views and
+    operations that only allocate or describe tensors are not counted; an operation on a list of tensors, such as a
+    fused optimizer's step, counts once, and so does one of i2i's own. An operation may be several kernels of a device.
 
     `torch.utils.flop_counter.FlopCounterMode` installs hooks that keep graphs alive, so only its formulas are used.
 
     Attributes:
         flops: floating point operations so far.
+        launches: operations so far.
+        traffic: bytes that operations other than matrix products and convolutions have read and written.
+        product_traffic: bytes that matrix products and convolutions have read and written.
         now: bytes that exist.
         peak: largest value of `now` so far.
     """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.flops = self.now = self.peak = 0
+        self.flops = self.launches = self.traffic = self.product_traffic = self.now = self.peak = 0
         self._clock = self._peak_at = 0
         self._blocks: list[_Block] = []
         self._known: weakref.WeakKeyDictionary[Any, _Block] = weakref.WeakKeyDictionary()
 
     def reset(self) -> None:
         """Start counting operations and the peak again."""
-        self.flops, self.peak, self._peak_at = 0, self.now, self._clock
+        self.reset_counts()
+        self.peak, self._peak_at = self.now, self._clock
+
+    def reset_counts(self) -> None:
+        """Start counting operations again."""
+        self.flops = self.launches = self.traffic = self.product_traffic = 0
 
     def label(self, tensors: Iterable[Tensor], label: str) -> int:
         """Label the storages of tensors; return their bytes."""
@@ -118,9 +142,18 @@ class Tracker(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch has 
         out = func(*args, **(kwargs or {}))
         if func is torch.ops.prim.device.default:  # fake tensors call it all the time, and it makes nothing
             return out
-        for leaf in tree_leaves(out):
-            if isinstance(leaf, Tensor):
-                self._track(leaf)
+        made = [leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor)]
+        for leaf in made:
+            self._track(leaf)
+        name = func.name().partition("::")[2].partition(".")[0]
+        if not (func.is_view or name in FREE):
+            self.launches += 1
+            used = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+            moved = sum(leaf.numel() * leaf.element_size() for leaf in (*used, *made))
+            if name in PRODUCTS:
+                self.product_traffic += moved
+            else:
+                self.traffic += moved
         formula = flop_registry.get(getattr(func, "_overloadpacket", None))
         if formula is not None:
             self.flops += int(formula(*args, **(kwargs or {}), out_val=out))
@@ -193,7 +226,7 @@ def predict(recipe: Recipe, device: torch.device | str | None = None) -> Plan:
     if train.accumulate > COUNTED:
         fewer = [dataclasses.replace(train, accumulate=count) for count in (COUNTED - 1, COUNTED)]
         plans = [predict(dataclasses.replace(recipe, train=options), device) for options in fewer]
-        grown = {name: [getattr(plan, name) for plan in plans] for name in ("activations", "peak", "flops")}
+        grown = {name: [getattr(plan, name) for plan in plans] for name in GROWING}
         more = train.accumulate - COUNTED
         return dataclasses.replace(
             plans[1], **{name: last + more * max(0, last - first) for name, (first, last) in grown.items()}
@@ -228,7 +261,7 @@ def _count(stepper: Stepper, tracker: Tracker) -> Plan:
     for start in stepper.translator.structure_changes:
         stepper.step_number = start
         for _ in range(2):  # optimizers have their state from the first step on
-            tracker.flops = 0
+            tracker.reset_counts()
             stepper.step(*example_batches(stepper))
     states = [leaf for one in stepper.optimizers.values() for leaf in tree_leaves(dict(one.state))]
     optimizer_bytes = tracker.label([leaf for leaf in states if isinstance(leaf, Tensor)], "optimizer")
@@ -241,6 +274,9 @@ def _count(stepper: Stepper, tracker: Tracker) -> Plan:
         activations=tracker.peak - parts["weights"] - parts["optimizer"] - parts["gradients"],
         peak=tracker.peak,
         flops=tracker.flops,
+        launches=tracker.launches,
+        traffic=tracker.traffic,
+        product_traffic=tracker.product_traffic,
     )
 
 

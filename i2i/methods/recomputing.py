@@ -31,13 +31,15 @@ def recompute_blocks(network: nn.Module) -> int:
     forward = network.forward
 
     @wraps(forward)
-    def checkpointed(*inputs: Any) -> Any:
+    def checkpointed(*inputs: Any, **options: Any) -> Any:
         # The random state is always restored: any layer may draw random numbers without declaring it.
         if torch.compiler.is_compiling():
-            return checkpoint(forward, *inputs, use_reentrant=False)
+            return checkpoint(forward, *inputs, use_reentrant=False, **options)
         # The backward pass on a GPU runs in another thread, where context variables (reference path or not) differ.
         context = copy_context()
-        return checkpoint(lambda *x: context.copy().run(forward, *x), *inputs, use_reentrant=False)
+        return checkpoint(
+            lambda *x, **more: context.copy().run(forward, *x, **more), *inputs, use_reentrant=False, **options
+        )
 
     network.forward = checkpointed
     return 1

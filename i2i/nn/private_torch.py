@@ -38,7 +38,7 @@ def compile_shapes(function: Callable[..., Any]) -> Callable[..., Any]:
 
     # Every norm, activation and padding of a recipe is a combination; eight is torch's limit for one function.
     config.recompile_limit = max(int(config.recompile_limit), 64)
-    return cast("Callable[..., Any]", torch.compile(function, dynamic=True, fullgraph=True))
+    return torch.compile(function, dynamic=True, fullgraph=True)
 
 
 def compiler_errors() -> tuple[type[Exception], ...]:

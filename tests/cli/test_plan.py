@@ -41,11 +41,20 @@ def test_memory_and_work_are_printed(capsys: Captured) -> None:
     sizes = dict(re.findall(r"^(weights|optimizer|gradients|activations|peak) +([\d,]+)", out, re.MULTILINE))
     assert len(sizes) == 5
     assert re.search(r"^[\d.,]+ GFLOP per step$", out, re.MULTILINE)
+    assert re.search(r"^[\d,]+ operations per step; [\d.]+ GiB moved by matrix products", out, re.MULTILINE)
+    assert "least time" not in out
 
 
 def test_a_device_that_is_not_here(capsys: Captured) -> None:
     assert run(["plan", "pix2pix_small", "--device", "cuda"]) == 0
-    assert capsys.readouterr().out.startswith("pix2pix_small: 32 px, batch 4, fp32, for cuda\n")
+    out = capsys.readouterr().out
+    assert out.startswith("pix2pix_small: 32 px, batch 4, fp32, for cuda\n")
+    assert re.search(
+        r"^least time of a step on paper \(h200\): launches [\d.]+ ms, .*; bound by launches$", out, re.MULTILINE
+    )
+    assert "  --set train.batch_size=8" in out
+    assert run(["plan", "pix2pix_small", "--device", "cuda", "--gpu", "h20"]) == 2
+    assert "expected one of h200, h100, a100, rtx4090, t4, got 'h20'" in capsys.readouterr().err
     assert run(["plan", "pix2pix_small", "--device", "gpu"]) == 2
     assert "Invalid value for --device: no kind of device: 'gpu'; try cpu or cuda" in capsys.readouterr().err
 

@@ -50,6 +50,7 @@ OURS = (
     "train.reference",
     "train.compile",
     "train.gradient_checkpointing",
+    "train.fuse",
     "train.deterministic",
     # What losses look at: the official trajectories compare it.
     "losses.*.inputs.*",

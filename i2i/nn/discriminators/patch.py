@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import zip_longest
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 
@@ -128,7 +128,7 @@ class Patch(nn.Module):
         self.check_image(image)
         x, padding = image, 0
         for block, following in zip_longest(self.blocks, self.blocks[1:]):
-            padded, padding = padding > 0, 0 if following is None else padding_ahead(following.conv, x)
+            padded, padding = padding > 0, 0 if following is None else padding_ahead(cast(ConvBlock, following).conv, x)
             x = block(x, padded=padded, padding=padding)
         if self.attention is None:
             return DiscriminatorOutput({"patch": self.final(x)})

@@ -117,6 +117,7 @@ class _Modulate(Function):
         residual: Tensor | None,
         options: tuple[Any, ...],
     ) -> Tensor:
+        y: Tensor
         y, mean, variance = torch.ops.i2i.modulate(x, rho, gamma, beta, residual, *options)
         ctx.save_for_backward(x, mean, variance, rho, gamma, beta)
         ctx.options, ctx.has_residual = options, residual is not None
@@ -139,7 +140,9 @@ def _differentiable_gradients(
 ) -> list[Tensor | None]:
     # Views keep partial derivatives apart: gamma may itself depend on x, as in AdaLIN.
     views = [None if value is None else value.view_as(value) for value in inputs]
-    y = _modulate(*views, None, *options)[0]  # type: ignore[arg-type]
+    x, rho, gamma, beta = views
+    assert x is not None
+    y = _modulate(x, rho, gamma, beta, None, *options)[0]
     wanted = [view for view in views if view is not None and view.requires_grad]
     found = iter(torch.autograd.grad(y, wanted, gradient, create_graph=True))
     return [next(found) if view is not None and view.requires_grad else None for view in views]
@@ -304,7 +307,8 @@ OPTIONS = "str statistics, float eps, bool unbiased, float slope, int padding"
 @torch.library.custom_op(
     "i2i::modulate",
     mutates_args=(),
-    schema=f"(Tensor x, Tensor? rho, Tensor? gamma, Tensor? beta, Tensor? residual, {OPTIONS}) -> (Tensor, Tensor, Tensor)",
+    schema=f"(Tensor x, Tensor? rho, Tensor? gamma, Tensor? beta, Tensor? residual, {OPTIONS}) "
+    "-> (Tensor, Tensor, Tensor)",
 )
 def _operation(x: Tensor, *arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
     y, mean, variance = _fused(_modulate, x, *arguments)

@@ -103,16 +103,16 @@ def grouped_power_iterations(
     lengths: list[Tensor] = []
     with without_autocast(like):  # vectors rounded to half precision drift over the steps
         for left, right in zip(lefts, rights, strict=True):
-            vs = right.split(widths)
+            vs = torch.split(right, widths)
             for matrix, u, v in zip(matrices, us, vs, strict=True):
                 torch.mv(matrix.t(), u, out=v)
             _normalize_(right, vs, eps)
-            us = left.split(heights)
+            us = torch.split(left, heights)
             for matrix, v, u in zip(matrices, vs, us, strict=True):
                 torch.mv(matrix, v, out=u)
             lengths.append(_normalize_(left, us, eps))
         reciprocals = (lengths[0] if count == 1 else torch.stack(lengths)).reciprocal().view(count, -1)
-    parts = zip(lefts.split(heights, 1), rights.split(widths, 1), reciprocals.unbind(1), strict=True)
+    parts = zip(torch.split(lefts, heights, 1), torch.split(rights, widths, 1), reciprocals.unbind(1), strict=True)
     return [SingularVectors(*part) for part in parts]
 
 

@@ -16,7 +16,15 @@ from i2i.nn.functional.convolution import convolve
 from i2i.nn.functional.fused import fuses, modulate
 from i2i.nn.functional.optimizations import optimizations_enabled
 from i2i.nn.functional.precision import without_autocast
-from i2i.nn.functional.resampling import BLUR_PADDING, DOUBLING, HALVING, blur_down, blur_kernel, blur_up, upsample_and_convolve
+from i2i.nn.functional.resampling import (
+    BLUR_PADDING,
+    DOUBLING,
+    HALVING,
+    blur_down,
+    blur_kernel,
+    blur_up,
+    upsample_and_convolve,
+)
 from i2i.nn.functional.spectral import (
     SingularVectors,
     grouped_power_iterations,
@@ -360,9 +368,7 @@ class ConvBlock(nn.Module):
         self.norm = norm(out_channels) if norm is not None else None
         self.activation = activation() if activation is not None else None
 
-    def forward(
-        self, x: Tensor, *, residual: Tensor | None = None, padded: bool = False, padding: int = 0
-    ) -> Tensor:
+    def forward(self, x: Tensor, *, residual: Tensor | None = None, padded: bool = False, padding: int = 0) -> Tensor:
         """Compute the features [B, C', H', W'].
 
         Args:

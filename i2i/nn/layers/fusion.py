@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from i2i.nn.functional.fused import fuses, modulate
 from i2i.nn.norms.instance import AdaptiveInstanceNorm, InstanceNorm
 from i2i.nn.norms.layer import LayerNorm
-from i2i.nn.norms.mixed import AdaptiveLayerInstanceNorm, InstanceLayerNorm
+from i2i.nn.norms.mixed import AdaptiveLayerInstanceNorm, InstanceLayerNorm, Mixed
 from i2i.nn.private_torch import has_hooks
 
 
@@ -62,19 +62,19 @@ def _options(norm: object, *condition: Tensor) -> dict[str, Any] | None:
     if not isinstance(norm, nn.Module) or has_hooks(norm):
         return None
     kind = type(norm)
+    gamma: Tensor | None
+    beta: Tensor | None
     if isinstance(norm, InstanceNorm | LayerNorm) and kind in (InstanceNorm, LayerNorm) and norm.eps_on == "var":
         statistics = "instance" if kind is InstanceNorm else "layer"
-        affine = {"gamma": norm.weight, "beta": norm.bias}
-        return {"statistics": statistics, "eps": norm.eps, "unbiased": norm.unbiased, **affine}
-    if isinstance(norm, AdaptiveInstanceNorm) and kind is AdaptiveInstanceNorm:
-        affine = dict(zip(("gamma", "beta"), condition, strict=True))
-        return {"statistics": "instance", "eps": norm.eps, "unbiased": norm.unbiased, **affine}
-    if isinstance(norm, InstanceLayerNorm | AdaptiveLayerInstanceNorm):
-        if kind is InstanceLayerNorm:
-            condition = (norm.gamma, norm.beta)  # type: ignore[assignment]
-        elif kind is not AdaptiveLayerInstanceNorm:
-            return None
-        affine = dict(zip(("gamma", "beta"), condition, strict=True))
-        mix = {"rho": norm.instance_share, "eps": norm.eps, "unbiased": norm.unbiased}
-        return {"statistics": "mix", **mix, **affine}
-    return None
+        gamma, beta = norm.weight, norm.bias
+    elif isinstance(norm, AdaptiveInstanceNorm) and kind is AdaptiveInstanceNorm:
+        statistics, (gamma, beta) = "instance", condition
+    elif isinstance(norm, InstanceLayerNorm) and kind is InstanceLayerNorm:
+        statistics, gamma, beta = "mix", norm.gamma, norm.beta
+    elif isinstance(norm, AdaptiveLayerInstanceNorm) and kind is AdaptiveLayerInstanceNorm:
+        statistics, (gamma, beta) = "mix", condition
+    else:
+        return None
+    rho = norm.instance_share if isinstance(norm, Mixed) else None
+    options = {"statistics": statistics, "rho": rho, "eps": norm.eps, "unbiased": norm.unbiased}
+    return {**options, "gamma": gamma, "beta": beta}

@@ -74,4 +74,5 @@ class PatchHeads(nn.Module):
 
 
 def _unit(x: Tensor) -> Tensor:
-    return x / (torch.linalg.vector_norm(x, dim=-1, keepdim=True) + EPS)
+    unit: Tensor = x / (torch.linalg.vector_norm(x, dim=-1, keepdim=True) + EPS)
+    return unit

@@ -88,7 +88,7 @@ def tapped(stages: Sequence[Stage], x: Tensor, taps: Sequence[Tap]) -> Features:
         done = None
         if following is not None and stage.name.endswith(".norm") and stage.name not in wanted:
             y, done = finish(x, stage.layer, following.layer), following.layer
-            stage = following  # noqa: PLW2901  # the norm and its activation are one operation on a GPU
+            stage = following  # the norm and its activation are one operation on a GPU
         else:
             y = stage.layer(x)
         if stage.name in wanted:
