@@ -46,7 +46,7 @@ def plan(recipe: str, settings: tuple[str, ...], device: str | None, vram: int |
     \b
       i2i plan quickstart --set data.size=128
       i2i plan my_recipe.toml --device cuda --vram 8GB
-      i2i plan ugatit_light --device cuda --gpu a100
+      i2i plan quickstart --device cuda --gpu a100
       i2i plan my_recipe.toml --measure
 
     Nothing is trained and no image is read: steps are taken on tensors that have shapes and no values. For CUDA the

@@ -13,8 +13,8 @@ from i2i.core.contracts import Batch, Discriminator, DiscriminatorOutput, Genera
 from i2i.core.randomness import seed_of
 from i2i.nn.functional.optimizations import optimizations_enabled
 from i2i.nn.functional.precision import to_like
-from i2i.nn.layers.convolution import in_chunks, iterate_ahead
 from i2i.nn.layers.independence import is_batch_independent
+from i2i.nn.layers.spectral import in_chunks, iterate_ahead
 
 T = TypeVar("T")
 
