@@ -1,4 +1,4 @@
-"""Domain transfer networks as an i2i plugin: translation that preserves the features of a given function."""
+"""Domain transfer networks as an i2i plugin: translation that preserves the features of a function; and DA-GAN."""
 
 from __future__ import annotations
 
@@ -20,6 +20,10 @@ def register_components(registry: Any) -> None:
     registry.add(i2i.LOSS, "dtn_binary", "i2i_dtn.losses:Binary")
     registry.add(i2i.LOSS, "dtn_ternary", "i2i_dtn.losses:Ternary")
     registry.add(i2i.LOSS, "dtn_tv", "i2i_dtn.losses:TotalVariation")
+    registry.add(i2i.TRANSLATOR, "dagan", "i2i_dtn.dagan:DAGAN")
+    registry.add(i2i.GENERATOR, "dagan", "i2i_dtn.dagan:InstanceGenerator")
+    registry.add(i2i.LOSS, "mask_area", "i2i_dtn.dagan:MaskArea")
+    registry.add(i2i.LOSS, "dagan_minimax", "i2i_dtn.dagan:Minimax")
     registry.add(i2i.DATASET, "digits", "i2i_dtn.digits:Digits")
 
 
