@@ -53,12 +53,18 @@ class Loaded:
         step: number of training steps taken.
         feature_extractors: sources of the frozen networks that take part in translation, by submodule, as recorded in
             the checkpoint; those of the translator itself by default.
+        folder: the run folder, in which plugins keep what they learn about the run; None for archives and downloads.
     """
 
     def __init__(
-        self, recipe: Recipe, translator: Translator, step: int, feature_extractors: Mapping[str, str] | None = None
+        self,
+        recipe: Recipe,
+        translator: Translator,
+        step: int,
+        feature_extractors: Mapping[str, str] | None = None,
+        folder: Path | None = None,
     ) -> None:
-        self.recipe, self.translator, self.step = recipe, translator, step
+        self.recipe, self.translator, self.step, self.folder = recipe, translator, step, folder
         self.constraints = image_constraints(translator)
         self.feature_extractors = {**extractor_sources(translator), **(feature_extractors or {})}
         self._lock = threading.Lock()
@@ -372,9 +378,9 @@ def load(
     translator.at_step_(max(saved.step - 1, 0))  # the last step that was taken
     noted = saved.state.get("feature_extractors")
     noted = noted if isinstance(noted, dict) else {}
-    return Loaded(
-        recipe, translator, saved.step, {name: noted[name] for name in extractor_sources(translator) if name in noted}
-    )
+    extractors = {name: noted[name] for name in extractor_sources(translator) if name in noted}
+    run = saved.folder.parents[1] if saved.folder.is_dir() and saved.folder.parent.name == "checkpoints" else None
+    return Loaded(recipe, translator, saved.step, extractors, run)
 
 
 def _differences(translator: Translator, weights: Mapping[str, Tensor], omitted: Sequence[str]) -> list[str]:

@@ -18,6 +18,7 @@ def register_components(registry: Any) -> None:
 
     for kind in (TEXT_IMAGE_ENCODER, TAGGER):
         registry.add_kind(kind)
+    registry.add(i2i.PANEL, "edit", "i2i_edit.panel:EditPanel")
 
 
 @i2i.hookimpl

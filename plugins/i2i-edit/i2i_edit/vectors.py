@@ -94,12 +94,17 @@ def save_vector(vector: EditVector, path: Path) -> None:
     """
     if path.suffix != ".safetensors":
         raise I2IError(f"{path}: expected a file that ends in .safetensors")
+    tensors, metadata = packed(vector)
+    write_whole(path, lambda temporary: save_file(tensors, temporary, metadata))
+
+
+def packed(vector: EditVector) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the tensors and the metadata of a vector's file."""
     tensors = {STYLES + name: value.detach().cpu().contiguous() for name, value in vector.styles.items()}
     if vector.ws is not None:
         tensors[WS] = vector.ws.detach().cpu().contiguous()
     facts = {"name": vector.name, "generator": vector.generator, "method": vector.method, "notes": dict(vector.notes)}
-    metadata = {"format": FORMAT, "vector": json.dumps(facts)}
-    write_whole(path, lambda temporary: save_file(tensors, temporary, metadata))
+    return tensors, {"format": FORMAT, "vector": json.dumps(facts)}
 
 
 def load_vector(path: Path, generator: str | None = None) -> EditVector:

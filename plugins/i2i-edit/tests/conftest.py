@@ -5,16 +5,27 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from official_figures import Figures, read
+from PIL import Image
 from plugin_fixtures import official_folder, pytest_collection_modifyitems
 
 __all__ = ["pytest_collection_modifyitems"]
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 pytest.importorskip("i2i_edit", reason="the plugin i2i-edit is not installed")
 
+from i2i_edit.labelled_samples import write_samples
+from i2i_edit.segmentation import Classes
+
 from i2i.core.plugins import default_plugins
+from i2i.data.images import read_image
+from i2i.methods.assembly import build
+from i2i.recipe.recipe import Recipe
+from i2i.use.loaded import Loaded
 
 
 @pytest.fixture(autouse=True)
@@ -36,3 +47,58 @@ def golden() -> Callable[[str], Figures]:
         return read(official_folder(folder), file)
 
     return figures
+
+
+SMALL: dict[str, Any] = {
+    "translator.generator.z_dim": 8,
+    "translator.generator.w_dim": 8,
+    "translator.generator.channel_base": 128,
+    "translator.generator.channel_max": 16,
+    "data": {"type": "one_domain", "data": {"type": "shapes", "size": 16}},
+}
+
+
+@pytest.fixture
+def loaded(tmp_path: Path) -> Loaded:
+    """An untrained StyleGAN2 of 16 px with a run folder."""
+    torch.manual_seed(0)
+    recipe = Recipe.read("stylegan2_small", SMALL)
+    translator = build(recipe, training=False).eval().requires_grad_(False)
+    folder = tmp_path / "run"
+    folder.mkdir()
+    return Loaded(recipe, translator, 1, folder=folder)
+
+
+@pytest.fixture
+def translator(loaded: Loaded) -> Any:
+    """Translator of `loaded`."""
+    return loaded.translator
+
+
+@pytest.fixture
+def classes() -> Classes:
+    """Classes of pixels by brightness."""
+    return Classes.parse([("dark", "#000000"), ("light", "#ffffff")], "test")
+
+
+@pytest.fixture
+def labelled(translator: Any, classes: Classes, tmp_path: Path) -> Path:
+    """Six samples of `loaded`, labelled by their brightness."""
+    folder = tmp_path / "labelled"
+    write_samples(
+        translator, {f"seed{number}": ws for number, ws in enumerate(translator.styles(range(6)))}, classes, folder
+    )
+    _label_by_brightness(folder)
+    return folder
+
+
+@pytest.fixture
+def label_by_brightness() -> Callable[[Path], None]:
+    """Write a label map for each image of a folder of samples."""
+    return _label_by_brightness
+
+
+def _label_by_brightness(folder: Path) -> None:
+    for path in sorted((folder / "images").iterdir()):
+        bright = np.asarray(read_image(path)).mean(2) > 128
+        Image.fromarray(np.repeat(bright[..., None] * np.uint8(255), 3, 2)).save(folder / "labels" / path.name)

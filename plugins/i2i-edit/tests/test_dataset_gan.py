@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from i2i_edit.classifier_training import LabelledPixels, train_ensemble, without_small_classes
-from i2i_edit.labelled_samples import train_segmenter, write_samples
+from i2i_edit.labelled_samples import train_segmenter
 from i2i_edit.labelled_set import write_labelled_set
 from i2i_edit.pixel_classifier import PixelEnsemble
 from i2i_edit.pixel_features import features_at, render, upsampled
@@ -20,40 +20,10 @@ from i2i_edit.segmentation import Classes, Segmenter
 from PIL import Image
 
 from i2i.cli import run as command
-from i2i.data.images import read_image
 from i2i.engine.stepper import Stepper
 from i2i.errors import I2IError
-from i2i.methods.assembly import build
 from i2i.recipe.recipe import Recipe
 from i2i.use.loaded import Loaded
-
-CLASSES = Classes.parse([("dark", "#000000"), ("light", "#ffffff")], "test")
-TINY: dict[str, Any] = {
-    "translator.generator.z_dim": 8,
-    "translator.generator.w_dim": 8,
-    "translator.generator.channel_base": 128,
-    "translator.generator.channel_max": 16,
-    "data": {"type": "one_domain", "data": {"type": "shapes", "size": 16}},
-}
-
-
-@pytest.fixture
-def translator() -> Any:
-    torch.manual_seed(0)
-    translator = build(Recipe.read("stylegan2_small", TINY), training=False)
-    return translator.eval().requires_grad_(False)
-
-
-@pytest.fixture
-def labelled(translator: Any, tmp_path: Path) -> Path:
-    """Six samples, labelled by their brightness."""
-    folder = tmp_path / "labelled"
-    ws = translator.styles(range(6))
-    write_samples(translator, {f"seed{number}": one for number, one in enumerate(ws)}, CLASSES, folder)
-    for path in sorted((folder / "images").iterdir()):
-        bright = np.asarray(read_image(path)).mean(2) > 128
-        Image.fromarray(np.repeat(bright[..., None] * np.uint8(255), 3, 2)).save(folder / "labels" / path.name)
-    return folder
 
 
 @pytest.mark.parametrize("mode", ["bilinear", "nearest"])
@@ -88,7 +58,9 @@ def test_small_classes_become_the_first_one() -> None:
     assert (int((cleaned[0] == 2).sum()), int((cleaned[1] == 2).sum())) == (16, 0)
 
 
-def test_a_segmenter_learns_and_is_kept_with_its_generator(translator: Any, labelled: Path, tmp_path: Path) -> None:
+def test_a_segmenter_learns_and_is_kept_with_its_generator(
+    translator: Any, labelled: Path, classes: Classes, tmp_path: Path
+) -> None:
     segmenter = train_segmenter(translator, labelled, members=2, max_epochs=6)
     rendered = render(translator, translator.styles([50]))
     found = segmenter.segment(rendered.features, (16, 16))
@@ -99,7 +71,7 @@ def test_a_segmenter_learns_and_is_kept_with_its_generator(translator: Any, labe
     segmenter.save(path)
     again = Segmenter.load(translator, path)
     assert torch.equal(again.segment(rendered.features, (16, 16)).divergence, found.divergence)
-    assert again.classes == CLASSES
+    assert again.classes == classes
     with torch.no_grad():
         translator.generator.synthesis.b4.const.add_(1)
     with pytest.raises(I2IError, match="these classifiers belong to another generator"):
@@ -130,27 +102,24 @@ def test_the_written_set_is_what_recipes_train_on(translator: Any, labelled: Pat
 
 
 @pytest.fixture
-def run(translator: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any) -> Callable[..., str]:
+def run(loaded: Loaded, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any) -> Callable[..., str]:
     """`run(*arguments)`: output of `i2i dataset-gan` with the small generator in place of a run's."""
-    loaded = Loaded(Recipe.read("stylegan2_small", TINY), translator, 1)
     monkeypatch.setattr(i2i_stylegan.command, "load", lambda run, device: loaded)
-    folder = tmp_path / "run"
-    folder.mkdir()
 
     def invoke(name: str, *arguments: object, status: int = 0) -> str:
         capsys.readouterr()
-        assert command(["dataset-gan", name, str(folder), *map(str, arguments)]) == status
+        assert command(["dataset-gan", name, str(loaded.folder), *map(str, arguments)]) == status
         return "".join(capsys.readouterr())
 
     return invoke
 
 
-def test_commands_from_samples_to_a_set(run: Callable[..., str], tmp_path: Path) -> None:
+def test_commands_from_samples_to_a_set(
+    run: Callable[..., str], label_by_brightness: Callable[[Path], None], tmp_path: Path
+) -> None:
     classes = ["--class", "dark=#000000", "--class", "light=#ffffff"]
     assert "4 images in" in run("samples", tmp_path / "some", "--seeds", "0-3", *classes)
-    for path in (tmp_path / "some" / "images").iterdir():
-        bright = np.asarray(read_image(path)).mean(2) > 128
-        Image.fromarray(np.repeat(bright[..., None] * np.uint8(255), 3, 2)).save(tmp_path / "some/labels" / path.name)
+    label_by_brightness(tmp_path / "some")
     assert "1 classifiers of 2 classes" in run("train", tmp_path / "some", "--members", 1, "--max-epochs", 2)
     assert "4 images with label maps" in run("generate", tmp_path / "made", "--count", 5, "--discard", 0.2)
 
@@ -190,6 +159,6 @@ def test_one_class_cannot_be_learned() -> None:
         train_ensemble(pixels, 2, members=1)
 
 
-def test_another_generator_has_other_features(translator: Any) -> None:
+def test_another_generator_has_other_features(translator: Any, classes: Classes) -> None:
     with pytest.raises(I2IError, match="these classifiers take 7 features of a pixel, and this generator has"):
-        Segmenter(translator, PixelEnsemble(7, 2, 1), CLASSES)
+        Segmenter(translator, PixelEnsemble(7, 2, 1), classes)
