@@ -23,6 +23,7 @@ def register_components(registry: Any) -> None:
     registry.add(i2i.LOSS, "paints_gan", "i2i_paints.losses:PaintsGAN")
     registry.add(i2i.LOSS, "line_difference", "i2i_paints.losses:LineDifference")
     registry.add(i2i.STAGE, "colour", "i2i_paints.stage:Colour")
+    registry.add(i2i.PANEL, "hint_brush", "i2i_paints.panel:HintBrush")
     registry.add(i2i.DATASET, "line_art", "i2i_paints.data:LineArtFolder")
     registry.add(i2i.DATASET, "drawn_regions", "i2i_paints.data:DrawnRegions")
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import torch
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from torch import Tensor
 
 from i2i.core.contracts import Stream
@@ -20,7 +20,7 @@ from i2i.data.pixels import to_tensor
 from i2i.data.transforms import SampleTransform
 from i2i.errors import DataError
 from i2i_paints.color import BLANK, no_hints
-from i2i_paints.hints import random_hints
+from i2i_paints.hints import dabs, random_hints
 from i2i_paints.lines import xdog
 
 _PREVIEW = 2**60  # drawings from here on are not used in training
@@ -128,6 +128,8 @@ class DrawnRegions(LineArt):
         count: number of samples in an epoch; the stream itself is endless.
         regions: number of ellipses.
         most_hints: largest number of hints in a sample; 0 trains without hints.
+        dabbed: share of the samples whose hints are one dab of 3 x 3 px in most regions, as a person would give them,
+            in place of random pixels.
         seed: seed of all drawings, >= 0.
     """
 
@@ -137,10 +139,11 @@ class DrawnRegions(LineArt):
         count: Annotated[int, Ge(1)] = 2000,
         regions: Annotated[int, Ge(1)] = 3,
         most_hints: Annotated[int, Ge(0)] = 40,
+        dabbed: Annotated[float, Ge(0), Le(1)] = 0.0,
         seed: Annotated[int, Ge(0)] = 0,
     ) -> None:
         super().__init__(size, most_hints, seed)
-        self.count, self.regions = count, regions
+        self.count, self.regions, self.dabbed = count, regions, dabbed
 
     def __len__(self) -> int:
         """Return the number of samples in an epoch."""
@@ -151,8 +154,11 @@ class DrawnRegions(LineArt):
         if number < 0:
             raise IndexError(f"drawn_regions: samples are numbered from 0, got {number}")
         draws = np.random.Generator(np.random.PCG64([self.seed, number]))
-        color, line, _ = self.drawing(draws)
-        return self.sample(color, draws, line)
+        color, line, labels = self.drawing(draws)
+        sample = self.sample(color, draws, line)
+        if self.dabbed and draws.random() < self.dabbed:
+            sample["hint"] = dabs(color, (line[0] > 0.9) * (labels + 1), draws)
+        return sample
 
     def preview(self, count: int) -> dict[str, Tensor]:
         """Return drawings that are not trained on, by stream [count, C, size, size]."""

@@ -42,3 +42,21 @@ def random_hints(color: Tensor, draws: np.random.Generator, most: int) -> Tensor
         hints[:, row, columns] = value[:, None]
         hints[:, rows, column] = value[:, None]
     return hints
+
+
+def dabs(color: Tensor, labels: Tensor, draws: np.random.Generator) -> Tensor:
+    """Return hints [3, H, W] with one dab of 3 x 3 pixels in each of three regions of four, at random places.
+
+    Args:
+        color: RGB [3, H, W] in [-1, 1].
+        labels: number of each pixel's region [H, W], 0 where no dab may be.
+        draws: generator of all random numbers.
+    """
+    yuv, hints = rgb_to_yuv(color[None])[0], no_hints(color)
+    for label in labels.unique():
+        places = (labels == label).nonzero()
+        row, column = (int(value) for value in places[int(draws.integers(len(places)))])
+        if label and draws.random() < 0.75:
+            around = slice(max(row - 1, 0), row + 2), slice(max(column - 1, 0), column + 2)
+            hints[:, *around] = yuv[:, row, column, None, None]
+    return hints

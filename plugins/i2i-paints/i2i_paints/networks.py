@@ -40,13 +40,23 @@ class AlternatingUNet(nn.Module):
         in_channels: channels of the input.
         out_channels: channels of the output.
         channels: channels after the first convolution; doubled with each halving.
+        center: is added to the output of the last convolution; 0 in the reference, whose weights have to grow until
+            colours from 0 to 255 come out.
+        scale: the output of the last convolution is multiplied by it; 1 in the reference.
     """
 
     multiple: ClassVar[int] = 16
 
-    def __init__(self, in_channels: Positive = 4, out_channels: Positive = 3, channels: Positive = 32) -> None:
+    def __init__(
+        self,
+        in_channels: Positive = 4,
+        out_channels: Positive = 3,
+        channels: Positive = 32,
+        center: float = 0.0,
+        scale: float = 1.0,
+    ) -> None:
         super().__init__()
-        self.in_channels = in_channels
+        self.in_channels, self.center, self.scale = in_channels, center, scale
         self.c0, self.bnc0 = nn.Conv2d(in_channels, channels, 3, padding=1), _norm(channels)
         width = channels
         for index in range(1, 9, 2):
@@ -86,7 +96,7 @@ class AlternatingUNet(nn.Module):
             x = self._layer(torch.cat([skip, x], 1), f"dc{index}", f"bnd{index}")
             x = self._layer(x, f"dc{index - 1}", f"bnd{index - 1}")
         output: Tensor = self.dc0(torch.cat([features[0], x], 1))
-        return output
+        return output if (self.scale, self.center) == (1, 0) else self.scale * output + self.center
 
     def run(self, x: Tensor) -> Tensor:
         """Return the output [B, C, H, W] for an input."""

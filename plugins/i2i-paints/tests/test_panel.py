@@ -1,0 +1,135 @@
+"""The hint brush: its actions and their errors, and the page in a headless browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from i2i_paints.data import DrawnRegions
+from i2i_paints.panel import HintBrush
+from PIL import Image
+
+from i2i.errors import I2IError
+from i2i.methods.assembly import build
+from i2i.recipe.recipe import Recipe
+from i2i.use.loaded import Loaded
+
+DAB = {"x": 20, "y": 12, "radius": 3, "color": "#ff0000"}
+
+
+@pytest.fixture
+def model() -> Loaded:
+    if folder := os.environ.get("I2I_MEASURED_RUN"):  # to look at screenshots of a trained run
+        import i2i
+
+        return i2i.load(folder, "cpu")
+    torch.manual_seed(0)
+    recipe = Recipe.read("paints_small", {"translator.generator.channels": 2})
+    return Loaded(recipe, build(recipe, training=False).eval().requires_grad_(False), 0)
+
+
+@pytest.fixture
+def drawing(tmp_path: Path) -> Path:
+    _, line, _ = DrawnRegions(size=96).drawing(np.random.Generator(np.random.PCG64(3)))
+    path = tmp_path / "drawing.png"
+    Image.fromarray(((line[0].numpy() + 1) * 127.5).astype(np.uint8)).convert("RGB").save(path)
+    return path
+
+
+def test_actions_colour_drawings_and_find_lines(model: Loaded, drawing: Path) -> None:
+    panel, image = HintBrush(model), Image.open(drawing)
+    assert HintBrush.accepts(model)
+    plain = panel.colour({"lines": image, "dabs": []})["image"]
+    hinted = panel.colour({"lines": image, "dabs": [DAB]})["image"]
+    assert plain.size == hinted.size == image.size
+    assert (np.array(plain) != np.array(hinted)).any()
+    lines = panel.lines({"image": image})["image"]
+    assert lines.size == image.size
+    assert set(np.unique(np.array(lines))) & {0, 255}
+    for values, message in (
+        ({"lines": image}, "dabs: expected a list"),
+        ({"lines": image, "dabs": [DAB | {"color": "red"}]}, "color: expected one such as #ff8800, got 'red'"),
+        ({"lines": image, "dabs": [DAB | {"radius": 1e6}]}, "radius: expected a number from"),
+        ({"dabs": []}, "lines: expected an image"),
+    ):
+        with pytest.raises(I2IError, match=message):
+            panel.colour(values)
+
+
+@pytest.fixture
+def page(model: Loaded) -> Iterator[Any]:
+    """The panel in Chromium, served on loopback; it must ask no other host for anything."""
+    uvicorn = pytest.importorskip("uvicorn", reason="needs i2i[serve]")
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    executable = os.environ.get("I2I_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if executable is None:
+        pytest.skip("needs Chromium: install it, or set I2I_CHROMIUM to its file")
+    from i2i.use.serving.app import create_app
+
+    server = uvicorn.Server(uvicorn.Config(create_app({"run": model}), "127.0.0.1", 0, log_level="error"))
+    socket = server.config.bind_socket()
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]}, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    address = f"http://127.0.0.1:{socket.getsockname()[1]}"
+    problems: list[str] = []
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        opened = browser.new_page(viewport={"width": 900, "height": 700})
+        opened.set_default_timeout(30_000)
+        opened.on("pageerror", lambda error: problems.append(str(error)))
+        own = (address, "data:", "blob:")
+        opened.on("request", lambda request: None if request.url.startswith(own) else problems.append(request.url))
+        opened.goto(address)
+        opened.click("text=Colour by hints")
+        yield opened
+        browser.close()
+    server.should_exit = True
+    thread.join(20)
+    assert problems == []
+
+
+def shown(page: Any, before: str | None = None, after: str | None = None) -> str:
+    """Wait until the result differs from one image, or is another one; the page's policy forbids scripts of a test."""
+    for _ in range(600):
+        source: str = page.get_attribute("#result", "src") or ""
+        done = page.text_content("#state") == "Coloured drawing"
+        if done and (source == after if after else source not in ("", before)):
+            return source
+        page.wait_for_timeout(50)
+    raise AssertionError("the result did not change")
+
+
+def test_the_brush_in_a_browser(page: Any, drawing: Path) -> None:
+    page.set_input_files("#file", [{"name": "x.png", "mimeType": "image/png", "buffer": b"no image"}])
+    page.wait_for_selector("#problem:not([hidden])")
+    assert "not an image" in page.text_content("#problem")
+    page.set_input_files("#file", str(drawing))
+    plain = shown(page)
+    page.fill("#color", "#2040ff")
+    box = page.locator("#board").bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.5)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.5, steps=5)
+    page.mouse.up()
+    shown(page, before=plain)
+    assert page.text_content("#count") == "1 hint"
+    if shots := os.environ.get("I2I_SCREENSHOTS"):
+        page.screenshot(path=str(Path(shots) / "hint_brush.png"))
+    page.keyboard.press("Control+z")
+    shown(page, after=plain)
+    assert page.is_disabled("#undo")
+    page.check("#extract")
+    shown(page)
+    page.set_viewport_size({"width": 360, "height": 700})
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
