@@ -93,6 +93,8 @@ def train_attribute_network(count: int = 2400, epochs: int = 16, seed: int = 0) 
         tags, numbers = truth[:, : len(TAGS)], truth[:, len(TAGS) :]
         network.center.copy_(numbers.mean(0)), network.spread.copy_(numbers.std(0))
         numbers = (numbers - network.center) / network.spread
+        # Rare tags count as much as frequent ones.
+        rarity = ((1 - tags.mean(0)) / tags.mean(0)).clamp(1, 8)
         signs = torch.tensor([-1.0 if name in MIRRORED else 1.0 for name in NUMBERS])
         optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=0.02)
         batches = epochs * count // 64
@@ -103,7 +105,8 @@ def train_attribute_network(count: int = 2400, epochs: int = 16, seed: int = 0) 
             image = torch.where(mirror[:, :, None, None], images[chosen].flip(3), images[chosen])
             logits, found = network(image + NOISE * torch.rand(64, 1, 1, 1) * torch.randn_like(image))
             wanted = torch.where(mirror, numbers[chosen] * signs, numbers[chosen])
-            loss = F.binary_cross_entropy_with_logits(logits, tags[chosen]) + 0.5 * F.mse_loss(found, wanted)
+            right = F.binary_cross_entropy_with_logits(logits, tags[chosen], pos_weight=rarity)
+            loss = right + 0.5 * F.mse_loss(found, wanted)
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             optimizer.step()

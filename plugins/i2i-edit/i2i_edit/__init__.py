@@ -19,6 +19,14 @@ def register_components(registry: Any) -> None:
     for kind in (TEXT_IMAGE_ENCODER, TAGGER):
         registry.add_kind(kind)
     registry.add(i2i.PANEL, "edit", "i2i_edit.panel:EditPanel")
+    registry.add(TEXT_IMAGE_ENCODER, "clip", "i2i_edit.clip:CLIPEncoder")
+    registry.add(TEXT_IMAGE_ENCODER, "captions", "i2i_edit.captions:CaptionEncoder")
+    registry.add(TAGGER, "timm", "i2i_edit.taggers:TimmTagger")
+    registry.add(TAGGER, "texts", "i2i_edit.taggers:TextTagger")
+    registry.add(TAGGER, "drawn_portraits", "i2i_edit.taggers:DrawnPortraitTagger")
+    registry.add(i2i.TRANSLATOR, "caption_encoder", "i2i_edit.captions:CaptionTranslator")
+    registry.add(i2i.TRANSLATOR, "style_encoder", "i2i_edit.style_encoder:StyleEncoder")
+    registry.add(i2i.LOSS, "contrastive", "i2i_edit.captions:Contrastive")
 
 
 @i2i.hookimpl
@@ -30,6 +38,8 @@ def recipe_folders() -> Path:
 @i2i.hookimpl
 def register_commands(cli: click.Group) -> None:
     """Add the commands of editing."""
+    from i2i_edit import command, mapper_command
     from i2i_edit.dataset_command import dataset_gan
 
-    cli.add_command(dataset_gan)
+    for one in (command.edit, command.project, command.directions, mapper_command.text_mapper, dataset_gan):
+        cli.add_command(one)

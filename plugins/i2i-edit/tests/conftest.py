@@ -21,6 +21,7 @@ pytest.importorskip("i2i_edit", reason="the plugin i2i-edit is not installed")
 from i2i_edit.labelled_samples import write_samples
 from i2i_edit.segmentation import Classes
 
+import i2i
 from i2i.core.plugins import default_plugins
 from i2i.data.images import read_image
 from i2i.methods.assembly import build
@@ -102,3 +103,54 @@ def _label_by_brightness(folder: Path) -> None:
     for path in sorted((folder / "images").iterdir()):
         bright = np.asarray(read_image(path)).mean(2) > 128
         Image.fromarray(np.repeat(bright[..., None] * np.uint8(255), 3, 2)).save(folder / "labels" / path.name)
+
+
+TINY: dict[str, Any] = {
+    **SMALL,
+    "data": {"type": "one_domain", "data": {"type": "portraits", "size": 16}, "of": ["b"]},
+}
+"""Settings of a StyleGAN2 that is built in no time."""
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder of a tiny StyleGAN2 after one step."""
+    return trained("stylegan2_small", TINY, tmp_path_factory.mktemp("runs") / "tiny")
+
+
+def trained(recipe: str, settings: dict[str, Any], folder: Path, steps: int = 1) -> Path:
+    """Train a recipe for some steps and return its run folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("I2I_PLUGINS", "stylegan,edit")
+        default_plugins.cache_clear()
+        loop = {"train.steps": steps, "train.batch_size": 4, "train.workers": 0, "train.sample_every": 0}
+        i2i.train(i2i.Recipe.read(recipe, {**settings, **loop}), folder)
+    default_plugins.cache_clear()
+    return folder
+
+
+ENCODER_TINY = {
+    "translator.channels": 8,
+    "translator.real_after": 1,
+    "losses.perceptual.features": {"type": "timm", "weights": "untrained"},
+    "losses.generated_perceptual.features": {"type": "timm", "weights": "untrained"},
+    **{key: value for key, value in TINY.items() if key.startswith("translator.generator") or key == "data"},
+}
+CAPTIONS_TINY = {"translator.channels": 8, "translator.width": 64, "data.size": 16, "data.count": 8}
+
+
+@pytest.fixture(scope="session")
+def captions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return trained("caption_encoder", CAPTIONS_TINY, tmp_path_factory.mktemp("captions") / "captions", steps=2)
+
+
+@pytest.fixture(scope="session")
+def encoder(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    settings = {**ENCODER_TINY, "train.init": str(run_folder)}
+    return trained("style_encoder_small", settings, tmp_path_factory.mktemp("encoder") / "encoder", steps=2)
+
+
+@pytest.fixture(scope="session")
+def other_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder of another tiny StyleGAN2."""
+    return trained("stylegan2_small", {**TINY, "train.seed": 5}, tmp_path_factory.mktemp("other") / "other")
