@@ -352,6 +352,7 @@ class Run(Protocol):
         metrics: metrics measured since the last checkpoint, by name.
         waited: seconds that steps have waited for data since the process started.
         interrupted: whether the run was asked to stop.
+        stop_requested: a hook sets it to let the run save and stop after this step.
     """
 
     folder: Path
@@ -368,6 +369,7 @@ class Run(Protocol):
     metrics: dict[str, float]
     waited: float
     interrupted: bool
+    stop_requested: bool
 
     @property
     def hook_state(self) -> HookState: ...

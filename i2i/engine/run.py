@@ -52,6 +52,7 @@ class Run:
         evaluated: step of the last evaluation.
         waited: seconds that steps have waited for data since the process started.
         interrupted: whether the run was asked to stop.
+        stop_requested: whether a hook asks the run to save and stop after this step.
     """
 
     folder: Path
@@ -71,6 +72,7 @@ class Run:
     evaluated: int = -1
     waited: float = 0.0
     interrupted: bool = False
+    stop_requested: bool = False
 
     def __post_init__(self) -> None:
         name = self.recipe.train.keep_best

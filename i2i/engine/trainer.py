@@ -252,9 +252,10 @@ def _sample(run: Run, notify: Notifier, images: dict[str, Tensor]) -> None:
 def _stop_requested(run: Run, stop: threading.Event) -> bool:
     """Return whether any process was asked to stop; all processes must stop after the same step."""
     accelerator = run.stepper.accelerator
+    requested = stop.is_set() or run.stop_requested
     if accelerator.num_processes == 1:
-        return stop.is_set()
-    requests = torch.tensor([float(stop.is_set())], device=accelerator.device)
+        return requested
+    requests = torch.tensor([float(requested)], device=accelerator.device)
     return bool(accelerator.reduce(requests, "sum").item() > 0)
 
 
