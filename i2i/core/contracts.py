@@ -333,8 +333,7 @@ class HookState(Protocol):
 class Run(Protocol):
     """A training run, as hooks are given it.
 
-    `recipe`, `stepper` and `translator` are an `i2i.Recipe`, an `i2i.Stepper` and an `i2i.Translator`; they are not
-    imported here, because this file stays free of torch and imports from no higher layer.
+    `recipe`, `stepper` and `translator` are i2i's classes, which this file, free of torch, does not import.
 
     Args:
         folder: folder of the resolved recipe, the log, the samples and the checkpoints.
@@ -351,8 +350,7 @@ class Run(Protocol):
         hook_state: states that hooks keep in checkpoints.
         metrics: metrics measured since the last checkpoint, by name.
         waited: seconds that steps have waited for data since the process started.
-        interrupted: whether the run was asked to stop.
-        stop_requested: a hook sets it to let the run save and stop after this step.
+        interrupted: whether the run was asked to stop, for instance by a hook that sets `stop_requested`.
     """
 
     folder: Path
