@@ -62,7 +62,7 @@ def sweep(
     if sampler == "grid" and grid is None:
         raise click.UsageError("--sampler grid takes lists of values; give --sampler random or tpe for ranges")
     every = fixed if "/" in metric else [*_measured(Recipe.read(recipe, fixed), metric), *fixed]
-    for values in grid or ():  # a value that the recipe refuses is told before anything is trained
+    for values in grid or ():  # a value that the recipe refuses is reported before anything is trained
         Recipe.read(recipe, (*every, *(f"{key}={value}" for key, value in values.items())))
     name = Recipe.read(recipe, every).name
     chosen: Any = sampler or ("random" if grid is None else "grid")
