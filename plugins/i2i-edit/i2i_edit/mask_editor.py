@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -47,6 +47,8 @@ class MaskEditor:
             which is faster.
         encoder: from an image [1, C, H, W] in [0, 1] to style vectors, to which edits stay close; None without.
         weights: of the losses.
+        noise: noise maps of the images, or a mode.
+        styles: added to the styles of single layers, by their names.
 
     Source: Ling et al., EditGAN, NeurIPS 2021, arXiv:2111.03186.
     """
@@ -57,11 +59,13 @@ class MaskEditor:
         perceptual: Callable[[Tensor, Tensor], Tensor] | None = None,
         encoder: Callable[[Tensor], Tensor] | None = None,
         weights: EditWeights = EditWeights(),  # noqa: B008  # immutable
+        noise: Any = "const",
+        styles: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.segmenter, self.encoder = segmenter, encoder
         self.translator, self.classes = segmenter.translator, segmenter.classes
         self.perceptual = perceptual or _no_distance
-        self.weights = weights
+        self.weights, self.noise, self.styles = weights, noise, styles
         self.generator = generator_hash(self.translator.generator)
 
     @torch.no_grad()
@@ -151,13 +155,13 @@ class MaskEditor:
                 f"the vector {vector.name} belongs to another generator, {vector.generator[:12]}; this run's is "
                 f"{self.generator[:12]}"
             )
-        if vector.ws is None:
-            return ws
+        if vector.ws is None or vector.styles:
+            raise I2IError(f"the vector {vector.name} changes single layers; expected a change of style vectors")
         moved = ws + vector.ws.to(ws)
         return self.refine(ws, moved, vector.notes.get("classes", ()), refine) if refine else moved
 
     def _render(self, ws: Tensor) -> Rendered:
-        return render(self.translator, ws)
+        return render(self.translator, ws, self.noise, self.styles)
 
     def _towards(
         self, target: Tensor, region: Tensor, image: Tensor, encoder: Callable[[Tensor], Tensor] | None

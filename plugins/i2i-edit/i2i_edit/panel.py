@@ -30,6 +30,8 @@ SEFA = 8
 """Number of directions by SeFa that become sliders; they need no samples."""
 RANGE = 3.0
 """Largest strength of a slider."""
+LIVE_STEPS, LIVE_RATE = 16, 0.04
+"""Half of the official number of steps, each twice as large, so that a stroke of the brush is answered in a second."""
 MOST_VECTORS = 64
 LARGEST = 1e3
 """Of a number in style vectors."""
@@ -103,9 +105,9 @@ class EditPanel:
         """Change the image of a `state` towards a `mask`; return the change with the new image."""
         editor = self._editor()
         ws = self._total(values.get("state"))
-        height, width = editor.view(ws).image.shape[2:]
-        target = editor.classes.numbers_of(panel_values.image(values, "mask"), (height, width), "mask")
-        vector = editor.edit(ws, target, steps=panel_values.whole(values, "steps", 2, 200, 30))
+        target = editor.classes.numbers_of(panel_values.image(values, "mask"), editor.segmenter.size, "mask")
+        steps = panel_values.whole(values, "steps", 2, 200, LIVE_STEPS)
+        vector = editor.edit(ws, target, steps=steps, learning_rate=LIVE_RATE)
         assert vector.ws is not None
         return {
             "ws": encode(vector.ws),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from i2i_edit.style_space import styles_of, synthesize
 
 Upsampling = Literal["bilinear", "nearest"]
 
@@ -24,16 +26,23 @@ class Rendered(NamedTuple):
     features: list[Tensor]
 
 
-def render(translator: Any, ws: Tensor, noise: Any = "const") -> Rendered:
+def render(translator: Any, ws: Tensor, noise: Any = "const", styles: Mapping[str, Tensor] | None = None) -> Rendered:
     """Generate images together with the features of all layers.
 
     Args:
         translator: that of a run whose generator has styles.
         ws: style vectors [B, num_ws, w_dim].
         noise: a mode or maps, as the generator's synthesis network takes them.
+        styles: added to the styles of single layers, by their names; see `i2i_edit.style_space`.
     """
     features: list[Tensor] = []
-    image = translator.generator.synthesis(ws, noise, features=features)
+    synthesis = translator.generator.synthesis
+    if styles:
+        found = styles_of(synthesis, ws)
+        added = {name: value + styles[name].to(value) for name, value in found.items() if name in styles}
+        image = synthesize(synthesis, {**found, **added}, noise, features)
+    else:
+        image = synthesis(ws, noise, features=features)
     return Rendered(translator.full_size(image), features)
 
 

@@ -149,7 +149,9 @@ class Segmenter:
         self.translator, self.classes = translator, classes
         self.ensemble = ensemble.to(like.device, like.dtype).eval().requires_grad_(False)
         with torch.no_grad():
-            found = sum(one.shape[1] for one in render(translator, average_styles(translator)).features)
+            rendered = render(translator, average_styles(translator))
+        self.size = (rendered.image.shape[2], rendered.image.shape[3])
+        found = sum(one.shape[1] for one in rendered.features)
         if found != ensemble.in_features:
             raise I2IError(
                 f"these classifiers take {ensemble.in_features} features of a pixel, and this generator has {found}: "

@@ -57,17 +57,24 @@ def styles_of(synthesis: Any, ws: Tensor) -> dict[str, Tensor]:
     return {layer.name: layer.module.affine(ws[:, layer.index]) for layer in layers(synthesis)}
 
 
-def synthesize(synthesis: Any, styles: Mapping[str, Tensor], noise: str | list[Tensor] = "const") -> Tensor:
+def synthesize(
+    synthesis: Any,
+    styles: Mapping[str, Tensor],
+    noise: str | list[Tensor] = "const",
+    features: list[Tensor] | None = None,
+) -> Tensor:
     """Return images [B, C, H, W] for the styles [B, C] of each layer; equal to synthesis for unchanged ones.
 
     Args:
         synthesis: a StyleGAN2's synthesis network.
         styles: of all layers, as `styles_of` returns them.
         noise: `const`, `none`, or one map for each layer with noise.
+        features: a list that gets the features of all layers, as that of the synthesis network.
     """
     maps = iter([] if isinstance(noise, str) else noise)
     image: Tensor | None = None
     x = synthesis.blocks[0].const.expand(len(next(iter(styles.values()))), -1, -1, -1)
+    kept = [x]
     for layer in layers(synthesis):
         module, style = layer.module, styles[layer.name]
         if layer.is_rgb:
@@ -80,6 +87,10 @@ def synthesize(synthesis: Any, styles: Mapping[str, Tensor], noise: str | list[T
             added = (module.noise_const if noise == "const" else next(maps)) * module.noise_strength
         x = modulated_conv(x, module.weight, style, added, module.resample_filter, module.up, padding=1, eps=module.eps)
         x = activate(x + module.bias[:, None, None], 1.0, module.clamp)
+        if features is not None:
+            kept.append(x)
+    if features is not None:
+        features += kept
     assert image is not None
     return image
 

@@ -10,6 +10,7 @@ import torch
 from i2i_edit.labelled_samples import train_segmenter
 from i2i_edit.mask_editing import edited_region
 from i2i_edit.mask_editor import MaskEditor
+from i2i_edit.pixel_features import render
 from i2i_edit.vectors import load_vector, save_vector
 from torch import Tensor
 
@@ -38,15 +39,18 @@ def accuracy(editor: MaskEditor, ws: Tensor, target: Tensor) -> float:
     return float((editor.view(ws).segmentation.labels == target).float().mean())
 
 
-def test_an_edit_comes_near_to_the_mask_and_is_a_vector(editor: MaskEditor, tmp_path: Path) -> None:
+def test_an_edit_lowers_the_cross_entropy_and_is_a_vector(editor: MaskEditor, tmp_path: Path) -> None:
     ws = mixed(editor)
     target = inverted(editor, ws)
-    totals = []
-    vector = editor.edit(ws, target, "light", progress=lambda step, losses: totals.append(float(losses.total.detach())))
-    assert len(totals) == 29
+    values = []
+    vector = editor.edit(
+        ws, target, "light", progress=lambda step, losses: values.append([float(one.detach()) for one in losses])
+    )
+    assert len(values) == 29
+    totals, classes = [row[-1] for row in values], [row[-2] for row in values]
     assert min(totals) < totals[0]
+    assert classes[totals.index(min(totals))] < 0.9 * classes[0]
     moved = editor.apply(ws, vector)
-    assert accuracy(editor, moved, target) > accuracy(editor, ws, target)
     assert set(vector.notes["classes"]) <= {"dark", "light"}
     path = tmp_path / "light.safetensors"
     save_vector(vector, path)
@@ -72,6 +76,16 @@ def test_refining_keeps_the_segmentation_and_restores_the_rest(editor: MaskEdito
     assert bool(outside.any())
     assert difference(found) < difference(moved)
     assert accuracy(editor, found, wanted) > 0.8
+
+
+def test_features_follow_changes_of_single_layers(translator: Any) -> None:
+    ws = translator.styles([2])
+    plain, same = render(translator, ws), render(translator, ws, styles={"b8.conv0": torch.zeros(16)})
+    assert all(torch.allclose(one, two, atol=1e-5) for one, two in zip(plain.features, same.features, strict=True))
+    assert torch.allclose(plain.image, same.image, atol=1e-5)
+    moved = render(translator, ws, styles={"b8.conv0": torch.ones(16)})
+    changed = [not torch.equal(one, two) for one, two in zip(same.features, moved.features, strict=True)]
+    assert changed == [False, False, True, True, True, True]
 
 
 def test_the_region_is_dilated() -> None:
