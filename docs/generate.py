@@ -10,6 +10,7 @@ page differs from what this program would write.
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import sys
 import textwrap
@@ -212,6 +213,23 @@ def public_names() -> str:
     return table(("name", "description"), rows)
 
 
+def reference() -> str:
+    """Return the directives of every built-in component of i2i, by kind; the site replaces them by its docstring."""
+    text = ""
+    for kind, targets in builtin.COMPONENTS.items():
+        ours = {name: target.replace(":", ".") for name, target in targets.items() if target.startswith("i2i.")}
+        if ours:
+            text += f"## {kind.name}\n\n" + "".join(f"`{name}`\n\n::: {target}\n\n" for name, target in ours.items())
+    return text.rstrip("\n") + "\n"
+
+
+def gallery() -> str:
+    """Return the table of the gallery's trainings."""
+    measured = json.loads((DOCS / "gallery" / "measured.json").read_text("utf-8"))
+    rows = [(f"`{name}`", str(run["steps"]), str(run["seconds"])) for name, run in measured.items()]
+    return table(("recipe", "steps", "CPU seconds, start included"), rows)
+
+
 def generators() -> dict[str, Callable[[], str]]:
     """Return every generated list by the name that its block has."""
     translators = builtin.COMPONENTS[KINDS["translator"]]
@@ -221,6 +239,8 @@ def generators() -> dict[str, Callable[[], str]]:
         "train": train_options,
         "recipes": recipes,
         "python": public_names,
+        "api": reference,
+        "gallery": gallery,
         **{f"components.{name}": (lambda kind=kind: components(kind)) for name, kind in KINDS.items()},
         **{
             f"command.{path.removeprefix('i2i ').replace(' ', '-')}": (lambda path=path: command(path))

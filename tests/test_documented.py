@@ -86,6 +86,29 @@ def test_every_error_of_an_output_has_a_page(generate: ModuleType) -> None:
     assert [key for key in COMPONENTS[kinds.TRANSLATOR] if f"\n## {key}\n" not in text] == []
 
 
+def test_every_page_is_reached() -> None:
+    """Each page stands in the navigation of the site, or is linked from its first page; no others are named."""
+    navigation = set(re.findall(r"([\w/-]+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE))
+    linked = set(re.findall(r"\]\(([\w/-]+\.md)\)", (DOCS / "README.md").read_text(encoding="utf-8")))
+    pages = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
+    assert sorted(pages - navigation - linked) == []
+    assert sorted(navigation - pages) == []
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    """The pages of the Python API have a directive for each public class and function, or for its module."""
+    directives = {
+        target
+        for page in (DOCS / "api").glob("*.md")
+        for target in re.findall(r"^::: ([\w.]+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    public = [getattr(i2i, name) for name in i2i.__all__ if name != "__version__"]
+    places = {f"{value.__module__}.{value.__qualname__}" for value in public if hasattr(value, "__qualname__")}
+    assert len(places) > 20
+    covered = {place for place in places if place in directives or place.rpartition(".")[0] in directives}
+    assert sorted(places - covered) == []
+
+
 @pytest.mark.parametrize("page", ALL_PAGES, ids=name)
 def test_links_lead_somewhere(page: Path) -> None:
     text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
@@ -137,8 +160,8 @@ def test_toml_examples_are_recipes(page: Path, text: str, tmp_path: Path) -> Non
     values = tomllib.loads(text)
     if "project" in values:
         return
-    if "plugins" in page.parts or page.name in PLUGIN_PAGES:
-        return  # checked by the tests of that plugin
+    if "plugins" in page.parts or "tutorials" in page.parts or page.name in PLUGIN_PAGES:
+        return  # checked by the tests of that plugin, and of tutorials by test_documented_commands.py
     if "extends" not in values and "optimizers" not in values:
         text = f'extends = "{BASES.get(page.name, "ugatit_light")}"\n{text}'
     path = tmp_path / "example.toml"
@@ -251,5 +274,5 @@ def test_python_examples_run(page: Path, workplace: Path, monkeypatch: pytest.Mo
             assert runner.failures == 0
             continue
         code = compile(text, name(page), "exec")
-        if runs and page.name not in PLUGIN_PAGES and "plugins" not in page.parts:
+        if runs and page.name not in PLUGIN_PAGES and not {"plugins", "tutorials"} & set(page.parts):
             exec(code, namespace)
