@@ -18,6 +18,7 @@ def register_components(registry: Any) -> None:
     registry.add(i2i.GENERATOR, "srvgg", "i2i_upscale.networks:SRVGG")
     registry.add(i2i.DISCRIMINATOR, "unet_sn", "i2i_upscale.networks:UNetDiscriminatorSN")
     registry.add(i2i.DATASET, "degraded", "i2i_upscale.data:Degraded")
+    registry.add(i2i.TRANSLATOR, "super_resolution", "i2i_upscale.translator:SuperResolution")
     registry.add(i2i.STAGE, "upscale", "i2i_upscale.stage:Upscale")
 
 

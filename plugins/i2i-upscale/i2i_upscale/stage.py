@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated, Any
 
 from annotated_types import Gt, Le
 
 from i2i.core.bounds import Count
 from i2i.core.stages import ClipShape
-from i2i.errors import I2IError
 from i2i.use.stages import FrameByFrame
 
 
@@ -27,7 +25,7 @@ class Upscale(FrameByFrame):
 
     def __init__(
         self,
-        weights: Path | None = None,
+        weights: str | None = None,
         scale: Annotated[float, Gt(0), Le(16)] = 4.0,
         tile: Count = 256,
         device: str | None = None,
@@ -35,8 +33,10 @@ class Upscale(FrameByFrame):
         self.weights, self.scale, self.tile, self.device = weights, scale, tile, device
 
     def plan(self, shape: ClipShape) -> ClipShape:
-        if self.weights is not None and not Path(self.weights).exists():
-            raise I2IError(f"weights: there is no file {self.weights}")
+        if self.weights is not None:
+            from i2i_upscale.packaged import located
+
+            located(self.weights)
         return replace(shape, width=round(shape.width * self.scale), height=round(shape.height * self.scale))
 
     def frames(self, clip: Iterator[Any]) -> Iterator[Any]:

@@ -16,7 +16,9 @@ from torch.nn import functional as F
 from i2i.data.images import to_image
 from i2i.errors import CheckpointError, I2IError
 from i2i.nn.weight_files import load_weight_file
+from i2i_upscale.ncnn import NcnnNetwork
 from i2i_upscale.networks import SRVGG, RRDBNet
+from i2i_upscale.packaged import located
 
 Enlarge = Callable[[Tensor], Tensor]
 """From images [B, 3, H, W] in [0, 1] to [B, 3, scale·H, scale·W]."""
@@ -26,8 +28,9 @@ class Upscaler:
     """Enlarges images by a network.
 
     Args:
-        weights: a run of `super_resolution`, a checkpoint of ESRGAN, Real-ESRGAN or its compact network, or, with the
-            package `spandrel`, a checkpoint of any architecture that it knows. None for bicubic interpolation.
+        weights: a run of `super_resolution`, a checkpoint of ESRGAN, Real-ESRGAN or its compact network, the `.param`
+            file of a network of ncnn, PACKAGE/NETWORK for one that an installed package carries, or, with the package
+            `spandrel`, a checkpoint of any architecture that it knows. None for bicubic interpolation.
         scale: factor of both sides; the network's own when None. Where they differ, the result is resized (Lanczos).
         tile: side of the windows of larger images in pixels of the input; 0 for none.
         overlap: pixels of the input that each window sees around its part of the result.
@@ -39,7 +42,7 @@ class Upscaler:
 
     def __init__(
         self,
-        weights: Path | None = None,
+        weights: Path | str | None = None,
         scale: float | None = None,
         tile: int = 256,
         overlap: int = 16,
@@ -49,7 +52,9 @@ class Upscaler:
 
         self.device = torch.device(device) if device else default_device()
         self.tile, self.overlap = tile, overlap
-        self.network_scale, self.enlarge = self._bicubic(scale or 2) if weights is None else self._load(Path(weights))
+        self.network_scale, self.enlarge = (
+            self._bicubic(scale or 2) if weights is None else self._load(located(weights))
+        )
         self.scale = scale or self.network_scale
 
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -68,6 +73,8 @@ class Upscaler:
         if not self.tile or max(height, width) <= self.tile:
             return self._padded(image)
         scale = round(self.network_scale)
+        if scale != self.network_scale:
+            raise I2IError(f"tile: a scale of {self.network_scale:g} cannot be computed in windows; set it to 0")
         result = image.new_empty(1, image.shape[1], height * scale, width * scale)
         for top in range(0, height, self.tile):
             for left in range(0, width, self.tile):
@@ -99,6 +106,9 @@ class Upscaler:
             if not hasattr(generator, "enlarge"):
                 raise I2IError(f"{path}: expected a run of super_resolution, got one whose generator does not enlarge")
             return float(generator.scale), generator.enlarge
+        if path.suffix == ".param":
+            ncnn = NcnnNetwork(path).to(self.device).eval()
+            return ncnn.scale, ncnn.enlarge
         state = load_weight_file(path)
         if isinstance(state, dict):
             state = next((state[key] for key in ("params_ema", "params") if key in state), state)
