@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 def register_components(registry: Any) -> None:
     """Add the components by name and import path; each is imported when a recipe first names it."""
     registry.add(i2i.TRANSLATOR, "twin", "i2i_twingan.translator:Twin")
+    registry.add(i2i.TRANSLATOR, "twin_conditioned", "i2i_twingan.conditioned:TwinConditioned")
+    registry.add(i2i.FEATURE_EXTRACTOR, "drawn_tags", "i2i_twingan.tags:DrawnTags")
     registry.add(i2i.GENERATOR, "twin_unet", "i2i_twingan.generator:TwinUnet")
     registry.add(i2i.DISCRIMINATOR, "pggan", "i2i_twingan.discriminator:PGGAN")
     registry.add(i2i.NORM, "renorm", "i2i_twingan.norms:BatchRenorm")

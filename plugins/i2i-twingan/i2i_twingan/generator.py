@@ -47,6 +47,8 @@ class TwinUnet(Growing, nn.Module):
         pixel_norm: whether a pixel norm follows every activation but the first.
         skips: largest size with a skip connection; None for all sizes.
         init: initialization of the convolutions' weights.
+        condition: length of the condition vector that `decode` takes, set by the translator; 0 for none. It scales and
+            shifts the features of each size by a linear layer, which starts at 0.
         first_size: smallest size, set by the translator's first stage.
         image_size: largest size.
         in_channels: channels of the images of both domains.
@@ -63,6 +65,7 @@ class TwinUnet(Growing, nn.Module):
         pixel_norm: bool = True,
         skips: Annotated[int, Ge(0)] | None = None,
         init: Initialization = "normal",
+        condition: Annotated[int, Ge(0)] = 0,
         first_size: int = LATENT,
         image_size: int = 256,
         in_channels: int = 3,
@@ -91,6 +94,11 @@ class TwinUnet(Growing, nn.Module):
             {str(s): DomainConv(w[s], in_channels, 1, rgb_norm, active=False) for s in generated}
         )
         initialize(self, init, norms=False)
+        if condition:
+            self.modulation = nn.ModuleDict({str(s): nn.Linear(condition, 2 * w[s]) for s in sizes})
+            for linear in self.modulation.values():
+                nn.init.zeros_(linear.weight)  # type: ignore[arg-type]
+                nn.init.zeros_(linear.bias)  # type: ignore[arg-type]
 
     def encode(self, image: Tensor, domain: str) -> Code:
         """Encode a domain's images [B, C, size, size] in [0, 1]."""
@@ -106,13 +114,26 @@ class TwinUnet(Growing, nn.Module):
             x, size = downsample(x), size // 2
         return Code(x, skips)
 
-    def decode(self, code: Code, domain: str) -> Tensor:
-        """Decode codes to a domain's images [B, C, size, size], around [0, 1] but unbounded."""
-        x, smaller = self.base(code.latent, domain), code.latent
+    def decode(self, code: Code, domain: str, condition: Tensor | None = None) -> Tensor:
+        """Decode codes to a domain's images [B, C, size, size], around [0, 1] but unbounded.
+
+        Args:
+            code: of the encoder.
+            domain: of the images.
+            condition: [B, n]; None for features as they are.
+        """
+
+        def conditioned(x: Tensor, size: int) -> Tensor:
+            if condition is None:
+                return x
+            scale, shift = self.modulation[str(size)](condition)[:, :, None, None].chunk(2, 1)
+            return x * (1 + scale) + shift
+
+        x, smaller = conditioned(self.base(code.latent, domain), LATENT), code.latent
         for size in doublings(LATENT, self.size)[1:]:
             smaller, x = x, upsample(x)
             x = torch.cat([x, code.skips[size]], 1) if size in code.skips else x
-            x = self.up[str(size)](x, domain)
+            x = conditioned(self.up[str(size)](x, domain), size)
         image: Tensor = self.to_rgb[str(self.size)](x, domain)
         if self.alpha < 1:
             image = blend(upsample(self.to_rgb[str(self.size // 2)](smaller, domain)), image, self.alpha)

@@ -1,0 +1,68 @@
+"""The feature extractor `drawn_tags`: attributes of drawn portraits, in the place of illustration2vec's tags."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from i2i import OptionError
+from i2i.core.bounds import Positive
+from i2i.core.spelling import did_you_mean
+from i2i.demo.attribute_network import AttributeNetwork, train_attribute_network
+from i2i.demo.attributes import NUMBERS, TAGS
+
+
+class DrawnTags(nn.Module):
+    """Attributes that a small network measures in anime drawings of `portraits`: logits of tags, standardized numbers.
+
+    Its weights come from a training on drawings of known attributes, which takes less than a minute and happens once,
+    before a run starts; checkpoints contain them.
+
+    Args:
+        taps: one name, which is not used: there is one result.
+        names: attributes, of `i2i.demo.attributes.TAGS` and `NUMBERS`.
+        drawings: number of drawings of its training.
+        epochs: passes over them.
+    """
+
+    def __init__(
+        self,
+        taps: tuple[int | str, ...] = ("tags",),
+        names: tuple[str, ...] = ("hair_red", "hair_green", "hair_blue"),
+        drawings: Positive = 1200,
+        epochs: Positive = 10,
+    ) -> None:
+        super().__init__()
+        self.check(names)
+        self.names, self.drawings, self.epochs = names, drawings, epochs
+        self.network = AttributeNetwork().eval().requires_grad_(False)
+        self.num_features = (len(names),)
+
+    @classmethod
+    def check(cls, names: tuple[str, ...]) -> None:
+        """Refuse no names, and unknown ones."""
+        known = (*TAGS, *NUMBERS)
+        if wrong := [name for name in names if name not in known]:
+            raise OptionError("names", f"no attribute {wrong[0]!r}.{did_you_mean(wrong[0], known)}")
+        if not names:
+            raise OptionError("names", "expected at least one attribute, got none")
+
+    @property
+    def source(self) -> str:
+        """Which network with which weights."""
+        return f"attribute network of drawn portraits, trained on {self.drawings} drawings"
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Return attributes [B, n, 1, 1] of images [B, 3, H, W] in [-1, 1], with a gradient to the images."""
+        values = torch.cat(self.network(image), 1)
+        places = [(*TAGS, *NUMBERS).index(name) for name in self.names]
+        return (values[:, places, None, None],)
+
+    def train(self, mode: bool = True) -> DrawnTags:
+        """Stay in evaluation mode."""
+        return super().train(False)
+
+    def load_weights_(self) -> None:
+        """Train the network on drawings."""
+        trained = train_attribute_network(self.drawings, self.epochs)
+        self.network.load_state_dict(trained.state_dict())
