@@ -30,6 +30,7 @@ class PortraitLabels(Portraits):
         size: height and width of the images in pixels, equal.
         count: characters, which are the samples of one epoch.
         seed: of all characters, >= 0.
+        zoom: factor of the characters' size.
     """
 
     paired: bool | None = True
@@ -68,6 +69,7 @@ class CaptionedPortraits(Portraits):
         size: height and width of the images in pixels; one number for a square.
         count: characters, which are the samples of one epoch.
         seed: of characters and captions, >= 0.
+        zoom: factor of the characters' size.
     """
 
     domains: tuple[str, ...] = ("image",)

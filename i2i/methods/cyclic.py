@@ -23,6 +23,7 @@ from i2i.nn.functional.optimizations import optimizations_enabled
 from i2i.nn.layers.independence import is_batch_independent
 
 PhaseName = Literal["discriminator", "generator"]
+DomainName = Literal["a", "b"]
 
 
 def halves(generated: GeneratorOutput) -> tuple[GeneratorOutput, GeneratorOutput]:
@@ -82,7 +83,15 @@ class CyclicOutputs(TranslationOutputs):
     @output(reuse="step")
     def cycle(self) -> dict[str, Tensor]:
         """Images translated to the other domain and back."""
-        return {domain: self.translator.generate(self.fake[other(domain)], domain).image for domain in self.real}
+        return {domain: self.translator.generate(self._returned(domain), domain).image for domain in self.real}
+
+    def _returned(self, domain: str) -> Tensor:
+        """Translations of the images of a domain, as they are translated back."""
+        fake, noise = self.fake[other(domain)], self.translator.cycle_noise
+        if domain in self.translator.detached_cycles:
+            fake = fake.detach()
+        # Generators may need images in [-1, 1], such as residual ones.
+        return (fake + noise * self.randn("cycle_noise", domain, fake)).clamp(-1, 1) if noise else fake
 
     @output(reuse="step")
     def fake_for_discriminator(self) -> dict[str, Tensor]:
@@ -102,6 +111,10 @@ class Cyclic(TwoDomains):
         order: order of the phases in a step; each phase occurs once.
         pool: number of earlier fakes of each domain that are stored for the training of discriminators; 0 for none.
         critic_steps: the generators are trained in every n-th step only, from the first one on.
+        cycle_noise: standard deviation of the noise that is added to translations before they are translated back, so
+            that they cannot hide details of the input in faint patterns (Bashkirova et al., arXiv:1908.01517).
+        detached_cycles: domains whose cycle trains only the generator that translates back. The first generator is
+            then not asked to keep what the other domain does not show.
         streams: specification of each stream of the data, by name; RGB images in [-1, 1] of any size when None.
 
     Source: Zhu et al., ICCV 2017, arXiv:1703.10593; Kim et al., ICLR 2020, arXiv:1907.10830.
@@ -116,10 +129,13 @@ class Cyclic(TwoDomains):
         order: tuple[PhaseName, ...] = ("discriminator", "generator"),
         pool: Annotated[int, Field(ge=0)] = 0,
         critic_steps: Annotated[int, Field(ge=1)] = 1,
+        cycle_noise: Annotated[float, Field(ge=0)] = 0,
+        detached_cycles: tuple[DomainName, ...] = (),
         streams: Mapping[str, Stream] | None = None,
     ) -> None:
         self.check(order, discriminators)
         super().__init__(generator, discriminators, streams)
+        self.cycle_noise, self.detached_cycles = cycle_noise, detached_cycles
         every = {"discriminator": 1, "generator": critic_steps}
         self.phases = {phase: replace(type(self).phases[phase], every=every[phase]) for phase in order}
         self.pools = nn.ModuleDict({domain: ImagePool(pool) for domain in self.domains})
