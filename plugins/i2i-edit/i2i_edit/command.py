@@ -109,6 +109,12 @@ def open_encoder(run: Path | None, device: str | None) -> Any:
 @STEPS
 @SPACE
 @ENCODER
+@click.option("--mask", type=click.Path(path_type=Path), help="Edited label map, as large as the run's images.")
+@click.option("--mask-steps", type=click.IntRange(min=2), default=30, show_default=True, help="Of --mask.")
+@click.option("--save-mask", type=click.Path(path_type=Path), help="Write the image's label map, to be edited.")
+@click.option("--tolerance", type=click.IntRange(0, 255), default=0, show_default=True, help="Of colours of --mask.")
+@click.option("--refine", type=click.IntRange(min=2), help="Steps that restore what vectors of masks change elsewhere.")
+@click.option("--classifiers", type=click.Path(path_type=Path), help="File of `i2i dataset-gan train --output`.")
 @click.option("--save-vector", type=click.Path(path_type=Path), help="Write the whole change as a vector.")
 @click.option(
     "--output", type=click.Path(path_type=Path, dir_okay=False), default=Path("edited.png"), show_default=True
@@ -133,19 +139,27 @@ def edit(
     steps: int,
     space: Literal["w", "w+"],
     encoder: Path | None,
+    mask: Path | None,
+    mask_steps: int,
+    save_mask: Path | None,
+    tolerance: int,
+    refine: int | None,
+    classifiers: Path | None,
     save_vector: Path | None,
     output: Path,
     device: str | None,
 ) -> None:
-    """Edit IMAGE with RUN, a run of StyleGAN2: by directions, vectors and texts.
+    """Edit IMAGE with RUN, a run of StyleGAN2: by directions, vectors, texts and label maps.
 
     \b
       i2i edit runs/portraits face.png --direction glasses=2 --output out.png
       i2i edit runs/portraits --seed 3 --vector smile.safetensors:1.5 --vector old.safetensors:-1
       i2i edit runs/portraits face.png --text "red hair" --text-encoder runs/caption_encoder
+      i2i edit runs/portraits face.png --save-mask mask.png
+      i2i edit runs/portraits face.png --mask edited.png --save-vector smile.safetensors
 
     IMAGE is projected first, unless it is a file of `i2i project`, which saves the time. Strength 1 of a direction is
-    one standard deviation of all images along it.
+    one standard deviation of all images along it. Label maps need classifiers of pixels; see `i2i dataset-gan`.
     """
     if (image is None) == (seed is None):
         raise click.UsageError("expected either IMAGE or --seed")
@@ -168,10 +182,16 @@ def edit(
     changes = [editor.direction(name) * strength for name, strength in named]
     changes += [load_vector(Path(name), editor.hash) * strength for name, strength in files]
     maps = [(load_mapper(Path(name), editor), strength) for name, strength in mapped]
+    style_encoder = open_encoder(encoder, device)
+    masks = None
+    if mask is not None or save_mask is not None or refine is not None:
+        from i2i_edit.dataset_command import classifier_file
+        from i2i_edit.segmentation import Segmenter
+
+        masks = Segmenter.load(editor.translator, classifier_file(run, classifiers))
+    target = None if masks is None or mask is None else masks.classes.read(mask, masks.size, tolerance)
     latent = editor.latent(
-        seed if image is None else image,
-        options=Options(steps=steps, space=space),
-        encoder=open_encoder(encoder, device),
+        seed if image is None else image, options=Options(steps=steps, space=space), encoder=style_encoder
     )
     changes += [mapper.change(latent.ws) * strength for mapper, strength in maps]
     if text is not None and text_method == "optimizer":
@@ -179,10 +199,19 @@ def edit(
     elif text is not None:
         changes.append(editor.text_direction(text, embed, neutral, beta) * text_strength)
     change = combined(changes)
+    if masks is not None:
+        from i2i_edit.mask_changes import masked_change
+
+        change, labels = masked_change(editor, masks, latent, changes, target, mask_steps, refine, style_encoder)
+        if save_mask is not None:
+            write_image(masks.classes.image_of(labels), save_mask)
+            click.echo(f"label map in {save_mask}")
     write_image(to_image(editor.generate(latent, change)[0]), output)
     if save_vector is not None:
         if change is None:
-            raise click.UsageError("--save-vector: there is no change; give --direction, --vector, --mapper or --text")
+            raise click.UsageError(
+                "--save-vector: there is no change; give --direction, --vector, --mapper, --text or --mask"
+            )
         write_vector(change, save_vector)
         click.echo(f"vector in {save_vector}")
     click.echo(f"edited image in {output}")

@@ -10,22 +10,26 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from i2i_stylegan.translators import StyleGAN
+from i2i_stylegan.translators import StyleGAN2
 from safetensors.torch import save
 from torch import Tensor
 
 from i2i.data.images import to_image
 from i2i.errors import I2IError
-from i2i.use.loaded import Loaded
+from i2i.use.loaded import Loaded, load
 from i2i.use.serving import panel_values
-from i2i_edit.directions import sefa
+from i2i_edit.editor import DIRECTIONS, Editor, Latent
+from i2i_edit.finding import sefa_directions
+from i2i_edit.kinds import TEXT_IMAGE_ENCODER
 from i2i_edit.mask_editor import METHOD, MaskEditor
 from i2i_edit.pixel_features import render
+from i2i_edit.projection import Options
 from i2i_edit.segmentation import CLASSIFIERS, Segmenter
 from i2i_edit.vectors import EditVector, generator_hash, load_vector, packed
 
-VECTORS = "vectors"
-"""Folder of vectors inside of a run folder, each of which becomes a slider."""
+TEXT_ENCODER, STYLE_ENCODER = "text_encoder", "style_encoder"
+"""Folders of further runs inside of a run folder: for words, and for the start of a projection."""
+PROJECTION_STEPS, TEXT_STEPS = 100, 40
 SEFA = 8
 """Number of directions by SeFa that become sliders; they need no samples."""
 RANGE = 3.0
@@ -58,16 +62,24 @@ class EditPanel:
         self.device, self.dtype = average.device, average.dtype
         self.notes: list[str] = []
         self.editor: MaskEditor | None = None
-        self.directions = {vector.name: vector for vector in sefa_vectors(self.translator, self.generator)}
+        self.images = Editor(model)
+        self.text_encoder: Any = None
+        self.style_encoder: Any = None
+        self.directions = {one.name: one for one in sefa_directions(self.images, SEFA)}
         if model.folder is not None:
-            for path in sorted((model.folder / VECTORS).glob("*.safetensors")):
+            for path in sorted((model.folder / DIRECTIONS).glob("*.safetensors")):
                 self._try(lambda path=path: self._add(load_vector(path, self.generator)))  # type: ignore[misc]
             if (model.folder / CLASSIFIERS).is_file():
                 self._try(lambda: self._load_editor(model.folder / CLASSIFIERS))  # type: ignore[operator]
+            if (model.folder / TEXT_ENCODER).is_dir():
+                self._try(lambda: self._load_text_encoder(model.folder / TEXT_ENCODER))  # type: ignore[operator]
+            if (model.folder / STYLE_ENCODER).is_dir():
+                self._try(lambda: self._load_style_encoder(model.folder / STYLE_ENCODER))  # type: ignore[operator]
 
     @classmethod
     def accepts(cls, model: Loaded) -> bool:
-        return isinstance(model.translator, StyleGAN) and not model.translator.conditional
+        translator: Any = model.translator
+        return isinstance(translator, StyleGAN2) and translator.generator.synthesis.blocks[0].architecture == "skip"
 
     @property
     def actions(self) -> Mapping[str, Any]:
@@ -79,6 +91,8 @@ class EditPanel:
             "refine": self.refine,
             "save": self.save,
             "load": self.load,
+            "project": self.project,
+            "words": self.words,
         }
 
     def describe(self, values: dict[str, Any]) -> dict[str, Any]:
@@ -88,6 +102,8 @@ class EditPanel:
             "classes": [] if classes is None else list(zip(classes.names, classes.hex_colors, strict=True)),
             "directions": [{"name": name, "method": vector.method} for name, vector in self.directions.items()],
             "range": RANGE,
+            "words": self.text_encoder is not None,
+            "projects": True,
             "notes": self.notes,
         }
 
@@ -152,6 +168,25 @@ class EditPanel:
             raise I2IError(f"this file: expected a change of style vectors {list(self.shape)}, found another one")
         return {"ws": encode(vector.ws), "name": vector.name, "classes": list(vector.notes.get("classes", []))}
 
+    def project(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Return the style vectors of an `image`; its noise maps are left out, for the page has one set of them."""
+        image = self.images.prepare(panel_values.image(values, "image"))
+        steps = panel_values.whole(values, "steps", 1, 1000, PROJECTION_STEPS)
+        latent = self.images.project(image, Options(steps=steps, space="w+"), self.style_encoder, pixel_weight=1.0)
+        return {"ws": encode(latent.ws[0])}
+
+    def words(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Change the image of a `state` towards a `text`; return the change."""
+        text = values.get("text")
+        if not isinstance(text, str) or not text.strip():
+            raise I2IError("text: expected words such as red hair, got an empty text")
+        if self.text_encoder is None:
+            raise I2IError(f"this run has no folder {TEXT_ENCODER} with a run of caption_encoder")
+        latent = Latent(self._total(values.get("state")))
+        vector = self.images.text_edit(latent, text, self.text_encoder, TEXT_STEPS)
+        assert vector.ws is not None
+        return {"ws": encode(vector.ws)}
+
     def _editor(self) -> MaskEditor:
         if self.editor is None:
             raise I2IError("this run has no classifiers of pixels; label samples and train them with i2i dataset-gan")
@@ -159,6 +194,15 @@ class EditPanel:
 
     def _load_editor(self, path: Path) -> None:
         self.editor = MaskEditor(Segmenter.load(self.translator, path))
+
+    def _load_text_encoder(self, folder: Path) -> None:
+        self.text_encoder = TEXT_IMAGE_ENCODER("captions", run=folder)()
+
+    def _load_style_encoder(self, folder: Path) -> None:
+        translator: Any = load(folder, str(self.device)).translator
+        if generator_hash(translator.generator) != self.generator:
+            raise I2IError(f"{folder}: this style encoder belongs to another generator")
+        self.style_encoder = translator
 
     def _add(self, vector: EditVector) -> None:
         if vector.ws is None or vector.ws.shape not in (self.shape, (1, self.shape[1]), self.shape[1:]):
@@ -212,28 +256,6 @@ class EditPanel:
         view = self.editor.view(ws)
         mask = self.editor.classes.image_of(view.segmentation.labels)
         return {"image": to_image(view.image[0].float().cpu()), "mask": mask}
-
-
-def sefa_vectors(translator: Any, generator: str, count: int = SEFA) -> list[EditVector]:
-    """Return the directions that change an image most, each with the length of one standard deviation of styles.
-
-    Args:
-        translator: of a run whose generator has styles.
-        generator: its hash.
-        count: number of directions.
-    """
-    weights = [module.affine.weight for module in translator.generator.synthesis.modules() if hasattr(module, "affine")]
-    if not weights:
-        return []
-    found, _ = sefa(weights)
-    with torch.no_grad():
-        styles = translator.styles(range(256))[:, 0].double()
-    vectors = []
-    for number, direction in enumerate(found[:count], 1):
-        length = (styles @ direction.to(styles)).std()
-        change = (direction.to(styles) * length).float().expand(translator.generator.num_ws, -1)
-        vectors.append(EditVector(f"SeFa {number}", generator, change, method="sefa"))
-    return vectors
 
 
 def encode(tensor: Tensor) -> str:

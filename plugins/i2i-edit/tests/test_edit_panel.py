@@ -33,8 +33,8 @@ def panel(loaded: Loaded, labelled: Path) -> EditPanel:
     train_segmenter(loaded.translator, labelled, members=2, max_epochs=3).save(loaded.folder / CLASSIFIERS)
     panel = EditPanel(loaded)
     vector = EditVector("shift", panel.generator, torch.ones(panel.shape) / 4, method="test")
-    save_vector(vector, loaded.folder / "vectors" / "shift.safetensors")
-    save_vector(EditVector("foreign", "0" * 64, vector.ws), loaded.folder / "vectors" / "foreign.safetensors")
+    save_vector(vector, loaded.folder / "directions" / "shift.safetensors")
+    save_vector(EditVector("foreign", "0" * 64, vector.ws), loaded.folder / "directions" / "foreign.safetensors")
     return EditPanel(loaded)
 
 
@@ -49,7 +49,7 @@ def test_state_comes_with_each_request(panel: EditPanel) -> None:
     described = panel.describe({})
     assert described["classes"] == [("dark", "#000000"), ("light", "#ffffff")]
     names = [one["name"] for one in described["directions"]]
-    assert {"shift", "SeFa 1"} <= set(names)
+    assert {"shift", "sefa1"} <= set(names)
     (note,) = described["notes"]
     assert "foreign.safetensors: this vector belongs to another generator" in note
     start = panel.start({"seed": 3})
@@ -87,8 +87,8 @@ def test_wrong_requests_get_one_sentence(panel: EditPanel) -> None:
         (panel.render, {"state": {"ws": "%"}}, "ws: expected base64"),
         (panel.render, {"state": {"ws": "AAAA"}}, "numbers of float32 as base64, got 3 bytes"),
         (panel.render, {"state": {"ws": encode(torch.full(panel.shape, float("nan")))}}, "expected finite numbers"),
-        (panel.render, {"state": {**start, "directions": {"x": 1}}}, "directions: there is no 'x'; directions: SeFa 1"),
-        (panel.render, {"state": {**start, "directions": {"SeFa 1": "2"}}}, "SeFa 1: expected a number"),
+        (panel.render, {"state": {**start, "directions": {"x": 1}}}, "directions: there is no 'x'; directions: sefa0"),
+        (panel.render, {"state": {**start, "directions": {"sefa1": "2"}}}, "sefa1: expected a number"),
         (panel.render, {"state": {**start, "vectors": [1]}}, "vector: expected an object"),
         (panel.brush, {"state": start, "mask": mask.resize((8, 16))}, "mask: expected a label map of 16 x 16 pixels"),
         (panel.brush, {"state": start, "mask": Image.new("RGB", (16, 16), "red")}, "belongs to no class"),
@@ -102,6 +102,33 @@ def test_wrong_requests_get_one_sentence(panel: EditPanel) -> None:
             action(values)
         assert sentence in str(caught.value)
         assert "\n" not in str(caught.value)
+
+
+def test_an_image_is_projected_and_changed_by_words(panel: EditPanel) -> None:
+    start = panel.start({"seed": 5})
+    image = panel.render({"state": start})["image"]
+    found = panel.render({"state": panel.project({"image": image, "steps": 3})})["image"]
+    assert found.size == image.size
+
+    class Redness:
+        """Stands for an encoder of texts and images: the only text is red."""
+
+        def embed_image(self, image: torch.Tensor) -> torch.Tensor:
+            return image.mean((2, 3)) + 1
+
+        def embed_text(self, texts: list[str]) -> torch.Tensor:
+            return torch.tensor([[2.0, 0.1, 0.1]] * len(texts))
+
+    with pytest.raises(I2IError, match="this run has no folder text_encoder"):
+        panel.words({"state": start, "text": "red"})
+    panel.text_encoder = Redness()
+    redder = panel.render(
+        {"state": {**start, "vectors": [{**panel.words({"state": start, "text": "red"}), "scale": 1}]}}
+    )
+    red, green, _ = np.subtract(redder["image"], image, dtype=np.float32).mean((0, 1))
+    assert red > green
+    with pytest.raises(I2IError, match="text: expected words such as red hair, got an empty text"):
+        panel.words({"state": start, "text": " "})
 
 
 def test_a_run_without_classifiers_has_sliders_only(loaded: Loaded) -> None:
