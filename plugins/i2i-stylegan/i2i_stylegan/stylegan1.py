@@ -77,6 +77,9 @@ class StyleEpilogue(nn.Module):
                 noise = torch.randn(shape, device=x.device, dtype=x.dtype) if random else self.noise_const
             x = x + noise * self.noise_strength[:, None, None]
         x = leaky(x + self.bias[:, None, None])
+        # The learned constant is nearly flat early in training. Differences from one pixel are exact, while a mean is
+        # rounded, and the division by a small deviation would turn its rounding into visible errors.
+        x = x - x[:, :, :1, :1]
         x = x - x.mean((2, 3), keepdim=True)
         x = x * (x.square().mean((2, 3), keepdim=True) + EPS).rsqrt()
         scale, shift = self.style(w)[:, :, None, None].chunk(2, 1)

@@ -53,11 +53,16 @@ def test_small_recipes_train_and_sample(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["biggan_small", "stylegan2_ada_small", "infogan_small", "cgan_small"])
+@pytest.mark.parametrize("name", SMALL)
 def test_generators_are_exported(name: str, tmp_path: Path) -> None:
     """An exported generator computes the same at another batch size; a difference above 1e-5 would be refused."""
     pytest.importorskip("onnxruntime", reason="needs the extra i2i[export]")
-    i2i.train(Recipe.read(name, tiny(name)), tmp_path / "run")
+    settings = tiny(name)
+    if name in ("pggan_small", "stylegan1_small"):
+        # A pixel whose few features are all near 0 would be divided by nearly 0, which magnifies any rounding.
+        for network in ("generator", "discriminators.image"):
+            settings |= {f"translator.{network}.channel_base": 128, f"translator.{network}.channel_max": 16}
+    i2i.train(Recipe.read(name, settings), tmp_path / "run")
     assert export_generator(i2i.load(tmp_path / "run", device="cpu"), tmp_path / "generator.onnx") <= 1e-5
     assert (tmp_path / "generator.onnx").stat().st_size > 1000
 
