@@ -1,4 +1,4 @@
-"""Generators of images from noise as an i2i plugin: StyleGAN2 with ADA, StyleGAN, PGGAN, BigGAN, InfoGAN."""
+"""Generators of images from noise as an i2i plugin: StyleGAN2 with ADA, StyleGAN, PGGAN, BigGAN, InfoGAN, MakeGirlsMoe."""
 
 from __future__ import annotations
 
@@ -22,6 +22,18 @@ def register_components(registry: Any) -> None:
     registry.add(i2i.LOSS, "wasserstein", "i2i_stylegan.losses:Wasserstein")
     registry.add(i2i.LOSS, "gradient_penalty", "i2i_stylegan.losses:GradientPenalty")
     registry.add(i2i.LOSS, "auxiliary_classifier", "i2i_stylegan.losses:AuxiliaryClassifier")
+    registry.add(i2i.TRANSLATOR, "attribute_gan", "i2i_stylegan.attributes:AttributeGAN")
+    registry.add(i2i.LOSS, "attribute_classifier", "i2i_stylegan.attributes:AttributeClassifier")
+    registry.add(i2i.DATASET, "tagged_folder", "i2i_stylegan.attributes:TaggedFolder")
+    registry.add(i2i.DATASET, "tagged_portraits", "i2i_stylegan.attributes:TaggedPortraits")
+    registry.add(i2i.GENERATOR, "srresnet", "i2i_stylegan.srresnet:SRResNetGenerator")
+    registry.add(i2i.DISCRIMINATOR, "residual", "i2i_stylegan.srresnet:ResidualDiscriminator")
+    registry.add(i2i.PANEL, "gallery", "i2i_stylegan.gallery:Gallery")
+    registry.add(i2i.IMPORTER, "pggan-tensorflow", "i2i_stylegan.growing_importers:pggan_tensorflow")
+    registry.add(i2i.IMPORTER, "stylegan-tensorflow", "i2i_stylegan.growing_importers:stylegan_tensorflow")
+    registry.add(i2i.IMPORTER, "biggan-deep-huggingface", "i2i_stylegan.biggan_deep:huggingface")
+    registry.add(i2i.TRANSLATOR, "truncated_gan", "i2i_stylegan.biggan_deep:TruncatedGAN")
+    registry.add(i2i.GENERATOR, "biggan_deep", "i2i_stylegan.biggan_deep:BigGANDeepGenerator")
     registry.add(i2i.TRANSLATOR, "infogan", "i2i_stylegan.infogan:InfoGAN")
     registry.add(i2i.GENERATOR, "dcgan", "i2i_stylegan.dcgan:DCGANGenerator")
     registry.add(i2i.DISCRIMINATOR, "dcgan", "i2i_stylegan.dcgan:DCGANDiscriminator")

@@ -19,8 +19,9 @@ from i2i.data.base import ImageDataset
 from i2i.data.files import ImageFiles
 from i2i.data.images import as_path, find_images
 from i2i.data.locations import Location, check_folder
+from i2i.data.pixels import size_of, to_tensor
 from i2i.data.sampler import epoch_order
-from i2i.data.transforms import Resample, draw_flip_crop, eval_transform, flip_crop
+from i2i.data.transforms import Resample, SampleTransform
 from i2i.errors import DataError, OptionError
 
 
@@ -63,10 +64,12 @@ class ImageFolder(ImageDataset):
         for one in folders:
             check_folder(one)
         found = [find_images(one) for one in folders]
+        self.folder, self.files = folder, [file for files in found for file in files]
         self.labels = [label for label, files in enumerate(found) for _ in files]
         everything = ImageFiles([(file,) for files in found for file in files], str(folder))
         self.test = everything
-        self.train = everything.resized(size, resample, cache * 2**20)
+        self.transform = SampleTransform.of(size, resize="short_side", flip=flip, resample=resample)
+        self.train = everything.resized(self.transform, cache * 2**20)
 
     @classmethod
     def declare_streams(cls, options: Mapping[str, Any]) -> dict[str, Stream]:
@@ -83,14 +86,18 @@ class ImageFolder(ImageDataset):
         skipped: list[str] = []
         epoch, index, (decoded,) = self.train.draw(number, self.seed, "image", skipped)
         draws = Random(f"{self.seed} image {epoch} {index}")
-        image = flip_crop(decoded, draw_flip_crop(draws, self.size, self.size, self.flip), self.size)
-        sample: dict[str, object] = {"image": image, "skipped": skipped}
-        return sample | ({"label": torch.tensor(self.labels[index])} if self.classes else {})
+        cut = self.transform.cut(decoded, self.transform.draw(draws, size_of(decoded)))
+        sample: dict[str, object] = {"image": to_tensor(cut), "skipped": skipped}
+        return sample | self._labelled(index)
+
+    def _labelled(self, index: int) -> dict[str, Tensor]:
+        """What is known of an image next to its pixels."""
+        return {"label": torch.tensor(self.labels[index])} if self.classes else {}
 
     def preview(self, count: int) -> dict[str, Tensor]:
         """Return the first images [n, 3, size, size]."""
         readable = islice(self.test.readable(range(len(self.test)), []), count)
-        return {"image": torch.stack([eval_transform(image, self.size, self.resample) for _, (image,) in readable])}
+        return {"image": torch.stack([to_tensor(self.transform.preview(image)) for _, (image,) in readable])}
 
 
 class OneDomain:

@@ -182,13 +182,30 @@ def breed(
     ws = mean(parents)
     for layer, weights in (layers or {}).items():
         ws[layer] = mean(weights)[layer]
+    return images_of(translator, mutated(translator, ws, mutation, count, seed, truncation))
+
+
+@torch.inference_mode()
+def mutated(
+    translator: StyleGAN, ws: Tensor, mutation: float, count: int, seed: int, truncation: float = 1.0
+) -> Tensor:
+    """Return copies [count, L, w_dim] of style vectors [L, w_dim] with random changes, the same in all layers.
+
+    Args:
+        translator: gives the spread of all styles.
+        ws: style vectors.
+        mutation: standard deviation of the changes, as a multiple of that of all styles.
+        count: number of copies.
+        seed: of the changes.
+        truncation: of the styles whose spread counts.
+    """
     ws = ws.expand(count, -1, -1).clone()
     if mutation:
         spread = translator.styles(range(256), None, truncation).std(0)  # of each layer: their styles may differ
         draws = torch.Generator().manual_seed(seed)
         noise = torch.randn(count, ws.shape[2], generator=draws, dtype=torch.float64).to(ws)
         ws += mutation * spread * noise[:, None]
-    return images_of(translator, ws)
+    return ws
 
 
 @torch.inference_mode()

@@ -41,14 +41,14 @@ class GANOutputs(i2i.GANOutputs):
         """One-hot classes of the real images [B, num_classes]; empty without classes."""
         if not self.translator.conditional:
             return {}
-        return {IMAGE: self.translator.one_hot(self.batch.streams["label"], self.real[IMAGE])}
+        return {IMAGE: self.translator.one_hot(self.batch.streams[self.translator.label_stream], self.real[IMAGE])}
 
     @output(reuse="phase")
     def fake_labels(self) -> dict[str, Tensor]:
         """Classes [B] that images are generated for; empty without classes."""
         if not self.translator.conditional:
             return {}
-        labels = self.batch.streams["label"]
+        labels = self.batch.streams[self.translator.label_stream]
         return {IMAGE: self.translator.draw_labels(labels, seed_of(self.batch.seed, self.phase, "labels"))}
 
     @output(reuse="phase")
@@ -78,7 +78,7 @@ class GANOutputs(i2i.GANOutputs):
         """Classes [B] of the real images; empty without classes."""
         if not self.translator.conditional:
             return {}
-        return {IMAGE: self.batch.streams["label"][: len(self.real[IMAGE])]}
+        return {IMAGE: self.batch.streams[self.translator.label_stream][: len(self.real[IMAGE])]}
 
     @property
     def real_class_logits(self) -> dict[str, Tensor]:

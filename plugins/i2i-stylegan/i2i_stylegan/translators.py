@@ -53,6 +53,8 @@ class GAN(i2i.Translator):
     generator_modules: ClassVar[tuple[str, ...]] = ()
     domains: tuple[str, ...] = (IMAGE,)
     required_streams: ClassVar[Mapping[str, str]] = {IMAGE: "image"}
+    label_stream: ClassVar[str] = "label"
+    label_role: ClassVar[str] = "label"
 
     def __init__(
         self,
@@ -73,11 +75,12 @@ class GAN(i2i.Translator):
         options.pop("num_classes", None)
         self.num_classes = 0
         if conditional:
-            self.required_streams = {IMAGE: "image", "label": "label"}
-            self.num_classes = self.streams["label"].channels if "label" in self.streams else 0
+            name = self.label_stream
+            self.required_streams = {IMAGE: "image", name: self.label_role}
+            self.num_classes = self.streams[name].channels if name in self.streams else 0
             if not self.num_classes:
                 raise OptionError(
-                    "conditional", "needs data with a stream 'label' of known classes; this data has none"
+                    "conditional", f"needs data with a stream {name!r} of known classes; this data has none"
                 )
             options["num_classes"] = self.num_classes
         if stages:

@@ -22,8 +22,11 @@ WIDTHS: dict[str, dict[str, Any]] = {
     "biggan": {"channels": 8},
     "infogan": {"channels": 4},
     "cgan": {"channels": 4},
+    "makegirlsmoe": {"channels": 4},
 }
-SMALL = [f"{name}_small" for name in ("pggan", "stylegan1", "biggan", "stylegan2_ada", "infogan", "cgan")]
+SMALL = [
+    f"{name}_small" for name in ("pggan", "stylegan1", "biggan", "stylegan2_ada", "infogan", "cgan", "makegirlsmoe")
+]
 STAGES = [{"size": 8, "stable": 1}, {"size": 16, "fade": 2, "stable": 1}]
 
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from i2i_stylegan.biggan import BigGANDiscriminator, BigGANGenerator, Orthogonal
+from i2i_stylegan.biggan_deep import BigGANDeepGenerator, huggingface
 from official_figures import Figures, relative_error, total
 from stylegan_parity import TOLERANCE, compare, double
 from torch.nn import functional as F
 
+import i2i
+from i2i.cli import run as command
 from i2i.engine.stepper import Stepper
 from i2i.nn.losses.adversarial import Hinge
 from i2i.recipe.recipe import Recipe
@@ -148,3 +154,35 @@ def test_trajectory(golden: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
             moves.append(float((value - before[prefix + name]).norm()))
         if moves:
             assert total(errors) <= 1e-9 * total(moves), (network, total(errors) / total(moves))
+
+
+def test_huggingface_deep(golden: Callable[[str], Figures], tmp_path: Path) -> None:
+    """The imported generator agrees at stored truncations and between them, with gradients to code and class."""
+    figures = golden("biggan/deep_huggingface")
+    torch.save(figures.tensors("param/"), tmp_path / "pytorch_model.bin")
+    (tmp_path / "config.json").write_text(json.dumps(figures.config["config"]))
+    imported = huggingface(tmp_path / "pytorch_model.bin")
+    prefix = "translator.generator."
+    options = {key.removeprefix(prefix): value for key, value in imported.settings.items() if key.startswith(prefix)}
+    classes = len(imported.settings["data.classes"])
+    generator = BigGANDeepGenerator(image_size=imported.settings["data.size"], num_classes=classes, **options).double()
+    generator.load_state_dict({k.removeprefix("generator."): v.double() for k, v in imported.weights.items()})
+    inputs = {name: figures.tensor(f"input/{name}").double().requires_grad_() for name in ("z", "class")}
+    total: Any = 0
+    for case, expected in figures.part("out64/").items():
+        image = generator(inputs["z"], inputs["class"], float(case.removeprefix("truncation")))
+        assert relative_error(image, expected) <= 1e-10, case
+        total = total + (image * figures.tensor(f"cot/{case}").double()).sum()
+    total.backward()
+    for name, value in inputs.items():
+        assert relative_error(value.grad, figures[f"grad64/input/{name}"]) <= 1e-10, name
+    run = tmp_path / "run"
+    assert (
+        command(["import", "biggan-deep-huggingface", str(tmp_path / "pytorch_model.bin"), "--output", str(run)]) == 0
+    )
+    loaded = i2i.load(run, device="cpu")
+    first = loaded.sample(2, truncation=0.4)
+    assert torch.equal(first, loaded.sample(2, truncation=0.4))
+    assert not torch.equal(first, loaded.sample(2, truncation=0.5))
+    with pytest.raises(i2i.I2IError, match="truncation: expected a number above 0 up to 1, got 2"):
+        loaded.sample(1, truncation=2.0)

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from i2i_stylegan.growing_importers import tensorflow_names
 from i2i_stylegan.losses import GradientPenalty, Wasserstein
 from i2i_stylegan.progressive import PGGANGenerator, ProgressiveDiscriminator
 from i2i_stylegan.stylegan1 import StyleGANGenerator
 from official_figures import Figures, relative_error
-from stylegan_parity import TOLERANCE, tensorflow_names
+from stylegan_parity import TOLERANCE
 from torch import Tensor
 from torch.nn import functional as F
 
+import i2i
+from i2i.cli import run as command
 from i2i.methods.growth import resize_and_fade
 from i2i.nn.losses.adversarial import BCEGAN
 from i2i.nn.losses.penalized import R1
@@ -185,3 +190,32 @@ def test_real_images_are_faded(golden: Golden) -> None:
         faded = resize_and_fade(images, images.shape[-1], 1 - (value - int(value)))
         factor = 2 ** int(value)
         assert relative_error(faded.repeat_interleave(factor, 2).repeat_interleave(factor, 3), expected) <= TOLERANCE
+
+
+@pytest.mark.parametrize("name", ["pggan/nets_fusedTrue", "pggan/nets_fusedFalse", "stylegan1/nets"])
+@pytest.mark.parametrize("suffix", [".npz", ".pt"])
+def test_imported_variables(golden: Golden, name: str, suffix: str, tmp_path: Path) -> None:
+    """Variables of the TensorFlow code in a file become a run that generates the official images."""
+    figures = golden(name)
+    given = figures.tensors("param/")
+    file = tmp_path / f"network{suffix}"
+    if suffix == ".npz":
+        np.savez(file, **{f"{key}:0": value.numpy() for key, value in given.items()})
+    else:
+        torch.save(given, file)
+    format = "stylegan-tensorflow" if name.startswith("stylegan1") else "pggan-tensorflow"
+    assert command(["import", format, str(file), "--output", str(tmp_path / "run")]) == 0
+    loaded: Any = i2i.load(tmp_path / "run", device="cpu")
+    generator, _ = networks(figures, name.startswith("stylegan1"))
+    z = torch.randn(2, generator.z_dim, dtype=torch.float64)
+    count = figures.config["label_size"]
+    c = torch.eye(count, dtype=torch.float64)[[0, count - 1]] if count else None
+    grow(generator, figures.config["resolution"], 1.0)
+    options = {"noise": "const"} if name.startswith("stylegan1") else {}
+    with torch.no_grad():
+        expected = generator.eval()(z, c, **options)
+        found = loaded.translator.generator(z.float(), None if c is None else c.float(), **options)
+    assert relative_error(found, expected) <= 1e-4
+    del given[next(iter(given))]
+    torch.save(given, tmp_path / "incomplete.pt")
+    assert command(["import", format, str(tmp_path / "incomplete.pt"), "--output", str(tmp_path / "none")]) == 2
