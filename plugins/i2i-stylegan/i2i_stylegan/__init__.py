@@ -1,4 +1,4 @@
-"""Generators of images from noise as an i2i plugin: StyleGAN2 with ADA, StyleGAN, PGGAN, BigGAN, InfoGAN, MakeGirlsMoe."""
+"""Generators of images from noise as an i2i plugin: StyleGAN2 with ADA, StyleGAN, PGGAN, BigGAN, InfoGAN and others."""
 
 from __future__ import annotations
 
