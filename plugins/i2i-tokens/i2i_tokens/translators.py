@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import torch
@@ -13,13 +14,16 @@ from torch import Tensor
 import i2i
 from i2i.core.bounds import Count, Depth, Positive
 from i2i.core.contracts import Phase, Stream
+from i2i.core.randomness import seed_of
 from i2i.methods.outputs import Outputs, output
 from i2i.nn.functional.precision import to_like
 from i2i_tokens.dvae import DiscreteVAE, gumbel_noise
+from i2i_tokens.reranking import best_of, open_encoder
 from i2i_tokens.text import tokenize
 from i2i_tokens.transformer import TokenTransformer
 
 Temperature = Annotated[float, Gt(0)]
+MOST_CANDIDATES = 1024
 
 
 class VAEOutputs(Outputs):
@@ -178,7 +182,13 @@ class TextToImage(i2i.Translator):
         return tuple(self.streams["text"].names or ())
 
     def sample(
-        self, seeds: Sequence[int], text: str = "", temperature: float = 1.0, top_k: int | None = None
+        self,
+        seeds: Sequence[int],
+        text: str = "",
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        candidates: int = 1,
+        encoder: Any = None,
     ) -> Tensor:
         """Return images [n, C, H, W] in [-1, 1] for a text.
 
@@ -187,8 +197,29 @@ class TextToImage(i2i.Translator):
             text: words of this run's vocabulary.
             temperature: divides the logits; below 1 for the likelier tokens, above 0.
             top_k: number of likeliest tokens to choose from; None for all.
+            candidates: number of images from which `encoder` chooses each; the first one is that without reranking.
+            encoder: run folder of `caption_encoder`, name of a component of the kind `text_image_encoder`, or an object
+                with `embed_image` and `embed_text`.
+
+        Raises:
+            I2IError: more than one candidate without an encoder, a word that the run or the encoder does not know, or
+                another value that is not legal.
         """
-        return self._generated(self._text(text, len(seeds)), seeds, temperature, top_k, None)
+        if not 1 <= candidates <= MOST_CANDIDATES:
+            raise i2i.I2IError(f"candidates: expected 1 to {MOST_CANDIDATES}, got {candidates}")
+        if candidates == 1:
+            return self._generated(self._text(text, len(seeds)), seeds, temperature, top_k, None)
+        if encoder is None:
+            raise i2i.I2IError("candidates: choosing among images needs an encoder, such as a run of caption_encoder")
+        opened = open_encoder(str(encoder)) if isinstance(encoder, str | Path) else encoder
+        words = self._text(text, len(seeds))
+        rows = [
+            self._generated(
+                words, [seed_of(seed, number) if number else seed for seed in seeds], temperature, top_k, None
+            )
+            for number in range(candidates)
+        ]
+        return best_of(torch.stack(rows, 1), text, opened)
 
     def translate(
         self, image: Tensor, to: str, text: str = "", rows: int = 1, temperature: float = 1.0, seed: int = 0

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from i2i_tokens.data import CaptionedImages, CaptionedShapes
+from i2i_tokens.reranking import best_of
 from i2i_tokens.text import PADDING, tokenize
 from i2i_tokens.transformer import TokenTransformer
 from PIL import Image
 
 from i2i import cli
 from i2i.errors import DataError, I2IError
+from i2i.methods.assembly import build
+from i2i.recipe.recipe import Recipe
 
 TINY = ("translator.tokens=8", "translator.hidden=4", "translator.codebook=4", "train.steps=2", "train.batch_size=2")
 
@@ -40,6 +44,8 @@ def test_text_becomes_an_image(tmp_path: Path, capsys: pytest.CaptureFixture[str
     again = [np.array(Image.open(path)) for path in sorted(folder.glob("*.png"))]
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     capsys.readouterr()
+    assert run(*arguments, "--text", "red circle", "--with", "candidates=2") == 2
+    assert "needs an encoder" in capsys.readouterr().err
     for text, message in (("redd circle", "no word 'redd'"), ("red red red", "at most 2 words"), ("", "empty text")):
         assert run(*arguments, "--text", text) == 2
         assert message in capsys.readouterr().err
@@ -54,6 +60,31 @@ def test_the_cache_changes_nothing_and_given_rows_stay() -> None:
         assert torch.equal(cached, network.generate(text, uniform, top_k=4, cached=False))
         given = cached[:, :5]
         assert torch.equal(network.generate(text, uniform, first=given)[:, :5], given)
+
+
+class Brightness:
+    """An encoder that finds bright images close to every text."""
+
+    def embed_image(self, image: torch.Tensor) -> torch.Tensor:
+        angle = image.mean((1, 2, 3))
+        return torch.stack([angle.cos(), angle.sin()], 1)
+
+    def embed_text(self, texts: list[str]) -> torch.Tensor:
+        return torch.tensor([[math.cos(1), math.sin(1)]]).expand(len(texts), -1)
+
+
+def test_reranking_chooses_the_closest_candidate() -> None:
+    recipe = Recipe.read("tokens_small", {"translator.channels": 8, "translator.heads": 2, "data.size": 16})
+    torch.manual_seed(0)
+    translator = build(recipe, training=False).eval()
+    with torch.no_grad():
+        first = translator.sample([3, 4], "red circle")
+        best = translator.sample([3, 4], "red circle", candidates=4, encoder=Brightness())
+        assert torch.equal(best, translator.sample([3, 4], "red circle", candidates=4, encoder=Brightness()))
+    assert (best.mean((1, 2, 3)) >= first.mean((1, 2, 3))).all()
+    assert not torch.equal(best, first)
+    candidates = torch.tensor([[-1.0, 0.5], [0.9, -0.9]])[:, :, None, None, None].expand(-1, -1, 3, 4, 4)
+    assert best_of(candidates, "any", Brightness()).mean((1, 2, 3)).tolist() == pytest.approx([0.5, 0.9])
 
 
 def test_captions_of_a_folder(tmp_path: Path) -> None:

@@ -1,0 +1,88 @@
+"""Trains `discrete_vae_small` and `tokens_small`, and measures what they draw for texts.
+
+    python -m pytest -m slow plugins/i2i-tokens/tests/slow -s
+
+`I2I_MEASURED_RUN=VAE,TRANSFORMER` measures runs that are there already.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from i2i_tokens.data import COLORS, FORMS, CaptionedShapes
+from torch import Tensor
+from torch.nn import functional as F
+
+import i2i
+from i2i.recipe.recipe import Recipe
+
+HELD_OUT = 2**61
+"""Number of the first measured drawing; training reads small numbers, and the sample grid those from 2**60 on."""
+COUNT = 256
+EACH = 8
+
+
+def described(image: Tensor) -> tuple[str, str]:
+    """Return colour and form of a drawing [3, H, W] in [-1, 1], by its pixels alone.
+
+    The colour is the nearest to the mean of the pixels that differ from the ground. The form follows from the share of
+    its bounding box that it fills.
+    """
+    pixels = (image + 1) / 2
+    inside = (pixels - 0.12).abs().amax(0) > 0.3
+    if int(inside.sum()) < 9:
+        return "none", "none"
+    mean = pixels[:, inside].mean(1)
+    color = min(COLORS, key=lambda name: float((torch.tensor(COLORS[name]) - mean).square().sum()))
+    rows, columns = (inside.any(axis).nonzero().flatten() for axis in (1, 0))
+    box = inside[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].float()
+    filled = float(box.mean())
+    return color, "square" if filled > 0.9 else "circle" if filled > 0.66 else "cross"
+
+
+@pytest.mark.slow
+def test_texts_become_shapes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = os.environ.get("I2I_MEASURED_RUN")
+    vae, run = (Path(part) for part in given.split(",")) if given else (tmp_path / "vae", tmp_path / "run")
+    if not given:
+        i2i.train(Recipe.read("discrete_vae_small"), vae)
+        i2i.train(Recipe.read("tokens_small", {"train.init": str(vae)}), run)
+    data = CaptionedShapes()
+    samples = [data[number] for number in range(HELD_OUT, HELD_OUT + COUNT)]
+    images = torch.stack([sample["image"] for sample in samples])
+    words = data.streams["text"].names
+    truth = [tuple(words[word] for word in sample["text"].flatten()) for sample in samples]
+    assert np.mean([described(image) == caption for image, caption in zip(images, truth, strict=True)]) >= 0.98
+    translator: Any = i2i.load(vae, "cpu").translator
+    with torch.inference_mode():
+        tokens = translator.vae.encode(images)
+        error = float((translator.translate(images, "image").image - images).abs().mean())
+    used = float(
+        (torch.bincount(tokens.flatten(), minlength=translator.vae.codebook.num_embeddings) > 0).float().mean()
+    )
+    loaded = i2i.load(run, "cpu")
+    right = []
+    for color in COLORS:
+        for form in FORMS:
+            drawn = loaded.sample(EACH, seed=1000, text=f"{color} {form}")
+            right += [described(image) == (color, form) for image in drawn]
+    transformer: Any = loaded.translator
+    with torch.inference_mode():
+        text = transformer._text("red circle", 4)
+        uniform = torch.rand(4, transformer.rows * transformer.columns, generator=torch.Generator().manual_seed(0))
+        same = torch.equal(
+            transformer.transformer.generate(text, uniform),
+            transformer.transformer.generate(text, uniform, cached=False),
+        )
+    with capsys.disabled():
+        print(f"\nL1 {error:.3f}, codebook used {used:.2f}, right {np.mean(right):.2f}, cached equal {same}")
+        print(f"L1 of the mean image {float(F.l1_loss(images.mean(0).expand_as(images), images)):.3f}")
+    assert error <= 0.05
+    assert used >= 0.25
+    assert np.mean(right) >= 0.7
+    assert same
