@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
+from annotated_types import Ge, Le
 from torch import Tensor
 
 from i2i.core.bounds import height_width
@@ -15,6 +16,7 @@ from i2i.data.label_maps import one_hot, parse_colors
 from i2i.data.sampler import epoch_order
 from i2i.demo.anime import anime
 from i2i.demo.attributes import LONGEST, WORDS, caption
+from i2i.demo.canvas import DrawnSize
 from i2i.demo.label_map import CLASSES, COLORS, label_map
 from i2i.demo.portraits import _PREVIEW, Portraits
 from i2i.errors import I2IError
@@ -70,11 +72,23 @@ class CaptionedPortraits(Portraits):
         count: characters, which are the samples of one epoch.
         seed: of characters and captions, >= 0.
         zoom: factor of the characters' size.
+        cache: whether drawings are kept in memory, so that each is drawn once.
     """
 
     domains: tuple[str, ...] = ("image",)
     paired: bool | None = None
     words: ClassVar[tuple[str, ...]] = WORDS
+
+    def __init__(
+        self,
+        size: DrawnSize = 64,
+        count: Annotated[int, Ge(1), Le(2**31)] = 1000,
+        seed: Annotated[int, Ge(0)] = 0,
+        zoom: Annotated[float, Ge(0.5), Le(3)] = 1,
+        cache: bool = False,
+    ) -> None:
+        super().__init__(size, count, seed, zoom)
+        self.kept: dict[int, Tensor] | None = {} if cache else None
 
     @classmethod
     def declare_streams(cls, options: Mapping[str, Any]) -> dict[str, Stream]:
@@ -92,7 +106,12 @@ class CaptionedPortraits(Portraits):
         """Sample `number` >= 0: a drawing and its caption."""
         character = self.numbers(number)[0]
         text = caption_tokens(caption(self.character(character), self.seed + number))
-        return {"image": self._drawn(anime, [character])[0], "text": text[None]}
+        image = None if self.kept is None else self.kept.get(character)
+        if image is None:
+            image = self._drawn(anime, [character])[0]
+            if self.kept is not None:
+                self.kept[character] = image
+        return {"image": image, "text": text[None]}
 
     def preview(self, count: int) -> dict[str, Tensor]:
         """Held-out characters with whole captions."""
