@@ -75,8 +75,8 @@ def limits(plan: Plan, gpu: GPU, train: TrainOptions) -> Limits:
         train: the recipe's options, for the precision and whether the step is captured.
     """
     half = train.precision in ("bf16", "fp16")
-    rate = gpu.half if half else gpu.fp32 if train.precision == "fp64" else gpu.tf32
-    captured = train.compile == "reduce-overhead"
+    rate = gpu.half if half else gpu.fp32 if train.precision == "fp64" or train.tf32 is False else gpu.tf32
+    captured = train.graph or train.compile == "reduce-overhead"
     return Limits(
         launches=0.0 if captured else plan.launches * LAUNCH,
         memory=(plan.traffic + plan.product_traffic) / (REACHED * gpu.bandwidth),
@@ -89,7 +89,7 @@ def switches(bound: Bound, train: TrainOptions) -> list[str]:
     half = train.precision in ("bf16", "fp16")
     found = []
     if bound == "launches":
-        found += [] if train.compile else ["train.compile=reduce-overhead (graphs; minutes before the first step)"]
+        found += [] if train.graph or train.compile else ["train.graph=true (a captured step: the same numbers)"]
         found += [] if train.fuse else ["train.fuse=true (fewer operations: equal up to rounding)"]
         found += ["train.batch_size=8 (another training: more images for the same launches)"]
     if bound != "launches":
@@ -97,4 +97,6 @@ def switches(bound: Bound, train: TrainOptions) -> list[str]:
     if bound == "memory":
         found += [] if train.fuse else ["train.fuse=true (fewer bytes: equal up to rounding)"]
         found += [] if train.compile else ["train.compile=true (fuses what is left; minutes before the first step)"]
+    if bound == "arithmetic" and not half and train.tf32 is not True:
+        found += ["train.tf32=true (matrix products too: rounds to 10 bits)"]
     return found

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from i2i.engine import checkpoint
 from i2i.errors import DataError, TrainingError, is_out_of_memory
 
 _RESUME = "training resumes from the last checkpoint, if there is one, with --resume"
 REMEDY = "lower the learning rate, clip gradients (train.clip_grad_norm=1) or use fp32"
+_LOST = re.compile(r"gloo|nccl|connection (closed|reset|refused)|broken pipe|watchdog|timed out", re.IGNORECASE)
+"""What backends' errors about a lost process contain where they have no class of their own."""
 _DEAD_WORKER = ("DataLoader worker", "Too many open files. Communication with the workers")
 
 
@@ -75,6 +80,35 @@ def explain_out_of_memory(step: int) -> Iterator[None]:
             f"step {step}: out of memory. Lower train.batch_size (train.accumulate keeps the batch), data.size or the "
             f"networks' channels, or use train.precision=bf16; {_RESUME}. "
             f"({str(error).split('. ')[0]})"
+        ) from error
+
+
+@contextmanager
+def explain_lost_process(folder: Path) -> Iterator[None]:
+    """Turn an error of the communication between processes into one that says what to do.
+
+    The processes wait for each other several times in a step; where one has ended, with its machine or alone, the
+    others get an error from gloo or NCCL, or a timeout.
+
+    Args:
+        folder: the run folder, for the message.
+
+    Raises:
+        TrainingError: another process of the training does not answer.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+        if not distributed or not (isinstance(error, torch.distributed.DistError) or _LOST.search(str(error))):
+            raise
+        steps = checkpoint.listed(folder)
+        again = f"resume from step {max(steps)} with --resume {folder}" if steps else "start again; nothing was saved"
+        reason = " ".join(str(error).split())
+        raise TrainingError(
+            f"process {torch.distributed.get_rank()} of {torch.distributed.get_world_size()} has lost the connection "
+            f"to another one, which has ended or whose machine is down: launch all of them again and {again} "
+            f"({reason[:160]})"
         ) from error
 
 

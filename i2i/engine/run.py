@@ -244,6 +244,8 @@ class Run:
             self._check_optimizer(saved, phase, plain)
             tensors = saved.tensors(f"optimizer-{phase}.safetensors")
             join_optimizer(stepper.optimizers[phase], tensors, plain)
+        if stepper.graphs is not None:
+            stepper.graphs.forget()  # the optimizers' states have been replaced
         if stepper.ema is not None:
             # A run that starts to average now starts from the trained weights, not from the initial ones.
             stepper.ema.load(saved.tensors(checkpoint.AVERAGE) or stepper.ema.weights())

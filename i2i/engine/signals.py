@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -11,7 +12,11 @@ from typing import Any
 
 @contextmanager
 def stop_signals() -> Iterator[threading.Event]:
-    """Provide an event that the first SIGINT or SIGTERM sets; the second one has its usual effect."""
+    """Provide an event that the first SIGINT or SIGTERM sets; the second one has its usual effect.
+
+    Under a launcher of several processes further SIGTERMs change nothing: a batch system sends one to every process of
+    a job, and the launcher, which gets it too, passes it on while the checkpoint is being written.
+    """
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop
@@ -21,7 +26,8 @@ def stop_signals() -> Iterator[threading.Event]:
     def request_stop(number: int, frame: object) -> None:
         stop.set()
         for known, handler in before.items():
-            signal.signal(known, handler)
+            if known != signal.SIGTERM or int(os.environ.get("WORLD_SIZE", "1")) < 2:
+                signal.signal(known, handler)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         before[number] = signal.signal(number, request_stop)

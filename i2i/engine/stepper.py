@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from numbers import Real
 from typing import Any, cast
@@ -15,8 +15,10 @@ from torch.optim import Optimizer
 from i2i.core.contracts import Batch
 from i2i.core.randomness import seed_of
 from i2i.engine.ema import EMA
+from i2i.engine.graphs import StepGraphs
 from i2i.engine.launcher import PRECISIONS, check_environment, explain_environment
 from i2i.engine.private_accelerate import forget_precision
+from i2i.engine.switches import apply, resolve
 from i2i.errors import DataError, I2IError, OptionError
 from i2i.methods.assembly import build, make_optimizer
 from i2i.methods.compilation import begin_step, compile_networks
@@ -84,6 +86,11 @@ class Stepper:
         if recipe.train.precision == "fp64":
             self.translator.double()
         self.translator.train()
+        switches = resolve(recipe, self.accelerator.device)
+        apply(switches)
+        self._channels_last = bool(switches["channels_last"])
+        if self._channels_last:
+            self.translator.to(memory_format=torch.channels_last)
         if recipe.train.gradient_checkpointing:
             for network in trained_networks(self.translator):
                 recompute_blocks(network)
@@ -104,6 +111,9 @@ class Stepper:
             phase: [group["lr"] for group in optimizer.param_groups] for phase, optimizer in self.optimizers.items()
         }
         self.ema = EMA(self.translator, recipe.train.ema) if recipe.train.ema else None
+        self.graphs = None
+        if recipe.train.graph:
+            self.graphs = StepGraphs(self.translator, self.optimizers, self.accelerator, recipe.train)
 
     @property
     def batches_per_step(self) -> int:
@@ -136,11 +146,26 @@ class Stepper:
         self.translator.at_step_(step)
         for phase in self.translator.reset_optimizers(step):
             self.optimizers[phase].state.clear()
+            if self.graphs is not None:
+                self.graphs.forget()
         phases = self.translator.active_phases(step)
         batches = [
             Batch(self._to_device(streams), seed_of(train.seed, "batch", step, rank, index), step)
             for index, streams in enumerate(micro_batches)
         ]
+        if self.graphs is not None:
+            terms = self.graphs.run(phases, batches, self._run_phases)
+        else:
+            terms = self._run_phases(phases, batches)
+        if self.ema is not None:
+            images = train.batch_size * train.accumulate * self.accelerator.num_processes
+            self.ema.update(step, images)
+        self.step_number += 1
+        return terms
+
+    def _run_phases(self, phases: Sequence[str], batches: Sequence[Batch]) -> dict[str, Tensor]:
+        """Run the phases of a step one after another; return their terms."""
+        train = self.recipe.train
         terms: dict[str, Tensor] = {}
         share = len(batches) // len(phases) if train.batches == "per_phase" else 0
         with disable_optimizations(train.reference), fuse_operations(train.fuse):
@@ -152,13 +177,9 @@ class Stepper:
                 terms |= {f"{phase}/{name}": value for name, value in self._run_phase(phase, own).items()}
         for batch in batches:
             batch.outputs = None  # outputs refer to their batch: the cycle would keep images until garbage collection
-        if self.ema is not None:
-            images = train.batch_size * train.accumulate * self.accelerator.num_processes
-            self.ema.update(step, images)
-        self.step_number += 1
         return terms
 
-    def _run_phase(self, phase: str, batches: list[Batch]) -> dict[str, Tensor]:
+    def _run_phase(self, phase: str, batches: Sequence[Batch]) -> dict[str, Tensor]:
         """Compute losses, gradients and one optimizer step of a phase; return its terms."""
         optimizer = self.optimizers[self.translator.phases[phase].optimizer or phase]
         sums: dict[str, Tensor] = {}
@@ -235,7 +256,10 @@ class Stepper:
             raise DataError(f"{available}; the translator also needs {', '.join(missing)}")
         dtype = torch.float64 if self.recipe.train.precision == "fp64" else torch.float32
         device = self.accelerator.device
-        return {
-            name: streams[name].to(device, dtype if streams[name].is_floating_point() else None, non_blocking=True)
-            for name in needed
-        }
+
+        def placed(x: Tensor) -> Tensor:
+            last = self._channels_last and x.ndim == 4
+            layout = torch.channels_last if last else torch.preserve_format
+            return x.to(device, dtype if x.is_floating_point() else None, non_blocking=True, memory_format=layout)
+
+        return {name: placed(streams[name]) for name in needed}

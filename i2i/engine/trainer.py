@@ -27,7 +27,13 @@ from i2i.data.checked import (
 from i2i.data.loader import make_loader, reading
 from i2i.engine import checkpoint
 from i2i.engine.determinism import determinism
-from i2i.engine.faults import NonFiniteError, check_terms, explain_out_of_memory, explain_worker_failure
+from i2i.engine.faults import (
+    NonFiniteError,
+    check_terms,
+    explain_lost_process,
+    explain_out_of_memory,
+    explain_worker_failure,
+)
 from i2i.engine.hooks.notify import Notifier
 from i2i.engine.run import Run
 from i2i.engine.run_lock import lock_run_folder, write_recipe
@@ -104,7 +110,11 @@ def train(
             if run.is_main:
                 write_recipe(folder, recipe)
             accelerator.wait_for_everyone()
-            with stop_signals() as stop, Notifier(plugins or default_plugins(), [*extras]) as notify:
+            with (
+                explain_lost_process(folder),
+                stop_signals() as stop,
+                Notifier(plugins or default_plugins(), [*extras]) as notify,
+            ):
                 notify("training_started", run=run)
                 too_few = getattr(run.dataset, "too_few", lambda: None)()
                 if too_few is not None and run.start == 0:

@@ -162,7 +162,8 @@ class Cyclic(TwoDomains):
 
     def exchange(self, image: Tensor, domain: str, seed: int) -> Tensor:
         """Exchange images [B, C, H, W] with the image pool of a domain; `seed` is that of the batch."""
-        return cast(ImagePool, self.pools[domain]).exchange(image, self.pool_draws(seed, domain))
+        pool = cast(ImagePool, self.pools[domain])
+        return pool.exchange(image, self.pool_draws(seed, domain)) if pool.size else image
 
     def pool_draws(self, seed: int, domain: str) -> random.Random:
         """Return the random source that decides which images of a batch an image pool exchanges."""

@@ -14,10 +14,10 @@ from i2i.core.factory import Factory
 from i2i.core.randomness import seed_of
 from i2i.errors import OptionError, ShapeError
 from i2i.methods.cyclic import halves, other
+from i2i.methods.drawing import drawn
 from i2i.methods.outputs import Outputs, TranslationOutputs, detached, output
 from i2i.methods.two_domains import TwoDomains, check_discriminators
 from i2i.nn.functional.optimizations import optimizations_enabled
-from i2i.nn.functional.precision import to_like
 from i2i.nn.layers.independence import is_batch_independent
 from i2i.nn.layers.initialization import initialize
 from i2i.nn.layers.projection import EPS, PatchHeads
@@ -109,8 +109,10 @@ class DualContrastiveOutputs(TranslationOutputs):
 
     def _places(self, term: str, features: Vectors) -> list[Tensor]:
         pixels = [feature.shape[2] * feature.shape[3] for feature in features]
-        drawn = self.translator.draw_places(term, seed_of(self.batch.seed, "places", term), pixels)
-        return [to_like(place, feature) for place, feature in zip(drawn, features, strict=True)]
+        translator = self.translator
+        return drawn(
+            self.batch, lambda seed: translator.draw_places(term, seed_of(seed, "places", term), pixels), features[0]
+        )
 
 
 class PatchMapping(nn.Module):

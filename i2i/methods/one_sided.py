@@ -14,13 +14,13 @@ from i2i.core.contracts import Discriminator, Generator, GeneratorOutput, Phase,
 from i2i.core.factory import Factory
 from i2i.core.randomness import seed_of
 from i2i.errors import I2IError, OptionError
+from i2i.methods.drawing import drawn
 from i2i.methods.networks import network
 from i2i.methods.outputs import Outputs, TranslationOutputs, detached, output
 from i2i.methods.translator import Translator
 from i2i.methods.two_domains import build_discriminators, check_discriminators
 from i2i.nn.functional.heatmap import draw_heatmap
 from i2i.nn.functional.optimizations import optimizations_enabled
-from i2i.nn.functional.precision import to_like
 from i2i.nn.layers.projection import PatchHeads
 
 Vectors = tuple[Tensor, ...]
@@ -112,8 +112,10 @@ class OneSidedOutputs(TranslationOutputs):
             else tuple(feature[rows].detach() for feature in captured)
         )
         pixels = [feature.shape[2] * feature.shape[3] for feature in keys]
-        drawn = self.translator.draw_places(term, seed_of(self.batch.seed, "places", term), pixels)
-        places = [to_like(place, source) for place in drawn]
+        translator = self.translator
+        places = drawn(
+            self.batch, lambda seed: translator.draw_places(term, seed_of(seed, "places", term), pixels), source
+        )
         detached_keys: Vectors = detached(self.translator.heads(keys, places))
         pairs = {}
         for domain, image in generated.items():

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from i2i.core.contracts import Batch, Discriminator, DiscriminatorOutput, GeneratorOutput
 from i2i.core.randomness import seed_of
+from i2i.methods.drawing import drawn
 from i2i.nn.functional.optimizations import optimizations_enabled
-from i2i.nn.functional.precision import to_like
 from i2i.nn.layers.independence import is_batch_independent
 from i2i.nn.layers.spectral import in_chunks, iterate_ahead
 
@@ -116,9 +116,12 @@ class Outputs:
             like: tensor whose device, dtype and, if `shape` is None, shape they get.
             shape: shape of the result.
         """
-        seed = seed_of(self.batch.seed, self.phase, name, domain)
-        drawn = self.translator.randn(f"{self.phase}/{name}/{domain}", shape or like.shape, seed)
-        return to_like(drawn, like)
+        translator, phase, size = self.translator, self.phase, shape or like.shape
+
+        def draw(seed: int) -> list[Tensor]:
+            return [translator.randn(f"{phase}/{name}/{domain}", size, seed_of(seed, phase, name, domain))]
+
+        return drawn(self.batch, draw, like)[0]
 
     def trains(self, module: str) -> bool:
         """Return whether the current phase trains a submodule."""

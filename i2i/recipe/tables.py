@@ -15,6 +15,8 @@ from i2i.core.factory import Factory, plain
 TABLES = ("translator", "losses", "optimizers", "schedule", "data", "train")
 
 Norm = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Switch = bool | Literal["auto"] | None
+"""On, off, what has been measured, or torch's own choice."""
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -141,6 +143,14 @@ class TrainOptions:
             first use takes seconds, later runs find them on disk. Without effect on a CPU.
         compile: networks go through torch's compiler, which takes minutes before the first step and makes later ones
             faster; `reduce-overhead` also captures CUDA graphs. Results round differently.
+        graph: on a GPU, the whole step is captured as CUDA graphs, one for each set of active phases, and replayed: the
+            same numbers, with learning rates in float32, without the cost of launching operations one by one. Where
+            that is not possible, a line says why and the step runs as it is.
+        tf32: whether float32 matrix products and convolutions of a GPU round to 10 bits (TF32): `auto` takes what
+            `benchmarks/gpu.py` has measured for the method on this GPU; none leaves torch's choice, which is
+            convolutions alone.
+        cudnn_benchmark: whether cuDNN measures its algorithms for each shape; `auto` as for `tf32`.
+        channels_last: whether weights and images of a GPU are stored with channels last; `auto` as for `tf32`.
         gradient_checkpointing: features inside of blocks are computed again in the backward pass and not kept: less
             memory for about a third more work.
         deterministic: only operations that give the same bits each time; slower on GPUs.
@@ -176,6 +186,10 @@ class TrainOptions:
     reference: bool = False
     fuse: bool = True
     compile: bool | Literal["reduce-overhead", "max-autotune"] = False
+    graph: bool = False
+    tf32: Switch = None
+    cudnn_benchmark: Switch = None
+    channels_last: Switch = None
     gradient_checkpointing: bool = False
     deterministic: bool = False
     sample_every: Count = 500

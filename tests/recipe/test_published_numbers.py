@@ -51,6 +51,10 @@ OURS = (
     "train.compile",
     "train.gradient_checkpointing",
     "train.fuse",
+    "train.graph",
+    "train.tf32",
+    "train.cudnn_benchmark",
+    "train.channels_last",
     "train.deterministic",
     # What losses look at: the official trajectories compare it.
     "losses.*.inputs.*",
