@@ -60,9 +60,17 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "fp32": {},
     "TF32": {},
     "bf16": {"train.precision": "bf16"},
+    "cuDNN benchmark": {"train.cudnn_benchmark": True},
+    "channels last": {"train.channels_last": True},
+    "graph, TF32": {"train.graph": True, "translator.pool": 0},
+    "graph, bf16": {"train.graph": True, "translator.pool": 0, "train.precision": "bf16"},
     "compile, TF32": {"train.compile": True},
     "compile, bf16": {"train.compile": True, "train.precision": "bf16"},
 }
+SWITCHES = {"tf32": "TF32", "cudnn_benchmark": "cuDNN benchmark", "channels_last": "channels last"}
+"""Variant that measures each switch; `train.*=auto` takes those that are faster than fp32 without it."""
+WINS = 1.03
+"""Times as fast as without it from which a switch is on in the table."""
 OFFICIAL = {"ugatit": ("U-GAT-IT light",), "cut": ("CycleGAN", "CUT"), "pix2pix": ("pix2pix",)}
 
 
@@ -101,9 +109,11 @@ def all_rows(quick: bool, official: dict[str, str]) -> list[Row]:
             for name, code in official.items()
             for method in OFFICIAL[name]
         ),
+        *steps(("graph, TF32", "graph, bf16"), batches[:1], 60),
         *(Row(f"exact resume, {recipe}", "resume", {"recipe": recipe}) for recipe in SMALL_RECIPES[:2]),
         Row("fp16 scaler over a resume, cyclegan_small", "resume", {"recipe": "cyclegan_small", "precision": "fp16"}),
         *(Row(f"CPU against device, {recipe}", "against_cpu", {"recipe": recipe}, 90) for recipe in SMALL_RECIPES),
+        *steps(("cuDNN benchmark", "channels last"), batches[:1], 60),
         *steps(("fp32", "TF32", "bf16"), batches[1:], 60),
         *(
             Row(
@@ -129,7 +139,8 @@ def read(method: str, variant: str, batch: int, quick: bool) -> Any:
 
     name, settings, small = METHODS[method]
     size = {"data.size": 96, **small} if quick else {"data.size": 256}
-    return Recipe.read(name, {**settings, **size, **VARIANTS[variant], "train.batch_size": batch})
+    changes = {key: value for key, value in VARIANTS[variant].items() if key != "translator.pool" or name == "cyclegan"}
+    return Recipe.read(name, {**settings, **size, **changes, "train.batch_size": batch})
 
 
 def allow_tf32(allowed: bool) -> None:
@@ -173,6 +184,7 @@ def step(method: str, variant: str, batch: int, quick: bool) -> dict[str, Any]:
     from i2i import Stepper
 
     allow_tf32("TF32" in variant)
+    torch.backends.cudnn.benchmark = False  # rows share a process
     stepper = Stepper(read(method, variant, batch, quick))
     (side, _), device = stepper.recipe.image_size, stepper.accelerator.device
     images = {domain: torch.rand(batch, 3, side, side, device=device) * 2 - 1 for domain in "ab"}
@@ -423,6 +435,35 @@ def compare(results: dict[str, dict[str, Any]], quick: bool) -> None:
                 found["official / i2i"] = found["ms"] / ours["ms"]
 
 
+def measured_switches(results: dict[str, dict[str, Any]], gpu: str) -> dict[str, Any]:
+    """Return the table that `auto` reads: for each GPU, translator and switch, whether it wins."""
+    found: dict[str, dict[str, bool]] = {}
+    for method in METHODS:
+        without = results.get(f"step, {method}, fp32, batch 1", {}).get("ms")
+        for switch, variant in SWITCHES.items():
+            with_it = results.get(f"step, {method}, {variant}, batch 1", {}).get("ms")
+            if without and with_it:
+                translator = read(method, "fp32", 1, quick=True).translator.name
+                wins = without > WINS * with_it
+                found.setdefault(translator, {})[switch] = wins and found.get(translator, {}).get(switch, True)
+    return {gpu: found}
+
+
+def write_switches(measured: dict[str, Any]) -> None:
+    """Put what has been measured into the table that `auto` reads, next to other GPUs and other methods."""
+    from i2i.engine.switches import table_path
+
+    path = table_path()
+    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    for gpu, of_gpu in measured.items():
+        known[gpu] = {**known.get(gpu, {}), **of_gpu}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+    os.replace(part, path)
+    print(f"{path} holds the switches of train.tf32=auto and the like")
+
+
 def table(results: dict[str, dict[str, Any]]) -> str:
     """Format the results as Markdown."""
 
@@ -489,6 +530,8 @@ def main() -> None:
         save()
     worker.close()
     save()
+    if options.device == "cuda" and not options.quick:
+        write_switches(measured_switches(results, str(machine["device"])))
     print(f"\n{table(results)}\n\n{options.output} and {options.output.with_suffix('.md')} hold these figures")
 
 
