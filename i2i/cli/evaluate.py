@@ -59,6 +59,9 @@ class WeightsType(click.ParamType[tuple[str, Path]]):
     help="Images of a run's data set; without a validation folder the test images.",
 )
 @click.option("--to", help="Domain that runs translate to; b by default.")
+@click.option(
+    "--truncation", type=float, help="Of the samples of a run that generates images from noise; 1 by default."
+)
 @click.option("--count", type=click.IntRange(min=2), metavar="N", help="Largest number of images of each set.")
 @click.option("--target", type=click.Path(path_type=Path), metavar="DIR", help="Ground truth of each image, by order.")
 @click.option("--protocol", default="i2i", show_default=True, help="How to measure; `i2i evaluate --help` lists them.")
@@ -96,6 +99,7 @@ def evaluate(
     steps: Literal["last", "best", "all"],
     split: Literal["val", "test"],
     to: str | None,
+    truncation: float | None,
     count: int | None,
     target: Path | None,
     protocol: str,
@@ -110,9 +114,12 @@ def evaluate(
 ) -> None:
     """Measure a run, or a folder of generated images, against real images.
 
+    A run that generates images from noise is measured by as many samples as there are real images.
+
     \b
       i2i evaluate runs/first --output report.html
       i2i evaluate runs/first --against runs/second --steps all --output report.html
+      i2i evaluate runs/stylegan2 --count 2000 --truncation 0.7
       i2i evaluate translated --real testB --source testA
       i2i evaluate translated --real testB --protocol pytorch-fid --weights inception=FILE --output figures.json
 
@@ -147,13 +154,22 @@ def evaluate(
         )
         evaluator = Evaluator(options)
         if is_run:
-            from i2i.use.report import examined_report
+            from i2i.use.generator_evaluation import evaluate_generators, generates
+            from i2i.use.report import examined_report, samples_report
             from i2i.use.run_evaluation import Question, evaluate_runs
 
             question = Question(steps, split, count, to, real, source)
-            examined = evaluate_runs([subject, *against], question, evaluator)
-            found, title = examined.evaluation, f"Evaluation of {', '.join(map(str, (subject, *against)))}"
-            text = examined_report(examined, evaluator, title) if rank == 0 and _wants_page(output) else ""
+            title = f"Evaluation of {', '.join(map(str, (subject, *against)))}"
+            if generates(subject):
+                condition = {} if truncation is None else {"truncation": truncation}
+                examined = evaluate_generators([subject, *against], question, evaluator, condition)
+                make = samples_report
+            elif truncation is not None:
+                raise click.UsageError(f"--truncation is for runs that generate images from noise; {subject} does not")
+            else:
+                examined, make = evaluate_runs([subject, *against], question, evaluator), examined_report
+            found = examined.evaluation
+            text = make(examined, evaluator, title) if rank == 0 and _wants_page(output) else ""
         else:
             from i2i.evaluation.image_sets import from_folder
             from i2i.use.report import neighbours, page

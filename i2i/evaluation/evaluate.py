@@ -82,7 +82,7 @@ class Evaluator:
         """Figures that were not computed, and the weights that they need."""
         self._clip: FeatureNetwork | None = None
         self._pairs: dict[str, Any] = {}
-        known = [*self.protocol.estimators, *registry.names(METRIC), "dino_structure"]
+        known = [*self.protocol.estimators, *registry.names(METRIC), "dino_structure", "diversity", "path_length"]
         for name in options.metrics:
             if name not in known:
                 hint = did_you_mean(name, known)

@@ -76,6 +76,22 @@ def examined_report(examined: Examined, evaluator: Evaluator, title: str) -> str
     return page(title, examined.evaluation, filter(None, sections))
 
 
+def samples_report(examined: Examined, evaluator: Evaluator, title: str) -> str:
+    """Return the report of runs that generate images from noise: figures, and samples with their nearest real images.
+
+    Args:
+        examined: the runs' figures and samples.
+        evaluator: what measured them; its features find the neighbours.
+        title: the heading.
+    """
+    newest = {made.run: made for made in examined.translations}
+    sections = [
+        neighbours(made.images, examined.real, None, evaluator, f"{made.run}, step {made.step}")
+        for made in newest.values()
+    ]
+    return page(title, examined.evaluation, [_kept(examined), *sections])
+
+
 def figures_table(figures: Sequence[Figure]) -> str:
     """Return a table of all figures; the best value of a figure among several runs and steps is marked."""
     best: dict[str, float] = {}

@@ -272,6 +272,28 @@ class StyleGAN(GAN):
         ws: Tensor = self.generator.mapping(*self.latents(seeds, classes))
         return truncate(ws, self.generator.mapping.w_avg, finite("truncation", truncation))
 
+    def path_pairs(
+        self, seeds: Iterable[int], epsilon: float, classes: tuple[int, ...] | None = None, truncation: float = 1.0
+    ) -> Tensor:
+        """Return images [2, B, C, H, W] of two near places between the styles of two codes, for each seed.
+
+        Args:
+            seeds: of the codes and places.
+            epsilon: distance of both places, as a share of the way between the codes.
+            classes: numbers of the classes, in turn by seed.
+            truncation: distance from the average style that is kept.
+
+        Source: perceptual path length: Karras et al., StyleGAN, CVPR 2019, arXiv:1812.04948, section 4.1.
+        """
+        chosen = list(range(self.num_classes)) if classes is None else list(classes)
+        pairs = []
+        for seed in seeds:
+            one = (chosen[seed % len(chosen)],) if chosen else None  # both codes have the same class
+            ends = [self.styles([seed_of(seed, name)], one, truncation) for name in ("start", "end")]
+            place = torch.rand(1, generator=torch.Generator().manual_seed(seed_of(seed, "place"))).to(ends[0])
+            pairs.append(torch.cat([ends[0].lerp(ends[1], share) for share in (place, place + epsilon)]))
+        return torch.stack([self.synthesize(ws) for ws in torch.stack(pairs, 1)])
+
     def synthesize(self, ws: Tensor, noise: NoiseMode = "const") -> Tensor:
         """Return images [B, C, H, W] in [-1, 1] for style vectors [B, num_ws, w_dim]."""
         return self.output_image(self.generator.synthesis(ws, noise))

@@ -1,15 +1,22 @@
-"""Every recipe checks; the small ones train through all of their stages and sample."""
+"""Every recipe checks; the small ones train through all of their stages, sample, are exported and resumed."""
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from i2i_stylegan.export import export_generator
+from safetensors.torch import load_file
 
 import i2i
+from i2i.cli import run as command
 from i2i.engine.stepper import Stepper
 from i2i.methods.assembly import dry_run
 from i2i.recipe.recipe import Recipe
@@ -92,3 +99,53 @@ def test_fading_is_continuous(name: str) -> None:
         assert (size, alpha) == (16, 1.0)
     assert list(translator.reset_optimizers(1)) == ["discriminator", "generator"]
     assert list(translator.reset_optimizers(2)) == []
+
+
+SCRIPT = """
+import json, os, signal, sys
+import i2i
+from i2i.recipe.recipe import Recipe
+
+class Killer:
+    @i2i.hookimpl
+    def step_finished(self, run, terms):
+        if run.step == int(sys.argv[4]):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+i2i.train(Recipe.read(sys.argv[1], json.loads(sys.argv[2])), sys.argv[3], extras=[Killer()])
+"""
+CASES = {
+    # p starts above 0, so that images are augmented from the first step; it changes every 2 steps.
+    "stylegan2_ada_small": {
+        "translator.generator_interval": 2,
+        "translator.discriminator_interval": 3,
+        "translator.discriminators.image.augmentation.p": 0.5,
+        "translator.discriminators.image.augmentation.interval": 2,
+        "translator.discriminators.image.augmentation.kimg": 0.1,
+    },
+    "pggan_small": {"translator.stages": STAGES},
+    "stylegan1_small": {"translator.stages": STAGES},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_killed_and_resumed(name: str, tmp_path: Path) -> None:
+    """A run that is killed and resumed computes the same, bit for bit, with ADA, growth and lazy phases."""
+    settings: dict[str, Any] = {**tiny(name), **CASES[name], "train.steps": 6, "train.checkpoint_every": 1}
+    settings |= {"train.keep_last": 2}
+    arguments = [name, json.dumps(settings), str(tmp_path / "killed"), "3"]
+    environment = {**os.environ, "I2I_PLUGINS": "stylegan", "OMP_NUM_THREADS": "1"}
+    killed = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *arguments], env=environment, capture_output=True, text=True, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    i2i.train(Recipe.read(name, settings), tmp_path / "whole")
+    assert command(["train", "--resume", str(tmp_path / "killed")]) == 0
+    whole, resumed = (tmp_path / run / "checkpoints" / "step-0000006" for run in ("whole", "killed"))
+    files = sorted(file.name for file in whole.glob("*.safetensors"))
+    assert files
+    for file in files:
+        expected, found = load_file(whole / file), load_file(resumed / file)
+        assert expected.keys() == found.keys()
+        assert all(expected[key].equal(found[key]) for key in expected), file
