@@ -37,10 +37,13 @@ CORE: dict[str, dict[str, Any]] = {
     "cut": PORTRAITS | {"translator.taps": ["image", "blocks.0"]},
     "cyclegan": PORTRAITS,
     "cyclegan_small": {},
+    "cyclegan_masked_small": {},
+    "quickstart": {},
     "cut_small": {},
     "munit": PORTRAITS | {"data.size": 64},
     "munit_small": {},
     "nicegan_small": {},
+    "pix2pix_classes_small": {},
     "pix2pix_small": {},
     "sincut_small": {},
     "unit": PORTRAITS | {"data.size": 64},
@@ -61,9 +64,11 @@ def check(model: Loaded, exported: Exported, format: Format) -> None:
     multiple = exported.multiple
     height, width = exported.size or (max(model.smallest_size, 8 * multiple), max(model.smallest_size, 11 * multiple))
     for batch in (1, 5) if exported.batch is None else (1,):
-        inputs = {"image": torch.rand(batch, 3, height, width) * 2 - 1}
+        inputs: dict[str, Any] = {"image": torch.rand(batch, 3, height, width) * 2 - 1}
         if "style" in exported.inputs:
             inputs["style"] = torch.randn(1, model.translator.style_channels)  # type: ignore[arg-type]
+        if "label" in exported.inputs:
+            inputs["label"] = torch.tensor([1])
         if format == "onnx":
             session = onnxruntime.InferenceSession(str(exported.path), providers=["CPUExecutionProvider"])
             (array,) = session.run(["translation"], {name: value.numpy() for name, value in inputs.items()})
@@ -74,6 +79,8 @@ def check(model: Loaded, exported: Exported, format: Format) -> None:
         else:
             result = torch.export.load(exported.path).module()(*inputs.values())
         image = inputs.pop("image")
+        if "label" in inputs:
+            inputs["label"] = 1  # i2i takes the number itself
         expected = model.run(image, exported.to, **inputs).image
         assert result.shape == expected.shape
         assert (result - expected).abs().max() <= 1e-5 * expected.abs().max()

@@ -69,13 +69,13 @@ class ClassPaired(Paired):
         """Return the output of the generator for images [B, C, H, W] and one-hot classes [B, N]."""
         return cast(GeneratorOutput, self.generator(image, condition))
 
-    def translate(self, image: Tensor, to: str, label: int | str | None = None) -> GeneratorOutput:
+    def translate(self, image: Tensor, to: str, label: int | str | Tensor | None = None) -> GeneratorOutput:
         """Translate images [B, C, H, W].
 
         Args:
             image: images of the source domain.
             to: the target domain.
-            label: name or number of the class.
+            label: name or number of the class; or numbers [1] or [B], as an exported file takes them, not checked.
 
         Raises:
             I2IError: no such domain or class.
@@ -84,6 +84,8 @@ class ClassPaired(Paired):
             raise I2IError(
                 f"this translator generates domain {self.target} only, got {to!r}; train it with the other source"
             )
+        if isinstance(label, Tensor):
+            return self.generate(image, self.one_hot(label.expand(image.shape[0]), image))
         names = [*self.classes, *range(len(self.classes))]
         if label not in names:
             raise I2IError(f"label: expected a class, one of {', '.join(self.classes)}, got {label!r}")

@@ -79,7 +79,9 @@ class _Translation(nn.Module):
         self.dtype = torch.float16 if half else torch.float32
 
     def forward(self, image: Tensor, value: Tensor | None = None) -> Tensor:
-        condition = {} if value is None else {str(self.condition): value.to(self.dtype)}
+        condition = (
+            {} if value is None else {str(self.condition): value.to(self.dtype) if value.is_floating_point() else value}
+        )
         return self.translator.translate(image.to(self.dtype), self.to_domain, **condition).image.float()
 
 
@@ -90,6 +92,8 @@ def condition_input(translator: Translator) -> str | None:
     required = [name for name in names if parameters[name].default is inspect.Parameter.empty]
     if len(required) > 1:
         raise I2IError(f"export: expected a method with one required condition, got {', '.join(required)}")
+    if translator.requires_condition and not required and len(names) == 1:
+        return names[0]
     return required[0] if required else "style" if "style" in names else None
 
 
@@ -230,13 +234,16 @@ def _other(loaded: Loaded, batch: int, size: tuple[int, int]) -> tuple[int, tupl
 
 
 def _inputs(loaded: Loaded, to: str, batch: int, size: tuple[int, int]) -> tuple[Tensor, ...]:
-    """Return random inputs: an image, and the condition: a style code, or an image where one is needed."""
+    """Return random inputs: an image, and the condition: a style code, a class, or an image where one is needed."""
     draws = torch.Generator().manual_seed(batch)
     translator: Any = loaded.translator
     image = torch.rand(batch, translator.input_stream(to).channels, *size, generator=draws) * 2 - 1
     name = condition_input(translator)
     if name is None:
         return (image,)
+    stream = translator.streams.get(name)
+    if stream is not None and stream.role == "label":
+        return image, torch.randint(max(2, stream.channels), (1,), generator=draws)
     if name != "style" or translator.requires_condition:
         return image, torch.rand(
             1, translator.streams[to].channels if to in translator.streams else 3, *size, generator=draws
