@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import click
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file")
 @click.option("--plan", "only_plan", is_flag=True, help="Check everything and print a line for each stage; no frames.")
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one value, such as source.path=face.png."
 )
-def pipeline(file: Path, only_plan: bool, settings: tuple[str, ...]) -> None:
+def pipeline(file: str, only_plan: bool, settings: tuple[str, ...]) -> None:
     """Send an image or a clip through the stages of FILE, such as translate, animate, interpolate and upscale.
+
+    FILE may be the name of a pipeline that i2i ships, such as chain.
 
     \b
       [source]
@@ -38,7 +39,8 @@ def pipeline(file: Path, only_plan: bool, settings: tuple[str, ...]) -> None:
 
     checked = Pipeline.read(file, settings)
     shapes = checked.plan()
-    click.echo(f"{checked.source}: {shapes[0]}")
+    if checked.source is not None:
+        click.echo(f"{checked.source}: {shapes[0]}")
     for number, (stage, shape) in enumerate(zip(checked.stages, shapes[1:], strict=True), 1):
         click.echo(f"{number}. {stage.name}: {shape}")
     if only_plan:

@@ -34,7 +34,10 @@ class ClipShape:
 
 
 class Stage(Protocol):
-    """One step of a pipeline. Constructors check options only; files are opened and networks built in `frames`."""
+    """One step of a pipeline. Constructors check options only; files are opened and networks built in `frames`.
+
+    A stage with the attribute `generates = True` takes no frames: it is the first one of a pipeline without a source.
+    """
 
     def plan(self, shape: ClipShape) -> ClipShape:
         """Return what comes out for a clip of this shape, without computing a frame.

@@ -28,6 +28,8 @@ from i2i.use.unfinished import SEGMENT, frames_in, segment_path, segments, unfin
 
 Pixels = NDArray[np.uint8]
 _TABLES = ("source", "stages", "output")
+SHIPPED = Path(__file__).parent / "pipelines"
+"""Folder of the pipelines that can be run by name."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,13 @@ class Pipeline:
     """A checked pipeline.
 
     Args:
-        source: image, clip or folder of frames to read.
+        source: image, clip or folder of frames to read; None where the first stage generates its frames.
         stages: factories of the stages, in their order.
         output: clip to write, or a folder for PNG files.
         values: the whole file as plain values; a pipeline with other ones does not continue this one's work.
     """
 
-    source: Path
+    source: Path | None
     stages: tuple[Factory[Stage], ...]
     output: Path
     values: Mapping[str, Any]
@@ -51,29 +53,39 @@ class Pipeline:
         """Read and check a file.
 
         Args:
-            path: TOML with the tables `[source]`, `[[stages]]` and `[output]`.
+            path: TOML with the tables `[source]`, `[[stages]]` and `[output]`, or the name of a shipped pipeline.
             settings: changes, `key=value` each.
             registry: where stages are looked up; that of the process when None.
 
         Raises:
             RecipeError: everything that is wrong, each problem with its line.
         """
-        source = read(Path(path), settings)
+        shipped = SHIPPED / f"{path}.toml"
+        source = read(shipped if shipped.is_file() and not Path(path).exists() else Path(path), settings)
         checker = Checker(source, registry or default_plugins().registry)
         for name in source.values:
             if name not in _TABLES:
                 checker.report((name,), f"no table {name!r}.{did_you_mean(name, _TABLES)} Tables: {', '.join(_TABLES)}")
-        paths = [_path(source, checker, table) for table in ("source", "output")]
+        output = _path(source, checker, "output")
         tables = source.values.get("stages", [])
         if not isinstance(tables, list):
             checker.report(("stages",), "expected [[stages]] for each stage, with two brackets")
             tables = []
         stages = [checker.component(one, [kinds.STAGE], ("stages", number)) for number, one in enumerate(tables)]
+        for number, stage in enumerate(stages):
+            if number and stage is not None and _generates(stage):
+                checker.report(("stages", number), f"{stage.name} generates frames itself: it must be the first stage")
+        start = None
+        if stages and stages[0] is not None and _generates(stages[0]):
+            if "source" in source.values:
+                checker.report(("source",), f"{stages[0].name} generates frames itself: leave out [source]")
+        else:
+            start = _path(source, checker, "source")
         problems = [*source.problems, *checker.problems]
         if problems:
             raise source.error(problems)
         found = tuple(stage for stage in stages if stage is not None)
-        return cls(paths[0], found, paths[1], source.values)
+        return cls(start, found, output, source.values)
 
     def plan(self) -> list[ClipShape]:
         """Return the shape of the source and that after each stage; no frame is computed.
@@ -84,7 +96,7 @@ class Pipeline:
         return self._planned([factory() for factory in self.stages])
 
     def _planned(self, stages: list[Stage]) -> list[ClipShape]:
-        shapes = [_source_shape(self.source)]
+        shapes = [ClipShape(0, 0, Fraction(0), 0) if self.source is None else _source_shape(self.source)]
         for number, (factory, stage) in enumerate(zip(self.stages, stages, strict=True), 1):
             try:
                 shapes.append(stage.plan(shapes[-1]))
@@ -113,7 +125,7 @@ class Pipeline:
         shape, is_clip = shapes[-1], bool(self.output.suffix)
         if is_clip:
             container_of(self.output)
-        if self.output.resolve() == self.source.resolve():
+        if self.source is not None and self.output.resolve() == self.source.resolve():
             raise I2IError(f"output.path: {self.source} would be overwritten; choose another name")
         with unfinished(self.output, self._digest()) as parts:
             done = frames_in(parts)
@@ -128,7 +140,7 @@ class Pipeline:
                         writer.write(frame)
                 done += len(batch)
             if not done:
-                raise DataError(f"{self.source}: no frame came out of the pipeline")
+                raise DataError(f"{self.source or self.stages[0].name}: no frame came out of the pipeline")
             finished = (frame.pixels for path in segments(parts) for frame in read_frames(path))
             if is_clip:
                 with ClipWriter(self.output, rate) as writer:
@@ -147,7 +159,9 @@ class Pipeline:
             first, extra = stage.restart(first)
             dropped.append(extra)
         frames: Iterator[Any]
-        if _is_still(self.source):
+        if self.source is None:
+            frames = iter(())
+        elif _is_still(self.source):
             from i2i.data.images import read_image
 
             frames = iter([np.array(read_image(self.source))][first:])
@@ -158,9 +172,15 @@ class Pipeline:
         return frames
 
     def _digest(self) -> str:
-        status = self.source.stat()
-        described = json.dumps([self.values, status.st_size, status.st_mtime_ns], sort_keys=True, default=str)
+        status = None if self.source is None else self.source.stat()
+        source = status and (status.st_size, status.st_mtime_ns)
+        described = json.dumps([self.values, source], sort_keys=True, default=str)
         return hashlib.sha256(described.encode()).hexdigest()
+
+
+def _generates(stage: Factory[Stage]) -> bool:
+    """Return whether a stage takes no frames, as its attribute `generates` says."""
+    return bool(getattr(stage.component, "generates", False))
 
 
 def _path(source: Source, checker: Checker, table: str) -> Path:

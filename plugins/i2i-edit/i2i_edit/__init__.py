@@ -18,6 +18,7 @@ def register_components(registry: Any) -> None:
 
     for kind in (TEXT_IMAGE_ENCODER, TAGGER):
         registry.add_kind(kind)
+    registry.add(i2i.STAGE, "edit", "i2i_edit.stage:Edit")
     registry.add(i2i.PANEL, "edit", "i2i_edit.panel:EditPanel")
     registry.add(TEXT_IMAGE_ENCODER, "clip", "i2i_edit.clip:CLIPEncoder")
     registry.add(TEXT_IMAGE_ENCODER, "captions", "i2i_edit.captions:CaptionEncoder")

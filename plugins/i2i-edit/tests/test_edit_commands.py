@@ -94,3 +94,22 @@ def test_the_caption_encoder_is_a_run_of_its_own(captions: Path, run_folder: Pat
     assert encoder.embed_text(["red hair", "glasses, smile"]).shape == (2, 64)
     with pytest.raises(I2IError, match="expected a run of caption_encoder, found one of stylegan2_small"):
         CaptionEncoder(run_folder)
+
+
+def test_a_pipeline_generates_frames_of_an_edit(run_folder: Path, tmp_path: Path, capsys) -> None:
+    assert command(["directions", str(run_folder), "--method", "sefa", "--count", "1"]) == 0
+    chain = tmp_path / "chain.toml"
+    chain.write_text(
+        f'[[stages]]\ntype = "edit"\nrun = "{run_folder}"\nseed = 3\nframes = 4\ndirections = {{ sefa0 = 2.0 }}\n'
+        f'[output]\npath = "{tmp_path / "frames"}"\n'
+    )
+    assert command(["pipeline", str(chain)]) == 0
+    assert "1. edit: 16 x 16 pixels, 4 frames at 25 per second" in capsys.readouterr().out
+    for number, strength in ((0, 0), (3, 2)):
+        alone = tmp_path / f"{number}.png"
+        edited = ["--direction", f"sefa0={strength}"]
+        assert command(["edit", str(run_folder), "--seed", "3", *edited, "--output", str(alone)]) == 0
+        frame = Image.open(tmp_path / "frames" / f"{number:06}.png")
+        assert frame.tobytes() == Image.open(alone).convert("RGB").tobytes()
+    chain.write_text(chain.read_text().replace("{ sefa0 = 2.0 }", "{ smile = 2.0 }"))
+    assert "has no direction 'smile'" in refused(["pipeline", str(chain)], capsys)

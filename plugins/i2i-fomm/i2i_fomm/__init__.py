@@ -28,6 +28,7 @@ def register_components(registry: Any) -> None:
     registry.add(i2i.STAGE, "animate", "i2i_fomm.stage:Animate")
     registry.add(i2i.DATASET, "video_pairs", "i2i_fomm.video_pairs:VideoPairs")
     registry.add(i2i.DATASET, "sprite_pairs", "i2i_fomm.sprites:SpritePairs")
+    registry.add(i2i.DATASET, "moving_portraits", "i2i_fomm.portraits:MovingPortraits")
     registry.add(i2i.SCHEDULE, "milestones", "i2i_fomm.schedule:Milestones")
     registry.add(i2i.IMPORTER, "fomm_pytorch", "i2i_fomm.importer:fomm_pytorch")
 

@@ -16,7 +16,7 @@ from annotated_types import Gt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from i2i.core.bounds import Depth, Positive
+from i2i.core.bounds import Count, Depth, Positive
 from i2i.errors import ShapeError
 from i2i.nn.layers.convolution import spectral_conv
 from i2i_fomm.geometry import Keypoints, antialias, check_scale, coordinate_grid, gaussian_heatmaps
@@ -202,7 +202,7 @@ class MotionGenerator(nn.Module):
         keypoints: number of keypoints K.
         channels: channels after the first convolution.
         max_channels: upper bound of the channels.
-        down_blocks: halvings before the warp.
+        down_blocks: halvings before the warp; 0 for small images.
         blocks: residual blocks after it.
         motion_channels: base width of the dense motion's hourglass.
         motion_max_channels: largest width of it.
@@ -219,7 +219,7 @@ class MotionGenerator(nn.Module):
         keypoints: Positive = 10,
         channels: Positive = 64,
         max_channels: Positive = 512,
-        down_blocks: Depth = 2,
+        down_blocks: Count = 2,
         blocks: Depth = 6,
         motion_channels: Positive = 64,
         motion_max_channels: Positive = 1024,

@@ -42,6 +42,7 @@ def register_components(registry: Any) -> None:
     registry.add(i2i.LOSS, "orthogonal", "i2i_stylegan.biggan:Orthogonal")
     registry.add(i2i.DATASET, "image_folder", "i2i_stylegan.data:ImageFolder")
     registry.add(i2i.DATASET, "one_domain", "i2i_stylegan.data:OneDomain")
+    registry.add(i2i.STAGE, "sample", "i2i_stylegan.stage:Sample")
     registry.add(i2i.IMPORTER, "stylegan2-nvlabs", "i2i_stylegan.importers:nvlabs")
     registry.add(i2i.IMPORTER, "stylegan2-rosinality", "i2i_stylegan.importers:rosinality")
     registry.add(i2i.GENERATOR, "stylegan2", "i2i_stylegan.stylegan2:StyleGAN2Generator")

@@ -13,6 +13,7 @@ from stylegan_settings import TINY
 
 import i2i
 from i2i.cli import run as command
+from i2i.data.images import to_image
 from i2i.errors import I2IError
 from i2i.recipe.recipe import Recipe
 
@@ -108,3 +109,17 @@ def test_commands(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     ):
         assert command(arguments) == 2
         assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_pipeline_samples(run: Path, loaded: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    chain = tmp_path / "chain.toml"
+    text = f'[[stages]]\ntype = "sample"\nrun = "{run}"\nseeds = [3]\n[output]\npath = "{tmp_path / "still"}"\n'
+    chain.write_text(text)
+    assert command(["pipeline", str(chain)]) == 0
+    expected = to_image(loaded.sample(1, seed=3)[0]).convert("RGB")
+    assert Image.open(tmp_path / "still" / "000000.png").tobytes() == expected.tobytes()
+    chain.write_text(text.replace("[3]", "[3, 4]\nframes = 3").replace("still", "way"))
+    assert command(["pipeline", str(chain)]) == 0
+    assert "1. sample: 16 x 16 pixels, 6 frames at 25 per second" in capsys.readouterr().out
+    assert Image.open(tmp_path / "way" / "000000.png").tobytes() == expected.tobytes()
+    assert len(list((tmp_path / "way").iterdir())) == 6

@@ -59,7 +59,7 @@ class Upscaler:
 
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return an enlarged image, [scale·H, scale·W, 3] of uint8 for [H, W, 3]."""
-        image = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None].float().div(255).to(self.device)
+        image = torch.from_numpy(np.array(pixels)).permute(2, 0, 1)[None].float().div(255).to(self.device)
         with torch.inference_mode():
             result = self._tiled(image)
         enlarged = to_image(2 * result[0] - 1)
