@@ -20,7 +20,8 @@ def test_translations_are_closer_to_the_truth_than_their_inputs(tmp_path: Path) 
     pairs = dataset.pairs(64)
     for source, target in ("ab", "ba"):
         translated = run.translated(pairs[source], target)
-        for name in ("l1", "psnr", "ssim"):
-            metric: Any = METRIC(name)()
+        networks = [METRIC("feature_distance", model=name) for name in ("tf_efficientnet_lite0", "mobilenetv2_100")]
+        for factory in (*map(METRIC, ("l1", "psnr", "ssim")), *networks):
+            metric: Any = factory()
             ours, copied = (float(metric(images, pairs[target])) for images in (translated, pairs[source]))
-            assert (ours < copied) == (metric.better == "lower"), f"{source} to {target}: {name} {ours} {copied}"
+            assert (ours < copied) == (metric.better == "lower"), f"{source} to {target}: {factory} {ours} {copied}"
