@@ -79,7 +79,7 @@ def character_of(code: Tensor) -> Character:
     )
 
 
-def fitted(folder: Path, count: int = 1500, steps: int = 1500, seed: int = 0) -> Loaded:
+def fitted(folder: Path, count: int = 1200, steps: int = 2400, seed: int = 0) -> Loaded:
     """The generator, from the folder or fitted now."""
     recipe = Recipe.read("stylegan2_small", SETTINGS)
     with torch.random.fork_rng(devices=[]):
