@@ -268,7 +268,8 @@ def run(words: list[str]) -> bool:
             for position, word in enumerate(arguments)
             if word not in dropped and arguments[position - 1] not in dropped
         ]
-        for setting in [*SMALL[recipe], "train.workers=0", "data.min_images=2"]:
+        longer = ["train.steps=6"] if "--resume" in arguments else []  # the run before was not interrupted
+        for setting in [*SMALL[recipe], "train.workers=0", "data.min_images=2", *longer]:
             arguments += ["--set", setting]
     assert run_command(arguments) == 0, words
     return True
