@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -11,6 +11,9 @@ import pytest
 
 # Two threads on a shared machine wait for each other far longer than they compute; children inherit this too.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Tests see the built-in components alone, whatever is installed beside them. Set here, as some networks are built while
+# tests are collected, and the first of them loads the plugins of the process.
+os.environ["I2I_PLUGINS"] = ""
 
 GOLDEN = Path(os.environ.get("I2I_GOLDEN") or Path(__file__).parent / "golden")
 
@@ -28,14 +31,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "golden" in getattr(item, "fixturenames", ()):
             item.add_marker("golden")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _no_plugins() -> Iterator[None]:
-    """Tests see the built-in components alone, whatever is installed beside them; so do trainings that they share."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("I2I_PLUGINS", "")
-        yield
 
 
 TINY = {

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from i2i.core.augmentations import Augmentation as Augmentation
 from i2i.core.augmentations import DiscriminatorAugmentation as DiscriminatorAugmentation
+from i2i.core.panels import Panel as Panel
 from i2i.core.stages import Stage as Stage
 
 if TYPE_CHECKING:  # this file stays free of torch, so that `i2i --help` is fast

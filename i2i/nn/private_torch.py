@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import torch
@@ -47,6 +47,16 @@ def compiler_errors() -> tuple[type[Exception], ...]:
     import torch._inductor.exc
 
     return torch._dynamo.exc.TorchDynamoException, torch._inductor.exc.InductorError
+
+
+def lengths_of(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Return the Euclidean length of each tensor, all in one operation."""
+    return list(torch._foreach_norm(tensors))  # type: ignore[arg-type]
+
+
+def copy_all_(targets: Sequence[Tensor], values: Sequence[Tensor]) -> None:
+    """Copy each value into its target, all in one operation."""
+    torch._foreach_copy_(targets, values)  # type: ignore[arg-type]
 
 
 def reflection_pad_backward(gradient: Tensor, x: Tensor, padding: int) -> Tensor:

@@ -188,6 +188,7 @@ def test_work_of_a_full_step_on_a_gpu(name: str, launches: int, gibibytes: float
         assert predicted.flops / 1e9 == pytest.approx(1927.5, abs=0.1)
 
 
+@pytest.mark.thorough
 def test_fused_operations_are_fewer_on_a_gpu_alone() -> None:
     small = {"translator.generator.channels": 8}
     both = [Recipe.read("cyclegan_small", {**small, "train.fuse": fuse}) for fuse in (True, False)]

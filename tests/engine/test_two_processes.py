@@ -110,6 +110,7 @@ def test_two_processes_equal_one_with_the_double_batch(runs: Runs) -> None:
     assert logs["two"][-1]["skipped"] == ["both", "process 0", "process 1"]
 
 
+@pytest.mark.thorough
 def test_two_processes_resume_exactly(runs: Runs) -> None:
     whole, resumed = (load_file(runs[0] / "pooled" / f"end-{start}.safetensors") for start in (0, 2))
     assert whole.keys() == resumed.keys()

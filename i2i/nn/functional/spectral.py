@@ -11,6 +11,7 @@ from torch.autograd import Function
 from torch.nn import functional as F
 
 from i2i.nn.functional.precision import without_autocast
+from i2i.nn.private_torch import lengths_of
 
 
 @torch.no_grad()
@@ -118,7 +119,7 @@ def grouped_power_iterations(
 
 def _normalize_(flat: Tensor, parts: Sequence[Tensor], eps: float) -> Tensor:
     """Divide each part of a vector by its length, in place; return the lengths."""
-    lengths = torch.stack(torch._foreach_norm(parts)).clamp_min_(eps)  # type: ignore[arg-type]
+    lengths = torch.stack(lengths_of(parts)).clamp_min_(eps)
     if len(parts) == 1:
         flat.div_(lengths)
     else:

@@ -21,7 +21,7 @@ from i2i.nn.functional.spectral import (
     spectral_normalize,
     with_scales,
 )
-from i2i.nn.private_torch import has_hooks, is_compiled
+from i2i.nn.private_torch import copy_all_, has_hooks, is_compiled
 
 Padding = Literal["zeros", "reflect", "reflect_same"]
 """How borders are filled: with zeros; mirrored; or mirrored so that the sides are divided by the stride exactly, with
@@ -281,4 +281,4 @@ def iterate_ahead(networks: Iterable[nn.Module], forwards: int) -> Iterator[None
         if used:
             kept = [(layer.u, one.left[-1]) for layer, one in used] + [(layer.v, one.right[-1]) for layer, one in used]
             with torch.no_grad():
-                torch._foreach_copy_([buffer for buffer, _ in kept], [value for _, value in kept])
+                copy_all_([buffer for buffer, _ in kept], [value for _, value in kept])
