@@ -54,4 +54,4 @@ def test_silhouettes_move_in_the_drawn_direction(tmp_path: Path, capsys: pytest.
         print(f"\nmoved {float(moved.mean()):.1f} px (drawn {expected:.1f} px), direction right {share:.2f}")
     assert expected > 4
     assert share >= 0.9
-    assert float(moved.mean()) >= expected / 2
+    assert float(moved.mean()) >= expected / 3
