@@ -148,9 +148,8 @@ class Generator(Protocol):
 class TappedGenerator(Generator, Protocol):
     """A generator that also gives the features between its layers.
 
-    Layers are named, such as `down.0.conv`, or numbered from 0. A generator with a method
-    `capture_features(image, taps)`, a context that captures the features of a call (`i2i.nn.layers.stages`), need not
-    compute them again.
+    Layers are named, such as `down.0.conv`, or numbered from 0. With `capture_features(image, taps)`, a context
+    that captures the features of a call (`i2i.nn.layers.stages`), they need not be computed again.
     """
 
     def features(self, image: Tensor, taps: Sequence[int | str]) -> tuple[Tensor, ...]:

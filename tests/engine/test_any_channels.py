@@ -111,8 +111,8 @@ def test_16_bits_of_any_channels(name: str, channels: int, tmp_path: Path) -> No
     assert made.std() > 0
 
 
-@pytest.mark.thorough
-@pytest.mark.parametrize("resize", [pytest.param("square", marks=pytest.mark.slow), "none"])
+@pytest.mark.slow
+@pytest.mark.parametrize("resize", ["square", "none"])
 def test_every_recipe_takes_images_that_are_wider_than_high(resize: str) -> None:
     for path in sorted(RECIPES.glob("*.toml")):
         recipe = Recipe.read(path)
