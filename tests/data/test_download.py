@@ -63,6 +63,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     threading.Thread(target=running.serve_forever, daemon=True).start()
     yield running
     running.shutdown()
+    running.server_close()
 
 
 def message(*args: Any) -> str:

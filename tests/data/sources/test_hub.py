@@ -81,6 +81,7 @@ def hub(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     monkeypatch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     yield server
     server.shutdown()
+    server.server_close()
 
 
 def images(place: Place) -> dict[str, bytes]:
