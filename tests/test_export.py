@@ -86,7 +86,7 @@ def check(model: Loaded, exported: Exported, format: Format) -> None:
         assert (result - expected).abs().max() <= 1e-5 * expected.abs().max()
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["onnx", "pt2", pytest.param("openvino", marks=pytest.mark.slow)])
 def test_a_translator_is_exported(format: Format, tmp_path: Path) -> None:
     model = loaded("cyclegan_small", NETWORK)
@@ -137,7 +137,7 @@ def test_a_file_that_differs_is_not_written(tmp_path: Path, monkeypatch: pytest.
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("format", "precision", "size", "error"),
     [

@@ -227,7 +227,7 @@ def test_a_double_tensor_leaves_the_weights_as_they_were(run: Path) -> None:
     assert torch.equal(loaded.translate(batch), before)
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_threads_share_a_loaded_model(run: Path) -> None:
     """Tiles, float64 and plain calls mixed: every result is that of a single caller, and no call fails."""
     loaded = i2i.load(run, device="cpu")

@@ -92,7 +92,7 @@ class StopAfter:
             os.kill(os.getpid(), signal.SIGINT)
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [5, 1])
 @pytest.mark.parametrize("name", METHODS)
 def test_16_bits_of_any_channels(name: str, channels: int, tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def logged(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_two_processes_equal_one_with_the_double_batch(runs: Runs) -> None:
     folder, settings = runs
     two = load_file(folder / "two" / "end-0.safetensors")
@@ -110,14 +110,14 @@ def test_two_processes_equal_one_with_the_double_batch(runs: Runs) -> None:
     assert logs["two"][-1]["skipped"] == ["both", "process 0", "process 1"]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_two_processes_resume_exactly(runs: Runs) -> None:
     whole, resumed = (load_file(runs[0] / "pooled" / f"end-{start}.safetensors") for start in (0, 2))
     assert whole.keys() == resumed.keys()
     assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_from_one_process_to_two_and_back(runs: Runs, tiny: dict[str, object]) -> None:
     folder = runs[0] / "elastic"
     saved = checkpoint.find(folder)

@@ -214,7 +214,7 @@ MIXES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize("mix", MIXES)
 def test_mixes_take_a_step(mix: str) -> None:
     settings = MIXES[mix]

@@ -130,7 +130,7 @@ def test_the_shipped_chain_is_found_by_its_name(tmp_path: Path, monkeypatch: pyt
     assert all(f"'{name}'" in str(caught.value) for name in ("sample", "animate", "interpolate", "upscale"))
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_process_that_is_killed_continues(clip: Path, tmp_path: Path) -> None:
     """Kill a pipeline of every built-in stage between two frames, and compare with an uninterrupted one."""
     stages = (

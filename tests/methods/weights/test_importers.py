@@ -289,7 +289,7 @@ def test_file_formats(
     assert_equal(imported.weights, plain[name].weights)
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, sample in SAMPLES.items() if sample.alone])
 def test_generators_alone(name: str, states: dict[str, States], plain: dict[str, Imported], tmp_path: Path) -> None:
     sample = SAMPLES[name]
