@@ -172,10 +172,11 @@ def edit(
     from i2i.cli.translate import usable
     from i2i.data.images import to_image
     from i2i.data.writing import write_image
-    from i2i_edit.editor import Editor, combined
+    from i2i_edit.editor import Editor
     from i2i_edit.projection import Options
+    from i2i_edit.text_editor import TextEditor
     from i2i_edit.text_mapper import load_mapper
-    from i2i_edit.vectors import load_vector
+    from i2i_edit.vectors import combined, load_vector
     from i2i_edit.vectors import save_vector as write_vector
 
     editor = Editor(run, usable(device))
@@ -195,9 +196,9 @@ def edit(
     )
     changes += [mapper.change(latent.ws) * strength for mapper, strength in maps]
     if text is not None and text_method == "optimizer":
-        changes.append(editor.text_edit(latent, text, embed, text_steps, keep))
+        changes.append(TextEditor(editor, embed).edit(latent, text, text_steps, keep))
     elif text is not None:
-        changes.append(editor.text_direction(text, embed, neutral, beta) * text_strength)
+        changes.append(TextEditor(editor, embed).direction(text, neutral, beta) * text_strength)
     change = combined(changes)
     if masks is not None:
         from i2i_edit.mask_changes import masked_change
@@ -354,6 +355,7 @@ def directions(
     from i2i_edit import finding
     from i2i_edit.editor import DIRECTIONS, Editor
     from i2i_edit.kinds import TAGGER
+    from i2i_edit.text_editor import TextEditor
     from i2i_edit.vectors import save_vector
 
     embed = _text_encoder(text_encoder, more) if method == "text" else None
@@ -375,7 +377,7 @@ def directions(
     elif method == "tags":
         found = finding.tag_directions(editor, scores, chosen_layers)
     else:
-        found = [editor.text_direction(str(text), embed, neutral, beta)]
+        found = [TextEditor(editor, embed).direction(str(text), neutral, beta)]
     for vector in found:
         path = folder / f"{_file_name(vector.name)}.safetensors"
         save_vector(vector, path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,35 +11,26 @@ import torch
 from i2i_stylegan.latents import style_translator
 from i2i_stylegan.translators import finite
 from PIL import Image
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
-from torch.nn import functional as F
 
 from i2i.data.images import to_image
-from i2i.data.writing import write_whole
 from i2i.errors import I2IError
-from i2i.nn.weight_files import printable
 from i2i.use.loaded import Loaded, load
 from i2i_edit import style_space
+from i2i_edit.generator_files import GeneratorFile, check_suffix
 from i2i_edit.perceptual import PerceptualDistance
 from i2i_edit.projection import Options, Statistics, optimize, style_statistics
 from i2i_edit.style_encoder import StyleEncoder
-from i2i_edit.text import (
-    channel_relevance,
-    global_direction,
-    identity_distance,
-    optimize_text,
-    text_change,
-    text_distance,
-)
-from i2i_edit.vectors import EditVector, generator_hash, load_vector
+from i2i_edit.text import identity_distance
+from i2i_edit.vectors import EditVector, combined, generator_hash, load_vector
 
 BATCH = 16
 """Images that are generated together."""
 DIRECTIONS = "directions"
 """Subfolder of a run with its directions."""
-PROJECTION = "i2i-edit projection 1"
+PROJECTION = GeneratorFile(
+    "projection", "i2i-edit projection 1", "a projection of i2i project", "this projection belongs"
+)
 
 
 @dataclass(frozen=True)
@@ -124,11 +114,17 @@ class Editor:
         if change is not None:
             self.check(change)
         noise: Any = list(latent.noise) or "const"
-        parts = [self._generate(ws, noise, change).clamp(-1, 1).float().cpu() for ws in latent.ws.split(BATCH)]
+        parts = [self.synthesize(ws, noise, change).clamp(-1, 1).float().cpu() for ws in latent.ws.split(BATCH)]
         return torch.cat(parts)
 
-    def _generate(self, ws: Tensor, noise: Any, change: EditVector | None) -> Tensor:
-        """Return images for a batch of style vectors, with gradients."""
+    def synthesize(self, ws: Tensor, noise: Any = "const", change: EditVector | None = None) -> Tensor:
+        """Return images [B, C, H, W] for a batch of style vectors, with gradients and without clamping.
+
+        Args:
+            ws: style vectors [B, num_ws, w_dim].
+            noise: a noise mode, or noise maps.
+            change: added to style vectors and styles.
+        """
         if change is not None and change.ws is not None:
             ws = ws + change.ws.to(ws)
         if change is None or not change.styles:
@@ -273,7 +269,7 @@ class Editor:
             return found
 
         def synthesis(ws: Tensor, maps: list[Tensor]) -> Tensor:
-            return self._generate(ws, maps or "const", None)
+            return self.synthesize(ws, maps or "const")
 
         result = None
         for step, result in enumerate(  # the last one is the result
@@ -300,166 +296,19 @@ class Editor:
 
     def save_projection(self, latent: Latent, path: Path) -> None:
         """Write a projection as safetensors."""
-        if path.suffix != ".safetensors":
-            raise I2IError(f"{path}: expected a file that ends in .safetensors")
-        tensors = {"ws": latent.ws.detach().cpu().contiguous()}
-        tensors |= {f"noise.{index}": one.detach().cpu().contiguous() for index, one in enumerate(latent.noise)}
-        facts = json.dumps({"generator": self.hash, "distance": latent.distance})
-        write_whole(path, lambda temporary: save_file(tensors, temporary, {"format": PROJECTION, "projection": facts}))
+        check_suffix(path)
+        maps = {f"noise.{index}": one for index, one in enumerate(latent.noise)}
+        PROJECTION.write(path, {"ws": latent.ws, **maps}, {"generator": self.hash, "distance": latent.distance})
 
     def load_projection(self, path: Path) -> Latent:
         """Read a projection.
 
         Raises:
-            I2IError: the file is something else, or belongs to another generator.
+            I2IError: the file is missing, is something else, or belongs to another generator.
         """
-        try:
-            with safe_open(path, "pt") as file:
-                metadata = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no dict
-            if metadata.get("format") != PROJECTION:
-                raise ValueError(f"its format is {metadata.get('format', 'not given')}")
-            facts = json.loads(metadata["projection"])
-            ws, maps = tensors["ws"], tuple(tensors[f"noise.{index}"] for index in range(len(tensors) - 1))
-            generator, distance = str(facts["generator"]), float(facts["distance"])
-        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-            raise I2IError(
-                f"{path}: expected a projection of i2i project, found something else: {printable(error)}"
-            ) from error
-        if generator != self.hash:
-            raise I2IError(
-                f"{path}: this projection belongs to another generator, {generator[:12]}; this one is {self.hash[:12]}"
-            )
-        return Latent(ws.to(self.device), tuple(one.to(self.device) for one in maps), distance)
 
-    def text_edit(
-        self,
-        latent: Latent,
-        text: str,
-        encoder: Any,
-        steps: int = 300,
-        keep: float = 0.008,
-        rate: float = 0.1,
-        identity: Callable[[Tensor], Tensor] | None = None,
-        identity_weight: float = 0.005,
-    ) -> EditVector:
-        """Find a change of one image by a text: StyleCLIP's optimizer.
+        def parsed(facts: dict[str, Any], tensors: dict[str, Tensor]) -> Latent:
+            maps = tuple(tensors[f"noise.{index}"].to(self.device) for index in range(len(tensors) - 1))
+            return Latent(tensors["ws"].to(self.device), maps, float(facts["distance"]))
 
-        Args:
-            latent: of the image; of several images, each gets a change of its own, [B, num_ws, w_dim].
-            text: what the image should show.
-            encoder: of texts and images.
-            steps: number of steps.
-            keep: weight of the squared distance from the start.
-            rate: largest learning rate.
-            identity: features of aligned faces; see `project`.
-            identity_weight: its weight.
-
-        Raises:
-            I2IError: the text is empty, or has words that the encoder does not know.
-        """
-        wanted = embedding_of(encoder, (text,))[None]
-        scale = float(getattr(encoder, "scale", 1.0))
-        noise: Any = list(latent.noise) or "const"
-
-        def synthesis(ws: Tensor) -> Tensor:
-            return self._generate(ws, noise, None)
-
-        def distance(image: Tensor) -> Tensor:
-            return text_distance(encoder.embed_image(image), wanted, scale)[:, 0]
-
-        face = None
-        if identity is not None:
-            reference = synthesis(latent.ws).detach()
-
-            def face(image: Tensor) -> Tensor:
-                return identity_distance(image, reference, identity)
-
-        ws = latent.ws
-        for step in optimize_text(synthesis, distance, latent.ws, steps, rate, keep, face, identity_weight):
-            ws = step.ws
-        change = (ws - latent.ws)[0] if len(ws) == 1 else ws - latent.ws
-        return EditVector(text, self.hash, change, {}, "text optimizer")
-
-    @torch.no_grad()
-    def relevance(self, encoder: Any, samples: int = 100, seed: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return how each channel of the styles changes embeddings, and the channels' standard deviations by layer.
-
-        Args:
-            encoder: of texts and images.
-            samples: number of images that each channel is changed in.
-            seed: of the first image.
-
-        Source: Patashnik et al., StyleCLIP, ICCV 2021, arXiv:2103.17249, section 6: 100 images, 5 deviations.
-        """
-        synthesis = self.generator.synthesis
-        layers = [one for one in style_space.layers(synthesis) if not one.is_rgb]
-        many = style_space.styles_of(synthesis, self.translator.styles(range(seed, seed + 1000)))
-        deviations = {one.name: style_space.deviation_of(many[one.name]) for one in layers}
-        means = {one.name: many[one.name].mean(0) for one in layers}
-        base = style_space.styles_of(synthesis, self.translator.styles(range(seed, seed + samples)))
-        found = []
-        for one in layers:
-            for channel in range(len(means[one.name])):
-                ends = []
-                for sign in (-5, 5):
-                    styles = base[one.name].clone()
-                    styles[:, channel] = means[one.name][channel] + sign * deviations[one.name][channel]
-                    image = style_space.synthesize(synthesis, {**base, one.name: styles}).clamp(-1, 1)
-                    ends.append(encoder.embed_image(image))
-                found.append(torch.stack(ends, 1))
-        return channel_relevance(torch.stack(found)), deviations
-
-    def text_direction(
-        self,
-        text: str,
-        encoder: Any,
-        neutral: Sequence[str] = (),
-        beta: float = 0.1,
-        relevance: tuple[Tensor, dict[str, Tensor]] | None = None,
-        samples: int = 100,
-    ) -> EditVector:
-        """Find a change of any image by a text: StyleCLIP's global direction. Strength 1 is its official alpha of 1.
-
-        Args:
-            text: what images should show.
-            encoder: of texts and images.
-            neutral: texts that say nothing of it, whose embeddings are averaged; those of the encoder when empty.
-            beta: channels below this relevance do not change.
-            relevance: of the channels; computed when None.
-            samples: images for it.
-
-        Raises:
-            I2IError: no channel is as relevant as `beta`.
-        """
-        neutral = tuple(neutral) or tuple(getattr(encoder, "neutral", ("a photo",)))
-        change = text_change(embedding_of(encoder, (text,)), embedding_of(encoder, neutral))
-        found, deviations = relevance or self.relevance(encoder, samples)
-        styles, count = global_direction(found, change, deviations, beta)
-        if not count:
-            most = float((found @ change).abs().max())
-            raise I2IError(
-                f"beta: no channel of the styles is as relevant as {beta:g}; the most relevant has {most:.3f}"
-            )
-        return EditVector(text, self.hash, None, styles, "text direction", {"channels": count, "beta": beta})
-
-
-@torch.no_grad()
-def embedding_of(encoder: Any, texts: Sequence[str]) -> Tensor:
-    """Return the mean of the unit embeddings of texts, [D].
-
-    Raises:
-        I2IError: a text is empty.
-    """
-    if not texts or not all(text.strip() for text in texts):
-        raise I2IError("text: expected words such as red hair, got an empty text")
-    embeddings: Tensor = encoder.embed_text(list(texts))
-    return F.normalize(embeddings, dim=1).mean(0)
-
-
-def combined(vectors: Sequence[EditVector]) -> EditVector | None:
-    """Return the sum of vectors; None of none."""
-    total: EditVector | None = None
-    for vector in vectors:
-        total = vector if total is None else total + vector
-    return total
+        return PROJECTION.read(path, self.hash, parsed)

@@ -8,11 +8,11 @@ from typing import Any
 from torch import Tensor
 
 from i2i.errors import I2IError
-from i2i_edit.editor import Editor, Latent, combined
+from i2i_edit.editor import Editor, Latent
 from i2i_edit.mask_editor import METHOD, MaskEditor
 from i2i_edit.perceptual import PerceptualDistance
 from i2i_edit.segmentation import Segmenter
-from i2i_edit.vectors import EditVector
+from i2i_edit.vectors import EditVector, combined
 
 
 def masked_change(

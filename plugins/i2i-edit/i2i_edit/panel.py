@@ -25,6 +25,7 @@ from i2i_edit.mask_editor import METHOD, MaskEditor
 from i2i_edit.pixel_features import render
 from i2i_edit.projection import Options
 from i2i_edit.segmentation import CLASSIFIERS, Segmenter
+from i2i_edit.text_editor import TextEditor
 from i2i_edit.vectors import EditVector, generator_hash, load_vector, packed
 
 TEXT_ENCODER, STYLE_ENCODER = "text_encoder", "style_encoder"
@@ -183,7 +184,7 @@ class EditPanel:
         if self.text_encoder is None:
             raise I2IError(f"this run has no folder {TEXT_ENCODER} with a run of caption_encoder")
         latent = Latent(self._total(values.get("state")))
-        vector = self.images.text_edit(latent, text, self.text_encoder, TEXT_STEPS)
+        vector = TextEditor(self.images, self.text_encoder).edit(latent, text, TEXT_STEPS)
         assert vector.ws is not None
         return {"ws": encode(vector.ws)}
 

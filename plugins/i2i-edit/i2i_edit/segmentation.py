@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,21 +10,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from PIL import Image
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from i2i.core.spelling import did_you_mean
 from i2i.data.decoding import decode
 from i2i.data.label_maps import Color, classes_of, color_map, parse_colors
-from i2i.data.writing import write_whole
 from i2i.errors import DataError, I2IError, OptionError
-from i2i.nn.weight_files import printable
+from i2i_edit.generator_files import GeneratorFile
 from i2i_edit.pixel_classifier import PixelEnsemble, disagreement, image_uncertainty, vote
 from i2i_edit.pixel_features import Upsampling, features_at, render
 from i2i_edit.vectors import generator_hash
 
-FORMAT = "i2i-edit pixel classifiers 1"
+FILE = GeneratorFile("classifiers", "i2i-edit pixel classifiers 1", "classifiers of pixels", "these classifiers belong")
 CLASSIFIERS = "pixel_classifiers.safetensors"
 """File of a run's classifiers inside its folder."""
 AT_A_TIME = 2**22
@@ -184,9 +180,7 @@ class Segmenter:
             "members": len(self.ensemble.members),
             "classes": list(zip(self.classes.names, self.classes.hex_colors, strict=True)),
         }
-        state = {name: value.cpu().contiguous() for name, value in self.ensemble.state_dict().items()}
-        metadata = {"format": FORMAT, "classifiers": json.dumps(facts)}
-        write_whole(path, lambda temporary: save_file(state, temporary, metadata))
+        FILE.write(path, self.ensemble.state_dict(), facts)
 
     @classmethod
     def load(cls, translator: Any, path: Path) -> Segmenter:
@@ -200,25 +194,14 @@ class Segmenter:
                 f"{path}: expected classifiers of pixels, found nothing; label samples and train them with "
                 "i2i dataset-gan"
             )
-        try:
-            with safe_open(path, "pt") as file:
-                metadata = file.metadata() or {}
-                state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no dict
-            if metadata.get("format") != FORMAT:
-                raise ValueError(f"its format is {metadata.get('format', 'not given')}")
-            facts = json.loads(metadata["classifiers"])
+
+        def parsed(facts: dict[str, Any], state: dict[str, Tensor]) -> tuple[PixelEnsemble, Classes]:
             classes = Classes.parse([(str(name), str(color)) for name, color in facts["classes"]], str(path))
             ensemble = PixelEnsemble(int(facts["in_features"]), len(classes.names), int(facts["members"]))
             ensemble.load_state_dict(state)
-            expected = str(facts["generator"])
-        except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-            reason = printable(error).splitlines()[0]
-            raise I2IError(f"{path}: expected classifiers of pixels, found something else: {reason}") from error
-        if expected != (found := generator_hash(translator.generator)):
-            raise I2IError(
-                f"{path}: these classifiers belong to another generator, {expected[:12]}; this run's is {found[:12]}"
-            )
-        return cls(translator, ensemble, classes)
+            return ensemble, classes
+
+        return cls(translator, *FILE.read(path, generator_hash(translator.generator), parsed))
 
 
 def average_styles(translator: Any) -> Tensor:

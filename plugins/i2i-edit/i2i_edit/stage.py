@@ -61,7 +61,8 @@ class Edit:
         import numpy as np
 
         from i2i.data.images import to_image
-        from i2i_edit.editor import Editor, combined
+        from i2i_edit.editor import Editor
+        from i2i_edit.vectors import combined
 
         editor = Editor(self.run, self.device)
         latent = editor.seed(self.seed, self.truncation)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from i2i_stylegan.layers import activate, dense
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from i2i.errors import I2IError
 from i2i_edit.projection import learning_rate
 
 
@@ -35,6 +36,19 @@ def text_distance(image: Tensor, text: Tensor, scale: float = 1.0) -> Tensor:
     Source: Patashnik et al., StyleCLIP, ICCV 2021, arXiv:2103.17249, equation 1.
     """
     return 1 - scale * F.normalize(image, dim=1) @ F.normalize(text, dim=1).T
+
+
+@torch.no_grad()
+def embedding_of(encoder: Any, texts: Sequence[str]) -> Tensor:
+    """Return the mean of the unit embeddings of texts, [D].
+
+    Raises:
+        I2IError: a text is empty.
+    """
+    if not texts or not all(text.strip() for text in texts):
+        raise I2IError("text: expected words such as red hair, got an empty text")
+    embeddings: Tensor = encoder.embed_text(list(texts))
+    return F.normalize(embeddings, dim=1).mean(0)
 
 
 def identity_distance(image: Tensor, reference: Tensor, network: Callable[[Tensor], Tensor]) -> Tensor:

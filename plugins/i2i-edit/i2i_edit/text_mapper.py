@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from timm.optim import Lookahead
 from torch import Tensor
 
-from i2i.data.writing import write_whole
-from i2i.errors import I2IError
-from i2i.nn.weight_files import printable
-from i2i_edit.editor import Editor, embedding_of
-from i2i_edit.text import Mapper, identity_distance, text_distance
+from i2i_edit.editor import Editor
+from i2i_edit.generator_files import GeneratorFile, check_suffix
+from i2i_edit.text import Mapper, embedding_of, identity_distance, text_distance
 from i2i_edit.vectors import EditVector
 
-FORMAT = "i2i-edit mapper 1"
+FILE = GeneratorFile("mapper", "i2i-edit mapper 1", "a text mapper", "this mapper belongs")
 SHARE = 0.1
 """Factor of a mapper's change."""
 
@@ -95,9 +90,9 @@ def train_mapper(
     for step in range(steps):
         with torch.no_grad():
             ws = editor.translator.styles(range(seed + step * batch_size, seed + (step + 1) * batch_size))
-            original = editor._generate(ws, "const", None) if identity is not None else None
+            original = editor.synthesize(ws) if identity is not None else None
         change = SHARE * network(ws)
-        image = editor._generate(ws + change, "const", None)
+        image = editor.synthesize(ws + change)
         distance = text_distance(encoder.embed_image(image), wanted, scale).mean()
         loss = text_weight * distance + keep * change.square().mean()
         if identity is not None and original is not None:
@@ -115,8 +110,7 @@ def train_mapper(
 
 def save_mapper(mapper: TextMapper, path: Path) -> None:
     """Write a mapper as safetensors."""
-    if path.suffix != ".safetensors":
-        raise I2IError(f"{path}: expected a file that ends in .safetensors")
+    check_suffix(path)
     network = mapper.network
     facts = {
         "text": mapper.text,
@@ -124,34 +118,19 @@ def save_mapper(mapper: TextMapper, path: Path) -> None:
         "levels": list(network.networks),
         "normalize": "layers" if network.axis == 1 else "features",
     }
-    tensors = {name: value.cpu().contiguous() for name, value in network.state_dict().items()}
-    metadata = {"format": FORMAT, "mapper": json.dumps(facts)}
-    write_whole(path, lambda temporary: save_file(tensors, temporary, metadata))
+    FILE.write(path, network.state_dict(), facts)
 
 
 def load_mapper(path: Path, editor: Editor) -> TextMapper:
     """Read a mapper for a run.
 
     Raises:
-        I2IError: the file is something else, or belongs to another generator.
+        I2IError: the file is missing, is something else, or belongs to another generator.
     """
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no dict
-        if metadata.get("format") != FORMAT:
-            raise ValueError(f"its format is {metadata.get('format', 'not given')}")
-        facts = json.loads(metadata["mapper"])
+
+    def parsed(facts: dict[str, Any], tensors: dict[str, Tensor]) -> TextMapper:
         network = Mapper(editor.generator.w_dim, facts["levels"], facts["normalize"])
-        if facts["generator"] == editor.hash:
-            network.load_state_dict(tensors)
-        mapper = TextMapper(
-            str(facts["text"]), str(facts["generator"]), network.to(editor.device).requires_grad_(False)
-        )
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise I2IError(f"{path}: expected a text mapper, found something else: {printable(error)}") from error
-    if mapper.generator != editor.hash:
-        raise I2IError(
-            f"{path}: this mapper belongs to another generator, {mapper.generator[:12]}; this one is {editor.hash[:12]}"
-        )
-    return mapper
+        network.load_state_dict(tensors)
+        return TextMapper(str(facts["text"]), editor.hash, network.to(editor.device).requires_grad_(False))
+
+    return FILE.read(path, editor.hash, parsed)

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from i2i.data.writing import write_whole
 from i2i.errors import I2IError
-from i2i.nn.weight_files import few, printable
+from i2i.nn.weight_files import few
+from i2i_edit.generator_files import GeneratorFile, check_suffix
 
-FORMAT = "i2i-edit vector 1"
+FILE = GeneratorFile("vector", "i2i-edit vector 1", "an editing vector", "this vector belongs")
 WS = "ws"
 """Name of the change of style vectors in a file; changes of styles have the prefix `styles.`."""
 STYLES = "styles."
@@ -73,6 +70,14 @@ def sum_of(tensors: list[Tensor]) -> Tensor:
     return torch.stack(tensors).sum(0)
 
 
+def combined(vectors: Sequence[EditVector]) -> EditVector | None:
+    """Return the sum of vectors; None of none."""
+    total: EditVector | None = None
+    for vector in vectors:
+        total = vector if total is None else total + vector
+    return total
+
+
 def generator_hash(generator: Any) -> str:
     """Return the SHA-256 of a generator's weights, whatever run or file they come from.
 
@@ -92,19 +97,21 @@ def save_vector(vector: EditVector, path: Path) -> None:
     Raises:
         I2IError: the file's suffix is another one.
     """
-    if path.suffix != ".safetensors":
-        raise I2IError(f"{path}: expected a file that ends in .safetensors")
-    tensors, metadata = packed(vector)
-    write_whole(path, lambda temporary: save_file(tensors, temporary, metadata))
+    check_suffix(path)
+    FILE.write(path, *_parts(vector))
 
 
 def packed(vector: EditVector) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Return the tensors and the metadata of a vector's file."""
-    tensors = {STYLES + name: value.detach().cpu().contiguous() for name, value in vector.styles.items()}
+    return FILE.packed(*_parts(vector))
+
+
+def _parts(vector: EditVector) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    tensors = {STYLES + name: value for name, value in vector.styles.items()}
     if vector.ws is not None:
-        tensors[WS] = vector.ws.detach().cpu().contiguous()
+        tensors[WS] = vector.ws
     facts = {"name": vector.name, "generator": vector.generator, "method": vector.method, "notes": dict(vector.notes)}
-    return tensors, {"format": FORMAT, "vector": json.dumps(facts)}
+    return tensors, facts
 
 
 def load_vector(path: Path, generator: str | None = None) -> EditVector:
@@ -117,31 +124,20 @@ def load_vector(path: Path, generator: str | None = None) -> EditVector:
     Raises:
         I2IError: the file is missing, is no vector, or belongs to another generator.
     """
-    if not path.is_file():
-        raise I2IError(f"{path}: expected an editing vector, found {'a folder' if path.is_dir() else 'nothing'}")
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no dict
-        if metadata.get("format") != FORMAT:
-            raise ValueError(f"its format is {metadata.get('format', 'not given')}")
-        facts = json.loads(metadata["vector"])
-        vector = EditVector(
-            str(facts["name"]),
-            str(facts["generator"]),
-            tensors.pop(WS, None),
-            {name.removeprefix(STYLES): tensors.pop(name) for name in list(tensors) if name.startswith(STYLES)},
-            str(facts["method"]),
-            dict(facts["notes"]),
-        )
-        if tensors:
-            raise ValueError(f"unknown tensors {few(tensors)}")
-        if not all(value.isfinite().all() for value in (*vector.styles.values(), vector.ws) if value is not None):
-            raise ValueError("it has values that are NaN or infinite")
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise I2IError(f"{path}: expected an editing vector, found something else: {printable(error)}") from error
-    if generator is not None and vector.generator != generator:
-        raise I2IError(
-            f"{path}: this vector belongs to another generator, {vector.generator[:12]}; this run's is {generator[:12]}"
-        )
+    return FILE.read(path, generator, _parsed)
+
+
+def _parsed(facts: dict[str, Any], tensors: dict[str, Tensor]) -> EditVector:
+    vector = EditVector(
+        str(facts["name"]),
+        str(facts["generator"]),
+        tensors.pop(WS, None),
+        {name.removeprefix(STYLES): tensors.pop(name) for name in list(tensors) if name.startswith(STYLES)},
+        str(facts["method"]),
+        dict(facts["notes"]),
+    )
+    if tensors:
+        raise ValueError(f"unknown tensors {few(tensors)}")
+    if not all(value.isfinite().all() for value in (*vector.styles.values(), vector.ws) if value is not None):
+        raise ValueError("it has values that are NaN or infinite")
     return vector

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from i2i_edit import style_space
-from i2i_edit.editor import Editor, combined
+from i2i_edit.editor import Editor
 from i2i_edit.finding import (
     boundary_directions,
     ganspace_directions,
@@ -19,8 +19,9 @@ from i2i_edit.finding import (
 )
 from i2i_edit.perceptual import PerceptualDistance
 from i2i_edit.projection import Options
+from i2i_edit.text_editor import TextEditor
 from i2i_edit.text_mapper import load_mapper, save_mapper, train_mapper
-from i2i_edit.vectors import EditVector
+from i2i_edit.vectors import EditVector, combined
 from torch import Tensor, nn
 
 from i2i.core.kinds import FEATURE_EXTRACTOR
@@ -162,24 +163,24 @@ def test_labels_are_read_from_a_table(tmp_path: Path) -> None:
 
 def test_the_three_ways_of_text_make_images_redder(editor: Editor, tmp_path: Path) -> None:
     encoder = Words()
-    latent = editor.seed(4)
+    texts, latent = TextEditor(editor, encoder), editor.seed(4)
 
     def redness(vector: EditVector | None) -> float:
         image = editor.generate(latent, vector)
         return float(image[:, 0].mean() - image[:, 1:].mean())
 
-    assert redness(editor.text_edit(latent, "red", encoder, steps=20, keep=0.0)) > redness(None)
-    relevance = editor.relevance(encoder, 4)
-    assert redness(editor.text_direction("red", encoder, beta=0.05, relevance=relevance) * 5) > redness(None)
+    assert redness(texts.edit(latent, "red", steps=20, keep=0.0)) > redness(None)
+    relevance = texts.relevance(4)
+    assert redness(texts.direction("red", beta=0.05, relevance=relevance) * 5) > redness(None)
     with pytest.raises(I2IError, match="beta: no channel of the styles is as relevant as 2"):
-        editor.text_direction("red", encoder, beta=2.0, relevance=relevance)
+        texts.direction("red", beta=2.0, relevance=relevance)
     mapper = train_mapper(editor, "red", encoder, steps=12, keep=0.0)
     assert redness(mapper.change(latent.ws)) > redness(None)
     save_mapper(mapper, tmp_path / "red.safetensors")
     read = load_mapper(tmp_path / "red.safetensors", editor)
     torch.testing.assert_close(read.change(latent.ws).ws, mapper.change(latent.ws).ws)
     with pytest.raises(I2IError, match="text: expected words such as red hair, got an empty text"):
-        editor.text_edit(latent, " ", encoder)
+        texts.edit(latent, " ")
 
 
 def test_directions_of_a_run_have_names(editor: Editor, run_folder: Path) -> None:

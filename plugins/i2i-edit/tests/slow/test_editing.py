@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -18,6 +17,7 @@ from i2i_edit.editor import Editor
 from i2i_edit.finding import boundary_directions, sampled_styles, tag_directions
 from i2i_edit.perceptual import PerceptualDistance
 from i2i_edit.projection import Options
+from i2i_edit.text_editor import TextEditor
 from i2i_edit.text_mapper import SHARE, train_mapper
 from torch import Tensor
 
@@ -149,14 +149,14 @@ def test_red_hair_becomes_red(editor: Editor, network: AttributeNetwork, caption
     before = network.measure(editor.generate(ws))
     ws = ws[~is_red(before)]
     before = {name: value[~is_red(before)] for name, value in before.items()}
-    text: Any = "red hair"
+    text, texts = "red hair", TextEditor(editor, captions)
     if way == "optimizer":
         from i2i_edit.editor import Latent
 
-        image = editor.generate(ws + editor.text_edit(Latent(ws), text, captions, 60, keep=0.005).ws)
+        image = editor.generate(ws + texts.edit(Latent(ws), text, 60, keep=0.005).ws)
     elif way == "direction":
-        relevance = editor.relevance(captions, 12)
-        vector = editor.text_direction(text, captions, beta=0.2, relevance=relevance)
+        relevance = texts.relevance(12)
+        vector = texts.direction(text, beta=0.2, relevance=relevance)
         report("direction", channels=vector.notes["channels"])
         image = editor.generate(ws, vector * 10)
     else:
