@@ -154,20 +154,22 @@ def evaluate(
         )
         evaluator = Evaluator(options)
         if is_run:
-            from i2i.use.generator_evaluation import evaluate_generators, generates
+            from i2i.use.generator_evaluation import evaluate_generators
+            from i2i.use.loaded import load
             from i2i.use.report import examined_report, samples_report
             from i2i.use.run_evaluation import Question, evaluate_runs
 
             question = Question(steps, split, count, to, real, source)
             title = f"Evaluation of {', '.join(map(str, (subject, *against)))}"
-            if generates(subject):
+            first, runs = load(subject, device=options.device), [subject, *against]
+            if not first.translator.targets:
                 condition = {} if truncation is None else {"truncation": truncation}
-                examined = evaluate_generators([subject, *against], question, evaluator, condition)
+                examined = evaluate_generators(first, runs, question, evaluator, condition)
                 make = samples_report
             elif truncation is not None:
                 raise click.UsageError(f"--truncation is for runs that generate images from noise; {subject} does not")
             else:
-                examined, make = evaluate_runs([subject, *against], question, evaluator), examined_report
+                examined, make = evaluate_runs(runs, question, evaluator, first), examined_report
             found = examined.evaluation
             text = make(examined, evaluator, title) if rank == 0 and _wants_page(output) else ""
         else:

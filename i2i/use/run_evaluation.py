@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -87,7 +87,9 @@ class Examined:
     kept: dict[str, int] = field(default_factory=dict)
 
 
-def evaluate_runs(runs: Sequence[Path], question: Question, evaluator: Evaluator) -> Examined:
+def evaluate_runs(
+    runs: Sequence[Path], question: Question, evaluator: Evaluator, first: Loaded | None = None
+) -> Examined:
     """Measure checkpoints of one or several runs on the same images; every process must call it.
 
     Images are those of the first run's data set, prepared as for its training, unless folders are given. Each image
@@ -97,34 +99,108 @@ def evaluate_runs(runs: Sequence[Path], question: Question, evaluator: Evaluator
         runs: run folders, or single checkpoints.
         question: what is translated by which checkpoints.
         evaluator: how it is measured.
+        first: the first run, if it is loaded already.
 
     Raises:
         I2IError: a run has no such checkpoint, its data cannot be read, or it does not translate to the domain.
     """
-    first = load(runs[0], device=evaluator.options.device)
+    first = first or load(runs[0], device=evaluator.options.device)
     inputs, source, real, target, to, notes = _images(first, question)
     examined = Examined(Evaluation(notes=notes), source, real, to)
-    names = run_names(runs)
-    for name, run in zip(names, runs, strict=True):
+
+    def translate(loaded: Loaded, name: str) -> ImageSet:
+        return _translate(loaded, inputs, source.names, to, name, evaluator)
+
+    def diversity_of(loaded: Loaded) -> Iterator[Figure]:
+        return _diversity(loaded, source, to, evaluator)
+
+    measure_checkpoints(examined, runs, question.steps, evaluator, translate, diversity_of, source, target)
+    return examined
+
+
+def measure_checkpoints(
+    examined: Examined,
+    runs: Sequence[Path],
+    steps: Steps,
+    evaluator: Evaluator,
+    images_of: Callable[[Loaded, str], ImageSet],
+    figures_of: Callable[[Loaded], Iterator[Figure]],
+    source: ImageSet | None = None,
+    target: ImageSet | None = None,
+) -> None:
+    """Measure what the checkpoints of runs make, against the same real images.
+
+    Args:
+        examined: has the real images, and gets figures, notes and what each checkpoint made.
+        runs: run folders, or single checkpoints.
+        steps: which checkpoints.
+        evaluator: how it is measured.
+        images_of: what a checkpoint makes, under a name.
+        figures_of: further figures of a checkpoint.
+        source: the inputs, if there are any.
+        target: ground truth of the inputs.
+    """
+    evaluation = examined.evaluation
+    for name, run in zip(run_names(runs), runs, strict=True):
         if (best := _best(run)) is not None:
             examined.kept[name] = best[0]
-        for folder, scanned in _chosen(run, question.steps):
+        for folder, scanned in _chosen(run, steps):
             loaded = load(folder, device=evaluator.options.device)
-            examined.evaluation.notes += [
-                note
-                for note in shared_weights(evaluator, checkpoint.find(folder).state.get("feature_extractors") or {})
-                if note not in examined.evaluation.notes
+            shared = shared_weights(evaluator, checkpoint.find(folder).state.get("feature_extractors") or {})
+            images = images_of(loaded, f"{name} step {loaded.step}")
+            found = evaluator.evaluate(
+                images, examined.real, source, target, run=name, step=loaded.step, scanned=scanned
+            )
+            evaluation.figures += found.figures
+            evaluation.figures += [
+                replace(figure, run=name, step=loaded.step, scanned=scanned) for figure in figures_of(loaded)
             ]
-            images = _translate(loaded, inputs, source.names, to, f"{name} step {loaded.step}", evaluator)
-            found = evaluator.evaluate(images, real, source, target, run=name, step=loaded.step, scanned=scanned)
-            examined.evaluation.figures += found.figures
-            examined.evaluation.figures += [
-                replace(figure, run=name, step=loaded.step, scanned=scanned)
-                for figure in _diversity(loaded, source, to, evaluator)
-            ]
-            examined.evaluation.notes += [note for note in found.notes if note not in examined.evaluation.notes]
+            evaluation.notes += [note for note in (*shared, *found.notes) if note not in evaluation.notes]
             examined.translations.append(Translations(name, loaded.step, scanned, loaded, images))
-    return examined
+
+
+def perceptual_figure(
+    name: str,
+    evaluator: Evaluator,
+    count: int,
+    better: Literal["lower", "higher"],
+    value: Callable[[FeatureDistance, int], Tensor],
+    images: int,
+    data: Mapping[str, str],
+) -> Iterator[Figure]:
+    """Yield the mean of a perceptual distance over cases; nothing where it is not wanted or has no network.
+
+    Args:
+        name: of the figure.
+        evaluator: how it is measured.
+        count: number of cases.
+        better: which values are better.
+        value: distance of a case, a scalar.
+        images: n of the figure.
+        data: hashes of what was measured.
+    """
+    if evaluator.protocol.estimators or not evaluator.wants(name):
+        return
+    try:
+        distance = FeatureDistance()
+    except I2IError:
+        return
+
+    def compute(share: range) -> Iterator[Tensor]:
+        for index in share:
+            yield value(distance, index)
+
+    values = torch.stack(evaluator.processes.collect(compute, count))
+    yield Figure(
+        f"{name} ({distance.model})",
+        evaluator.protocol.name,
+        **mean_with_interval(values)._asdict(),
+        n=images,
+        n_real=0,
+        better=better,
+        weights=distance.weights_sha256,
+        data=dict(data),
+    )
 
 
 def _images(
@@ -183,34 +259,17 @@ def _translate(
 
 
 def _diversity(loaded: Loaded, source: ImageSet, to: str, evaluator: Evaluator) -> Iterator[Figure]:
-    """Yield the distance between outputs of several random styles, for methods that have styles."""
-    conditions = loaded.translator.conditions()
-    if not {"style", "seed"} <= set(conditions) or evaluator.protocol.estimators or not evaluator.wants("diversity"):
-        return
-    try:
-        distance = FeatureDistance()
-    except I2IError:
-        return
+    """Return the distance between outputs of several random styles, for methods that have styles."""
+    if not {"style", "seed"} <= set(loaded.translator.conditions()):
+        return iter(())
 
-    def compute(share: range) -> Iterator[Tensor]:
-        for index in share:
-            image = to_input(source[index])
-            outputs = [loaded.run(image, to, style=style, seed=0).image.float().cpu() for style in range(1, STYLES + 1)]
-            yield diversity(distance, torch.stack(outputs, 1))[0]
+    def value(distance: FeatureDistance, index: int) -> Tensor:
+        image = to_input(source[index])
+        outputs = [loaded.run(image, to, style=style, seed=0).image.float().cpu() for style in range(1, STYLES + 1)]
+        return diversity(distance, torch.stack(outputs, 1))[0]
 
     count = min(STYLED_INPUTS, len(source))
-    values = torch.stack(evaluator.processes.collect(compute, count))
-    found = mean_with_interval(values)
-    yield Figure(
-        f"diversity ({distance.model})",
-        evaluator.protocol.name,
-        **found._asdict(),
-        n=count * STYLES,
-        n_real=0,
-        better="higher",
-        weights=distance.weights_sha256,
-        data={"source": source.sha256},
-    )
+    return perceptual_figure("diversity", evaluator, count, "higher", value, count * STYLES, {"source": source.sha256})
 
 
 def cycle_distances(made: Translations, source: ImageSet, origin: str) -> list[float] | None:
