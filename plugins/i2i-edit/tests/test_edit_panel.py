@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
-import shutil
-import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +15,7 @@ from i2i_edit.labelled_samples import train_segmenter
 from i2i_edit.panel import EditPanel, encode
 from i2i_edit.segmentation import CLASSIFIERS
 from i2i_edit.vectors import EditVector, load_vector, save_vector
+from page_fixtures import chromium, serving
 from PIL import Image
 
 from i2i.errors import I2IError
@@ -139,36 +136,10 @@ def test_a_run_without_classifiers_has_sliders_only(loaded: Loaded) -> None:
         panel.brush({"state": panel.start({"seed": 1})})
 
 
-@contextmanager
-def serving(loaded: Loaded) -> Iterator[str]:
-    import uvicorn
-
-    from i2i.use.serving.app import create_app
-
-    server = uvicorn.Server(uvicorn.Config(create_app({"faces": loaded}), "127.0.0.1", 0, log_level="error"))
-    socket = server.config.bind_socket()
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]}, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    try:
-        yield f"http://127.0.0.1:{socket.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(20)
-
-
 @pytest.fixture
 def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
-    names = ("chromium", "chromium-browser", "google-chrome")
-    chromium = os.environ.get("I2I_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    if chromium is None:
-        pytest.skip("needs Chromium: install it, or set I2I_CHROMIUM to its file")
-    with sync_api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    with chromium() as running:
         yield running
-        running.close()
 
 
 def pixels_of(page: Any) -> list[int]:
@@ -185,7 +156,7 @@ def pixels_of(page: Any) -> list[int]:
 
 def test_the_page_in_a_browser(panel: EditPanel, loaded: Loaded, browser: Any, tmp_path: Path) -> None:
     problems: list[str] = []
-    with serving(loaded) as address:
+    with serving({"faces": loaded}) as (address, _):
 
         def opened(width: int) -> Any:
             page = browser.new_context(viewport={"width": width, "height": 900}, accept_downloads=True).new_page()

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +12,7 @@ import pytest
 import torch
 from i2i_paints.data import DrawnRegions
 from i2i_paints.panel import HintBrush
+from page_fixtures import chromium, serving
 from PIL import Image
 
 from i2i.errors import I2IError
@@ -67,24 +65,8 @@ def test_actions_colour_drawings_and_find_lines(model: Loaded, drawing: Path) ->
 @pytest.fixture
 def page(model: Loaded) -> Iterator[Any]:
     """The panel in Chromium, served on loopback; it must ask no other host for anything."""
-    uvicorn = pytest.importorskip("uvicorn", reason="needs i2i[serve]")
-    sync_api = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
-    names = ("chromium", "chromium-browser", "google-chrome")
-    executable = os.environ.get("I2I_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    if executable is None:
-        pytest.skip("needs Chromium: install it, or set I2I_CHROMIUM to its file")
-    from i2i.use.serving.app import create_app
-
-    server = uvicorn.Server(uvicorn.Config(create_app({"run": model}), "127.0.0.1", 0, log_level="error"))
-    socket = server.config.bind_socket()
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]}, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    address = f"http://127.0.0.1:{socket.getsockname()[1]}"
     problems: list[str] = []
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+    with serving({"run": model}) as (address, _), chromium() as browser:
         opened = browser.new_page(viewport={"width": 900, "height": 700})
         opened.set_default_timeout(30_000)
         opened.on("pageerror", lambda error: problems.append(str(error)))
@@ -93,9 +75,6 @@ def page(model: Loaded) -> Iterator[Any]:
         opened.goto(address)
         opened.click("text=Colour by hints")
         yield opened
-        browser.close()
-    server.should_exit = True
-    thread.join(20)
     assert problems == []
 
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +10,7 @@ import pytest
 import torch
 from i2i_stylegan.gallery import Gallery
 from i2i_stylegan.latents import mix
+from page_fixtures import chromium, serving
 
 from i2i.data.images import to_image
 from i2i.errors import I2IError
@@ -81,32 +79,14 @@ def test_a_class_too_many(runs: dict[str, Loaded]) -> None:
 @pytest.fixture
 def page(runs: dict[str, Loaded]) -> Iterator[Any]:
     """The server's page in headless Chromium."""
-    uvicorn = pytest.importorskip("uvicorn", reason="needs i2i[serve]")
-    sync_api = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
-    names = ("chromium", "chromium-browser", "google-chrome")
-    chromium = os.environ.get("I2I_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    if chromium is None:
-        pytest.skip("needs Chromium: install it, or set I2I_CHROMIUM to its file")
-    from i2i.use.serving.app import create_app
-
-    server = uvicorn.Server(uvicorn.Config(create_app(runs), "127.0.0.1", 0, log_level="error"))
-    socket = server.config.bind_socket()
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]}, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    errors: list[str] = []
+    with serving(runs) as (address, _), chromium() as browser:
         opened = browser.new_page(viewport={"width": 400, "height": 900})
         opened.set_default_timeout(20_000)
-        errors: list[str] = []
         opened.on("pageerror", lambda error: errors.append(str(error)))
         opened.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        opened.goto(f"http://127.0.0.1:{socket.getsockname()[1]}")
+        opened.goto(address)
         yield opened
-        browser.close()
-    server.should_exit = True
-    thread.join(20)
     assert errors == []
 
 
