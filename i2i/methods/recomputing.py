@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from i2i.nn.layers.convolution import Spectral
 from i2i.nn.layers.independence import BATCH_NORMS
+from i2i.nn.layers.spectral import Spectral
 
 
 def recompute_blocks(network: nn.Module) -> int:

@@ -14,7 +14,7 @@ from i2i.engine import checkpoint
 from i2i.engine.stepper import Stepper
 from i2i.engine.trainer import train
 from i2i.methods.assembly import example_input
-from i2i.nn.layers.convolution import SpectralConv2d
+from i2i.nn.layers.spectral import SpectralConv2d
 from i2i.recipe.recipe import Recipe
 
 

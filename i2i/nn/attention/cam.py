@@ -13,7 +13,7 @@ from i2i.core.contracts import AttentionOutput
 from i2i.errors import OptionError
 from i2i.nn.functional.optimizations import optimizations_enabled
 from i2i.nn.functional.pooling import Pool, pooled
-from i2i.nn.layers.convolution import Conv2d, SpectralLinear, SpectralNorm, spectral_linear
+from i2i.nn.layers.spectral import Conv2d, SpectralLinear, SpectralNorm, spectral_linear
 
 
 class CAM(nn.Module):

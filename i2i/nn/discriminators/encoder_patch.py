@@ -13,8 +13,9 @@ from i2i.core.factory import Factory
 from i2i.core.kinds import ACTIVATION, ATTENTION
 from i2i.errors import OptionError, ShapeError
 from i2i.nn.discriminators.patch import smallest_image
-from i2i.nn.layers.convolution import ConvBlock, Padding, spectral_conv
+from i2i.nn.layers.convolution import ConvBlock
 from i2i.nn.layers.initialization import Initialization, initialize
+from i2i.nn.layers.spectral import Padding, spectral_conv
 
 ENCODER = 2
 """Number of halvings in the encoder; decoders double as often."""

@@ -13,8 +13,9 @@ from i2i.core.contracts import Activation, DiscriminatorOutput, Norm
 from i2i.core.factory import Factory
 from i2i.core.kinds import ACTIVATION
 from i2i.errors import OptionError, ShapeError
-from i2i.nn.layers.convolution import ConvBlock, Padding, SpectralConv2d
+from i2i.nn.layers.convolution import ConvBlock
 from i2i.nn.layers.initialization import Initialization, initialize
+from i2i.nn.layers.spectral import Padding, SpectralConv2d
 
 
 class Scale(nn.Module):

@@ -12,9 +12,9 @@ from i2i.core.contracts import Activation, Attention, DiscriminatorOutput, Norm
 from i2i.core.factory import Factory
 from i2i.core.kinds import ACTIVATION, NORM
 from i2i.errors import OptionError, ShapeError
-from i2i.nn.layers.convolution import ConvBlock, Down, Padding, SpectralNorm, spectral_conv
+from i2i.nn.layers.convolution import ConvBlock, Down
 from i2i.nn.layers.initialization import Initialization, initialize
-from i2i.nn.layers.spectral import padding_ahead
+from i2i.nn.layers.spectral import Padding, SpectralNorm, padding_ahead, spectral_conv
 
 FEWEST_LAYERS = 3
 

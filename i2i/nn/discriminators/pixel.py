@@ -9,8 +9,9 @@ from i2i.core.contracts import Activation, DiscriminatorOutput, Norm
 from i2i.core.factory import Factory
 from i2i.core.kinds import ACTIVATION, NORM
 from i2i.errors import ShapeError
-from i2i.nn.layers.convolution import Conv2d, ConvBlock
+from i2i.nn.layers.convolution import ConvBlock
 from i2i.nn.layers.initialization import Initialization, initialize
+from i2i.nn.layers.spectral import Conv2d
 
 
 class Pixel(nn.Module):

@@ -14,8 +14,8 @@ from i2i.core.contracts import DiscriminatorOutput, FeatureExtractor
 from i2i.core.factory import Factory
 from i2i.core.kinds import FEATURE_EXTRACTOR
 from i2i.errors import OptionError, ShapeError
-from i2i.nn.layers.convolution import SpectralConv2d
 from i2i.nn.layers.frozen import Frozen
+from i2i.nn.layers.spectral import SpectralConv2d
 
 LAST = 8
 """Nominal side of the features that the last convolution of each scale takes."""

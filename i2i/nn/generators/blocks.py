@@ -12,9 +12,9 @@ from i2i.core.contracts import Activation, AdaptiveNorm, Norm
 from i2i.core.factory import Factory
 from i2i.errors import OptionError, ShapeError
 from i2i.nn.functional.convolution import convolve
-from i2i.nn.layers.convolution import Conv2d, ConvBlock, Down, Padding, UpBlock, Upsample
+from i2i.nn.layers.convolution import ConvBlock, Down, UpBlock, Upsample
 from i2i.nn.layers.fusion import finish
-from i2i.nn.layers.spectral import padding_ahead
+from i2i.nn.layers.spectral import Conv2d, Padding, padding_ahead
 from i2i.nn.layers.stages import Stage, padded_image
 
 MULTIPLE = 4

@@ -13,8 +13,9 @@ from i2i.core.contracts import Activation, AdaptiveNorm, GeneratorOutput, Norm
 from i2i.core.factory import Factory
 from i2i.core.kinds import ACTIVATION, ADAPTIVE_NORM, NORM
 from i2i.nn.generators.blocks import AdaptiveResidualBlock, Encoder, ImageDecoder, check_image, check_image_size
-from i2i.nn.layers.convolution import Conv2d, ConvBlock
+from i2i.nn.layers.convolution import ConvBlock
 from i2i.nn.layers.initialization import Initialization, initialize
+from i2i.nn.layers.spectral import Conv2d
 
 
 class StyleEncoder(nn.Module):

@@ -13,8 +13,9 @@ from i2i.core.contracts import Activation, Attention, GeneratorOutput, Norm
 from i2i.core.factory import Factory
 from i2i.core.kinds import ACTIVATION, NORM
 from i2i.nn.generators.blocks import MULTIPLE, Encoder, ImageDecoder, check_image, check_image_size
-from i2i.nn.layers.convolution import Down, Padding, Upsample
+from i2i.nn.layers.convolution import Down, Upsample
 from i2i.nn.layers.initialization import Initialization, initialize
+from i2i.nn.layers.spectral import Padding
 from i2i.nn.layers.stages import Features, Stage, Tap, capture_features, tapped, tapped_channels
 
 

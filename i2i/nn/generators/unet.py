@@ -15,8 +15,8 @@ from i2i.core.factory import Factory
 from i2i.core.kinds import ACTIVATION, NORM
 from i2i.errors import OptionError, ShapeError
 from i2i.nn.functional.resampling import upsample_and_convolve
-from i2i.nn.layers.convolution import Conv2d
 from i2i.nn.layers.initialization import Initialization, initialize
+from i2i.nn.layers.spectral import Conv2d
 
 WIDEST = 8
 """Upper bound of the channels, as a multiple of the first level's."""

@@ -21,14 +21,7 @@ from i2i.nn.functional.resampling import (
     upsample_and_convolve,
 )
 from i2i.nn.layers.fusion import finish, slope_of
-from i2i.nn.layers.spectral import Conv2d as Conv2d
-from i2i.nn.layers.spectral import Padding as Padding
-from i2i.nn.layers.spectral import Spectral as Spectral
-from i2i.nn.layers.spectral import SpectralConv2d as SpectralConv2d
-from i2i.nn.layers.spectral import SpectralLinear as SpectralLinear
-from i2i.nn.layers.spectral import SpectralNorm as SpectralNorm
-from i2i.nn.layers.spectral import spectral_conv as spectral_conv
-from i2i.nn.layers.spectral import spectral_linear as spectral_linear
+from i2i.nn.layers.spectral import Conv2d, Padding, SpectralConv2d, SpectralNorm, spectral_conv
 from i2i.nn.layers.stages import Stage
 from i2i.nn.private_torch import has_hooks
 

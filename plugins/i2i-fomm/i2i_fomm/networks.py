@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from i2i.core.bounds import Count, Depth, Positive
 from i2i.errors import ShapeError
-from i2i.nn.layers.convolution import spectral_conv
+from i2i.nn.layers.spectral import spectral_conv
 from i2i_fomm.geometry import Keypoints, antialias, check_scale, coordinate_grid, gaussian_heatmaps
 from i2i_fomm.layers import Block, Hourglass, ResidualBlock, widths
 

@@ -11,8 +11,8 @@ from i2i.core.contracts import Activation, GeneratorOutput
 from i2i.core.factory import Factory
 from i2i.core.kinds import ACTIVATION
 from i2i.errors import OptionError
-from i2i.nn.layers.convolution import Conv2d
 from i2i.nn.layers.initialization import Initialization, initialize
+from i2i.nn.layers.spectral import Conv2d
 
 
 class MirrorDecoder(nn.Module):

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from i2i import DiscriminatorOutput
 from i2i.errors import ShapeError
 from i2i.methods.growth import LATENT, Growing, blend, doublings, downsample
-from i2i.nn.layers.convolution import SpectralConv2d, SpectralLinear
 from i2i.nn.layers.initialization import Initialization, initialize
+from i2i.nn.layers.spectral import SpectralConv2d, SpectralLinear
 from i2i.nn.layers.stylegan2 import MinibatchDeviation
 from i2i_twingan.blocks import SLOPE, width
 

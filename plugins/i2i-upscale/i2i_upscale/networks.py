@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from i2i.core.bounds import Depth, Positive
 from i2i.core.contracts import DiscriminatorOutput, GeneratorOutput
 from i2i.errors import OptionError, ShapeError
-from i2i.nn.layers.convolution import SpectralConv2d
+from i2i.nn.layers.spectral import SpectralConv2d
 
 SLOPE = 0.2
 

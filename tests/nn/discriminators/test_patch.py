@@ -12,7 +12,7 @@ import torch
 from i2i.core.kinds import ATTENTION, NORM
 from i2i.errors import OptionError, ShapeError
 from i2i.nn.discriminators.patch import Patch, most_layers, smallest_image
-from i2i.nn.layers.convolution import Padding
+from i2i.nn.layers.spectral import Padding
 
 
 @pytest.mark.parametrize("padding", ["zeros", "reflect"])

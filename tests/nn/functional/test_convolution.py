@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from i2i.nn.functional import convolution
 from i2i.nn.functional.convolution import convolve
 from i2i.nn.functional.optimizations import disable_optimizations
-from i2i.nn.layers.convolution import Conv2d
+from i2i.nn.layers.spectral import Conv2d
 
 CASES: dict[str, tuple[tuple[int, ...], tuple[int, ...], int, tuple[int, int]]] = {
     "large weight": ((2, 64, 7, 6), (256, 64, 4, 4), 1, (0, 0)),

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import spectral_norm
 
-from i2i.nn.layers.convolution import SpectralConv2d, SpectralLinear
+from i2i.nn.layers.spectral import SpectralConv2d, SpectralLinear
 
 
 def pair(kind: str) -> tuple[nn.Module, nn.Module, Tensor]:
