@@ -82,6 +82,7 @@ def test_gradient_does_not_depend_on_the_memory_layout(name: str, batch: int) ->
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_half_precision_is_computed_in_single(name: str) -> None:
+    torch.manual_seed(0)  # where a value is next to the mean, both round it differently
     x = (torch.randn(2, 3, 8, 8) + 300).bfloat16()
     got = FUNCTIONS[name](x)
     assert got.dtype == torch.bfloat16
