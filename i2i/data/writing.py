@@ -136,7 +136,7 @@ def write_arrays(
     write_whole(target, write)
 
 
-def write_whole(target: Path, write: Callable[[Path], None]) -> None:
+def write_whole(target: Path, write: Callable[[Path], object]) -> None:
     """Write a file under a temporary name and rename it, so that there is never half a file; folders are created.
 
     Args:

@@ -13,6 +13,9 @@ from i2i.engine import checkpoint
 from i2i.errors import CheckpointError
 from i2i.recipe.recipe import Recipe
 
+LOCK = ".lock"
+"""File of a run folder that whoever trains in it holds locked."""
+
 
 @contextmanager
 def lock_run_folder(folder: Path, resumes: bool, main: bool) -> Iterator[None]:
@@ -33,7 +36,7 @@ def lock_run_folder(folder: Path, resumes: bool, main: bool) -> Iterator[None]:
         raise CheckpointError(
             f"{folder} already contains a run: continue it with --resume {folder} or choose another --output folder"
         )
-    lock = FileLock(folder / ".lock", timeout=0)
+    lock = _lock(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "checkpoints").mkdir(exist_ok=True)  # fails now and not at the first checkpoint
@@ -46,6 +49,21 @@ def lock_run_folder(folder: Path, resumes: bool, main: bool) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def is_locked(folder: Path) -> bool:
+    """Return whether a process trains in a run folder."""
+    if not (folder / LOCK).exists():
+        return False
+    try:
+        with _lock(folder):
+            return False
+    except Timeout:
+        return True
+
+
+def _lock(folder: Path) -> FileLock:
+    return FileLock(folder / LOCK, timeout=0)
 
 
 def write_recipe(folder: Path, recipe: Recipe) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,12 +11,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from filelock import FileLock, Timeout
-
 from i2i.core.hookspecs import hookimpl
 from i2i.core.kinds import METRIC
+from i2i.data.writing import write_whole
 from i2i.engine import checkpoint
 from i2i.engine.run import Run
+from i2i.engine.run_lock import is_locked
 from i2i.errors import I2IError
 
 if TYPE_CHECKING:
@@ -177,7 +176,7 @@ class Sweep:
             folder = self.folder_of(trial)
             started = trial.datetime_start
             young = started is not None and datetime.now() - started < STARTING and not folder.is_dir()
-            if young or not _is_free(folder):
+            if young or is_locked(folder):
                 continue
             study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
             kept = {"queued": trial.params, "continues": folder.name, "replaces": trial.number}
@@ -253,9 +252,7 @@ class Sweep:
             cells = [self.folder_of(trial).name, *values, "" if value is None else f"{value:.5g}"]
             lines.append("| " + " | ".join([*cells, "" if step is None else str(step), state]) + " |")
         text = "\n".join(lines) + "\n"
-        part = self.folder / f".{REPORT}.part"
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, self.folder / REPORT)
+        write_whole(self.folder / REPORT, lambda temporary: temporary.write_text(text, encoding="utf-8"))
         return text
 
 
@@ -310,17 +307,6 @@ def _suggest(trial: optuna.Trial, key: str, values: Values) -> str:
 def _value(trial: optuna.trial.FrozenTrial) -> float | None:
     last = trial.last_step
     return trial.value if trial.value is not None else None if last is None else trial.intermediate_values[last]
-
-
-def _is_free(folder: Path) -> bool:
-    """Return whether no process trains in a run folder."""
-    if not (folder / ".lock").exists():
-        return True
-    try:
-        with FileLock(folder / ".lock", timeout=0):
-            return True
-    except Timeout:
-        return False
 
 
 def newest(folder: Path) -> checkpoint.Checkpoint | None:
