@@ -18,7 +18,7 @@ from pathlib import Path
 
 import official
 import torch
-from rows import KINDS, chosen, forget_peak, resident, stepper, take_two, timed
+from rows import KINDS, chosen, forget_peak, import_all, resident, stepper, take_two, timed
 
 
 def in_turns(row: str, code: Path, kinds: list[str], pairs: int) -> dict[str, list[float]]:
@@ -46,6 +46,7 @@ def memory(row: str, code: Path, kind: str) -> float:
 
 
 def measure_memory(row: str, code: Path, kind: str) -> None:
+    import_all(row)
     before = forget_peak()
     if kind == "official":
         official.run(row, code, 2, lambda: None)

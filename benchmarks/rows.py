@@ -64,6 +64,15 @@ def take_two(row: str, kind: str) -> None:
         one.step(images(min(one.recipe.image_size)))
 
 
+def import_all(row: str) -> None:
+    """Import what a first step would, for whichever code: the compiler that torch's optimizers import, and i2i."""
+    import torch._dynamo
+
+    recipe, settings = ROWS[row]
+    Recipe.read(recipe, {**settings, "data.type": "shapes"})
+    torch.optim.Adam([torch.zeros(1, requires_grad=True)])
+
+
 def forget_peak() -> float:
     """Resident MiB now, and reset the peak; Linux."""
     Path("/proc/self/clear_refs").write_text("5")

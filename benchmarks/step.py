@@ -15,7 +15,7 @@ import subprocess
 import sys
 
 import torch
-from rows import KINDS, chosen, forget_peak, resident, stepper, take_two, timed
+from rows import KINDS, chosen, forget_peak, import_all, resident, stepper, take_two, timed
 
 
 def memory(row: str, kind: str) -> float:
@@ -25,6 +25,7 @@ def memory(row: str, kind: str) -> float:
 
 
 def measure_memory(row: str, kind: str) -> None:
+    import_all(row)
     before = forget_peak()
     take_two(row, kind)
     print(resident("VmHWM") - before)

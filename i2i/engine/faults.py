@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -87,8 +88,8 @@ def explain_out_of_memory(step: int) -> Iterator[None]:
 def explain_lost_process(folder: Path) -> Iterator[None]:
     """Turn an error of the communication between processes into one that says what to do.
 
-    The processes wait for each other several times in a step; where one has ended, with its machine or alone, the
-    others get an error from gloo or NCCL, or a timeout.
+    The processes wait for each other when they start and several times in a step; where one has ended, with its
+    machine or alone, the others get an error from gloo or NCCL, or a timeout.
 
     Args:
         folder: the run folder, for the message.
@@ -99,17 +100,21 @@ def explain_lost_process(folder: Path) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
-        if not distributed or not (isinstance(error, torch.distributed.DistError) or _LOST.search(str(error))):
+        if not is_lost_connection(error):
             raise
         steps = checkpoint.listed(folder)
         again = f"resume from step {max(steps)} with --resume {folder}" if steps else "start again; nothing was saved"
         reason = " ".join(str(error).split())
         raise TrainingError(
-            f"process {torch.distributed.get_rank()} of {torch.distributed.get_world_size()} has lost the connection "
-            f"to another one, which has ended or whose machine is down: launch all of them again and {again} "
-            f"({reason[:160]})"
+            f"process {os.environ['RANK']} of {os.environ['WORLD_SIZE']} has lost the connection to another one, which "
+            f"has ended or whose machine is down: launch all of them again and {again} ({reason[:160]})"
         ) from error
+
+
+def is_lost_connection(error: Exception) -> bool:
+    """Return whether an error says, in a training of several processes, that another one does not answer."""
+    several = os.environ.get("WORLD_SIZE", "1") != "1" and "RANK" in os.environ
+    return several and (isinstance(error, torch.distributed.DistError) or bool(_LOST.search(str(error))))
 
 
 @contextmanager

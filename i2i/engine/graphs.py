@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.optim import Adam, AdamW, Optimizer
 
 from i2i.core.contracts import Batch
+from i2i.methods.compilation import CAPTURING
 from i2i.methods.drawing import CapturedSeed, NotCapturableError, StaticDraws, StaticSeed, static_draws
 from i2i.methods.translator import Translator
 from i2i.recipe.tables import TrainOptions
@@ -237,7 +238,7 @@ def _refusal(
         return f"{accelerator.num_processes} processes exchange gradients while a step runs"
     if accelerator.scaler is not None:
         return "fp16's gradient scaler decides on the host whether a step is taken; use train.precision=bf16"
-    if isinstance(train.compile, str):
+    if train.compile in CAPTURING:
         return f"train.compile={train.compile} captures graphs of its own; use train.compile=true"
     others = [type(_torch(one)).__name__ for one in optimizers.values() if type(_torch(one)) not in (Adam, AdamW)]
     if others:

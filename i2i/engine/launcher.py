@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from i2i.engine.faults import is_lost_connection
 from i2i.errors import I2IError
 
 FLAGS = {
@@ -72,7 +73,7 @@ def explain_environment() -> Iterator[None]:
         variables = [
             f"{name}={os.environ[name]}" for name in sorted(os.environ) if name.startswith(prefixes) or name in exact
         ]
-        if isinstance(error, I2IError) or not variables:
+        if isinstance(error, I2IError) or is_lost_connection(error) or not variables:
             raise
         reason = " ".join(str(error).split())[:300]
         raise I2IError(

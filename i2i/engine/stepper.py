@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from datetime import timedelta
 from numbers import Real
 from typing import Any, cast
 
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -32,12 +33,13 @@ from i2i.recipe.recipe import Recipe
 FUSED = ("cpu", "cuda", "mps", "xpu")
 
 
-def make_accelerator(precision: str, device: str | None = None, **more: Any) -> Accelerator:
+def make_accelerator(precision: str, device: str | None = None, timeout: int | None = None, **more: Any) -> Accelerator:
     """Set up Accelerate for adversarial training.
 
     Args:
         precision: `train.precision` of the recipe.
         device: device to use, such as `cpu` or `cuda:1`; the machine's accelerator when None.
+        timeout: `train.process_timeout` of the recipe.
         more: further arguments of `Accelerator`.
 
     Raises:
@@ -51,6 +53,10 @@ def make_accelerator(precision: str, device: str | None = None, **more: Any) -> 
     # (spectral norm's vectors) follow from the weights alike in all processes; broadcasting them between the two
     # forwards of one phase would change what the first one's backward needs.
     ddp = DistributedDataParallelKwargs(find_unused_parameters=True, broadcast_buffers=False)
+    handlers: list[Any] = [ddp]
+    if timeout is not None:
+        # Accelerate drops a value that equals its own default, which is not that of each backend.
+        handlers.append(InitProcessGroupKwargs(timeout=timedelta(seconds=timeout, microseconds=1)))
     # Without `cpu=True`, Accelerate on a machine without accelerator runs several processes as independent ones.
     cpu = device == "cpu" or not torch.accelerator.is_available()
     if device is not None and device != "cpu":
@@ -61,7 +67,7 @@ def make_accelerator(precision: str, device: str | None = None, **more: Any) -> 
         if place.index is not None:
             torch.accelerator.set_device_index(place.index)  # Accelerate takes the current device
     with explain_environment():
-        accelerator = Accelerator(mixed_precision=PRECISIONS[precision], kwargs_handlers=[ddp], cpu=cpu, **more)
+        accelerator = Accelerator(mixed_precision=PRECISIONS[precision], kwargs_handlers=handlers, cpu=cpu, **more)
     if precision == "fp16" and accelerator.scaler is None:
         message = f"fp16 needs gradient scaling, which {accelerator.device} lacks; use bf16"
         raise OptionError("train.precision", message)

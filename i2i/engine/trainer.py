@@ -90,8 +90,8 @@ def train(
     dry_run(recipe, streams)
     if recipe.train.threads is not None:
         torch.set_num_threads(recipe.train.threads)
-    with determinism(recipe.train.deterministic):
-        accelerator = make_accelerator(recipe.train.precision, device)
+    with explain_lost_process(folder), determinism(recipe.train.deterministic):
+        accelerator = make_accelerator(recipe.train.precision, device, recipe.train.process_timeout)
         with explain_out_of_memory(0):
             translator = build(recipe, streams=streams)
             recipe = _with_steps(recipe, samples, translator, int(accelerator.num_processes))
@@ -110,11 +110,7 @@ def train(
             if run.is_main:
                 write_recipe(folder, recipe)
             accelerator.wait_for_everyone()
-            with (
-                explain_lost_process(folder),
-                stop_signals() as stop,
-                Notifier(plugins or default_plugins(), [*extras]) as notify,
-            ):
+            with stop_signals() as stop, Notifier(plugins or default_plugins(), [*extras]) as notify:
                 notify("training_started", run=run)
                 too_few = getattr(run.dataset, "too_few", lambda: None)()
                 if too_few is not None and run.start == 0:

@@ -34,11 +34,15 @@ def fake_tensors() -> fake_tensor.FakeTensorMode:
 
 def compile_shapes(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function of tensors once for all shapes, and once for each combination of its other arguments."""
+    raise_recompile_limit()  # every norm, activation and padding of a recipe is a combination
+    return torch.compile(function, dynamic=True, fullgraph=True)
+
+
+def raise_recompile_limit() -> None:
+    """Let torch compile one function 64 times, instead of 8, before it runs uncompiled."""
     from torch._dynamo import config
 
-    # Every norm, activation and padding of a recipe is a combination; eight is torch's limit for one function.
     config.recompile_limit = max(int(config.recompile_limit), 64)
-    return torch.compile(function, dynamic=True, fullgraph=True)
 
 
 def compiler_errors() -> tuple[type[Exception], ...]:

@@ -142,7 +142,8 @@ class TrainOptions:
         fuse: on a GPU, norms with the activation, sum and padding after them are one compiled operation each way; their
             first use takes seconds, later runs find them on disk. Without effect on a CPU.
         compile: networks go through torch's compiler, which takes minutes before the first step and makes later ones
-            faster; `reduce-overhead` also captures CUDA graphs. Results round differently.
+            faster; `blocks` compiles their blocks alone, each kind once, which takes less; `reduce-overhead` also
+            captures CUDA graphs. Results round differently.
         graph: on a GPU, the whole step is captured as CUDA graphs, one for each set of active phases, and replayed: the
             same numbers, with learning rates in float32, without the cost of launching operations one by one. Where
             that is not possible, a line says why and the step runs as it is.
@@ -159,6 +160,8 @@ class TrainOptions:
         log_every: steps between log lines.
         workers: processes that read images; 0 reads in the training process.
         threads: of torch in the training process on a CPU; torch's own choice when none.
+        process_timeout: seconds that one of several processes waits for the others before it ends; torch's own choice
+            when none: 600 on GPUs, 1800 on CPUs.
         trackers: Accelerate's trackers to report to, such as `tensorboard`.
     """
 
@@ -185,7 +188,7 @@ class TrainOptions:
     rollbacks: Count = 0
     reference: bool = False
     fuse: bool = True
-    compile: bool | Literal["reduce-overhead", "max-autotune"] = False
+    compile: bool | Literal["blocks", "reduce-overhead", "max-autotune"] = False
     graph: bool = False
     tf32: Switch = None
     cudnn_benchmark: Switch = None
@@ -197,6 +200,7 @@ class TrainOptions:
     log_every: Positive = 10
     workers: Count = 2
     threads: Positive | None = None
+    process_timeout: Positive | None = None
     trackers: tuple[Literal["tensorboard", "wandb", "trackio", "aim", "mlflow"], ...] = ()
 
     def clip_in(self, phase: str) -> float | None:

@@ -16,10 +16,13 @@ import pytest
 import torch
 from official_figures import Figures, OfficialNames, distance, norm, read, relative_error, total
 from official_networks import import_networks, split
+from tape import Tape
 from torch import Tensor
 
 from i2i.core.contracts import Imported
+from i2i.engine import graphs
 from i2i.engine.stepper import Stepper
+from i2i.nn.functional.optimizations import assume_device
 from i2i.recipe.recipe import Recipe
 
 Config = Mapping[str, Any]
@@ -503,9 +506,27 @@ def compare(losses: Losses, expected: Losses, tolerance: float) -> None:
     assert {name for name, value in expected.items() if value} <= losses.keys() | sums
 
 
-@pytest.mark.parametrize(("method", "tag"), TRAJECTORIES)
+FUSED = [("pix2pix", "traj"), ("cut", "traj_fastcut"), ("munit", "traj")]
+"""Trajectories that CI also takes with the operations of a GPU, which are fused and, on a CPU, not compiled."""
+DEVICES = [
+    pytest.param(
+        *one.values,
+        device,
+        id=f"{one.id}-{device}",
+        marks=[]
+        if device == "cpu"
+        else pytest.mark.thorough
+        if (one.values[0].name, one.values[1]) in FUSED
+        else pytest.mark.slow,
+    )
+    for device in ("cpu", "cuda")
+    for one in TRAJECTORIES
+]
+
+
+@pytest.mark.parametrize(("method", "tag", "device"), DEVICES)
 def test_float64_steps_gradients_and_weights(
-    golden: Path, method: Method, tag: str, monkeypatch: pytest.MonkeyPatch
+    golden: Path, method: Method, tag: str, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trajectory = Trajectory(golden, method, tag, "fp64")
     translator = trajectory.stepper.translator
@@ -520,8 +541,9 @@ def test_float64_steps_gradients_and_weights(
 
     for optimizer in trajectory.stepper.optimizers.values():
         getattr(optimizer, "optimizer", optimizer).register_step_pre_hook(keep)
-    for number, expected in enumerate(trajectory.figures["losses_f64"]):
-        compare(trajectory.step(number, monkeypatch), expected, 1e-10)
+    with assume_device(device):
+        for number, expected in enumerate(trajectory.figures["losses_f64"]):
+            compare(trajectory.step(number, monkeypatch), expected, 1e-10)
     assert trajectory.stepper.step_number == trajectory.config["steps"]
 
     zero = set(trajectory.figures.get("zero_gradient_tensors", ()))
@@ -537,7 +559,13 @@ def test_float64_steps_gradients_and_weights(
             single = isinstance(value, Tensor) and value.dtype == torch.float32
             assert relative_error(ours[name], value) <= (1e-6 if single else 1e-10), name
 
-    final, weights = trajectory.read("final_f64"), names(translator.state_dict())
+    compare_weights(trajectory, names)
+
+
+def compare_weights(trajectory: Trajectory, names: OfficialNames) -> None:
+    """All weights after the last step with the official ones."""
+    zero = set(trajectory.figures.get("zero_gradient_tensors", ()))
+    final, weights = trajectory.read("final_f64"), names(trajectory.stepper.translator.state_dict())
     # The statistics of MUNIT's AdaIN layers and the filters of CUT's blurs are constants that we do not keep.
     assert all(name.endswith((".running_mean", ".running_var", ".filt")) for name in final.keys() - weights.keys())
     moved, wrong = {}, {}
@@ -546,6 +574,30 @@ def test_float64_steps_gradients_and_weights(
         wrong[name] = distance(weights[name], final[name])
         assert wrong[name] <= 1e-6 * moved[name] + 1e-12, name
     assert total(list(wrong.values())) <= 1e-9 * total(list(moved.values()))
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("tag", ["traj_light", "traj_full"])
+def test_fused_and_captured_steps(golden: Path, tag: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first step is captured, by a tape in place of CUDA graphs, and all later ones are replayed."""
+    monkeypatch.setattr(graphs, "WARM_UP", 0)
+    (method,) = (method for method in METHODS if method.name == "ugatit")
+    trajectory = Trajectory(golden, method, tag, "fp64")
+    names = OfficialNames(lambda official: trajectory.imported(official).weights, trajectory.initial)
+    stepper = trajectory.stepper
+    tape = Tape(stepper)
+    stepper.graphs = graphs.StepGraphs(
+        stepper.translator, stepper.optimizers, stepper.accelerator, stepper.recipe.train, tape
+    )
+    losses = trajectory.figures["losses_f64"]
+    with assume_device("cuda"):
+        for number, expected in enumerate(losses):
+            terms = stepper.step(trajectory.images(number))
+            for phase in PHASES:
+                ours = sum(float(value) for name, value in terms.items() if name.startswith(f"{phase}/"))
+                assert ours == pytest.approx(expected[f"{phase.capitalize()}_loss"], rel=1e-10)
+    assert (stepper.graphs.reason, tape.calls) == ("", len(losses) - 1)
+    compare_weights(trajectory, names)
 
 
 @pytest.mark.thorough

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,32 @@ def test_auto_takes_what_was_measured(
     (tmp_path / "table.json").write_text(json.dumps({"GPU X": {"cyclic": {"tf32": True, "channels_last": False}}}))
     assert resolve(recipe, torch.device("cuda")) == {**nothing, "tf32": True, "channels_last": False}
     assert set(resolve(recipe, torch.device("cpu")).values()) == {None}
+
+
+def test_a_benchmark_of_another_gpu_writes_what_auto_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(TABLE, str(tmp_path / "new" / "table.json"))
+    path = Path(__file__).parents[2] / "benchmarks" / "gpu.py"
+    spec = importlib.util.spec_from_file_location("gpu_benchmark", path)
+    assert spec is not None
+    assert spec.loader is not None
+    benchmark = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "gpu_benchmark", benchmark)
+    spec.loader.exec_module(benchmark)
+
+    def rows(method: str, **ms: float) -> dict[str, dict[str, float]]:
+        return {f"step, {method}, {variant.replace('_', ' ')}, batch 1": {"ms": value} for variant, value in ms.items()}
+
+    of_cyclegan = rows("CycleGAN", fp32=30, TF32=20, channels_last=29.9, cuDNN_benchmark=40)
+    of_ugatit = rows("U-GAT-IT light", fp32=30, TF32=31)  # of the same translator: a switch must win for both
+    benchmark.write_switches(benchmark.measured_switches(of_cyclegan | of_ugatit, "GPU X"))
+    benchmark.write_switches(benchmark.measured_switches(rows("CUT", fp32=30, TF32=20), "GPU X"))
+    benchmark.write_switches(benchmark.measured_switches(of_cyclegan, "GPU Y"))
+    recipe = Recipe.read("cyclegan", {f"train.{name}": "auto" for name in switches.NAMES})
+    for gpu, tf32 in (("GPU X", False), ("GPU Y", True)):
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda device, gpu=gpu: gpu)
+        expected = {"tf32": tf32, "cudnn_benchmark": False, "channels_last": False}
+        assert resolve(recipe, torch.device("cuda")) == expected
+    assert json.loads(table_path().read_text())["GPU X"]["one_sided"] == {"tf32": True}
 
 
 def test_what_belongs_to_the_process_is_set(monkeypatch: pytest.MonkeyPatch) -> None:

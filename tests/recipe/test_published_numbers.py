@@ -55,6 +55,7 @@ OURS = (
     "train.tf32",
     "train.cudnn_benchmark",
     "train.channels_last",
+    "train.process_timeout",
     "train.deterministic",
     # What losses look at: the official trajectories compare it.
     "losses.*.inputs.*",
