@@ -219,11 +219,7 @@ def usable(name: str | None) -> str | None:
         I2IError: it cannot, and why.
     """
     if name is not None:
-        import torch
+        from i2i.use.loaded import check_device
 
-        try:
-            torch.empty(1, device=name)
-        except (RuntimeError, AssertionError, NotImplementedError) as error:
-            reason = str(error).partition("\n")[0]
-            raise I2IError(f"--device {name}: not available: {reason}; try --device cpu") from error
+        check_device(name, "--device")
     return name

@@ -32,6 +32,10 @@ SHIPPED = Path(__file__).parent / "pipelines"
 """Folder of the pipelines that can be run by name."""
 
 
+class StageError(I2IError):
+    """An error of the source or of one stage, which the message names."""
+
+
 @dataclass(frozen=True)
 class Pipeline:
     """A checked pipeline.
@@ -99,9 +103,13 @@ class Pipeline:
         shapes = [ClipShape(0, 0, Fraction(0), 0) if self.source is None else _source_shape(self.source)]
         for number, (factory, stage) in enumerate(zip(self.stages, stages, strict=True), 1):
             try:
+                if device := getattr(stage, "device", None):
+                    from i2i.use.loaded import check_device
+
+                    check_device(device)
                 shapes.append(stage.plan(shapes[-1]))
             except I2IError as error:
-                raise I2IError(f"stage {number}, {factory.name}: {error}") from error
+                raise StageError(f"stage {number}, {factory.name}: {error}") from error
         return shapes
 
     def run(self, progress: Callable[[Iterator[Pixels], int | None], Iterator[Pixels]] | None = None) -> int:
@@ -166,9 +174,10 @@ class Pipeline:
 
             frames = iter([np.array(read_image(self.source))][first:])
         else:
-            frames = (frame.pixels for frame in read_frames(self.source, first))
-        for stage, extra in zip(stages, reversed(dropped), strict=True):
-            frames = islice(stage.frames(frames), extra, None)
+            frames = _named("source.path", (frame.pixels for frame in read_frames(self.source, first)))
+        for number, (stage, extra) in enumerate(zip(stages, reversed(dropped), strict=True), 1):
+            named = _named(f"stage {number}, {self.stages[number - 1].name}", stage.frames(frames))
+            frames = islice(named, extra, None)
         return frames
 
     def _digest(self) -> str:
@@ -176,6 +185,16 @@ class Pipeline:
         source = status and (status.st_size, status.st_mtime_ns)
         described = json.dumps([self.values, source], sort_keys=True, default=str)
         return hashlib.sha256(described.encode()).hexdigest()
+
+
+def _named(place: str, frames: Iterator[Pixels]) -> Iterator[Pixels]:
+    """Name the place in errors that arise there; those of earlier stages pass through and have their name already."""
+    try:
+        yield from frames
+    except StageError:
+        raise
+    except I2IError as error:
+        raise StageError(f"{place}: {error}") from error
 
 
 def _generates(stage: Factory[Stage]) -> bool:

@@ -17,7 +17,7 @@ SEGMENT = 64
 
 @contextmanager
 def unfinished(target: Path, job: str) -> Iterator[Path]:
-    """Yield the folder of a target's segments, locked; it is removed if no error is raised.
+    """Yield the folder of a target's segments, locked; it is removed if no error is raised, or if it holds none.
 
     Args:
         target: file or folder that will be made of them.
@@ -43,6 +43,8 @@ def unfinished(target: Path, job: str) -> Iterator[Path]:
         yield folder
     finally:
         lock.release()
+        if not segments(folder):
+            shutil.rmtree(folder, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
 
 

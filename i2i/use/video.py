@@ -91,10 +91,12 @@ def clip_info(path: str | Path, rate: float = 25) -> ClipInfo:
             return ClipInfo(*image.size, average, len(durations), Fraction(1, 1000), animation=True)
     with open_video(path) as (container, stream):
         width, height = stream.width, stream.height
-        for frame in container.decode(stream):
-            # Only a decoded frame says how it is to be turned.
-            width, height = (height, width) if frame.rotation % 180 else (width, height)
-            break
+        try:
+            frame = next(container.decode(stream), None)
+        except (import_av().FFmpegError, ValueError) as error:
+            raise DataError(f"cannot read {path}: {error}") from error
+        if frame is not None and frame.rotation % 180:  # only a decoded frame says how it is to be turned
+            width, height = height, width
         return ClipInfo(
             width,
             height,
@@ -145,8 +147,14 @@ def as_rate(rate: float | Fraction) -> Fraction:
 
 
 def _folder_frames(folder: Path, start: int, rate: Fraction) -> Iterator[Frame]:
-    for index, path in enumerate(find_images(folder)[start:], start):
-        yield Frame(np.array(read_image(path)), index / rate, 1 / rate)
+    images = find_images(folder)
+    width, height = read_image(images[0]).size
+    for index, path in enumerate(images[start:], start):
+        image = read_image(path)
+        if image.size != (width, height):
+            expected = f"expected {width} x {height} pixels like {images[0].name}"
+            raise DataError(f"{path}: {expected}, got {image.width} x {image.height}")
+        yield Frame(np.array(image), index / rate, 1 / rate)
 
 
 def _animation_frames(path: Path, start: int) -> Iterator[Frame]:
@@ -170,7 +178,7 @@ def _animation(path: Path) -> Iterator[Image.Image]:
         with Image.open(path, formats=("GIF", "PNG", "WEBP")) as image:
             _check_pixels(path, *image.size)
             yield image
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, Image.DecompressionBombError) as error:
         raise DataError(f"cannot read {path}: {error}") from error
 
 
@@ -186,7 +194,7 @@ def _video_frames(path: Path, start: int) -> Iterator[Frame]:
                 if found is None:
                     return
                 index, frame = found
-            except (ValueError, OSError) as error:  # FFmpeg's errors are subclasses of both kinds
+            except (import_av().FFmpegError, ValueError) as error:
                 raise DataError(f"cannot read {path} after frame {index}: {error}") from error
             size = size if any(size) else (frame.width, frame.height)
             if (frame.width, frame.height) != size:
@@ -214,7 +222,7 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     options = {"format_whitelist": _DEMUXERS, "protocol_whitelist": "file"}
     try:
         container = av.open(str(path), container_options=options)
-    except (ValueError, OSError) as error:
+    except (av.FFmpegError, ValueError, OSError) as error:
         raise DataError(f"cannot read {path}: it is no video that FFmpeg can read ({error})") from error
     with container:
         videos = [
@@ -225,6 +233,8 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         if not videos:
             raise DataError(f"cannot read {path}: it has no video stream")
         stream = videos[0]
+        if not getattr(stream, "width", 0):  # a file that ends within its header has a stream without a decoder
+            raise DataError(f"cannot read {path}: it is damaged or cut short")
         stream.thread_type = "AUTO"
         _check_pixels(path, stream.width, stream.height)
         yield container, stream

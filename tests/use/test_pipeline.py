@@ -211,6 +211,33 @@ def test_a_folder_without_frames_gets_a_sentence(tmp_path: Path) -> None:
         pipeline(tmp_path, tmp_path / "empty", "").plan()
 
 
+def test_frames_of_several_sizes_get_a_sentence_with_the_file(tmp_path: Path) -> None:
+    for number, width in enumerate((20, 20, 30)):
+        Image.new("RGB", (width, 20)).save(tmp_path / f"{number}.png")
+    (tmp_path / "frames").mkdir()
+    for path in tmp_path.glob("*.png"):
+        path.rename(tmp_path / "frames" / path.name)
+    with pytest.raises(I2IError, match=r"source.path: .*2\.png: expected 20 x 20 pixels like 0\.png, got 30 x 20"):
+        pipeline(tmp_path, tmp_path / "frames", '[[stages]]\ntype = "resize"\nscale = 2').run()
+    assert not list(tmp_path.glob(".*.parts"))  # nothing was finished, so nothing is left
+
+
+def test_an_error_within_a_stage_names_the_stage(clip: Path, tmp_path: Path) -> None:
+    registry = default_plugins().registry
+    registry.add(STAGE, "failing_at_once", Failing)
+    flag = tmp_path / "flag"
+    flag.touch()
+    stages = f'[[stages]]\ntype = "failing_at_once"\nat = 0\nflag = "{flag}"\n[[stages]]\ntype = "repeat"\n'
+    with pytest.raises(I2IError, match=r"^stage 1, failing_at_once: interrupted$"):
+        pipeline(tmp_path, clip, stages).run()
+
+
+def test_a_device_that_is_not_there_is_refused_by_the_plan(clip: Path, tmp_path: Path) -> None:
+    stages = '[[stages]]\ntype = "translate"\nrun = "none"\ndevice = "gpu"'
+    with pytest.raises(I2IError, match="stage 1, translate: device gpu: not available"):
+        pipeline(tmp_path, clip, stages).plan()
+
+
 class Failing:
     """Passes frames on, and fails at one of them as long as a file is there.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -123,6 +124,14 @@ def test_hostile_and_damaged_files(tmp_path: Path) -> None:
     content = (tmp_path / "whole.mkv").read_bytes()
     (tmp_path / "cut.mkv").write_bytes(content[: len(content) // 2])
     assert len(list(read_frames(tmp_path / "cut.mkv"))) < len(STAMPS)
+    for suffix in ("mp4", "mkv", "gif"):
+        write_all(tmp_path / f"whole.{suffix}", drawn(3))
+        content, cut = (tmp_path / f"whole.{suffix}").read_bytes(), tmp_path / f"cut.{suffix}"
+        for size in range(0, len(content) - 1, len(content) // 30):
+            cut.write_bytes(content[:size])
+            for read in (clip_info, lambda path: list(read_frames(path))):
+                with suppress(DataError):  # and nothing else
+                    read(cut)
     with pytest.raises(DataError, match="it does not exist"):
         clip_info(tmp_path / "none.mp4")
 

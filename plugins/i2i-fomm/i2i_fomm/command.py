@@ -51,11 +51,17 @@ def animate(
     """
     import i2i
     from i2i.cli.translate import usable
+    from i2i.data.clip_files import container_of
     from i2i.data.images import read_image
+    from i2i.errors import I2IError
     from i2i.use.clip_writer import ClipWriter
     from i2i.use.video import clip_info, read_frames
     from i2i_fomm.animation import Animator
 
+    for path in (image, driving):
+        if output.resolve() == path.resolve():
+            raise I2IError(f"--output: {path} would be overwritten; choose another name")
+    container_of(output)
     source, info = read_image(image), clip_info(driving)
     animator = Animator(i2i.load(run, usable(device)), source, relative=not absolute, adapt_scale=adapt_scale)
     frames = (frame.pixels for frame in read_frames(driving))

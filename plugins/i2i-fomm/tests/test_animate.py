@@ -55,6 +55,11 @@ def test_a_run_animates_an_image(clips: Path, tmp_path: Path, capsys: pytest.Cap
         with Image.open(output) as animated:
             assert (animated.n_frames, animated.size) == (4, (32, 32))
 
+    for same in (clips / "first" / "0.png", clips / "second.gif"):
+        command = ["animate", tmp_path / "run", clips / "first" / "0.png", clips / "second.gif", "--output", same]
+        assert cli.run([str(argument) for argument in command]) != 0
+        assert "would be overwritten" in capsys.readouterr().err
+
     chain = tmp_path / "chain.toml"
     chain.write_text(
         f'[source]\npath = "{clips / "first" / "0.png"}"\n[[stages]]\ntype = "animate"\nrun = "{tmp_path / "run"}"\n'

