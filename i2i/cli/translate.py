@@ -219,7 +219,7 @@ def usable(name: str | None) -> str | None:
         I2IError: it cannot, and why.
     """
     if name is not None:
-        from i2i.use.loaded import check_device
+        from i2i.use.devices import check_device
 
         check_device(name, "--device")
     return name

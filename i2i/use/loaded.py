@@ -395,23 +395,6 @@ def _differences(translator: Translator, weights: Mapping[str, Tensor], omitted:
     ]
 
 
-def check_device(name: str, option: str = "device") -> None:
-    """Refuse a device that cannot be used.
-
-    Args:
-        name: such as `cuda:1`.
-        option: what the message calls the option that names it.
-
-    Raises:
-        I2IError: it cannot be used, and why.
-    """
-    try:
-        torch.empty(1, device=name)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).partition("\n")[0]
-        raise I2IError(f"{option} {name}: not available: {reason}; try {option} cpu") from error
-
-
 def default_device() -> torch.device:
     """Return the accelerator that torch finds, or the CPU."""
     return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -104,7 +105,7 @@ class Pipeline:
         for number, (factory, stage) in enumerate(zip(self.stages, stages, strict=True), 1):
             try:
                 if device := getattr(stage, "device", None):
-                    from i2i.use.loaded import check_device
+                    from i2i.use.devices import check_device
 
                     check_device(device)
                 shapes.append(stage.plan(shapes[-1]))
@@ -155,7 +156,7 @@ class Pipeline:
                     for frame in finished:
                         writer.write(frame)
             else:
-                _write_images(self.output, finished)
+                _write_images(self.output, finished, parts)
         return done
 
     def _frames(self, stages: list[Stage], done: int) -> Iterator[Pixels]:
@@ -235,11 +236,16 @@ def _source_shape(path: Path) -> ClipShape:
     return ClipShape(info.width, info.height, info.rate, info.frames)
 
 
-def _write_images(folder: Path, frames: Iterator[Pixels]) -> None:
+def _write_images(folder: Path, frames: Iterator[Pixels], parts: Path) -> None:
+    """Write all images among the unfinished parts, and move them to their folder when none is missing."""
     from PIL import Image
 
     from i2i.data.writing import write_image
 
-    folder.mkdir(parents=True, exist_ok=True)
+    names = []
     for number, frame in enumerate(frames):
-        write_image(Image.fromarray(frame), folder / f"{number:06}.png")
+        names.append(f"{number:06}.png")
+        write_image(Image.fromarray(frame), parts / names[-1])
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        os.replace(parts / name, folder / name)

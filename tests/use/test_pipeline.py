@@ -21,6 +21,7 @@ from i2i import STAGE, I2IError, cli
 from i2i.core.plugins import default_plugins
 from i2i.core.registry import Registry
 from i2i.core.stages import ClipShape
+from i2i.data import writing
 from i2i.recipe.source import RecipeError
 from i2i.use.clip_writer import CODECS, ClipWriter
 from i2i.use.pipeline import Pipeline
@@ -203,6 +204,24 @@ def test_a_full_disk_gets_a_sentence_and_leaves_no_half_file(
     monkeypatch.undo()
     assert cli.run(["pipeline", str(tmp_path / "chain.toml")]) == 0
     assert sum(1 for _ in read_frames(tmp_path / "out.mkv")) == COUNT
+
+
+def test_a_folder_appears_with_all_of_its_images(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chain, write, written = pipeline(tmp_path, clip, ""), writing.write_image, 0
+
+    def full(*arguments: Any) -> None:
+        nonlocal written
+        written += 1
+        if written > 5:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(*arguments)
+
+    monkeypatch.setattr(writing, "write_image", full)
+    with pytest.raises(OSError, match="No space"):
+        chain.run()
+    assert not (tmp_path / "out").exists()
+    monkeypatch.undo()
+    assert chain.run() == len(images(tmp_path / "out")) == COUNT
 
 
 def test_a_folder_without_frames_gets_a_sentence(tmp_path: Path) -> None:

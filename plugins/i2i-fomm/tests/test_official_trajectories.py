@@ -64,6 +64,8 @@ def settings(config: dict[str, Any], align: bool) -> dict[str, Any]:
         "translator.detector.blocks": detector["num_blocks"],
         "translator.detector.scale": detector["scale_factor"],
         "translator.detector.temperature": detector["temperature"],
+        "translator.detector.padding": detector.get("pad", 0),
+        "translator.detector.single_jacobian": detector.get("single_jacobian_map", False),
         "translator.generator.align_corners": align,
         "translator.generator.channels": generator["block_expansion"],
         "translator.generator.max_channels": generator["max_features"],
@@ -73,13 +75,17 @@ def settings(config: dict[str, Any], align: bool) -> dict[str, Any]:
         "translator.generator.motion_max_channels": motion["max_features"],
         "translator.generator.motion_blocks": motion["num_blocks"],
         "translator.generator.motion_scale": motion["scale_factor"],
+        "translator.generator.variance": motion.get("kp_variance", 0.01),
+        "translator.generator.occlusion": generator.get("estimate_occlusion_map", False),
         "losses.perceptual.features": {"type": "narrow_vgg"},
         "losses.perceptual.taps": list(VGG19_TAPS),
-        "losses.perceptual.weight": weights["perceptual"][0],
+        "losses.perceptual.weight": 1,
+        "losses.perceptual.weights": weights["perceptual"],
         "losses.perceptual.scales": train["scales"],
         "losses.equivariance.weight": weights["equivariance_value"],
         "losses.equivariance_jacobian.weight": weights["equivariance_jacobian"],
         "optimizers.generator.lr": train["lr_generator"],
+        "optimizers.generator.betas": config["adam"]["betas"],
         "schedule": {"type": "constant"},
         "data": {"type": "sprite_pairs", "size": config["size"]},
         "train.batch_size": config["batch"],
@@ -95,9 +101,11 @@ def settings(config: dict[str, Any], align: bool) -> dict[str, Any]:
             "translator.discriminator.scales": discriminator["scales"],
             "translator.discriminator.sees_keypoints": discriminator.get("use_kp", False),
             "translator.discriminator.spectral_norm": discriminator.get("sn", False),
-            "losses.gan.weight": weights["generator_gan"],
-            "losses.feature_matching.weight": weights["feature_matching"][0],
+            "losses.gan.weight": {"generator": weights["generator_gan"], "discriminator": weights["discriminator_gan"]},
+            "losses.feature_matching.weight": 1,
+            "losses.feature_matching.weights": weights["feature_matching"][: discriminator["num_blocks"]],
             "optimizers.discriminator.lr": train["lr_discriminator"],
+            "optimizers.discriminator.betas": config["adam"]["betas"],
         }
     return values
 
@@ -178,6 +186,7 @@ def test_a_checkpoint_is_imported(golden: Path) -> None:
     translator = Stepper(Recipe.read(imported.recipe, {**imported.settings, "train.steps": 2})).translator
     assert not imported.untrained
     translator.load_state_dict(imported.weights)
-    image = torch.rand(2, 3, 48, 48) * 2 - 1
+    size = json.loads((golden / "traj_adv_losses.json").read_text())["config"]["size"]
+    image = torch.rand(2, 3, size, size) * 2 - 1
     with torch.no_grad():
         assert torch.isfinite(translator.eval().translate(image, "driving", driving=image).image).all()
