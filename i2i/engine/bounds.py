@@ -89,14 +89,23 @@ def switches(bound: Bound, train: TrainOptions) -> list[str]:
     half = train.precision in ("bf16", "fp16")
     found = []
     if bound == "launches":
-        found += [] if train.graph or train.compile else ["train.graph=true (a captured step: the same numbers)"]
+        found += (
+            []
+            if train.graph or train.compile
+            else ["train.graph=true (a captured step, where the method allows it: the same numbers)"]
+        )
         found += [] if train.fuse else ["train.fuse=true (fewer operations: equal up to rounding)"]
-        found += ["train.batch_size=8 (another training: more images for the same launches)"]
+        batch = max(8, 2 * train.batch_size)
+        found += [f"train.batch_size={batch} (another training: more images for the same launches)"]
     if bound != "launches":
         found += [] if half else ["train.precision=bf16 (rounds to 8 bits)"]
     if bound == "memory":
         found += [] if train.fuse else ["train.fuse=true (fewer bytes: equal up to rounding)"]
-        found += [] if train.compile else ["train.compile=true (fuses what is left; minutes before the first step)"]
+        found += (
+            []
+            if train.compile
+            else ["train.compile=true (fuses what is left; minutes before the first step; blocks takes less)"]
+        )
     if bound == "arithmetic" and not half and train.tf32 is not True:
         found += ["train.tf32=true (matrix products too: rounds to 10 bits)"]
     return found

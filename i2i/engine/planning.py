@@ -210,8 +210,8 @@ class _FakeAccelerator:
 def predict(recipe: Recipe, device: torch.device | str | None = None) -> Plan:
     """Predict memory and work of a step: two steps are taken on fake tensors wherever the networks change.
 
-    Networks are counted without compilation, and fp16 as bf16, which is as large. What a driver, an allocator or a
-    convolution's workspace needs is not counted.
+    Networks are counted without compilation and graphs, and fp16 as bf16, which is as large. What a driver, an
+    allocator or a convolution's workspace needs is not counted.
 
     Args:
         recipe: what would be trained.
@@ -234,7 +234,7 @@ def predict(recipe: Recipe, device: torch.device | str | None = None) -> Plan:
     place = torch.device(device) if device is not None else default_device()
     present = place.type == "cpu" or (torch.accelerator.is_available() and place == default_device())
     half = train.precision in ("bf16", "fp16")
-    counted = dataclasses.replace(train, precision="bf16" if half else train.precision, compile=False)
+    counted = dataclasses.replace(train, precision="bf16" if half else train.precision, compile=False, graph=False)
     fake = _FakeAccelerator(place if present else torch.device("cpu"), half)
     try:
         with fake_tensors(), Tracker() as tracker, fake.device, assume_device(place.type):

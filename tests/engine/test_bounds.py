@@ -31,4 +31,7 @@ def test_only_what_is_off_is_proposed() -> None:
         "train.compile=true",
     ]
     assert switches("memory", replace(TRAIN, precision="bf16", compile=True)) == []
+    assert switches("launches", replace(TRAIN, graph=True, batch_size=16)) == [
+        "train.batch_size=32 (another training: more images for the same launches)"
+    ]
     assert switches("memory", replace(TRAIN, precision="bf16", compile=True, fuse=False))[0].startswith("train.fuse")

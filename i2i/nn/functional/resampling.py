@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from i2i.nn.functional.optimizations import optimizations_enabled
+from i2i.nn.functional.padding import pad
 
 HALVING = (1, 2, 1)
 DOUBLING = (1, 3, 3, 1)
@@ -53,7 +54,7 @@ def blur_down(x: Tensor, kernel: Tensor, padded: bool = False) -> Tensor:
     Source: Zhang, ICML 2019, arXiv:1904.11486, section 3.2.
     """
     channels = x.shape[1]
-    x = x if padded else F.pad(x, (BLUR_PADDING,) * 4, mode="reflect")
+    x = x if padded else pad(x, (BLUR_PADDING,) * 4)
     return F.conv2d(x, kernel.expand(channels, 1, -1, -1), stride=2, groups=channels)
 
 
@@ -102,7 +103,7 @@ def upsample_and_convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None)
     """
     if not optimizations_enabled():
         repeated = F.interpolate(x, scale_factor=2.0, mode="nearest")
-        return F.conv2d(F.pad(repeated, (1, 1, 1, 1), mode="reflect"), weight, bias)
+        return F.conv2d(pad(repeated, (1, 1, 1, 1)), weight, bias)
     kernel = _three_taps_to_four(_three_taps_to_four(weight, 2), 3).transpose(0, 1)
     return F.conv_transpose2d(_replicate_border(x), kernel, bias, stride=2, padding=3)
 
@@ -110,7 +111,7 @@ def upsample_and_convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None)
 def _replicate_border(x: Tensor) -> Tensor:
     """Pad one replicated pixel on each side: [B, C, H + 2, W + 2]."""
     if not torch.compiler.is_compiling():
-        return F.pad(x, (1, 1, 1, 1), mode="replicate")
+        return pad(x, (1, 1, 1, 1), "replicate")
     # torch 2.15's compiler assumes another memory layout for the gradient of that padding, and stops.
     tall = torch.cat((x[:, :, :1], x, x[:, :, -1:]), 2)
     return torch.cat((tall[..., :1], tall, tall[..., -1:]), 3)

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from i2i.nn.functional.fused import fuses, modulate
+from i2i.nn.functional.padding import pad
 from i2i.nn.norms.instance import AdaptiveInstanceNorm, InstanceNorm
 from i2i.nn.norms.layer import LayerNorm
 from i2i.nn.norms.mixed import AdaptiveLayerInstanceNorm, InstanceLayerNorm, Mixed
@@ -43,7 +43,7 @@ def finish(
     x = x if norm is None else norm(x, *condition)
     x = x if activation is None else activation(x)
     x = x if residual is None else residual + x
-    return F.pad(x, (padding,) * 4, mode="reflect") if padding else x
+    return pad(x, (padding,) * 4) if padding else x
 
 
 def slope_of(activation: object | None) -> float | None:

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from i2i.nn.functional.convolution import convolve
 from i2i.nn.functional.fused import fuses, modulate
 from i2i.nn.functional.optimizations import optimizations_enabled
+from i2i.nn.functional.padding import pad
 from i2i.nn.functional.precision import without_autocast
 from i2i.nn.functional.spectral import (
     SingularVectors,
@@ -53,7 +54,7 @@ class Conv2d(nn.Conv2d):
         if special or isinstance(self.padding, str):
             return cast(Tensor, super()._conv_forward(input, weight, bias))
         if self.padding_mode != "zeros":
-            padded = F.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode)
+            padded = pad(input, self._reversed_padding_repeated_twice, self.padding_mode)
             return convolve(padded, weight, bias, stride)
         return convolve(input, weight, bias, stride, cast("tuple[int, int]", self.padding))
 
