@@ -19,7 +19,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 import i2i
 from i2i.data.writing import write_image
@@ -36,8 +35,6 @@ STEPS = {
     "fast_style_small": 600,
 }
 """Recipes of the gallery, and how long each trains."""
-CELL = 64
-"""Smallest side of a cell in pixels; smaller images are enlarged without smoothing."""
 COUNT = 4
 """Number of images of each domain."""
 
@@ -50,11 +47,6 @@ class Capture:
     @i2i.hookimpl
     def images_sampled(self, run: Run, images: Mapping[str, Tensor]) -> None:
         self.images = images
-
-
-def enlarged(image: Tensor) -> Tensor:
-    """Enlarge images [B, C, H, W] by a whole factor to at least `CELL` pixels."""
-    return interpolate(image, scale_factor=max(1, round(CELL / image.shape[-2])), mode="nearest")
 
 
 def train(name: str, steps: int) -> tuple[Mapping[str, Tensor], float]:
@@ -88,7 +80,7 @@ def main() -> None:
     for name in given.recipes:
         steps = given.steps or STEPS[name]
         images, seconds = train(name, steps)
-        write_image(grid({key: enlarged(image) for key, image in images.items()}), given.output / f"{name}.png")
+        write_image(grid(images), given.output / f"{name}.png")
         measured = json.loads(record.read_text("utf-8")) if record.exists() else {}
         measured[name] = {"steps": steps, "seconds": round(seconds)}
         record.write_text(json.dumps(measured, indent=2, sort_keys=True) + "\n", encoding="utf-8")

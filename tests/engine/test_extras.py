@@ -47,15 +47,16 @@ def test_trackers_are_finished_after_training() -> None:
     assert hook.trackers == []
 
 
-def test_a_grid_has_a_row_for_each_caption_and_a_column_for_each_domain() -> None:
-    rows = {f"{caption} · {domain}": torch.zeros(3, 3, 32, 32) for caption in ("input", "cycle") for domain in "ab"}
-    rows["input · b"] = torch.ones(3, 3, 32, 32)
+@pytest.mark.parametrize(("size", "shown"), [(16, 64), (48, 48), (100, 100)])
+def test_a_grid_has_a_row_for_each_caption_and_a_column_for_each_domain(size: int, shown: int) -> None:
+    rows = {f"{caption} · {domain}": torch.zeros(3, 3, size, size) for caption in ("input", "cycle") for domain in "ab"}
+    rows["input · b"] = torch.ones(3, 3, size, size)
     sheet = grid(rows)
-    block = 3 * (32 + GAP)
-    assert sheet.height >= 2 * (32 + GAP)
-    right = sheet.crop((sheet.width - block - 2 * GAP, sheet.height - 2 * (32 + GAP), sheet.width, sheet.height))
-    assert right.getpixel((5, 5)) == (255, 255, 255)
-    assert right.getpixel((5, 32 + GAP + 5)) == (128, 128, 128)
+    block = 3 * (shown + GAP)
+    right = sheet.crop((sheet.width - block - 2 * GAP, sheet.height - 2 * (shown + GAP), sheet.width, sheet.height))
+    assert right.getpixel((shown - 1, shown - 1)) == (255, 255, 255)
+    assert right.getpixel((5, shown + GAP)) == right.getpixel((5, 2 * shown + GAP - 1)) == (128, 128, 128)
+    assert right.getpixel((5, 2 * shown + GAP)) == (255, 255, 255)
 
 
 class Faulty:

@@ -9,6 +9,7 @@ import torch
 from einops import rearrange
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from i2i.core.hookspecs import hookimpl
 from i2i.data.pixels import visible
@@ -18,6 +19,8 @@ from i2i.nn.layers.frozen import image_metadata
 
 GAP = 4
 """Space between two images in pixels."""
+CELL = 64
+"""Height of the images in a grid, about; smaller images are enlarged by a whole factor, without smoothing."""
 
 
 log = logging.getLogger("i2i")
@@ -45,9 +48,10 @@ def grid(images: Mapping[str, Tensor]) -> Image.Image:
     """Arrange images in a grid with one column per domain and one row per caption.
 
     Args:
-        images: [n, C, H, W] in [-1, 1] by `caption · domain`; see `visible`.
+        images: [n, C, H, W] in [-1, 1] by `caption · domain`; see `visible`. Small ones are enlarged; see `CELL`.
     """
-    images = {key: visible(row) for key, row in images.items()}
+    factor = max(1, round(CELL / max(row.shape[-2] for row in images.values())))
+    images = {key: interpolate(visible(row), scale_factor=factor, mode="nearest") for key, row in images.items()}
     columns: dict[str, dict[str, Tensor]] = {}
     for key, row in images.items():
         caption, _, domain = key.rpartition(" · ")
