@@ -133,10 +133,13 @@ def test_points_become_pixels(golden: Path) -> None:
     styles = {name.removeprefix("style/"): value for name, value in inputs.items() if name.startswith("style/")}
     points, depth = inputs["points"], inputs["depth"]
     batch, rays, samples, _ = points.shape
-    of_nerf = [styles[f"nerf_w{index}"] for index in range(nerf["hidden_layers"])] + [styles["nerf_rgb"]]
+    of_nerf = [
+        styles[f"{nerf['name_prefix']}_{name}"]
+        for name in (*(f"w{index}" for index in range(nerf["hidden_layers"])), "rgb")
+    ]
     at_points = networks["siren"](points.flatten(1, 2), of_nerf).view(batch, rays, samples, -1)
     feature = integrate(at_points[..., :-1], at_points[..., -1:], depth).feature
-    of_pixels = [styles[f"inr_w{2**power}_{index}"] for power in range(2, 11) for index in (0, 1)]
+    of_pixels = [styles[f"{inr['name_prefix']}_w{2**power}_{index}"] for power in range(2, 11) for index in (0, 1)]
     found = {
         "point_output": at_points,
         "feature": feature,

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageChops
 from torch import Tensor
+from torch.nn import functional as F
 
 from i2i.data.decoding import decode
 from i2i.data.images import to_image
@@ -41,13 +42,16 @@ def read_hints(path: Path, size: tuple[int, int]) -> Image.Image:
     return hints
 
 
-def color_lines(loaded: Loaded, lines: Image.Image, hints: Image.Image | None = None) -> Image.Image:
+def color_lines(
+    loaded: Loaded, lines: Image.Image, hints: Image.Image | None = None, keep_lines: bool = False
+) -> Image.Image:
     """Return a coloured drawing of the size of its lines.
 
     Args:
         loaded: a run of `paints` or `paints_refinement`.
         lines: dark lines on white.
         hints: RGBA of the same size; every pixel that is not transparent is a hint.
+        keep_lines: whether the colours are multiplied by the lines, which are then as sharp as in the drawing.
 
     Raises:
         I2IError: the run is one of another method.
@@ -59,15 +63,21 @@ def color_lines(loaded: Loaded, lines: Image.Image, hints: Image.Image | None = 
     scale = side / min(lines.size)
     width, height = (max(16, round(length * scale / 16) * 16) for length in lines.size)
     like = next(translator.parameters())
-    gray = _tensor(lines.convert("L").resize((width, height), Image.Resampling.BOX)).to(like)
+    gray = lines.convert("L")
+    if scale < 1:
+        # A mean over each block would turn thin lines into a faint gray, which no run was trained on.
+        small = -F.adaptive_max_pool2d(-_tensor(gray), (height, width)).to(like)
+    else:
+        small = _tensor(gray.resize((width, height), Image.Resampling.BOX)).to(like)
     hint = None
     if hints is not None:
         # Averages over opaque pixels alone, so that the smallest dab of colour is still there in a smaller image.
         smaller = hints.convert("RGBa").resize((width, height), Image.Resampling.BOX).convert("RGBA")
         hint = hints_from_rgba(_tensor(smaller)).to(like)
     with torch.inference_mode():
-        image = translator.translate(gray, "color", hint).image[0]
-    return to_image(image).resize(lines.size, Image.Resampling.BICUBIC)
+        image = translator.translate(small, "color", hint).image[0]
+    colored = to_image(image).resize(lines.size, Image.Resampling.BICUBIC)
+    return ImageChops.multiply(colored, gray.convert("RGB")) if keep_lines else colored
 
 
 def _tensor(image: Image.Image) -> Tensor:

@@ -22,8 +22,9 @@ import click
     show_default=True,
     help="PNG to write.",
 )
+@click.option("--keep-lines", is_flag=True, help="Multiply the colours by the lines, which stay as sharp as they are.")
 @click.option("--device", help="Such as cpu, cuda:1 or mps; the machine's accelerator by default.")
-def colour(run: Path, lines: Path, hints: Path | None, output: Path, device: str | None) -> None:
+def colour(run: Path, lines: Path, hints: Path | None, output: Path, keep_lines: bool, device: str | None) -> None:
     """Colour the image LINES, dark lines on white, with RUN, a run of `paints` or `paints_512`.
 
     \b
@@ -37,5 +38,5 @@ def colour(run: Path, lines: Path, hints: Path | None, output: Path, device: str
 
     image = read_image(lines)
     drawn = None if hints is None else read_hints(hints, image.size)
-    write_image(color_lines(i2i.load(run, usable(device)), image, drawn), output)
+    write_image(color_lines(i2i.load(run, usable(device)), image, drawn, keep_lines), output)
     click.echo(f"coloured: {output}")

@@ -17,6 +17,8 @@ from i2i.errors import OptionError, ShapeError
 
 EPS, MOMENTUM = 2e-5, 0.1
 """Chainer's batch norm: its decay is 0.9, the weight of the old statistics."""
+CENTERS, SCALES = (127.5, -512.0, 128.0, 128.0), (127.5, 512.0, 64.0, 64.0)
+"""What is subtracted from lines and hints, and what they are divided by, to bring them to a common range."""
 
 
 def initialize_chainer(module: nn.Module) -> None:
@@ -43,6 +45,9 @@ class AlternatingUNet(nn.Module):
         center: is added to the output of the last convolution; 0 in the reference, whose weights have to grow until
             colours from 0 to 255 come out.
         scale: the output of the last convolution is multiplied by it; 1 in the reference.
+        common_range: whether lines and hints are brought to a common range before the first convolution: lines to
+            [-1, 1], hints to 0 where there is none. In the reference a blank hint is -512 and colours differ by
+            some tens, so that few steps learn where hints are and not which colour they have.
     """
 
     multiple: ClassVar[int] = 16
@@ -54,9 +59,12 @@ class AlternatingUNet(nn.Module):
         channels: Positive = 32,
         center: float = 0.0,
         scale: float = 1.0,
+        common_range: bool = False,
     ) -> None:
         super().__init__()
-        self.in_channels, self.center, self.scale = in_channels, center, scale
+        if common_range and in_channels != len(CENTERS):
+            raise OptionError("common_range", f"expected lines and hints, {len(CENTERS)} channels, got {in_channels}")
+        self.in_channels, self.center, self.scale, self.common_range = in_channels, center, scale, common_range
         self.c0, self.bnc0 = nn.Conv2d(in_channels, channels, 3, padding=1), _norm(channels)
         width = channels
         for index in range(1, 9, 2):
@@ -81,6 +89,8 @@ class AlternatingUNet(nn.Module):
                 f"paints_unet: expected [B, {self.in_channels}, H, W] with sides divisible by {self.multiple}, "
                 f"got {list(x.shape)}"
             )
+        if self.common_range:
+            x = (x - x.new_tensor(CENTERS).view(1, -1, 1, 1)) / x.new_tensor(SCALES).view(1, -1, 1, 1)
         features = []
         for index in range(9):
             x = self._layer(x, f"c{index}", f"bnc{index}")

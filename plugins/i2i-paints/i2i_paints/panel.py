@@ -49,9 +49,12 @@ class HintBrush:
         return {"colour": self.colour, "lines": self.lines}
 
     def colour(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Return `image`, the drawing `lines` coloured by the hints `dabs`, each with x, y, radius and color."""
-        lines = panel_values.image(values, "lines")
-        return {"image": color_lines(self.model, lines, _hints(values.get("dabs"), lines.size))}
+        """Return `image`, the drawing `lines` coloured by the hints `dabs`, each with x, y, radius and color.
+
+        With `keep_lines` the drawing's lines are kept sharp.
+        """
+        lines, keep = panel_values.image(values, "lines"), panel_values.flag(values, "keep_lines")
+        return {"image": color_lines(self.model, lines, _hints(values.get("dabs"), lines.size), keep)}
 
     def lines(self, values: dict[str, Any]) -> dict[str, Any]:
         """Return `image`, the lines of a colour image `image`, dark on white."""

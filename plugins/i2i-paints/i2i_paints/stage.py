@@ -19,10 +19,13 @@ class Colour(FrameByFrame):
         run: run folder of PaintsChainer's recipes.
         hints: PNG of the frames' size with colours on a transparent ground, for all frames; none when None.
         device: such as `cuda:1`; the machine's accelerator when None.
+        keep_lines: whether the colours are multiplied by the lines, which stay sharp.
     """
 
-    def __init__(self, run: Path, hints: Path | None = None, device: str | None = None) -> None:
-        self.run, self.hints, self.device = Path(run), hints, device
+    def __init__(
+        self, run: Path, hints: Path | None = None, device: str | None = None, keep_lines: bool = False
+    ) -> None:
+        self.run, self.hints, self.device, self.keep_lines = Path(run), hints, device, keep_lines
 
     def plan(self, shape: ClipShape) -> ClipShape:
         from i2i_paints.coloring import read_hints
@@ -42,4 +45,4 @@ class Colour(FrameByFrame):
         for frame in clip:
             lines = Image.fromarray(frame)
             hints = None if self.hints is None else read_hints(Path(self.hints), lines.size)
-            yield np.asarray(color_lines(loaded, lines, hints))
+            yield np.asarray(color_lines(loaded, lines, hints, self.keep_lines))

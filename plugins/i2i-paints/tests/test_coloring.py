@@ -66,6 +66,15 @@ def test_a_run_colours_a_drawing(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert run(*arguments, "--hints", tmp_path / "dabs.png") == 0
     assert plain.shape == (40, 50, 3)
     assert (np.array(Image.open(output)) != plain).any()
+    drawing.resize((500, 400)).save(tmp_path / "lines.png")
+    thin = Image.open(tmp_path / "lines.png")
+    thin.paste(0, (250, 0, 251, 400))
+    thin.save(tmp_path / "lines.png")
+    assert run(*arguments, "--keep-lines") == 0
+    kept = np.array(Image.open(output))
+    assert (kept[:, 250] == 0).all()
+    assert (kept[:, 240] > 0).any()
+    drawing.save(tmp_path / "lines.png")
     dabs.crop((0, 0, 10, 10)).save(tmp_path / "small.png")
     assert run(*arguments, "--hints", tmp_path / "small.png") == 2
     assert "expected hints of 50 x 40 pixels" in capsys.readouterr().err

@@ -15,6 +15,7 @@ from i2i_paints.panel import HintBrush
 from page_fixtures import chromium, serving
 from PIL import Image
 
+from i2i.data.images import read_image
 from i2i.errors import I2IError
 from i2i.methods.assembly import build
 from i2i.recipe.recipe import Recipe
@@ -38,16 +39,20 @@ def model() -> Loaded:
 def drawing(tmp_path: Path) -> Path:
     _, line, _ = DrawnRegions(size=96).drawing(np.random.Generator(np.random.PCG64(3)))
     path = tmp_path / "drawing.png"
-    Image.fromarray(((line[0].numpy() + 1) * 127.5).astype(np.uint8)).convert("RGB").save(path)
+    pixels = np.zeros((96, 96, 4), np.uint8)  # black lines on a transparent ground
+    pixels[..., 3] = 255 - ((line[0].numpy() + 1) * 127.5).astype(np.uint8)
+    Image.fromarray(pixels).save(path)
     return path
 
 
 def test_actions_colour_drawings_and_find_lines(model: Loaded, drawing: Path) -> None:
-    panel, image = HintBrush(model), Image.open(drawing)
+    panel, image = HintBrush(model), read_image(drawing)
     assert HintBrush.accepts(model)
     plain = panel.colour({"lines": image, "dabs": []})["image"]
     hinted = panel.colour({"lines": image, "dabs": [DAB]})["image"]
-    assert plain.size == hinted.size == image.size
+    kept = panel.colour({"lines": image, "dabs": [], "keep_lines": True})["image"]
+    assert plain.size == hinted.size == kept.size == image.size
+    assert np.array(kept)[np.array(image) == 0].max() == 0 < np.array(plain)[np.array(image) == 0].max()
     assert (np.array(plain) != np.array(hinted)).any()
     lines = panel.lines({"image": image})["image"]
     assert lines.size == image.size
@@ -95,6 +100,8 @@ def test_the_brush_in_a_browser(page: Any, drawing: Path) -> None:
     assert "not an image" in page.text_content("#problem")
     page.set_input_files("#file", str(drawing))
     plain = shown(page)
+    board = "document.getElementById('board').toDataURL()"
+    empty = page.evaluate(board)
     page.fill("#color", "#2040ff")
     box = page.locator("#board").bounding_box()
     page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.5)
@@ -107,7 +114,10 @@ def test_the_brush_in_a_browser(page: Any, drawing: Path) -> None:
         page.screenshot(path=str(Path(shots) / "hint_brush.png"))
     page.keyboard.press("Control+z")
     shown(page, after=plain)
+    assert page.evaluate(board) == empty
     assert page.is_disabled("#undo")
+    page.uncheck("#keep")
+    shown(page, before=plain)
     page.check("#extract")
     shown(page)
     page.set_viewport_size({"width": 360, "height": 700})

@@ -19,11 +19,10 @@ TEXT_WEIGHT, IMAGE_WEIGHT = 1 / 8, 7 / 8
 
 
 class _Attention(nn.Module):
-    def __init__(self, channels: int, heads: int) -> None:
+    def __init__(self, channels: int, heads: int, bias: bool) -> None:
         super().__init__()
         self.heads = heads
-        self.key, self.query, self.value = (nn.Linear(channels, channels) for _ in range(3))
-        self.proj = nn.Linear(channels, channels)
+        self.key, self.query, self.value, self.proj = (nn.Linear(channels, channels, bias) for _ in range(4))
 
     def forward(self, x: Tensor, past: tuple[Tensor, Tensor] | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         query, key, value = (
@@ -36,12 +35,19 @@ class _Attention(nn.Module):
         return self.proj(attended.transpose(1, 2).flatten(2)), (key, value)
 
 
+class _SigmoidGELU(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(1.702 * x)
+
+
 class _Block(nn.Module):
-    def __init__(self, channels: int, heads: int) -> None:
+    def __init__(self, channels: int, heads: int, attention_bias: bool, mlp_bias: bool, sigmoid_gelu: bool) -> None:
         super().__init__()
         self.ln1, self.ln2 = nn.LayerNorm(channels), nn.LayerNorm(channels)
-        self.attn = _Attention(channels, heads)
-        self.mlp = nn.Sequential(nn.Linear(channels, 4 * channels), nn.GELU(), nn.Linear(4 * channels, channels))
+        self.attn = _Attention(channels, heads, attention_bias)
+        wide = 4 * channels
+        activation = _SigmoidGELU() if sigmoid_gelu else nn.GELU()
+        self.mlp = nn.Sequential(nn.Linear(channels, wide, mlp_bias), activation, nn.Linear(wide, channels, mlp_bias))
 
     def forward(self, x: Tensor, past: tuple[Tensor, Tensor] | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         attended, present = self.attn(self.ln1(x), past)
@@ -60,6 +66,9 @@ class TokenTransformer(nn.Module):
         channels: length of all vectors.
         layers: number of layers.
         heads: attention heads; they divide `channels`.
+        attention_bias: whether the four linear layers of an attention have biases.
+        mlp_bias: whether the two linear layers after it have.
+        sigmoid_gelu: whether GELU is approximated by x sigmoid(1.702 x).
 
     Raises:
         OptionError: `heads` does not divide `channels`.
@@ -74,6 +83,9 @@ class TokenTransformer(nn.Module):
         channels: Positive = 128,
         layers: Depth = 4,
         heads: Positive = 4,
+        attention_bias: bool = True,
+        mlp_bias: bool = True,
+        sigmoid_gelu: bool = False,
     ) -> None:
         super().__init__()
         if channels % heads:
@@ -81,7 +93,9 @@ class TokenTransformer(nn.Module):
         self.text_length, self.image_length = text_length, image_length
         self.tok_emb_txt, self.tok_emb_img = nn.Embedding(text_tokens, channels), nn.Embedding(image_tokens, channels)
         self.pos_emb_txt, self.pos_emb_img = nn.Embedding(text_length, channels), nn.Embedding(image_length, channels)
-        self.blocks = nn.ModuleList(_Block(channels, heads) for _ in range(layers))
+        self.blocks = nn.ModuleList(
+            _Block(channels, heads, attention_bias, mlp_bias, sigmoid_gelu) for _ in range(layers)
+        )
         self.ln_f = nn.LayerNorm(channels)
         self.head_txt = nn.Linear(channels, text_tokens, bias=False)
         self.head_img = nn.Linear(channels, image_tokens, bias=False)

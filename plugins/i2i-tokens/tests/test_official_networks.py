@@ -104,6 +104,9 @@ def test_transformer(golden: Path) -> None:
         options["embed_dim"],
         options["n_layers"],
         options["n_heads"],
+        options["attn_bias"],
+        options["mlp_bias"],
+        options["gelu_use_approx"],
     )
     network.load_state_dict(figures.tensors("param/"))
     network.double()

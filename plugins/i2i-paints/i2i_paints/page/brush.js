@@ -10,6 +10,9 @@ let stroke = 0;
 
 function redraw() {
   const context = board.getContext("2d");
+  // A transparent drawing would leave removed hints in place.
+  context.fillStyle = "white";
+  context.fillRect(0, 0, board.width, board.height);
   context.drawImage(drawn, 0, 0);
   for (const { x, y, radius, color } of dabs) {
     context.fillStyle = color;
@@ -26,7 +29,7 @@ const colour = latest(async () => {
   const sent = dabs.map(({ x, y, radius, color }) => ({ x, y, radius, color }));
   element("state").textContent = "Colouring …";
   try {
-    const answer = await action("colour", { lines, dabs: sent });
+    const answer = await action("colour", { lines, dabs: sent, keep_lines: element("keep").checked });
     result.src = answer.image;
     element("save").href = answer.image;
     result.hidden = element("save").hidden = false;
@@ -93,6 +96,7 @@ async function load() {
 
 element("file").addEventListener("change", load);
 element("extract").addEventListener("change", load);
+element("keep").addEventListener("change", () => drawn && colour());
 element("tools").addEventListener("submit", (event) => event.preventDefault());
 element("clear").addEventListener("click", () => change([]));
 const undo = () => dabs.length && change(dabs.filter((one) => one.stroke !== dabs.at(-1).stroke));
