@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from i2i_paints.color import BLANK, hints_from_rgba, rgb_to_yuv, yuv_to_rgb
+from i2i_paints.color import BLANK, hints_from_rgba, network_input, rgb_to_yuv, yuv_to_rgb
 from i2i_paints.data import DrawnRegions, LineArtFolder
+from i2i_paints.networks import AlternatingUNet
 from PIL import Image
 
 from i2i import cli
+from i2i.errors import OptionError
 
 TINY = ("translator.generator.channels=2", "train.steps=2", "train.batch_size=2", "train.workers=0")
 
@@ -47,6 +49,19 @@ def test_samples_follow_from_their_number_and_hints_have_the_colours_below_them(
         # A spread hint may reach beyond a line; most are within the noise and the rounding to multiples of 20.
         assert not given.any() or difference.median() < 25
     assert 5 < hinted < 18  # without hints with probability 0.4
+
+
+def test_a_common_range_brings_lines_to_one_and_blank_hints_to_zero() -> None:
+    torch.manual_seed(0)
+    plain, brought = AlternatingUNet(channels=2).eval(), AlternatingUNet(channels=2, common_range=True).eval()
+    brought.load_state_dict(plain.state_dict())
+    line = torch.rand(1, 1, 16, 16) * 2 - 1
+    hint = torch.tensor([256.0, 192.0, 64.0]).view(1, 3, 1, 1).repeat(1, 1, 16, 16)
+    for given, expected in ((None, (0, 0, 0)), (hint, (1.5, 1, -1))):
+        same = torch.cat([line, torch.tensor(expected).view(1, 3, 1, 1).expand(1, 3, 16, 16)], 1)
+        assert torch.allclose(brought.run(network_input(line, given)), plain.run(same), atol=1e-5)
+    with pytest.raises(OptionError, match="expected lines and hints, 4 channels, got 3"):
+        AlternatingUNet(3, common_range=True)
 
 
 def test_a_run_colours_a_drawing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
