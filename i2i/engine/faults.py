@@ -103,11 +103,11 @@ def explain_lost_process(folder: Path) -> Iterator[None]:
         if not is_lost_connection(error):
             raise
         steps = checkpoint.listed(folder)
-        again = f"resume from step {max(steps)} with --resume {folder}" if steps else "start again; nothing was saved"
+        again = f" and resume from step {max(steps)} with --resume {folder}" if steps else ", as nothing was saved yet"
         reason = " ".join(str(error).split())
         raise TrainingError(
             f"process {os.environ['RANK']} of {os.environ['WORLD_SIZE']} has lost the connection to another one, which "
-            f"has ended or whose machine is down: launch all of them again and {again} ({reason[:160]})"
+            f"has ended or whose machine is down: launch all of them again{again} ({reason[:160]})"
         ) from error
 
 

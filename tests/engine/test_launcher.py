@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+from datetime import timedelta
+from pathlib import Path
+
 import pytest
-from accelerate import Accelerator
+import torch
+from accelerate import Accelerator, InitProcessGroupKwargs
 
 from i2i.engine import stepper
-from i2i.engine.launcher import FLAGS, check_environment
+from i2i.engine.faults import explain_lost_process
+from i2i.engine.launcher import FLAGS, check_environment, explain_environment
 from i2i.engine.stepper import make_accelerator
-from i2i.errors import I2IError
+from i2i.errors import I2IError, TrainingError
 
 
 @pytest.mark.parametrize("name", FLAGS)
@@ -61,3 +67,30 @@ def test_what_accelerate_refuses_is_one_sentence(error: Exception, monkeypatch: 
         I2IError, match=r"Accelerate cannot use the launcher's environment .*ACCELERATE_TORCH_DEVICE=nope"
     ):
         make_accelerator("fp32")
+
+
+@pytest.mark.parametrize("timeout", [20, 600, 1800])
+def test_a_timeout_is_passed_on_even_where_it_is_a_default(timeout: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert make_accelerator("fp32", timeout=timeout).num_processes == 1
+    handlers: list[object] = []
+    monkeypatch.setattr(stepper, "Accelerator", lambda **given: handlers.extend(given["kwargs_handlers"]))
+    with contextlib.suppress(AttributeError):  # nothing was made
+        make_accelerator("fp16", timeout=timeout)
+    (group,) = (one for one in handlers if isinstance(one, InitProcessGroupKwargs))
+    assert group.to_kwargs()["timeout"] // timedelta(seconds=1) == timeout
+
+
+def test_a_process_that_does_not_find_the_others_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    error = torch.distributed.DistStoreError("Timed out after 31 seconds waiting for clients. 1/2 clients joined.")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    expected = (
+        "process 0 of 2 has lost the connection to another one, which has ended or whose machine is down: launch all "
+        "of them again, as nothing was saved yet (Timed out after 31 seconds waiting for clients. 1/2 clients joined.)"
+    )
+    with pytest.raises(TrainingError) as caught, explain_lost_process(tmp_path), explain_environment():
+        raise error
+    assert str(caught.value) == expected
+    monkeypatch.setenv("WORLD_SIZE", "1")  # then the environment is at fault
+    with pytest.raises(I2IError, match="Accelerate cannot use"), explain_lost_process(tmp_path), explain_environment():
+        raise error

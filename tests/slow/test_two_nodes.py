@@ -207,7 +207,9 @@ def test_a_killed_node_is_reported_and_the_run_resumes_exactly(
         assert newest == STEPS
     else:
         assert f"process {1 - victim} of 2 has lost the connection to another one" in said, said
-        assert (f"resume from step {newest} with --resume {folder}" if newest else "nothing was saved") in said, said
+        assert (f"resume from step {newest} with --resume {folder}" if newest else "nothing was saved yet") in said, (
+            said
+        )
         assert f"{Path('i2i') / 'engine'}" not in said  # no traceback of ours
     if newest == STEPS:
         assert equal(weights(folder), weights(whole))
