@@ -380,3 +380,10 @@ def test_another_process_finds_an_installed_plugin(install: Install, site: Path)
         f"builtin i2i {i2i.__version__} loaded",
         "strange i2i-strange 1.5 loaded",
     ]
+
+
+def test_commands_with_all_plugins_start_without_torch() -> None:
+    """Options are refused, and help is shown, before seconds are spent on imports."""
+    code = "import sys; from i2i.cli import run; run(['sample', 'x', '--count', '0']); print('torch' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip().splitlines()[-1] == "False"

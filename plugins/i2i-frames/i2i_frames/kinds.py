@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, Protocol
 
 import i2i
+
+if TYPE_CHECKING:  # every command loads this file, most of them without torch
+    from torch import Tensor
 
 
 class FrameNetwork(Protocol):
