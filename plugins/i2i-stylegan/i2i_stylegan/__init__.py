@@ -31,6 +31,7 @@ def register_components(registry: Any) -> None:
     registry.add(i2i.PANEL, "gallery", "i2i_stylegan.gallery:Gallery")
     registry.add(i2i.IMPORTER, "pggan-tensorflow", "i2i_stylegan.growing_importers:pggan_tensorflow")
     registry.add(i2i.IMPORTER, "stylegan-tensorflow", "i2i_stylegan.growing_importers:stylegan_tensorflow")
+    registry.add(i2i.IMPORTER, "stylegan-rosinality", "i2i_stylegan.rosinality_stylegan:rosinality")
     registry.add(i2i.IMPORTER, "biggan-deep-huggingface", "i2i_stylegan.biggan_deep:huggingface")
     registry.add(i2i.TRANSLATOR, "truncated_gan", "i2i_stylegan.biggan_deep:TruncatedGAN")
     registry.add(i2i.GENERATOR, "biggan_deep", "i2i_stylegan.biggan_deep:BigGANDeepGenerator")

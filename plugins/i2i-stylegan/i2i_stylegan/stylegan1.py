@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import torch
-from annotated_types import Ge
+from annotated_types import Ge, Gt
 from torch import Tensor, nn
 
 from i2i.core.bounds import ImageSize, square_side
@@ -58,12 +58,14 @@ class StyleEpilogue(nn.Module):
         channels: channels C of the features [B, C, S, S].
         w_dim: numbers in a style vector.
         resolution: S.
+        eps: added to the variances of the instance norm.
     """
 
     noise_const: Tensor
 
-    def __init__(self, channels: int, w_dim: int, resolution: int) -> None:
+    def __init__(self, channels: int, w_dim: int, resolution: int, eps: float = EPS) -> None:
         super().__init__()
+        self.eps = eps
         self.noise_strength = nn.Parameter(torch.zeros(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
         self.style = ScaledLinear(w_dim, 2 * channels, gain=1.0)
@@ -81,7 +83,7 @@ class StyleEpilogue(nn.Module):
         # rounded, and the division by a small deviation would turn its rounding into visible errors.
         x = x - x[:, :, :1, :1]
         x = x - x.mean((2, 3), keepdim=True)
-        x = x * (x.square().mean((2, 3), keepdim=True) + EPS).rsqrt()
+        x = x * (x.square().mean((2, 3), keepdim=True) + self.eps).rsqrt()
         scale, shift = self.style(w)[:, :, None, None].chunk(2, 1)
         return x * (scale + 1) + shift
 
@@ -92,14 +94,23 @@ class StyleSynthesis(Growing, nn.Module):
     kernel: Tensor
 
     def __init__(
-        self, w_dim: int, image_size: int, first_size: int, channels: int, channel_base: int, channel_max: int
+        self,
+        w_dim: int,
+        image_size: int,
+        first_size: int,
+        channels: int,
+        channel_base: int,
+        channel_max: int,
+        eps: float = EPS,
+        blur_bias: bool = False,
     ) -> None:
         super().__init__()
+        self.blur_bias = blur_bias
         self.size, self.alpha, self.size_limit = image_size, 1.0, image_size
         sizes = doublings(LATENT, image_size)
         w = widths(sizes, channel_base, channel_max)
         self.const = nn.Parameter(torch.ones(w[LATENT], LATENT, LATENT))
-        self.convs = nn.ModuleList()  # without biases, which belong to the epilogues
+        self.convs = nn.ModuleList()  # their biases belong to the epilogues, unless they are blurred
         self.epilogues = nn.ModuleList()
         for size in sizes:
             inputs = [w[size]] if size == LATENT else [w[size // 2], w[size]]
@@ -107,7 +118,10 @@ class StyleSynthesis(Growing, nn.Module):
                 conv = ScaledConv2d(number, w[size], 3)
                 conv.bias.requires_grad_(False)
                 self.convs.append(conv)
-            self.epilogues.extend(StyleEpilogue(w[size], w_dim, size) for _ in range(2))
+            self.epilogues.extend(StyleEpilogue(w[size], w_dim, size, eps) for _ in range(2))
+            if blur_bias and size > LATENT:
+                self.convs[-2].bias.requires_grad_(True)
+                self.epilogues[-2].bias.requires_grad_(False)  # stays 0
         rgb = {str(size): ScaledConv2d(w[size], channels, 1, gain=1.0) for size in doublings(first_size, image_size)}
         self.to_rgb = nn.ModuleDict(rgb)
         self.num_ws = 2 * len(sizes)
@@ -133,7 +147,9 @@ class StyleSynthesis(Growing, nn.Module):
         size, small = LATENT, x
         while size < self.size:
             size, small = 2 * size, x
-            x = smooth(next(convs).convolve(upsample(x)), self.kernel)  # type: ignore[operator]
+            layer = next(convs)
+            # At the edges the blur reads zeros, so a bias before it is not the same as one after it.
+            x = smooth(layer(upsample(x)) if self.blur_bias else layer.convolve(upsample(x)), self.kernel)  # type: ignore[operator]
             x = next(layers)(x, next(styles), next(maps))
             keep(x)
             x = next(layers)(next(convs).convolve(x), next(styles), next(maps))  # type: ignore[operator]
@@ -159,6 +175,8 @@ class StyleGANGenerator(nn.Module):
         channel_base: channels at a size, times half of the size.
         channel_max: largest number of channels.
         w_avg_beta: decay of the moving average of w.
+        norm_eps: added to the variances of the instance norms; 1e-5 in rosinality's implementation.
+        blur_bias: whether the biases of upsampling layers are added before the blur, as in rosinality's implementation.
 
     Source: Karras et al., StyleGAN, CVPR 2019, arXiv:1812.04948; NVlabs/stylegan 1e0d5c7.
     """
@@ -176,12 +194,16 @@ class StyleGANGenerator(nn.Module):
         channel_base: Annotated[int, Ge(1)] = 8192,
         channel_max: Annotated[int, Ge(1)] = 512,
         w_avg_beta: float = 0.995,
+        norm_eps: Annotated[float, Gt(0)] = EPS,
+        blur_bias: bool = False,
     ) -> None:
         super().__init__()
         self.z_dim, self.w_dim = z_dim, w_dim
         side = square_side(image_size)
         Growing.check(image_size, first_size)
-        self.synthesis = StyleSynthesis(w_dim, side, first_size, out_channels, channel_base, channel_max)
+        self.synthesis = StyleSynthesis(
+            w_dim, side, first_size, out_channels, channel_base, channel_max, norm_eps, blur_bias
+        )
         self.num_ws = self.synthesis.num_ws
         self.mapping = StyleMapping(
             z_dim, num_classes, w_dim, self.num_ws, mapping_layers, mapping_features, w_avg_beta
