@@ -260,7 +260,7 @@ def _rosinality_generator(ours: State, side: int) -> Options:
         "mapping_layers": sum(name.startswith("mapping.fc") for name in ours) // 2,
         "demodulation": "scaled_weight",
         "out_channels": ours["synthesis.b4.torgb.weight"].shape[0],
-        **_widths("g_ema", widths),
+        **_any_widths(widths),
     }
     settings = {f"translator.generator.{key}": value for key, value in options.items()}
     return settings | {"translator.generator.num_fp16_res": 0, "translator.generator.conv_clamp": "none"}
@@ -274,19 +274,30 @@ def _rosinality_discriminator(ours: State, side: int) -> Options:
         "mbstd_num_channels": ours["b4.conv.weight"].shape[1] - widths[4],
         "num_fp16_res": 0,
         "conv_clamp": "none",
-        **_widths("d", widths),
+        **_any_widths(widths),
     }
     return {f"translator.discriminators.image.{key}": value for key, value in options.items()}
 
 
 def _widths(name: str, widths: Mapping[int, int]) -> Options:
-    """Return the options that give the numbers of channels by resolution."""
+    """Return the options that give the numbers of channels by resolution.
+
+    Raises:
+        CheckpointError: there are none.
+    """
     most = max(widths.values())
-    below = {resolution: count for resolution, count in widths.items() if count < most}
-    base = min((count * resolution for resolution, count in below.items()), default=most * max(widths))
+    base = max(count * resolution for resolution, count in widths.items())  # widths are rounded down
     if any(min(base // resolution, most) != count for resolution, count in widths.items()):
         raise CheckpointError(f"{name}: numbers of channels {dict(widths)} follow from no channel_base and channel_max")
     return {"channel_base": base, "channel_max": most}
+
+
+def _any_widths(widths: Mapping[int, int]) -> Options:
+    """Return the options that give the numbers of channels by resolution: one for each where no rule gives them."""
+    try:
+        return _widths("", widths)
+    except CheckpointError:
+        return {"channels": [widths[resolution] for resolution in sorted(widths)]}
 
 
 def _nvlabs_options(path: Path, record: Record, network: str) -> Options:

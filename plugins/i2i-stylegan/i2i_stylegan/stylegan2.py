@@ -10,7 +10,7 @@ import torch
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from i2i.core.bounds import ImageSize, describe_size, square_side
+from i2i.core.bounds import ImageSize, Positive, describe_size, square_side
 from i2i.errors import OptionError
 from i2i_stylegan.layers import FILTER, Demodulation, NoiseMode, ResampledConv2d, SynthesisLayer, ToRGB
 from i2i_stylegan.mapping import Mapping
@@ -40,6 +40,22 @@ def resolutions(image_size: ImageSize) -> list[int]:
 def width(resolution: int, channel_base: int, channel_max: int) -> int:
     """Return the number of channels at a resolution."""
     return max(min(channel_base // resolution, channel_max), 1)
+
+
+def widths(
+    resolutions: Sequence[int], channel_base: int, channel_max: int, channels: Sequence[int] = ()
+) -> dict[int, int]:
+    """Return the number of channels at each resolution: those of `channels` from 4 px on, if there are any.
+
+    Raises:
+        OptionError: `channels` has another number of resolutions.
+    """
+    if not channels:
+        return {resolution: width(resolution, channel_base, channel_max) for resolution in resolutions}
+    if len(channels) != len(resolutions):
+        sizes = ", ".join(map(str, resolutions))
+        raise OptionError("channels", f"expected {len(resolutions)} numbers, for {sizes} px, got {len(channels)}")
+    return dict(zip(resolutions, channels, strict=True))
 
 
 def in_half_precision(resolution: int, side: int, count: int) -> bool:
@@ -162,11 +178,12 @@ class Synthesis(nn.Module):
         resample_filter: Sequence[float] = FILTER,
         use_noise: bool = True,
         demodulation: Demodulation = "weight",
+        channels: Sequence[int] = (),
     ) -> None:
         super().__init__()
         self.resolutions = resolutions(img_resolution)
         side, self.img_channels = self.resolutions[-1], img_channels
-        channels = [width(resolution, channel_base, channel_max) for resolution in self.resolutions]
+        channels = list(widths(self.resolutions, channel_base, channel_max, channels).values())
         for index, resolution in enumerate(self.resolutions):
             block = SynthesisBlock(
                 channels[index - 1] if index else 0,
@@ -235,6 +252,7 @@ class StyleGAN2Generator(nn.Module):
         use_noise: whether layers have noise.
         w_avg_beta: decay of the moving average of w.
         demodulation: `weight` as in StyleGAN2-ADA, `scaled_weight` as in the port of rosinality.
+        channels: numbers of channels at 4 px, 8 px and so on, in place of those of `channel_base` and `channel_max`.
 
     Raises:
         OptionError: the size is not legal.
@@ -261,6 +279,7 @@ class StyleGAN2Generator(nn.Module):
         use_noise: bool = True,
         w_avg_beta: float = 0.995,
         demodulation: Demodulation = "weight",
+        channels: tuple[Positive, ...] = (),
     ) -> None:
         super().__init__()
         self.z_dim, self.w_dim, self.num_classes = z_dim, w_dim, num_classes
@@ -276,14 +295,21 @@ class StyleGAN2Generator(nn.Module):
             resample_filter,
             use_noise,
             demodulation,
+            channels,
         )
         self.num_ws = self.synthesis.num_ws
         self.mapping = Mapping(z_dim, num_classes, w_dim, self.num_ws, mapping_layers, w_avg_beta=w_avg_beta)
 
     @classmethod
-    def check(cls, image_size: ImageSize, num_fp16_res: int = 0, conv_clamp: float | None = None) -> None:
-        """Refuse sizes that are no power of two, and float16 without clamping."""
-        resolutions(image_size)
+    def check(
+        cls,
+        image_size: ImageSize,
+        num_fp16_res: int = 0,
+        conv_clamp: float | None = None,
+        channels: tuple[int, ...] = (),
+    ) -> None:
+        """Refuse sizes that are no power of two, widths of other sizes, and float16 without clamping."""
+        widths(resolutions(image_size), 1, 1, channels)
         if num_fp16_res and conv_clamp is None:
             raise OptionError("num_fp16_res", "float16 needs conv_clamp, such as 256")
 

@@ -17,7 +17,7 @@ from i2i.nn.layers.stylegan2 import MinibatchDeviation
 from i2i_stylegan.layers import FILTER, ResampledConv2d, activate, dense
 from i2i_stylegan.mapping import Mapping
 from i2i_stylegan.resampling import downsample, make_filter
-from i2i_stylegan.stylegan2 import FIRST, Architecture, in_half_precision, resolutions, width
+from i2i_stylegan.stylegan2 import FIRST, Architecture, in_half_precision, resolutions, widths
 
 
 class DiscriminatorBlock(nn.Module):
@@ -136,6 +136,7 @@ class StyleGAN2Discriminator(nn.Module):
         mapping_layers: number of layers of the mapping network of the class.
         mbstd_group_size: number of images of a group for the minibatch deviation; None for the whole batch.
         mbstd_num_channels: number of channels of the deviation; 0 for none.
+        channels: numbers of channels at 4 px, 8 px and so on, in place of those of `channel_base` and `channel_max`.
 
     Raises:
         OptionError: the size is not legal.
@@ -157,17 +158,18 @@ class StyleGAN2Discriminator(nn.Module):
         mapping_layers: Annotated[int, Ge(1)] = 8,
         mbstd_group_size: Positive | None = 4,
         mbstd_num_channels: Annotated[int, Ge(0)] = 1,
+        channels: tuple[Positive, ...] = (),
     ) -> None:
         super().__init__()
         self.num_classes = num_classes
         self.resolutions = resolutions(image_size)
         side = self.resolutions[-1]
-        channels = {resolution: width(resolution, channel_base, channel_max) for resolution in self.resolutions}
+        width = widths(self.resolutions, channel_base, channel_max, channels)
         for resolution in reversed(self.resolutions[1:]):
             block = DiscriminatorBlock(
-                channels[resolution] if resolution < side else 0,
-                channels[resolution],
-                channels[resolution // 2],
+                width[resolution] if resolution < side else 0,
+                width[resolution],
+                width[resolution // 2],
                 in_channels,
                 architecture,
                 in_half_precision(resolution, side, num_fp16_res),
@@ -175,7 +177,7 @@ class StyleGAN2Discriminator(nn.Module):
                 resample_filter,
             )
             self.add_module(f"b{resolution}", block)
-        last = channels[FIRST]
+        last = width[FIRST]
         self.projection = last if num_classes else 0
         if num_classes:
             self.mapping = Mapping(0, num_classes, last, None, mapping_layers, w_avg_beta=None)
@@ -191,10 +193,10 @@ class StyleGAN2Discriminator(nn.Module):
         mbstd_num_channels: int,
         num_fp16_res: int = 0,
         conv_clamp: float | None = None,
+        channels: tuple[int, ...] = (),
     ) -> None:
-        """Refuse sizes that are no power of two, and float16 without clamping."""
-        resolutions(image_size)
-        last = width(FIRST, channel_base, channel_max)
+        """Refuse sizes that are no power of two, widths of other sizes, and float16 without clamping."""
+        last = widths(resolutions(image_size), channel_base, channel_max, channels)[FIRST]
         if mbstd_num_channels and last % mbstd_num_channels:
             raise OptionError("mbstd_num_channels", f"expected a divisor of the {last} channels at 4 px")
         if num_fp16_res and conv_clamp is None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 import torch
+from i2i_stylegan import importers
+from i2i_stylegan.importers import rosinality, to_rosinality
 from i2i_stylegan.layers import modulated_conv
 from i2i_stylegan.stylegan2 import StyleGAN2Generator
 from i2i_stylegan.stylegan2_discriminator import StyleGAN2Discriminator
@@ -111,6 +113,19 @@ def test_a_run_trains_resumes_and_samples(
         loaded.translate(torch.zeros(1, 3, 16, 16))
 
 
+def test_widths_that_follow_no_rule_go_to_rosinality_and_back(tmp_path: Path) -> None:
+    widths: dict[str, Any] = {"translator.generator.channels": [9, 7, 7]}
+    widths |= {"translator.discriminators.image.channels": [6, 8, 5]}
+    weights = build(Recipe.read("stylegan2_small", TINY | widths | {"train.ema": "none"})).state_dict()
+    torch.save(to_rosinality(weights, 16), tmp_path / "weights.pt")
+    imported = rosinality(tmp_path / "weights.pt")
+    assert {name: imported.settings[name] for name in widths} == widths
+    kept = [name for name in imported.weights if not name.startswith("losses.")]
+    assert all(imported.weights[name].equal(weights[name]) for name in kept)
+    for given, rule in (({4: 50, 8: 25, 16: 12}, (200, 50)), ({4: 8, 8: 8, 16: 4}, (64, 8))):
+        assert tuple(importers._widths("g", given).values()) == rule
+
+
 def test_a_lazy_phase_without_a_loss_is_omitted() -> None:
     stepper = Stepper(Recipe.read("stylegan2_small", TINY | {"losses.path_length.weight": 0}))
     terms = stepper.step({"image": torch.rand(4, 3, 16, 16) * 2 - 1})
@@ -125,6 +140,7 @@ def test_a_lazy_phase_without_a_loss_is_omitted() -> None:
         ({"translator.generator.num_fp16_res": 2}, "float16 needs conv_clamp"),
         ({"train.ema.decay": 0.9}, "expected either half_life or decay"),
         ({"data.of": ["c"]}, "no domain 'c'; there are a, b"),
+        ({"translator.generator.channels": [8, 8]}, "expected 3 numbers, for 4, 8, 16 px, got 2"),
     ],
 )
 def test_wrong_recipes_are_refused(settings: dict[str, Any], message: str) -> None:
