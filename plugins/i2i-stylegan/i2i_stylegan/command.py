@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 from pathlib import Path
 from typing import Any, Literal
 
 import click
 
-from i2i.cli.sample import numbers
+from i2i.cli.sample import finite, numbers
 from i2i.errors import I2IError
 
 DEVICE = click.option("--device", help="Such as cpu, cuda:1 or mps; the machine's accelerator by default.")
-TRUNCATION = click.option("--truncation", type=float, default=1.0, show_default=True, help="1 for all variety.")
+TRUNCATION = click.option(
+    "--truncation", type=float, default=1.0, show_default=True, callback=finite, help="1 for all variety."
+)
 CLASSES = click.option("--classes", metavar="N,N", help="Numbers of the classes, in turn by seed; all by default.")
 
 
@@ -22,6 +26,24 @@ def load(run: Path, device: str | None) -> Any:
     from i2i.use.loaded import load
 
     return load(run, usable(device))
+
+
+def weights(text: str, option: str) -> dict[int, float]:
+    """Parse `3=0.7,8=0.3`: weights by seed."""
+    found: dict[int, float] = {}
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d{1,18})\s*=\s*(\d*\.?\d*(?:[eE]-?\d{1,3})?)\s*", part)
+        try:
+            weight = float(match[2]) if match else math.nan
+        except ValueError:
+            weight = math.nan
+        if match is None or not math.isfinite(weight) or int(match[1]) in found:
+            message = "expected SEED=WEIGHT,SEED=WEIGHT with different seeds and weights >= 0, such as 3=0.7,8=0.3"
+            raise click.BadParameter(f"{message}, got {text!r}", param_hint=option)
+        found[int(match[1])] = weight
+    if not any(found.values()):
+        raise click.BadParameter(f"expected a weight above 0, got {text!r}", param_hint=option)
+    return found
 
 
 @click.command()
@@ -127,7 +149,14 @@ def interpolate(
 @click.option(
     "--coarse", metavar="SEED=WEIGHT,...", help="Other weights for the coarse layers, 8 px and below: pose and shape."
 )
-@click.option("--mutation", type=float, default=0.0, show_default=True, help="Standard deviation of random changes.")
+@click.option(
+    "--mutation",
+    type=float,
+    default=0.0,
+    show_default=True,
+    callback=finite,
+    help="Standard deviation of random changes.",
+)
 @click.option("--count", type=click.IntRange(min=1), default=1, show_default=True, help="Children.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the changes.")
 @TRUNCATION
@@ -153,15 +182,6 @@ def breed(
     \b
       i2i breed runs/stylegan2_small --parents 3=0.7,8=0.3 --mutation 0.2 --count 4
     """
-    from i2i.cli.conditions import parts_of
-
-    def weights(text: str, option: str) -> dict[int, float]:
-        found = parts_of(text)
-        wrong = [key for key in found if not isinstance(key, int)]
-        if wrong:
-            raise click.BadParameter(f"expected seeds, which are whole numbers, got {wrong[0]}", param_hint=option)
-        return found
-
     by_parent = weights(parents, "--parents")
     by_coarse = None if coarse is None else weights(coarse, "--coarse")
     from i2i.cli.sample import tiled

@@ -104,7 +104,10 @@ def test_commands(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
         (["mix", str(run), "--rows", "x", "--columns", "2"], "expected numbers such as 1,5 or 0-6, got 'x'"),
         (["interpolate", str(run), "--seeds", "1"], "expected at least two"),
         (["interpolate", str(run), "--seeds", "1,2", "--truncation", "nan"], "truncation: expected a finite number"),
-        (["breed", str(run), "--parents", "1=-1"], "expected STYLE=WEIGHT"),
+        (["breed", str(run), "--parents", "1=-1"], "--parents: expected SEED=WEIGHT"),
+        (["breed", str(run), "--parents", "1=nan"], "--parents: expected SEED=WEIGHT"),
+        (["breed", str(run), "--parents", "1=1", "--coarse", "2=0"], "--coarse: expected a weight above 0"),
+        (["breed", str(run), "--parents", "1=1", "--mutation", "inf"], "mutation: expected a finite number"),
         (["breed", str(run), "--parents", "1=1", "--classes", "7"], "expected numbers from 0 to 1, got 7"),
     ):
         assert command(arguments) == 2
