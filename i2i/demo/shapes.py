@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
@@ -27,6 +27,7 @@ Color = Literal["red", "blue", "white", "random"]
 # Objects from here on are never trained on: a stream of one object per nanosecond would take centuries to get there.
 _PREVIEW = 2**60
 _PAIRS = 2**61
+BACKGROUND_NOISE = 0.04
 _MARGIN = 0.06
 """Least distance between an object and the image's edge, as a fraction of the side."""
 
@@ -63,6 +64,7 @@ class Shapes(ImageDataset):
         color_b: of the circles; `random` is any hue, for methods that give several translations.
         paired: whether both images of a sample show the same object.
         seed: of all objects, >= 0.
+        noise: standard deviation of the background, of a range of 1; 0 for a plain one.
     """
 
     forms: ClassVar[dict[str, Form]] = {"a": "square", "b": "circle"}
@@ -75,8 +77,9 @@ class Shapes(ImageDataset):
         color_b: Color = "blue",
         paired: bool = False,
         seed: Annotated[int, Ge(0)] = 0,
+        noise: Annotated[float, Ge(0), Le(0.2)] = BACKGROUND_NOISE,
     ) -> None:
-        self.size, self.count, self.paired, self.seed = size, count, paired, seed
+        self.size, self.count, self.paired, self.seed, self.noise = size, count, paired, seed, noise
         self.colors: dict[str, Color] = {"a": color_a, "b": color_b}
 
     def __len__(self) -> int:
@@ -132,16 +135,18 @@ class Shapes(ImageDataset):
         sides = height_width(self.size)
         images = torch.empty(len(numbers), 3, *sides)
         for image, number in zip(images, numbers, strict=True):
-            drawn = draw(self.object(number), self.forms[domain], self.color_of(domain, number), max(sides))
+            drawn = draw(self.object(number), self.forms[domain], self.color_of(domain, number), max(sides), self.noise)
             image.copy_(to_tensor(resized(drawn.transpose(1, 2, 0), sides)))
         return images.mul_(2).sub_(1)
 
 
-def draw(drawn: DrawnObject, form: Form, color: Color, size: int) -> NDArray[np.float32]:
+def draw(
+    drawn: DrawnObject, form: Form, color: Color, size: int, noise: float = BACKGROUND_NOISE
+) -> NDArray[np.float32]:
     """One object in one form and colour: [3, size, size] in [0, 1]."""
     canvas = Canvas.blank(size)  # its sides lie at -1 and 1
     draws = np.random.Generator(np.random.PCG64([drawn.noise, int(form == "circle")]))
-    canvas.image[...] = draws.normal(0.15, 0.04, canvas.image.shape)
+    canvas.image[...] = draws.normal(0.15, noise, canvas.image.shape)
     canvas.fill_(rgb(color, drawn), coverage(canvas, drawn, form))
     return canvas.image.clip(0, 1)
 
