@@ -194,7 +194,7 @@ class GeneratorBlock(nn.Module):
 class BigGANGenerator(nn.Module):
     """BigGAN's generator: hierarchical latent codes and a shared embedding of the class.
 
-    The code is cut into equal chunks, the first for the linear layer, one for each block.
+    A hierarchical code is cut into equal chunks, the first for the linear layer, one for each block.
 
     Args:
         out_channels: channels of the images.
@@ -206,6 +206,7 @@ class BigGANGenerator(nn.Module):
         attention: sides of the features that get self-attention.
         bn_eps: added to the variance by batch norms.
         sn_eps: of the spectral norm.
+        hierarchical: whether the code is cut; otherwise the linear layer gets all of it, and blocks the class only.
 
     Source: Brock et al., ICLR 2019, arXiv:1809.11096; ajbrock/BigGAN-PyTorch 9845943.
     """
@@ -221,13 +222,15 @@ class BigGANGenerator(nn.Module):
         attention: tuple[int, ...] = (64,),
         bn_eps: float = 1e-5,
         sn_eps: float = 1e-6,
+        hierarchical: bool = True,
     ) -> None:
         super().__init__()
         self.check(image_size, channels, attention)
         widths = [channels * factor for factor in GENERATOR[square_side(image_size)]]
-        self.chunk = z_dim // len(widths)
-        self.z_dim = self.chunk * len(widths)
-        condition = shared_dim + self.chunk
+        chunks = len(widths) if hierarchical else 1
+        self.chunk = z_dim // chunks
+        self.z_dim = self.chunk * chunks
+        condition = shared_dim + (self.chunk if hierarchical else 0)
         self.shared = nn.Embedding(num_classes, shared_dim)
         nn.init.orthogonal_(self.shared.weight)
         self.linear = SNLinear(self.chunk, widths[0] * 16, eps=sn_eps)
@@ -256,10 +259,11 @@ class BigGANGenerator(nn.Module):
             raise ShapeError("BigGAN generates images of classes: set translator.conditional = true")
         first, *chunks = z.split(self.chunk, 1)
         embedded = c @ self.shared.weight
+        conditions = [torch.cat([embedded, chunk], 1) for chunk in chunks] or [embedded] * len(self.blocks)
         x = self.linear(first).view(z.shape[0], -1, 4, 4)
-        for stage, chunk in zip(self.blocks, chunks, strict=True):
+        for stage, condition in zip(self.blocks, conditions, strict=True):
             block, *rest = stage  # type: ignore[misc]
-            x = block(x, torch.cat([embedded, chunk], 1))
+            x = block(x, condition)
             for layer in rest:
                 x = layer(x)
         return torch.tanh(self.output_layer(x))

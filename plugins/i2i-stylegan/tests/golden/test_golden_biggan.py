@@ -35,6 +35,7 @@ def generator_options(kwargs: dict[str, Any]) -> dict[str, Any]:
         "attention": tuple(int(side) for side in kwargs["G_attn"].split("_")),
         "bn_eps": kwargs["BN_eps"],
         "sn_eps": kwargs["SN_eps"],
+        "hierarchical": kwargs["hier"],
     }
 
 
