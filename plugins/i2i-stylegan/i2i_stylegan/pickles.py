@@ -168,6 +168,8 @@ def load_pickle(path: Path) -> dict[str, Any]:
                 f"{path}: a pickle of the TensorFlow version; convert it first with legacy.py of "
                 f"NVlabs/stylegan2-ada-pytorch, or import rosinality's conversion"
             ) from error
+        if name.startswith("numpy") and b"class SynthesisInput(" in data:  # sizes of its layers are arrays
+            raise CheckpointError(f"{path}: expected a generator of StyleGAN2, found one of StyleGAN3") from error
         raise CheckpointError(f"{path}: refused, since it holds more than networks: it would call {name}") from error
     except RecursionError as error:
         raise CheckpointError(f"{path}: expected a network pickle, found one nested too deeply") from error

@@ -90,6 +90,12 @@ def test_a_pickle_of_stylegan3_gets_a_sentence(tmp_path: Path, monkeypatch: pyte
         importers.nvlabs(tmp_path / "stylegan3.pkl")
 
 
+def test_arrays_in_a_pickle_of_stylegan3_get_the_same_sentence(tmp_path: Path) -> None:
+    file = written(tmp_path / "network.pkl", "numpy.core.multiarray", "_reconstruct", "class SynthesisInput(Module)")
+    with pytest.raises(CheckpointError, match="expected a generator of StyleGAN2, found one of StyleGAN3"):
+        load_pickle(file)
+
+
 def test_tensors_stay_within_their_data() -> None:
     rebuild = ALLOWED["torch._utils", "_rebuild_tensor_v2"]
     storage = torch.arange(6.0).storage()
