@@ -159,10 +159,11 @@ def test_nvlabs_pickle(golden: Golden, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert command(["import", "stylegan2-nvlabs", str(file), "--output", str(run)]) == 0
     loaded: Any = i2i.load(run, device="cpu")
-    z = figures.tensor("z")
+    z, classes = figures.tensor("z"), figures.tensor("c")
+    c = classes if classes.shape[1] else None
     with torch.no_grad():
-        image: Tensor = loaded.translator.generator(z, noise="const")
+        image: Tensor = loaded.translator.generator(z, c, noise="const")
         assert relative_error(image, figures["G_ema_image"]) < 1e-5
-        logits = loaded.translator.discriminators["image"](figures.tensor("G_ema_image")).logits["image"]
+        logits = loaded.translator.discriminators["image"](figures.tensor("G_ema_image"), c).logits["image"]
     if figures.config["D_init_kwargs"]:
         assert logits.shape == (len(z), 1)

@@ -18,6 +18,7 @@ from test_golden_stylegan2 import discriminator_options, generator_options
 from torch import Tensor
 
 from i2i.engine.stepper import Stepper
+from i2i.nn.augmentation.ada import GROUPS
 from i2i.recipe.recipe import Recipe
 
 pytestmark = pytest.mark.golden
@@ -238,11 +239,13 @@ def watch_gradients(stepper: Stepper, discriminator: torch.nn.Module, figures: F
 
 def with_ada(settings: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
     """Put the augmentation in front of the discriminator."""
-    pytest.importorskip("i2i.nn.augmentation.ada", reason="needs the augmentation ada")
     hyper, prefix = config["hyper"], "translator.discriminators.image."
     inner = {key.removeprefix(prefix): value for key, value in settings.items() if key.startswith(prefix)}
     rest = {key: value for key, value in settings.items() if not key.startswith(prefix)}
-    augmentation = {"type": "ada", "p": hyper["augment_p"], "kimg": hyper["ada_kimg"], "target": hyper["ada_target"]}
+    enabled = {name for name, strength in config["augment_kwargs"].items() if strength}
+    groups = [group for group, names in GROUPS.items() if enabled & set(names)]
+    assert enabled == {name for group in groups for name in GROUPS[group]}, "the figures use a part of a group"
+    augmentation = {"type": "ada", "groups": groups, "p": hyper["augment_p"], "kimg": hyper["ada_kimg"], "target": hyper["ada_target"]}
     return rest | {
         "translator.discriminators": {
             "image": {
