@@ -245,7 +245,13 @@ def with_ada(settings: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]
     enabled = {name for name, strength in config["augment_kwargs"].items() if strength}
     groups = [group for group, names in GROUPS.items() if enabled & set(names)]
     assert enabled == {name for group in groups for name in GROUPS[group]}, "the figures use a part of a group"
-    augmentation = {"type": "ada", "groups": groups, "p": hyper["augment_p"], "kimg": hyper["ada_kimg"], "target": hyper["ada_target"]}
+    augmentation = {
+        "type": "ada",
+        "groups": groups,
+        "p": hyper["augment_p"],
+        "kimg": hyper["ada_kimg"],
+        "target": hyper["ada_target"],
+    }
     return rest | {
         "translator.discriminators": {
             "image": {
