@@ -223,11 +223,52 @@ def reference() -> str:
     return text.rstrip("\n") + "\n"
 
 
+def plugin_reference() -> str:
+    """Return the directives of what each plugin of this repository registers, and of what examples import from it.
+
+    The sources are read and not imported, so that the list is the same whichever plugins are installed.
+    """
+    root = DOCS.parent
+    pages = sorted([*DOCS.rglob("*.md"), *root.glob("plugins/*/README.md")])
+    examples = "".join(page.read_text(encoding="utf-8") for page in pages)
+    text = ""
+    for folder in sorted(root.glob("plugins/*")):
+        module = folder.name.replace("-", "_")
+        source = (folder / module / "__init__.py").read_text(encoding="utf-8")
+        calls = re.findall(r'registry\.add\((?:i2i\.)?(\w+), "([\w-]+)", "([\w.]+):(\w+)"\)', source)
+        assert len(calls) == source.count("registry.add("), f"{module}: a component that is registered in another way"
+        components = {f"{place}.{attribute}": (kind.lower(), name) for kind, name, place, attribute in calls}
+        imported = re.findall(rf"^\s*from ({module}\.[\w.]+) import (.+)$", examples, re.MULTILINE)
+        used = {f"{place}.{name.strip()}" for place, names in imported for name in names.split(",")}
+        blocks = [f"`{kind}` `{name}`\n\n::: {target}\n" for target, (kind, name) in components.items()]
+        blocks += [f"::: {target}\n" for target in sorted(used - set(components))]
+        text += f"## {folder.name}\n\n{chr(10).join(blocks) or 'It brings commands only.' + chr(10)}\n"
+    return text.rstrip("\n") + "\n"
+
+
 def gallery() -> str:
     """Return the table of the gallery's trainings."""
     measured = json.loads((DOCS / "gallery" / "measured.json").read_text("utf-8"))
     rows = [(f"`{name}`", str(run["steps"]), str(run["seconds"])) for name, run in measured.items()]
     return table(("recipe", "steps", "CPU seconds, start included"), rows)
+
+
+def exports() -> str:
+    """Return the table of the recipes whose exported files were compared with i2i, and of those that are refused."""
+    rows = []
+    for name, found in json.loads((DOCS / "exports.json").read_text("utf-8")).items():
+        if "refused" in found:
+            rows.append((f"`{name}`", "", "", "", "", f"refused: {found['refused']}"))
+            continue
+        noted = [f"dropout {found['dropout']}"] * (found["dropout"] != "none")
+        noted += [f"noise {found['noise']}"] * (found["noise"] != "none")
+        inputs = ", ".join(f"`{name}`" for name in found["inputs"])
+        rows.append((f"`{name}`", inputs, found["sizes"], found["compared"], f"{found['error']:.0e}", ", ".join(noted)))
+    text = table(("recipe", "inputs", "height and width", "compared", "error", "note"), rows)
+    folders = [DOCS.parent / "recipes", *DOCS.parent.glob("plugins/*/*/recipes")]
+    shipped = {f"`{path.stem}`" for folder in folders for path in folder.glob("*.toml")}
+    rest = sorted(shipped - {row[0] for row in rows})
+    return f"{text}\nNot compared yet: {', '.join(rest)}.\n" if rest else text
 
 
 def generators() -> dict[str, Callable[[], str]]:
@@ -240,7 +281,9 @@ def generators() -> dict[str, Callable[[], str]]:
         "recipes": recipes,
         "python": public_names,
         "api": reference,
+        "api.plugins": plugin_reference,
         "gallery": gallery,
+        "exports": exports,
         **{f"components.{name}": (lambda kind=kind: components(kind)) for name, kind in KINDS.items()},
         **{
             f"command.{path.removeprefix('i2i ').replace(' ', '-')}": (lambda path=path: command(path))
