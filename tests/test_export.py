@@ -174,6 +174,14 @@ def test_dropout_in_translation_is_refused_or_removed(tmp_path: Path) -> None:
 @pytest.mark.thorough
 def test_what_cannot_be_exported_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = loaded("cyclegan_small", NETWORK)
+    with monkeypatch.context() as patch:
+        patch.setattr(type(model.translator), "not_exportable", "it has no images", raising=False)
+        with pytest.raises(I2IError, match="export: cyclegan_small cannot be exported: it has no images"):
+            export(model, tmp_path / "x.onnx")
+    with monkeypatch.context() as patch:
+        patch.setattr(type(model.translator), "targets", ())
+        with pytest.raises(I2IError, match="cyclegan_small translates no images, and its translator has no sample_fro"):
+            export(model, tmp_path / "x.onnx")
     with pytest.raises(I2IError, match="this translator has no domain 'c'; domains: a, b"):
         export(model, tmp_path / "x.onnx", to="c")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)

@@ -11,11 +11,12 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from i2i.core.contracts import Stream
 from i2i.errors import I2IError
 from i2i.methods.translator import Translator
 from i2i.nn.functional.optimizations import disable_optimizations
@@ -34,16 +35,18 @@ class Exported:
         path: the file.
         recipe: name of the recipe.
         step: number of training steps taken.
-        to: domain to translate to.
-        inputs: names of the inputs, in order: `image` [B, C, H, W], and that of the condition, such as `style`.
+        to: domain to translate to, or that of the images that are generated from noise.
+        inputs: names of the inputs, in order: `image` [B, C, H, W], and that of the condition, such as `style`; of a
+            generator, `latent` [B, z_dim] and its conditions.
         range: range of images and translations.
         multiple: number that divides height and width of images.
-        size: the only legal height and width; None for any size.
+        size: the only legal height and width; None for any size. Of a generator, the size of its images.
         batch: the only legal batch size; None for any.
         precision: precision of the file; `int8` has weights of 8 bits.
         error: largest measured difference from i2i's own translation, relative to its largest absolute value.
         mean_error: mean of the differences, relative to the same value.
         dropout: `removed` where the translator draws dropout in translation and the file does not; else `none`.
+        noise: `constant` where the file holds a generator's noise maps, `input` where it takes them, else `none`.
         license: licence of the weights, as given by whoever exports them.
         weights_sha256: digest of the weights.
     """
@@ -61,6 +64,7 @@ class Exported:
     error: float
     mean_error: float
     dropout: str
+    noise: str
     license: str
     weights_sha256: str
 
@@ -69,24 +73,67 @@ class Exported:
         return {name: json.dumps(value) for name, value in asdict(self).items() if name != "path"}
 
 
-class _Translation(nn.Module):
-    """A translator as one forward pass: image and style in, image out."""
+class ExportableGenerator(Protocol):
+    """A translator that generates images from noise and can be exported: its images follow from tensors alone."""
 
-    def __init__(self, translator: Translator, to: str, half: bool = False) -> None:
+    has_noise_maps: bool
+    """Whether images depend on stored noise maps, which can be an input instead."""
+
+    def sample_inputs(self, seeds: Sequence[int], noise: bool = False) -> dict[str, Tensor]:
+        """Return what `sample` draws for each seed, by the names of the inputs of an exported file.
+
+        Args:
+            seeds: as for `sample`; tensors have a row for each, or one row that all images share.
+            noise: add an input `noise` in place of the stored noise maps.
+        """
+        ...
+
+    def sample_from(self, **inputs: Tensor) -> Tensor:
+        """Return the images [B, C, H, W] of such tensors."""
+        ...
+
+
+class _Pass(nn.Module):
+    """A translation, or a generation of images from noise, as one forward pass of tensors.
+
+    Args:
+        translator: the translator; its precision is that of the pass, inputs and output are float32.
+        names: names of the inputs, in order.
+        to: domain to translate to; None to generate images from noise.
+    """
+
+    def __init__(self, translator: Translator, names: Sequence[str], to: str | None) -> None:
         super().__init__()
-        self.condition = condition_input(translator)
-        self.translator, self.to_domain = translator.half() if half else translator, to
-        self.dtype = torch.float16 if half else torch.float32
+        self.translator, self.names, self.to_domain = translator, tuple(names), to
+        self.dtype = next(translator.parameters()).dtype
 
-    def forward(self, image: Tensor, value: Tensor | None = None) -> Tensor:
-        condition = (
-            {} if value is None else {str(self.condition): value.to(self.dtype) if value.is_floating_point() else value}
-        )
-        return self.translator.translate(image.to(self.dtype), self.to_domain, **condition).image.float()
+    # Not `*inputs`, of which torch.export loses the guards.
+    def forward(
+        self, first: Tensor, second: Tensor | None = None, third: Tensor | None = None, fourth: Tensor | None = None
+    ) -> Tensor:
+        values = [value for value in (first, second, third, fourth) if value is not None]
+        values = [value.to(self.dtype) if value.is_floating_point() else value for value in values]
+        inputs, translator = dict(zip(self.names, values, strict=True)), self.translator
+        if self.to_domain is None:
+            image: Tensor = translator.sample_from(**inputs)  # type: ignore[operator]  # of an ExportableGenerator
+        else:
+            image = translator.translate(inputs.pop("image"), self.to_domain, **inputs).image
+        return image.float()
+
+
+class _Graph(NamedTuple):
+    """What is exported: one forward pass, two sets of its inputs, and their free dimensions, by preference."""
+
+    module: _Pass
+    samples: tuple[tuple[Tensor, ...], tuple[Tensor, ...]]
+    dynamic: Sequence[tuple[Any, ...]]
 
 
 def condition_input(translator: Translator) -> str | None:
-    """Return the condition that becomes an input of an exported file: the required one, else `style`, else None."""
+    """Return the condition that becomes an input of an exported file.
+
+    That is the required one, else `style`, else one that is a stream of the data, such as hints, else None.
+    """
     parameters = inspect.signature(translator.translate).parameters
     names = [name for name in translator.conditions() if name in parameters]
     required = [name for name in names if parameters[name].default is inspect.Parameter.empty]
@@ -94,7 +141,8 @@ def condition_input(translator: Translator) -> str | None:
         raise I2IError(f"export: expected a method with one required condition, got {', '.join(required)}")
     if translator.requires_condition and not required and len(names) == 1:
         return names[0]
-    return required[0] if required else "style" if "style" in names else None
+    optional = [name for name in names if name == "style"] + [name for name in names if name in translator.streams]
+    return (*required, *optional, None)[0]
 
 
 def export(
@@ -105,8 +153,9 @@ def export(
     precision: Precision = "fp32",
     license: str = "not stated",
     without_dropout: bool = False,
+    noise: Literal["constant", "input"] = "constant",
 ) -> Exported:
-    """Export the translation to one domain and prove that the file computes the same.
+    """Export the translation to one domain, or a generator of images from noise, and prove that the file computes it.
 
     The file is compared with i2i's own translation at another batch size and another image size than those of the
     export, and only written if it agrees to 1e-5 of the largest value. Of fp16 and int8, the error is stored.
@@ -119,12 +168,14 @@ def export(
         precision: `fp16` halves the file; `int8` (onnx only) quantizes the weights dynamically.
         license: licence of the weights, for the file's metadata.
         without_dropout: export a translator that draws dropout in translation, without it; refused otherwise.
+        noise: whether a generator's noise maps stand in the file, or are an input `noise` [B, N] of normal numbers.
 
     Returns:
         exported: what was written, and the measured error.
 
     Raises:
-        I2IError: the translation cannot be exported, or the exported one differs.
+        I2IError: the translation cannot be exported, or the exported one differs. A translator says so itself by an
+            attribute `not_exportable`, the reason.
 
     Example:
         >>> export(i2i.load("runs/quickstart"), "quickstart.onnx").error  # doctest: +SKIP
@@ -135,41 +186,44 @@ def export(
     format = format or by_suffix.get(path.suffix, "onnx")
     if format == "openvino" and path.suffix != ".xml":
         raise I2IError(f"export: expected a name that ends in .xml for openvino, got {path}")
-    loaded.check(to, {})
-    if next(loaded.translator.parameters()).dtype != torch.float32:
+    translator = copy.deepcopy(loaded.translator).cpu().eval()
+    if reason := getattr(translator, "not_exportable", ""):
+        raise I2IError(f"export: {loaded.recipe.name} cannot be exported: {reason}")
+    if next(translator.parameters()).dtype != torch.float32:
         raise I2IError('export: expected a translator in float32; load it with precision="fp32"')
-    translation = _Translation(copy.deepcopy(loaded.translator).cpu(), to).eval()
+    graph = (
+        _translation(loaded, translator, to)
+        if translator.targets
+        else _generation(loaded, translator, noise == "input")
+    )
     if without_dropout:
-        for module in translation.modules():
+        for module in graph.module.modules():
             if getattr(module, "at_inference", False):
                 module.__dict__["at_inference"] = False
-    batch, height, width = 1 if loaded.constraints.batch_dependent else 2, *_size(loaded)
-    sample, other = (
-        _inputs(loaded, to, batch, (height, width)),
-        _inputs(loaded, to, *_other(loaded, batch, (height, width))),
-    )
     with torch.no_grad():
-        _check_deterministic(translation, sample)
-        names = ("image", str(translation.condition))[: len(sample)]
-        expected = [translation(*inputs) for inputs in (sample, other)]
+        _check_deterministic(graph.module, graph.samples[0])
+        expected = [graph.module(*inputs) for inputs in graph.samples]
     with torch.no_grad(), disable_optimizations():
-        _prune(translation, sample)
+        _prune(graph.module, graph.samples[0])
         # OpenVINO rounds the weights itself.
-        translation = _Translation(translation.translator, to, half=precision == "fp16" and format != "openvino").eval()
-        dynamic = _dynamic_shapes(loaded, sample)
+        half = precision == "fp16" and format != "openvino"
+        module = _Pass(translator.half(), graph.module.names, graph.module.to_domain) if half else graph.module
         # The optimized path chooses algorithms by size, which would fix the size; the reference path does not.
-        try:
-            program = torch.export.export(translation, sample, dynamic_shapes=dynamic)
-        except Exception as problem:  # of several packages inside torch
-            reason = str(problem).strip().splitlines()[0] if str(problem).strip() else type(problem).__name__
-            raise I2IError(f"export: torch cannot export this method's networks: {reason}") from problem
+        program = _program(module.eval(), graph)
         for node in program.graph.nodes:
             node.meta.pop("stack_trace", None)  # holds paths of this machine
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as folder:
             file = Path(folder) / path.name
-            writer = WRITERS[format](program, file, names, precision)
-            error, mean_error = _errors(writer, (sample, other), expected)
+            try:
+                writer = WRITERS[format](program, file, graph.module.names, precision)
+            except I2IError:
+                raise
+            except Exception as problem:  # of the packages that write the format
+                raise I2IError(
+                    f"export: these networks cannot be written as {format}: {_reason(problem)}; try another --format"
+                ) from problem
+            error, mean_error = _errors(writer, graph.samples, expected)
             if not error <= (TOLERANCE if precision == "fp32" else float("inf")):
                 raise I2IError(
                     f"export: the {format} file differs from i2i's own translation by {error:.1e} of its largest "
@@ -179,16 +233,17 @@ def export(
                 path=path,
                 recipe=loaded.recipe.name,
                 step=loaded.step,
-                to=to,
-                inputs=names,
+                to=to if translator.targets else translator.domains[0],
+                inputs=graph.module.names,
                 range=(-1.0, 1.0),
                 multiple=loaded.constraints.multiple,
-                size=loaded.constraints.fixed_size,
+                size=loaded.constraints.fixed_size if translator.targets else loaded.recipe.image_size,
                 batch=1 if loaded.constraints.batch_dependent else None,
                 precision=precision,
                 error=error,
                 mean_error=mean_error,
                 dropout="removed" if without_dropout else "none",
+                noise=noise if getattr(translator, "has_noise_maps", False) else "none",
                 license=license,
                 weights_sha256=_digest(loaded.translator),
             )
@@ -200,6 +255,53 @@ def export(
     return exported
 
 
+def _translation(loaded: Loaded, translator: Translator, to: str) -> _Graph:
+    """Return the translation to a domain, with inputs of two batch sizes and image sizes."""
+    loaded.check(to, {})
+    batch, size = 1 if loaded.constraints.batch_dependent else 2, _size(loaded)
+    sample = _inputs(loaded, to, batch, size)
+    other = _inputs(loaded, to, *_other(loaded, batch, size))
+    names = ("image", str(condition_input(translator)))[: len(sample)]
+    # Style images have a size of their own; frames, hints and the like have the image's, which torch.export must know.
+    sizes = [True, False] if len(sample) > 1 and sample[1].ndim == 4 and names[1] != "style" else [False]
+    shapes = [_dynamic_shapes(loaded, sample, same_size) for same_size in sizes]
+    return _Graph(_Pass(translator, names, to), (sample, other), shapes)
+
+
+def _generation(loaded: Loaded, translator: Any, noise: bool) -> _Graph:
+    """Return the generation of images from noise, with inputs of two batch sizes."""
+    if not hasattr(translator, "sample_from"):
+        raise I2IError(
+            f"export: {loaded.recipe.name} translates no images, and its translator has no sample_from, which would "
+            f"generate images from tensors"
+        )
+    if noise and not translator.has_noise_maps:
+        raise I2IError(f"export: the generator of {loaded.recipe.name} has no noise maps; omit --noise input")
+    with torch.no_grad():
+        sample, other = (translator.sample_inputs(range(count), noise=noise) for count in (2, 3))
+    batch = torch.export.Dim("batch")  # the same in all inputs
+    dynamic = tuple({0: batch} if len(value) == 2 else {} for value in sample.values())
+    samples = (tuple(sample.values()), tuple(other.values()))
+    return _Graph(_Pass(translator, tuple(sample), None), samples, [dynamic])
+
+
+def _program(module: nn.Module, graph: _Graph) -> torch.export.ExportedProgram:
+    """Return the forward pass as torch exports it, with the first free dimensions that its networks allow."""
+    for number, dynamic in enumerate(graph.dynamic):
+        try:
+            return torch.export.export(module, graph.samples[0], dynamic_shapes=dynamic)
+        except Exception as problem:  # of several packages inside torch
+            if number == len(graph.dynamic) - 1:
+                raise I2IError(f"export: torch cannot export this method's networks: {_reason(problem)}") from problem
+    raise AssertionError("there is at least one choice of free dimensions")
+
+
+def _reason(problem: Exception) -> str:
+    """Return the line of an error of torch that says what is wrong."""
+    lines = [line for line in str(problem).strip().splitlines() if line.startswith("<class")]
+    return (lines or str(problem).strip().splitlines() or [type(problem).__name__])[0]
+
+
 def _errors(writer: Writer, inputs: Sequence[tuple[Tensor, ...]], expected: Sequence[Tensor]) -> tuple[float, float]:
     """Return the largest and the mean difference from i2i's own translation, relative to its largest value."""
     worst, means = 0.0, []
@@ -208,9 +310,8 @@ def _errors(writer: Writer, inputs: Sequence[tuple[Tensor, ...]], expected: Sequ
             difference = (writer.run(sample) - wanted).abs() / wanted.abs().max()
         except Exception as problem:  # of the runtime, such as a guard that a shape violates
             shape = "x".join(map(str, sample[0].shape))
-            reason = str(problem).strip().splitlines()[0] if str(problem).strip() else type(problem).__name__
             raise I2IError(
-                f"export: the file does not run on images {shape}, and was not written: {reason}"
+                f"export: the file does not run on images {shape}, and was not written: {_reason(problem)}"
             ) from problem
         worst = max(worst, float(difference.max())) if difference.isfinite().all() else float("nan")
         means.append(float(difference.mean()))
@@ -245,23 +346,25 @@ def _inputs(loaded: Loaded, to: str, batch: int, size: tuple[int, int]) -> tuple
     if stream is not None and stream.role == "label":
         return image, torch.randint(max(2, stream.channels), (1,), generator=draws)
     if name != "style" or translator.requires_condition:
-        return image, torch.rand(
-            1, translator.streams[to].channels if to in translator.streams else 3, *size, generator=draws
-        ) * 2 - 1
+        like = next((translator.streams[one] for one in (name, to) if one in translator.streams), Stream("image"))
+        return image, torch.rand(1, like.channels, *size, generator=draws) * 2 - 1
     codes = getattr(translator, "style_channels", None) or getattr(translator, "styles", None)
     if codes is None:
         return (image,)
     return image, torch.rand(1, int(codes), generator=draws)
 
 
-def _dynamic_shapes(loaded: Loaded, inputs: Sequence[Tensor]) -> tuple[Any, ...]:
-    """Return for each input the dimensions that may change."""
+def _dynamic_shapes(loaded: Loaded, inputs: Sequence[Tensor], same_size: bool) -> tuple[Any, ...]:
+    """Return for each input the dimensions that may change; a second image may have another size, or the same one."""
     free = torch.export.Dim.DYNAMIC
     image: dict[int, Any] = {} if loaded.constraints.batch_dependent else {0: free}
+    sides: dict[int, Any] = {2: free, 3: free}
+    if same_size:
+        names = {2: "height", 3: "width"}
+        sides = {axis: loaded.constraints.multiple * torch.export.Dim(name) for axis, name in names.items()}
     if loaded.constraints.fixed_size is None:
-        image |= {2: free, 3: free}
-    styles = [{2: free, 3: free} if style.ndim == 4 else {} for style in inputs[1:]]
-    return (image, *styles)
+        image |= sides
+    return (image, *(sides if style.ndim == 4 else {} for style in inputs[1:]))
 
 
 def _check_deterministic(translation: nn.Module, inputs: Sequence[Tensor]) -> None:
@@ -284,7 +387,7 @@ def _check_deterministic(translation: nn.Module, inputs: Sequence[Tensor]) -> No
         )
 
 
-def _prune(translation: _Translation, inputs: Sequence[Tensor]) -> None:
+def _prune(translation: _Pass, inputs: Sequence[Tensor]) -> None:
     """Remove the networks that take no part in the translation, such as discriminators and the other direction."""
     called: set[nn.Module] = set()
     hooks = [module.register_forward_pre_hook(lambda module, _: called.add(module)) for module in translation.modules()]

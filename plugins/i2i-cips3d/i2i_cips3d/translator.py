@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 import torch
@@ -228,6 +228,26 @@ class CIPS3D(StyleGAN):
             pitch: degrees by which it has moved down.
         """
         return self.synthesize(self.styles(seeds, None, truncation), yaw=yaw, pitch=pitch)
+
+    def sample_inputs(self, seeds: Sequence[int], noise: bool = False) -> dict[str, Tensor]:
+        """Return what `sample` draws for each seed, by the names of the inputs of an exported file.
+
+        Args:
+            seeds: as for `sample`.
+            noise: for generators with noise maps.
+
+        Returns:
+            inputs: `latent` [B, z_dim], normal random numbers; `truncation` [1]; and `pose` [B, 2], yaw and pitch of
+                the camera in degrees, 0 for the front.
+        """
+        inputs = super().sample_inputs(seeds)
+        return inputs | {"pose": inputs["latent"].new_zeros(len(seeds), 2)}
+
+    def sample_from(self, latent: Tensor, truncation: Tensor, pose: Tensor) -> Tensor:  # type: ignore[override]  # views
+        """Return images [B, C, H, W] in [-1, 1] of such inputs."""
+        average = self.generator.mapping.w_avg
+        ws = average + truncation * (self.generator.mapping(latent, None) - average)
+        return self.output_image(self.generator.render(ws, FRONT + pose * (math.pi / 180)).image)
 
     def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
         """Return real images, and as many generated ones from three sides."""

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 import torch
 from annotated_types import Gt
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 import i2i
 from i2i.core.bounds import Count, Positive
@@ -40,6 +41,26 @@ class Instances(NamedTuple):
     boxes: Tensor
     mask: Tensor
     code: Tensor
+
+
+class GridMean(nn.Module):
+    """Means of features over a grid of 4 x 4 cells, as `nn.AdaptiveAvgPool2d` cuts them."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return [B, C, 4, 4] for features [B, C, H, W]."""
+        if not torch.compiler.is_exporting():
+            return F.adaptive_avg_pool2d(x, GRID)
+        # Exported files keep sizes open only in plain operations, here in products with the shares of the cells.
+        result: Tensor = self._shares(x, 2) @ x @ self._shares(x, 3).mT
+        return result
+
+    def _shares(self, x: Tensor, axis: int) -> Tensor:
+        """Return the share [4, length] that each place along an axis has in each cell."""
+        length, cell = x.shape[axis], torch.arange(GRID, device=x.device)
+        start, end = cell * length // GRID, -(-(cell + 1) * length // GRID)
+        place = torch.arange(length, device=x.device)
+        inside = (place >= start[:, None]) & (place < end[:, None])
+        return inside.to(x.dtype) / (end - start)[:, None].to(x.dtype)
 
 
 class InstanceGenerator(nn.Module):
@@ -82,7 +103,7 @@ class InstanceGenerator(nn.Module):
         widths = [in_channels, channels, 2 * channels, 2 * channels]
         self.locate = nn.Sequential(
             *(ConvBlock(widths[i], widths[i + 1], 4, 2, 1, activation=relu) for i in range(3)),
-            nn.AdaptiveAvgPool2d(GRID),
+            GridMean(),
             nn.Flatten(),
             nn.Linear(widths[-1] * GRID**2, 4 * channels),
             nn.ReLU(),
@@ -106,9 +127,10 @@ class InstanceGenerator(nn.Module):
         check_image(image, multiple=self.multiple, channels=self.in_channels)
         height, width = image.shape[2:]
         share = self.to_boxes(self.locate(image)).unflatten(1, (self.instances, 4)).sigmoid()
-        limits = image.new_tensor([width - 1, height - 1])
         side = self.smallest + (self.largest - self.smallest) * share[..., 2:]
-        boxes = torch.cat([share[..., :2] * limits, side * image.new_tensor([width, height])], -1)
+        # Products with numbers and not with a tensor of them, which would fix the size in an exported file.
+        center = (share[..., 0] * (width - 1), share[..., 1] * (height - 1))
+        boxes = torch.stack([*center, side[..., 0] * width, side[..., 1] * height], -1)
         masks = box_masks(boxes, height, width, self.steepness)
         code = self.encoder(attend(image, masks).flatten(0, 1)).unflatten(0, (-1, self.instances))
         return Instances(boxes, union(masks), code)

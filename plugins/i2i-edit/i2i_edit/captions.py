@@ -106,6 +106,8 @@ class CaptionTranslator(i2i.Translator):
     generator_modules: ClassVar[tuple[str, ...]] = ()
     domains: tuple[str, ...] = (IMAGE,)
     required_streams: ClassVar[Mapping[str, str]] = {IMAGE: "image", "text": "label"}
+    not_exportable: ClassVar[str] = "it embeds images and captions, and generates no images"
+    """Why `i2i export` refuses such runs."""
 
     def __init__(
         self,

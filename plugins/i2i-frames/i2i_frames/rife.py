@@ -55,6 +55,10 @@ class FlowBlock(nn.Module):
 
 
 def _resized(x: Tensor, factor: float) -> Tensor:
+    if torch.compiler.is_exporting():
+        # A size in whole numbers stays open in an exported file; a product with a factor does not.
+        size = [side * round(factor) if factor >= 1 else side // round(1 / factor) for side in x.shape[2:]]
+        return F.interpolate(x, size, mode="bilinear", align_corners=False)
     return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
 
 
@@ -260,6 +264,9 @@ class RIFE4(nn.Module):
 
     any_time = True
     multiple = 128
+
+    not_exportable = "its blocks compute again where the flow is large, which depends on the values of the images"
+    """Why `i2i export` refuses such runs."""
 
     def __init__(
         self,

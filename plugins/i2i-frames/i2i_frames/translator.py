@@ -117,6 +117,12 @@ class FrameInterpolation(i2i.Translator):
         result = self.frame_network.interpolate(to_unit(image), to_unit(last.expand_as(image)), plane)
         return i2i.GeneratorOutput(2 * result.image - 1)
 
+    @property
+    def not_exportable(self) -> str:
+        """Why `i2i export` refuses such runs; empty where it does not."""
+        reason: str = getattr(self.frame_network, "not_exportable", "")
+        return reason
+
     def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
         """Return both frames, the generated one and the true one."""
         first, last, truth = images["first"], images["last"], images["between"]

@@ -29,7 +29,9 @@ def warp(image: Tensor, flow: Tensor) -> Tensor:
 
     Source: hzwer/ECCV2022-RIFE 5d8adbd.
     """
-    size = image.new_tensor([image.shape[3] - 1, image.shape[2] - 1]).view(1, 2, 1, 1)
+    # Products, since a tensor of numbers would fix the size in an exported file.
+    one = image.new_ones(())
+    size = torch.stack([one * (image.shape[3] - 1), one * (image.shape[2] - 1)]).view(1, 2, 1, 1)
     places = 2 * (pixel_grid(image) + flow) / size - 1
     return F.grid_sample(image, places.permute(0, 2, 3, 1), padding_mode="border", align_corners=True)
 

@@ -92,8 +92,8 @@ class LineColoring(i2i.Translator):
         """
         if to != "color":
             raise i2i.I2IError(f"this translator colours lines: expected the domain color, got {to!r}")
-        if hint is not None and len(hint) != len(image):
-            hint = hint.expand(len(image), -1, -1, -1)
+        if hint is not None and hint.shape[0] == 1:
+            hint = hint.expand(image.shape[0], -1, -1, -1)  # not `len`, which would fix the batch in an exported file
         return i2i.GeneratorOutput(yuv_to_rgb(self.colored(image, hint)))
 
     def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
@@ -142,6 +142,11 @@ class PaintsRefinement(LineColoring):
     Outputs = RefinementOutputs  # type: ignore[assignment]
     phases: Mapping[str, Phase] = {"generator": Phase(("refiner",))}
     generator_modules: ClassVar[tuple[str, ...]] = ("refiner",)
+    not_exportable: ClassVar[str] = (
+        "its first stage works at a size that is computed from the image's and averages areas, which exported files "
+        "can do for one size only"
+    )
+    """Why `i2i export` refuses such runs."""
 
     def __init__(
         self,

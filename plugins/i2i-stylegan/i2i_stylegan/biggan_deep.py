@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -74,18 +74,26 @@ class _StoredNorm(nn.Module):
         else:
             self.weight, self.bias = nn.Parameter(torch.ones(features)), nn.Parameter(torch.zeros(features))
 
-    def forward(self, x: Tensor, truncation: float, y: Tensor) -> Tensor:
-        share, first = math.modf(truncation * (len(self.running_means) - 1))
-        index = int(first)
-        mean, var = self.running_means[index], self.running_vars[index]
-        if share:
-            mean = mean * share + self.running_means[index + 1] * (1 - share)
-            var = var * share + self.running_vars[index + 1] * (1 - share)
+    def forward(self, x: Tensor, truncation: float | Tensor, y: Tensor) -> Tensor:
+        mean, var = self._at(self.running_means, truncation), self._at(self.running_vars, truncation)
         if self.condition:
             gain, bias = (1 + self.scale(y))[:, :, None, None], self.offset(y)[:, :, None, None]
         else:
             gain, bias = self.weight[:, None, None], self.bias[:, None, None]
         return (x - mean[:, None, None]) * (var[:, None, None] + self.eps).rsqrt() * gain + bias
+
+    @staticmethod
+    def _at(entries: Tensor, truncation: float | Tensor) -> Tensor:
+        """Return statistics [F] of a truncation, which is a tensor [1] in exported files."""
+        if isinstance(truncation, Tensor):
+            place = truncation * (len(entries) - 1)
+            index = place.floor().long()
+            share, after = (place - index)[:, None], (index + 1).clamp(max=len(entries) - 1)
+            mixed = entries[index] * share + entries[after] * (1 - share)
+            return torch.where(share > 0, mixed, entries[index])[0]
+        fraction, first = math.modf(truncation * (len(entries) - 1))
+        index = int(first)
+        return entries[index] * fraction + entries[index + 1] * (1 - fraction) if fraction else entries[index]
 
 
 class _Block(nn.Module):
@@ -184,13 +192,13 @@ class BigGANDeepGenerator(nn.Module):
         self.bn = _StoredNorm(outputs[-1] * channels, 0, entries, eps)
         self.conv_to_rgb = _Frozen(outputs[-1] * channels, outputs[-1] * channels, 3, 3, bias=True)
 
-    def forward(self, z: Tensor, c: Tensor | None = None, truncation: float = 1.0) -> Tensor:
+    def forward(self, z: Tensor, c: Tensor | None = None, truncation: float | Tensor = 1.0) -> Tensor:
         """Return images [B, C, S, S].
 
         Args:
             z: latent codes [B, z_dim], already truncated.
             c: one-hot classes [B, num_classes].
-            truncation: in [0, 1], chooses the statistics of the norms.
+            truncation: in [0, 1], chooses the statistics of the norms; a tensor [1] in exported files.
         """
         if c is None:
             raise ShapeError("BigGAN generates images of classes: set translator.conditional = true")
@@ -230,12 +238,39 @@ class TruncatedGAN(GAN):
         if not 0 < finite("truncation", truncation) <= 1:
             raise I2IError(f"truncation: expected a number above 0 up to 1, got {truncation:g}")
         z, c = self.latents(seeds, classes)
-        # The same place in the distribution, cut at both ends.
-        low = torch.special.ndtr(z.new_tensor(-LIMIT))
-        z = torch.special.ndtri(low + torch.special.ndtr(z) * (1 - 2 * low)).clamp(-LIMIT, LIMIT) * truncation
+        z = self._cut(z) * truncation
         if isinstance(self.generator, BigGANDeepGenerator):
             return self.output_image(self.generator(z, c, truncation))
         return self.generate(z, c)
+
+    @staticmethod
+    def _cut(z: Tensor) -> Tensor:
+        """Return normal numbers at the same place in the distribution that is cut at both ends."""
+        low = torch.special.ndtr(z.new_tensor(-LIMIT))
+        return torch.special.ndtri(low + torch.special.ndtr(z) * (1 - 2 * low)).clamp(-LIMIT, LIMIT)
+
+    def sample_inputs(self, seeds: Sequence[int], noise: bool = False) -> dict[str, Tensor]:
+        """Return what `sample` draws for each seed, by the names of the inputs of an exported file.
+
+        Args:
+            seeds: as for `sample`.
+            noise: for generators with noise maps.
+
+        Returns:
+            inputs: `latent` [B, z_dim], normal random numbers within 2 standard deviations, times the truncation;
+                one-hot `classes`; and `truncation` [1] for generators that store statistics of truncations.
+        """
+        inputs = super().sample_inputs(seeds)
+        inputs["latent"] = self._cut(inputs["latent"])
+        if isinstance(self.generator, BigGANDeepGenerator):
+            inputs["truncation"] = inputs["latent"].new_ones(1)
+        return inputs
+
+    def sample_from(self, latent: Tensor, classes: Tensor | None = None, truncation: Tensor | None = None) -> Tensor:
+        """Return images [B, C, H, W] in [-1, 1] of such inputs."""
+        if truncation is None:
+            return self.generate(latent, classes)
+        return self.output_image(self.generator(latent, classes, truncation))
 
 
 def huggingface(path: Path) -> Imported:

@@ -232,8 +232,8 @@ def export_rosinality(run: Path, file: Path) -> None:
 def export_generator(run: Path, file: Path, format: Literal["onnx", "pt2"]) -> None:
     """Export the generator of RUN into a FILE that runs without i2i, such as faces.onnx.
 
-    Inputs: latent [B, z_dim], one-hot classes [B, n] where there are classes, and truncation [1] for generators with
-    styles. The file is compared with i2i before it is written.
+    The same as `i2i export`, with FILE. Inputs: latent [B, z_dim], one-hot classes [B, n] where there are classes, and
+    truncation [1] for generators with styles. The file is compared with i2i before it is written.
     """
     import logging
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, ClassVar
 
 import torch
@@ -117,3 +117,26 @@ class InfoGAN(GAN):
             continuous = z.new_tensor([finite("codes", code) for code in codes]).expand(len(z), -1)
         category = torch.tensor([chosen[seed % len(chosen)] for seed in seeds], device=z.device)
         return self.generate(self.compose(z[:, : self.noise_dim], category, continuous), None)
+
+    def sample_inputs(self, seeds: Sequence[int], noise: bool = False) -> dict[str, Tensor]:
+        """Return what `sample` draws for each seed, by the names of the inputs of an exported file.
+
+        Args:
+            seeds: as for `sample`.
+            noise: for generators with noise maps.
+
+        Returns:
+            inputs: `latent` [B, Z], normal random numbers; one-hot `category` [B, categories]; and `codes`
+                [B, continuous] in [-1, 1].
+        """
+        z, _ = self.latents(seeds)
+        category = torch.tensor([seed % self.categories for seed in seeds], device=z.device)
+        return {
+            "latent": z[:, : self.noise_dim],
+            "category": F.one_hot(category, self.categories).to(z),
+            "codes": 2 * torch.special.ndtr(z[:, -self.continuous :]) - 1,
+        }
+
+    def sample_from(self, latent: Tensor, category: Tensor, codes: Tensor) -> Tensor:  # type: ignore[override]  # codes
+        """Return images [B, C, H, W] in [-1, 1] of noise, one-hot categories and continuous codes."""
+        return self.generate(torch.cat([latent, category, codes], 1), None)

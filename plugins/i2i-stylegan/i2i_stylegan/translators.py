@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from random import Random
 from typing import Annotated, Any, ClassVar, Literal, cast
 
@@ -207,6 +208,28 @@ class GAN(i2i.Translator):
         """
         return self.generate(*self.latents(seeds, classes))
 
+    @property
+    def has_noise_maps(self) -> bool:
+        """Whether images depend on stored noise maps."""
+        return False
+
+    def sample_inputs(self, seeds: Sequence[int], noise: bool = False) -> dict[str, Tensor]:
+        """Return what `sample` draws for each seed, by the names of the inputs of an exported file.
+
+        Args:
+            seeds: as for `sample`.
+            noise: for generators with noise maps.
+
+        Returns:
+            inputs: `latent` [B, z_dim], normal random numbers, and one-hot `classes` [B, num_classes] if there are any.
+        """
+        z, c = self.latents(seeds)
+        return {"latent": z} if c is None else {"latent": z, "classes": c}
+
+    def sample_from(self, latent: Tensor, classes: Tensor | None = None) -> Tensor:
+        """Return images [B, C, H, W] in [-1, 1] of latent codes and one-hot classes."""
+        return self.generate(latent, classes)
+
     def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
         """Return real images, and as many generated ones, from the same latent codes each time."""
         real = images[IMAGE]
@@ -314,6 +337,51 @@ class StyleGAN(GAN):
             noise: `const` for the stored noise maps, `none`, or `random`.
         """
         return self.synthesize(self.styles(seeds, classes, truncation), noise)
+
+    @property
+    def noise_sizes(self) -> list[int]:
+        """Sides of the noise maps, from the smallest on; growing networks use those of the current size."""
+        maps = [getattr(module, "noise_const", None) for module in self.generator.synthesis.modules()]
+        largest = math.inf if self.level is None else self.level.size
+        return [len(one) for one in maps if one is not None and len(one) <= largest]
+
+    @property
+    def has_noise_maps(self) -> bool:
+        """Whether images depend on stored noise maps."""
+        return bool(self.noise_sizes)
+
+    def sample_inputs(self, seeds: Sequence[int], noise: bool = False) -> dict[str, Tensor]:
+        """Return what `sample` draws for each seed, by the names of the inputs of an exported file.
+
+        Args:
+            seeds: as for `sample`.
+            noise: add the noise maps.
+
+        Returns:
+            inputs: `latent` [B, z_dim], one-hot `classes` [B, num_classes] if there are any, `truncation` [1], and
+                `noise` [B, N], normal random numbers: the rows of all maps, from the smallest on.
+        """
+        inputs = super().sample_inputs(seeds)
+        latent = inputs["latent"]
+        inputs["truncation"] = latent.new_ones(1)
+        if noise:
+            count = sum(side**2 for side in self.noise_sizes)
+            draws = [torch.Generator().manual_seed(seed_of(seed, "noise")) for seed in seeds]
+            inputs["noise"] = torch.stack([torch.randn(count, generator=one, device="cpu") for one in draws]).to(latent)
+        return inputs
+
+    def sample_from(  # type: ignore[override]  # styles have more inputs
+        self, latent: Tensor, truncation: Tensor, classes: Tensor | None = None, noise: Tensor | None = None
+    ) -> Tensor:
+        """Return images [B, C, H, W] in [-1, 1] of such inputs; the stored noise maps are used without `noise`."""
+        average = self.generator.mapping.w_avg
+        ws = average + truncation * (self.generator.mapping(latent, classes) - average)
+        if noise is None:
+            return self.synthesize(ws)
+        sides = self.noise_sizes
+        planes = noise.split([side**2 for side in sides], 1)
+        maps = [plane.unflatten(1, (1, side, side)) for plane, side in zip(planes, sides, strict=True)]
+        return self.output_image(self.generator.synthesis(ws, maps))
 
 
 class StyleGAN2(StyleGAN):

@@ -18,8 +18,11 @@ from safetensors.torch import load_file
 import i2i
 from i2i.cli import run as command
 from i2i.engine.stepper import Stepper
-from i2i.methods.assembly import dry_run
+from i2i.errors import I2IError
+from i2i.methods.assembly import build, dry_run
 from i2i.recipe.recipe import Recipe
+from i2i.use.export import export
+from i2i.use.loaded import Loaded
 
 NAMES = [path.stem for path in (Path(__file__).parents[1] / "i2i_stylegan" / "recipes").glob("*.toml")]
 WIDTHS: dict[str, dict[str, Any]] = {
@@ -75,6 +78,40 @@ def test_generators_are_exported(name: str, tmp_path: Path) -> None:
     i2i.train(Recipe.read(name, settings), tmp_path / "run")
     assert export_generator(i2i.load(tmp_path / "run", device="cpu"), tmp_path / "generator.onnx") <= 1e-5
     assert (tmp_path / "generator.onnx").stat().st_size > 1000
+
+
+@pytest.mark.slow
+def test_noise_is_an_input_of_an_exported_file(tmp_path: Path) -> None:
+    """Other noise maps give other images, and the images of `sample_from`; without them the run's maps are used."""
+    runtime = pytest.importorskip("onnxruntime", reason="needs the extra i2i[export]")
+    recipe = Recipe.read("stylegan2_ada_small", tiny("stylegan2_ada_small"))
+    translator: Any = build(recipe, training=False).eval().requires_grad_(False)
+    for module in translator.modules():
+        if hasattr(module, "noise_strength"):
+            module.noise_strength.fill_(0.5)
+    exported = export(Loaded(recipe, translator, 0), tmp_path / "generator.onnx", noise="input")
+    assert exported.inputs == ("latent", "truncation", "noise")
+    session = runtime.InferenceSession(str(exported.path), providers=["CPUExecutionProvider"])
+    images = []
+    for seeds in (range(5), range(5, 10)):
+        inputs = translator.sample_inputs(range(5)) | {"noise": translator.sample_inputs(seeds, noise=True)["noise"]}
+        (image,) = session.run(None, {name: value.numpy() for name, value in inputs.items()})
+        torch.testing.assert_close(torch.from_numpy(image), translator.sample_from(**inputs), atol=1e-5, rtol=0)
+        images.append(image)
+    assert abs(images[0] - images[1]).max() > 0.01
+    recipe = Recipe.read("cgan_small", tiny("cgan_small"))
+    without = Loaded(recipe, build(recipe, training=False).eval(), 0)
+    with pytest.raises(I2IError, match="the generator of cgan_small has no noise maps; omit --noise input"):
+        export(without, tmp_path / "x.onnx", noise="input")
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_images_follow_from_the_inputs_of_an_exported_file(name: str) -> None:
+    recipe = Recipe.read(name, tiny(name))
+    translator: Any = build(recipe, training=False).eval().requires_grad_(False)
+    translator.at_step_(recipe.train.steps - 1)
+    seeds = [3, 8]
+    torch.testing.assert_close(translator.sample_from(**translator.sample_inputs(seeds)), translator.sample(seeds))
 
 
 @pytest.mark.parametrize("name", ["pggan_small", "stylegan1_small"])

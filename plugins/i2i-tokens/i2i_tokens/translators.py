@@ -149,6 +149,10 @@ class TextToImage(i2i.Translator):
     generator_modules: ClassVar[tuple[str, ...]] = ("transformer",)
     domains: ClassVar[tuple[str, ...]] = ("image",)
     required_streams: ClassVar[Mapping[str, str]] = {"image": "image", "text": "label"}
+    not_exportable: ClassVar[str] = (
+        "its images come token by token, each drawn at random given those before, which is no fixed graph of operations"
+    )
+    """Why `i2i export` refuses such runs."""
 
     def __init__(
         self,

@@ -141,7 +141,7 @@ class TwinConditioned(Twin):
             )
         if to not in self.conditioned:
             raise I2IError(f"this translator translates only to {', '.join(self.conditioned)}, got {to!r}")
-        condition = self.condition_of(reference).expand(len(image), -1)
+        condition = self.condition_of(reference).expand(image.shape[0], -1)
         decoded = self.generator.decode(self._encode(image, other(to)), to, condition)
         return GeneratorOutput(self._output_image(decoded))
 

@@ -1,0 +1,42 @@
+"""Every shipped recipe, of core and plugins, is exported and computes i2i's images, or is refused as documented."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from i2i.core import plugins as loading
+from i2i.recipe.files import shipped
+
+ROOT = Path(__file__).parents[2]
+RECORD: dict[str, dict[str, Any]] = json.loads((ROOT / "docs" / "exports.json").read_text("utf-8"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def all_plugins() -> Iterator[None]:
+    """Load the installed plugins, which other tests do without."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("I2I_PLUGINS")
+        loading.default_plugins.cache_clear()
+        yield
+    loading.default_plugins.cache_clear()
+
+
+def test_recorded_recipes_are_shipped() -> None:
+    """The page names those that are shipped and not recorded, so that none is left out without a word."""
+    folders = [ROOT / "recipes", *ROOT.glob("plugins/*/*/recipes")]
+    assert set(RECORD) <= set(shipped(folders))
+    assert len(RECORD) > 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(RECORD))
+def test_a_recipe_is_exported_as_recorded(name: str, tmp_path: Path) -> None:
+    compare = runpy.run_path(str(ROOT / "benchmarks" / "exports.py"))["compare"]
+    found = compare(name, tmp_path)  # raises where the file differs by more than 1e-5
+    assert found | {"error": 0} == RECORD[name] | {"error": 0}
