@@ -71,6 +71,6 @@ def camera_to_world(origin: Tensor) -> Tensor:
     right = right / right.norm(dim=-1, keepdim=True)
     above = torch.linalg.cross(right, forward)
     above = above / above.norm(dim=-1, keepdim=True)
-    matrix = torch.eye(4).to(origin).repeat(len(origin), 1, 1)
+    matrix = torch.eye(4).to(origin).repeat(origin.shape[0], 1, 1)
     matrix[:, :3] = torch.stack([right, above, -forward, origin], -1)
     return matrix
