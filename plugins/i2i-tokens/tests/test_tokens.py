@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,6 +29,20 @@ def run(*arguments: object) -> int:
 
 def settings(*values: str) -> list[str]:
     return [part for value in (*TINY, "train.workers=0", "data.size=16", *values) for part in ("--set", value)]
+
+
+def test_a_transformer_without_biases_and_with_an_approximate_gelu() -> None:
+    torch.manual_seed(0)
+    network: Any = TokenTransformer(
+        5, 7, 2, 4, 8, 1, 2, attention_bias=False, mlp_bias=False, sigmoid_gelu=True
+    ).double()
+    assert {name for name in network.state_dict() if name.endswith("bias")} == {
+        "blocks.0.ln1.bias", "blocks.0.ln2.bias", "ln_f.bias"
+    }  # fmt: skip
+    x = torch.randn(3, 8, dtype=torch.float64)
+    wide = x @ network.blocks[0].mlp[0].weight.T
+    expected = (wide / (1 + (-1.702 * wide).exp())) @ network.blocks[0].mlp[2].weight.T
+    assert torch.allclose(network.blocks[0].mlp(x), expected)
 
 
 def test_text_becomes_an_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from i2i_tokens.data import COLORS, FORMS, CaptionedShapes
+from i2i_tokens.data import COLORS, FORMS, CaptionedShapes, draw
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -25,24 +26,35 @@ HELD_OUT = 2**61
 """Number of the first measured drawing; training reads small numbers, and the sample grid those from 2**60 on."""
 COUNT = 256
 EACH = 8
+AREAS = {"circle": math.pi, "square": 1.6**2, "cross": 2 * 0.6 * 2 - 0.6**2}
+"""Areas of the forms with a radius of 1."""
 
 
 def described(image: Tensor) -> tuple[str, str]:
     """Return colour and form of a drawing [3, H, W] in [-1, 1], by its pixels alone.
 
-    The colour is the nearest to the mean of the pixels that differ from the ground. The form follows from the share of
-    its bounding box that it fills.
+    The colour is the nearest to the mean of the pixels that differ from the ground. The form is the one whose drawing
+    with the same area and centre has the largest intersection over union with them.
     """
-    pixels = (image + 1) / 2
-    inside = (pixels - 0.12).abs().amax(0) > 0.3
+    inside = shape_of(image)
     if int(inside.sum()) < 9:
         return "none", "none"
-    mean = pixels[:, inside].mean(1)
+    mean = (image[:, inside].mean(1) + 1) / 2
     color = min(COLORS, key=lambda name: float((torch.tensor(COLORS[name]) - mean).square().sum()))
-    rows, columns = (inside.any(axis).nonzero().flatten() for axis in (1, 0))
-    box = inside[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].float()
-    filled = float(box.mean())
-    return color, "square" if filled > 0.9 else "circle" if filled > 0.66 else "cross"
+    size = image.shape[1]
+    y, x = ((places.float().mean() + 0.5) * 2 / size - 1 for places in inside.nonzero().unbind(1))
+
+    def overlap(form: str) -> float:
+        radius = (float(inside.sum()) / AREAS[form]) ** 0.5 * 2 / size
+        drawn = shape_of(draw(form, color, (float(x), float(y)), radius, size))
+        return float((drawn & inside).sum() / (drawn | inside).sum())
+
+    return color, max(FORMS, key=overlap)
+
+
+def shape_of(image: Tensor) -> Tensor:
+    """Return where a drawing differs from the ground, [H, W]."""
+    return ((image + 1) / 2 - 0.12).abs().amax(0) > 0.3
 
 
 @pytest.mark.slow
