@@ -59,6 +59,13 @@ def test_a_grid_has_a_row_for_each_caption_and_a_column_for_each_domain(size: in
     assert right.getpixel((5, 2 * shown + GAP)) == (255, 255, 255)
 
 
+def test_a_grid_shows_images_of_several_sizes() -> None:
+    rows = {"input · a": torch.zeros(2, 3, 32, 32), "translation · a": torch.zeros(2, 3, 64, 64)}
+    enlarged = grid(rows)
+    assert enlarged.size == grid({key: torch.zeros(2, 3, 64, 64) for key in rows}).size
+    assert grid(rows | {"cycle · a": torch.zeros(2, 3, 100, 90)}).height > enlarged.height
+
+
 class Faulty:
     def __init__(self) -> None:
         self.calls = 0

@@ -9,7 +9,7 @@ import torch
 from einops import rearrange
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
-from torch.nn.functional import interpolate
+from torch.nn.functional import interpolate, pad
 
 from i2i.core.hookspecs import hookimpl
 from i2i.data.pixels import visible
@@ -50,8 +50,8 @@ def grid(images: Mapping[str, Tensor]) -> Image.Image:
     Args:
         images: [n, C, H, W] in [-1, 1] by `caption · domain`; see `visible`. Small ones are enlarged; see `CELL`.
     """
-    factor = max(1, round(CELL / max(row.shape[-2] for row in images.values())))
-    images = {key: interpolate(visible(row), scale_factor=factor, mode="nearest") for key, row in images.items()}
+    tallest = max(CELL, *(row.shape[-2] for row in images.values()))
+    images = {key: _enlarged(visible(row), tallest) for key, row in images.items()}
     columns: dict[str, dict[str, Tensor]] = {}
     for key, row in images.items():
         caption, _, domain = key.rpartition(" · ")
@@ -76,9 +76,15 @@ def grid(images: Mapping[str, Tensor]) -> Image.Image:
     return sheet
 
 
+def _enlarged(image: Tensor, height: int) -> Tensor:
+    return interpolate(image, scale_factor=max(1, round(height / image.shape[-2])), mode="nearest")
+
+
 def _strip(rows: Mapping[str, Tensor], captions: list[str]) -> Image.Image:
-    first = next(iter(rows.values()))
-    white = torch.ones_like(first)
-    padded = [torch.nn.functional.pad(rows.get(caption, white), (0, GAP, 0, GAP), value=1.0) for caption in captions]
+    sizes = [row.shape[-2:] for row in rows.values()]
+    height, width = (GAP + max(sides) for sides in zip(*sizes, strict=True))
+    white = torch.ones_like(next(iter(rows.values())))
+    shown = [rows.get(caption, white) for caption in captions]
+    padded = [pad(row, (0, width - row.shape[-1], 0, height - row.shape[-2]), value=1.0) for row in shown]
     pixels = rearrange(torch.stack(padded), "row n c h w -> (row h) (n w) c")
     return Image.fromarray(((pixels.clamp(-1, 1) + 1) * 127.5).round().byte().numpy())
