@@ -61,7 +61,7 @@ def shape_network(size: int, count: int = 2000, epochs: int = 10) -> tuple[Shape
     """Train the network, and return it with its accuracy on held-out objects.
 
     Returns:
-        The network; for `form` and `class` the share that is right, for numbers the correlation with the truth.
+        The network; for `form` and `class` the share that is right, for numbers the correlation with those drawn.
     """
     images, truth = drawn(size, range(count), seed=1)
     with torch.random.fork_rng(devices=[]):
