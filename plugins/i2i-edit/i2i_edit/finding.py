@@ -170,8 +170,9 @@ def tag_directions(editor: Editor, scores: Scores, layers: Sequence[int] | None 
         except I2IError as error:
             raise I2IError(f"{name}: {error}") from error
         right = (latents[held_out] @ direction + intercept > 0) == truth[held_out]
-        of_class = [right[truth[held_out] == one].double().mean() for one in (True, False)]
-        notes = {"accuracy": float(sum(of_class) / 2)} if held_out.any() else {}
+        of_class = torch.stack([right[truth[held_out] == one].double().mean() for one in (True, False)])
+        # A mean is NaN where no sample of a class is held out, as may be of few labels.
+        notes = {} if of_class.isnan().any() else {"accuracy": float(of_class.mean())}
         deviation = float((latents @ direction / direction.norm()).std())
         result.append(as_vector(editor, name, direction, deviation, "tags", layers, notes))
     return result

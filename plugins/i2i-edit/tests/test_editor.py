@@ -142,6 +142,9 @@ def test_directions_of_labels_raise_what_they_name(editor: Editor) -> None:
         boundary_directions(editor, {"bright": {0: 1.0, 1: 0.0, 2: 0.5}})
     with pytest.raises(I2IError, match="bright: too few labels: expected at least 2 images with the tag and 2 without"):
         tag_directions(editor, {"bright": dict.fromkeys(range(10), 1.0)})
+    # Of five labels one is held out, so that the accuracy of one class is unknown, and none is named.
+    (few,) = tag_directions(editor, {"bright": {number: float(number % 2) for number in range(5)}})
+    assert "accuracy" not in few.notes
 
 
 def test_labels_are_read_from_a_table(tmp_path: Path) -> None:
