@@ -20,6 +20,7 @@ from i2i.demo.anime import anime
 from i2i.demo.attribute_network import AttributeNetwork, train_attribute_network
 from i2i.demo.canvas import Color
 from i2i.demo.character import SKINS, Character, rgb
+from i2i.demo.label_map import label_map
 from i2i.methods.assembly import build
 from i2i.recipe.recipe import Recipe
 from i2i.use.loaded import Loaded
@@ -27,7 +28,10 @@ from i2i.use.loaded import Loaded
 HAIR = ("#1d1819", "#553522", "#cf2f42", "#d9a94f", "#3f74d6", "#4d9a4a")
 EYES = ("#4a2c1b", "#3a7fb8")
 SHIRTS = ("#f3f1ec", "#c8473f", "#2f6fae")
-Z_DIM = 17
+SIZE, Z_DIM = 32, 17
+"""Side of the images in pixels, and length of the codes."""
+ATTRIBUTES = "attributes.safetensors"
+"""File of the network that measures drawings."""
 SETTINGS: dict[str, Any] = {
     "translator.generator.z_dim": Z_DIM,
     "translator.generator.w_dim": 32,
@@ -79,6 +83,13 @@ def character_of(code: Tensor) -> Character:
     )
 
 
+def drawn(codes: Tensor) -> tuple[Tensor, Tensor]:
+    """The drawings [N, 3, 32, 32] in [-1, 1] of codes, and their class numbers [N, 32, 32]."""
+    people = [character_of(code) for code in codes]
+    images = torch.stack([to_tensor(anime(person, SIZE)) for person in people]) * 2 - 1
+    return images, torch.stack([torch.from_numpy(label_map(person, SIZE)).long() for person in people])
+
+
 def fitted(folder: Path, count: int = 1200, steps: int = 2400, seed: int = 0) -> Loaded:
     """The generator, from the folder or fitted now."""
     recipe = Recipe.read("stylegan2_small", SETTINGS)
@@ -91,7 +102,7 @@ def fitted(folder: Path, count: int = 1200, steps: int = 2400, seed: int = 0) ->
             return Loaded(recipe, translator.eval().requires_grad_(False), steps)
         generator = translator.generator.train().requires_grad_(True)
         codes = torch.randn(count, Z_DIM)
-        images = torch.stack([to_tensor(anime(character_of(code), 32)) for code in codes]) * 2 - 1
+        images, _ = drawn(codes)
         # The mapping network's layers are used with a factor of 0.01, which a regression of this length must undo.
         groups = [
             {"params": generator.mapping.parameters(), "lr": 0.5},
@@ -117,7 +128,7 @@ def fitted(folder: Path, count: int = 1200, steps: int = 2400, seed: int = 0) ->
 
 def measuring_network(folder: Path) -> AttributeNetwork:
     """The network of `i2i.demo`, from the folder or trained now."""
-    weights = folder / "attributes.safetensors"
+    weights = folder / ATTRIBUTES
     if weights.is_file():
         network = AttributeNetwork().eval().requires_grad_(False)
         network.load_state_dict(load_file(weights))
