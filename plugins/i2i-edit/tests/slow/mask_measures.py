@@ -1,28 +1,31 @@
-"""Measures of DatasetGAN and EditGAN on a generator of drawn portraits.
+"""Measures of DatasetGAN and EditGAN on a generator whose codes say which character it draws.
 
-Samples of an adversarially trained generator have no true label maps. A segmentation network that was trained on
-drawings with their true label maps labels the 16 samples, in place of a person, and measures edited images.
+Label maps of characters are true: those of the 16 labelled drawings, those that edits should reach, and those that a
+segmentation network is compared with.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
+from fitted_portraits import SIZE, character_of, drawn
 from i2i_edit.classifier_training import LabelledPixels, train_ensemble
 from i2i_edit.mask_editing import edited_region
 from i2i_edit.mask_editor import MaskEditor
 from i2i_edit.pixel_features import render
 from i2i_edit.segmentation import Classes, Segmenter
-from i2i_edit.vectors import EditVector
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from i2i.demo.label_map import CLASSES, COLORS
-from i2i.demo.portrait_truth import PortraitLabels
+from i2i.demo.attribute_network import AttributeNetwork
+from i2i.demo.label_map import CLASSES, COLORS, label_map
 
-SIZE, LABELLED = 32, 16
+LABELLED, STEPS, RATE = 16, 100, 0.1
+"""Number of labelled drawings; steps and learning rate of edits."""
 
 
 class UNet(nn.Module):
@@ -45,14 +48,6 @@ class UNet(nn.Module):
         x = self.up(torch.cat([F.interpolate(c, scale_factor=2.0), b], 1))
         found: Tensor = self.head(self.last(torch.cat([F.interpolate(x, scale_factor=2.0), a], 1)))
         return found
-
-
-def drawings(numbers: range) -> tuple[Tensor, Tensor]:
-    """Return drawings [N, 3, 32, 32] in [-1, 1] with their class numbers [N, 32, 32]."""
-    data = PortraitLabels(size=SIZE, count=4000)
-    samples = [data[number] for number in numbers]
-    labels = torch.stack([sample["a"] for sample in samples]).argmax(1)
-    return torch.stack([sample["b"] for sample in samples]), labels
 
 
 def train_unet(images: Tensor, labels: Tensor, steps: int = 250, seed: int = 0) -> UNet:
@@ -84,24 +79,28 @@ def iou(one: Tensor, other: Tensor) -> float:
     return int((one & other).sum()) / union if union else 1.0
 
 
-def mean_iou(found: Tensor, truth: Tensor) -> float:
-    """Return the mean over classes of intersection over union."""
-    return float(np.mean([iou(found == number, truth == number) for number in range(len(CLASSES))]))
+def by_class(found: Tensor, truth: Tensor) -> dict[str, float]:
+    """Return intersection over union by class."""
+    return {name: iou(found == number, truth == number) for number, name in enumerate(CLASSES)}
 
 
-def few_label_segmenter(translator: Any, labeller: UNet, members: int = 3) -> Segmenter:
-    """Train classifiers of pixels on 16 samples that a network trained on full truth has labelled."""
-    with torch.no_grad():
-        ws = translator.styles(range(LABELLED))
-        labels = segmented(labeller, translator.synthesize(ws))
+def few_label_segmenter(translator: Any, members: int = 3) -> Segmenter:
+    """Train classifiers of pixels on 16 labelled drawings."""
+    seeds = range(LABELLED)
+    _, labels = drawn(translator.latents(seeds)[0])
+    ws = translator.styles(seeds)
     pixels = LabelledPixels([lambda one=one: render(translator, one[None]).features for one in ws], labels)
-    ensemble = train_ensemble(pixels, len(CLASSES), members, max_epochs=6)
+    ensemble = train_ensemble(pixels, len(CLASSES), members)
     return Segmenter(translator, ensemble, Classes.parse(list(zip(CLASSES, COLORS, strict=True)), "drawings"))
 
 
-def dataset_gan(translator: Any, segmenter: Segmenter, full: UNet, count: int = 300) -> dict[str, float]:
-    """Return the mean IoU on held-out drawings of the segmentation network trained on full truth, and on a set of
-    generated images without the most uncertain tenth."""
+def full_truth(translator: Any, count: int = 300) -> UNet:
+    """Train the segmentation network on drawings with their true label maps."""
+    return train_unet(*drawn(translator.latents(range(2 * 10**6, 2 * 10**6 + count))[0]))
+
+
+def dataset_gan(translator: Any, segmenter: Segmenter, count: int = 300) -> UNet:
+    """Train it on generated images with the classifiers' labels, without the most uncertain tenth."""
     made = []
     with torch.no_grad():
         for one in translator.styles(range(10**6, 10**6 + count)):
@@ -109,62 +108,98 @@ def dataset_gan(translator: Any, segmenter: Segmenter, full: UNet, count: int = 
             found = segmenter.segment(rendered.features, (SIZE, SIZE))
             made.append((found.uncertainty, rendered.image[0].clamp(-1, 1), found.labels))
     made = sorted(made, key=lambda item: item[0])[: count - count // 10]
-    synthetic = train_unet(torch.stack([image for _, image, _ in made]), torch.stack([labels for *_, labels in made]))
-    images, truth = drawings(range(3000, 3120))
-    return {
-        "full truth": mean_iou(segmented(full, images), truth),
-        "dataset_gan": mean_iou(segmented(synthetic, images), truth),
-    }
+    return train_unet(torch.stack([image for _, image, _ in made]), torch.stack([labels for *_, labels in made]))
 
 
-INTO = {"hair": "background", "clothes": "background", "eyes": "skin"}
-"""What each class grows into."""
+def measured_iou(translator: Any, network: UNet, seeds: range) -> dict[str, float]:
+    """Return a segmentation network's intersection over union by class on the drawings of seeds."""
+    images, truth = drawn(translator.latents(seeds)[0])
+    return by_class(segmented(network, images), truth)
 
 
-def grown(labels: Tensor, name: str, pixels: int = 2) -> Tensor:
-    """Return a segmentation in which a class has grown into another one by some pixels."""
-    number = CLASSES.index(name)
-    reach = edited_region(labels == number, pixels)
-    return torch.where(reach & (labels == CLASSES.index(INTO[name])), number, labels)
+@dataclass(frozen=True)
+class Change:
+    """An edit of a character's label map.
+
+    Args:
+        attribute: of `AttributeNetwork` that it gives to images.
+        number: of the class that it adds.
+        settings: of the character with it.
+    """
+
+    attribute: str
+    number: int
+    settings: Mapping[str, Any]
 
 
-def mask_edits(editor: MaskEditor, measure: UNet, name: str, count: int = 4, others: int = 20) -> dict[str, Any]:
-    """Let a class grow in some samples, and apply the vector of the best edit to others.
+CHANGES = {
+    "long hair": Change("long_hair", CLASSES.index("hair"), {"style": "long"}),
+    "glasses": Change("glasses", CLASSES.index("glasses"), {"glasses": True}),
+}
+
+
+def without(translator: Any, network: AttributeNetwork, names: Iterable[str], seeds: range, count: int) -> list[int]:
+    """Return the first seeds whose images have none of the attributes of some changes."""
+    measured = network.measure(translator.synthesize(translator.styles(seeds)))
+    free = torch.stack([measured[CHANGES[name].attribute] < 0.5 for name in names]).all(0)
+    return [seed for seed, one in zip(seeds, free.tolist(), strict=True) if one][:count]
+
+
+def mask_edit(segmenter: Segmenter, network: AttributeNetwork, name: str, seeds: range, count: int = 5) -> Any:
+    """Edit the label maps of some samples without a change into those of the same characters with it.
 
     Returns:
-        Means over the edited samples of the IoU of the class with the target, in the region, before and after, by the
-        classifiers and by the measuring network; of the squared error outside of the region in [0, 1]; the share of
-        other samples in which the measuring network finds more of the class; and the vector.
+        Means over the samples of the IoU of the class with the target in the region before and after, and of the
+        squared error outside of the region in [0, 1]; and the mean of the vectors.
     """
-    number = CLASSES.index(name)
-    rows, vectors = [], []
-    for seed in range(100, 100 + count):
-        ws = editor.translator.styles([seed])
+    change, rows, vectors = CHANGES[name], [], []
+    translator, editor = segmenter.translator, MaskEditor(segmenter)
+    for seed in without(translator, network, [name], seeds, len(seeds)):
+        ws = translator.styles([seed])
+        person = character_of(translator.latents([seed])[0][0])
+        if len(rows) == count or replace(person, **change.settings) == person:
+            continue
         before = editor.view(ws)
         labels = before.segmentation.labels
-        target = grown(labels, name)
-        vector = editor.edit(ws, target, name)
+        plain, wanted = (
+            torch.from_numpy(label_map(one, SIZE)).long() for one in (person, replace(person, **change.settings))
+        )
+        target = torch.where(plain != wanted, wanted, labels)
+        vector = editor.edit(ws, target, name, STEPS, RATE)
         after = editor.view(editor.apply(ws, vector))
         region = edited_region(target != labels)
-        wanted = (target == number)[region]
-        seen = segmented(measure, torch.cat([before.image, after.image]))
-        masks = (labels, after.segmentation.labels, seen[0], seen[1])
+        masks = [one == change.number for one in (labels, after.segmentation.labels, target)]
         difference = ((after.image - before.image) / 2).square().mean((0, 1))
-        rows.append([*(iou((mask == number)[region], wanted) for mask in masks), float(difference[~region].mean())])
+        rows.append([*(iou(mask[region], masks[2][region]) for mask in masks[:2]), float(difference[~region].mean())])
         vectors.append(vector)
-    best = vectors[int(np.argmax([row[1] - row[0] for row in rows]))]
-    keys = ("classifiers before", "classifiers after", "measure before", "measure after", "mse outside")
-    share = float(np.mean(grows(editor, measure, [best], [number], range(500, 500 + others))))
-    return {**dict(zip(keys, np.mean(rows, 0).tolist(), strict=True)), "works on others": share, "vector": best}
+    mean = sum(vectors[1:], vectors[0]) * (1 / len(vectors))
+    return {**dict(zip(("before", "after", "outside"), np.mean(rows, 0).tolist(), strict=True)), "vector": mean}
 
 
 @torch.no_grad()
-def grows(
-    editor: MaskEditor, measure: UNet, vectors: list[EditVector], numbers: list[int], seeds: range, least: int = 4
-) -> list[bool]:
-    """Return for each sample whether the area of all classes grows by some pixels with the sum of vectors."""
-    ws = editor.translator.styles(seeds)
-    change: Any = sum(vector.ws for vector in vectors)
-    before, after = (segmented(measure, editor.translator.synthesize(one)) for one in (ws, ws + change))
-    found = [((after == number).sum((1, 2)) - (before == number).sum((1, 2))) >= least for number in numbers]
-    return list(torch.stack(found).all(0).tolist())
+def works(
+    translator: Any,
+    network: AttributeNetwork,
+    measure: UNet,
+    changes: Mapping[str, Any],
+    seeds: range,
+    count: int = 20,
+    least: int = 4,
+) -> dict[str, float]:
+    """Return shares of samples without any of some changes, to which the sum of their vectors is added.
+
+    Returns:
+        Of those in which a segmentation network finds more of all classes, by some pixels, and of those that have all
+        attributes afterwards.
+    """
+    ws = translator.styles(without(translator, network, changes, seeds, count))
+    assert len(ws) == count
+    images = [translator.synthesize(one) for one in (ws, ws + sum(vector.ws for vector in changes.values()))]
+    before, after = (segmented(measure, one) for one in images)
+    attributes = network.measure(images[1])
+    grows = [
+        (after == one.number).sum((1, 2)) - (before == one.number).sum((1, 2)) >= least
+        for one in (CHANGES[name] for name in changes)
+    ]
+    has = [attributes[CHANGES[name].attribute] > 0.5 for name in changes]
+    return {name: float(torch.stack(rows).all(0).float().mean()) for name, rows in (("grows", grows), ("has", has))}
