@@ -39,8 +39,8 @@ WIDTHS = ("channels", "max_channels", "mlp_channels", "channel_base", "channel_m
 """Options that say how many channels or features networks have."""
 WHOLE = ("fomm_small", "fomm_vox", "fomm_vox_adv")
 """Recipes that keep their widths: those of some networks follow from numbers that others do not know."""
-TOLERANCE = 1e-4
-"""Largest error at an unseen size. Random weights round more than trained ones; wrong operations differ by far more."""
+TOLERANCE = 1e-5
+"""Largest error at an unseen size."""
 
 
 @cache
@@ -76,18 +76,21 @@ def small(name: str) -> Loaded:
     """Build a recipe's translator with few channels and random weights, as if it had been trained and loaded."""
     folders, registry = plugins().recipe_folders(), plugins().registry
     whole = Recipe.check(read_source(name, [], folders), registry)
-    settings = {} if name in WHOLE else narrow(whole.translator.resolved(), "translator")
-    try:
-        recipe = Recipe.check(read_source(name, lines(settings), folders), registry)
-    except I2IError:  # losses that look into a block that is no longer there
-        settings = {key: value for key, value in settings.items() if key.rpartition(".")[2] not in DEPTHS}
-        recipe = Recipe.check(read_source(name, lines(settings), folders), registry)
+    narrowed = {} if name in WHOLE else narrow(whole.translator.resolved(), "translator")
+    as_deep = {key: value for key, value in narrowed.items() if key.rpartition(".")[2] not in DEPTHS}
     torch.manual_seed(0)
-    translator: Any = build(recipe, training=False).eval().requires_grad_(False)
+    for settings in (narrowed, as_deep, {}):  # losses may look into a block that is not there; groups may not divide
+        try:
+            recipe = Recipe.check(read_source(name, lines(settings), folders), registry)
+            translator: Any = build(recipe, training=False)
+            break
+        except I2IError:
+            if not settings:
+                raise
+    translator.eval().requires_grad_(False)
     if recipe.translator.name == "line_coloring":
-        translator.generator.dc0.weight.mul_(
-            0.01
-        )  # else its YUV would be far outside of 0 to 255, and rounded coarsely
+        # Otherwise its YUV would be far outside of 0 to 255, and rounded coarsely.
+        translator.generator.dc0.weight.mul_(0.01)
     return Loaded(recipe, translator, 0)
 
 
@@ -102,8 +105,9 @@ def without_dropout(translator: nn.Module) -> bool:
 def unseen(session: onnxruntime.InferenceSession, exported: Exported, model: Loaded) -> dict[str, Tensor]:
     """Return inputs of a batch and a size that the export has not used, where the file leaves them free."""
     multiple = exported.multiple
-    side = -(-max(model.smallest_size, 6 * multiple) // multiple) * multiple
-    free = dict(zip((2, 3), exported.size or (side + 5 * multiple, side + 3 * multiple), strict=True))
+    least, more, most = (6, 3, 5) if multiple < 64 else (1, 1, 2)
+    side = -(-max(model.smallest_size, least * multiple) // multiple) * multiple
+    free = dict(zip((2, 3), exported.size or (side + most * multiple, side + more * multiple), strict=True))
     draws = torch.Generator().manual_seed(7)
     found = {}
     for given in session.get_inputs():
