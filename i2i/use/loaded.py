@@ -332,7 +332,9 @@ class Loaded:
         if not isinstance(value, str) or Path(value).is_file():
             source = source_of(value, self.format_of(to))
             value = value if source is None else self._pad(self.resize(source.pages[0]).unsqueeze(0))
-        return value.to(like.device, like.dtype) if isinstance(value, Tensor) else value
+        if not isinstance(value, Tensor):
+            return value
+        return value.to(like.device, value.dtype if value.dtype == torch.int64 else like.dtype)  # numbers of classes
 
 
 def load(

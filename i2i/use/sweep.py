@@ -175,7 +175,9 @@ class Sweep:
         for trial in study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.RUNNING]):
             folder = self.folder_of(trial)
             started = trial.datetime_start
-            young = started is not None and datetime.now() - started < STARTING and not folder.is_dir()
+            # A trial that continues another's folder has one before its process has locked it.
+            unlocked_yet = not folder.is_dir() or "continues" in trial.user_attrs
+            young = started is not None and datetime.now() - started < STARTING and unlocked_yet
             if young or is_locked(folder):
                 continue
             study.tell(trial.number, state=optuna.trial.TrialState.FAIL)

@@ -207,7 +207,7 @@ class CIPS3DGenerator(nn.Module):
 
     def synthesis(self, ws: Tensor, noise: str = "const") -> Tensor:
         """Return images [B, C, size, size] of the front for styles [B, num_ws, w_dim]; there is no noise map."""
-        pose = torch.full((len(ws), 2), FRONT).to(ws)
+        pose = torch.full((ws.shape[0], 2), FRONT).to(ws)
         return self.render(ws, pose).image
 
     def render(

@@ -213,7 +213,7 @@ class CIPS3D(StyleGAN):
         if abs(math.radians(pitch)) > STEEPEST:
             raise I2IError(f"pitch: expected at most {math.degrees(STEEPEST):.0f} degrees up or down, got {pitch:g}")
         pose = FRONT + torch.tensor([math.radians(yaw), math.radians(pitch)], dtype=torch.float64)
-        view: View = self.generator.render(ws, pose.to(ws).expand(len(ws), -1))
+        view: View = self.generator.render(ws, pose.to(ws).expand(ws.shape[0], -1))
         return view
 
     def sample(  # type: ignore[override]  # views have other conditions than images of one side

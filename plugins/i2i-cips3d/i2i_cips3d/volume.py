@@ -56,7 +56,10 @@ def integrate(
     delta = F.pad(depth[..., 1:, :] - depth[..., :-1, :], (0, 0, 0, 1), value=LAST)
     positive = F.relu(density) if activation == "relu" else F.softplus(density)
     alpha = 1 - torch.exp(-delta * positive)
-    passed = torch.cumprod(F.pad(1 - alpha + EPS, (0, 0, 1, 0), value=1.0), -2)[..., :-1, :]
+    factors = F.pad(1 - alpha + EPS, (0, 0, 1, 0), value=1.0)
+    # ONNX has no cumulative product.
+    products = factors.log().cumsum(-2).exp() if torch.compiler.is_exporting() else factors.cumprod(-2)
+    passed = products[..., :-1, :]
     weights = alpha * passed
     total = weights.sum(-2)
     if last_back:

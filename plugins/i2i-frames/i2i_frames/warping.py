@@ -153,7 +153,7 @@ def adaptive_warping(image: Tensor, flow: Tensor, kernel: Tensor) -> Tensor:
     shift = torch.arange(-1, 3, device=image.device)
     columns = (corner[:, 0, :, :, None] + shift).clamp(0, width - 1)
     rows = (corner[:, 1, :, :, None] + shift).clamp(0, height - 1)
-    first = torch.arange(len(image), device=image.device).view(-1, 1, 1, 1, 1) * (height * width)
+    first = torch.arange(image.shape[0], device=image.device).view(-1, 1, 1, 1, 1) * (height * width)
     index = first + (rows[..., :, None] * width + columns[..., None, :]).long()
     across, down = (torch.cat([1 - share, 1 - share, share, share], 1) for share in (right, lower))
     weight = kernel * (down[:, :, None] * across[:, None]).flatten(1, 2)
@@ -161,7 +161,7 @@ def adaptive_warping(image: Tensor, flow: Tensor, kernel: Tensor) -> Tensor:
     pixels = image.permute(0, 2, 3, 1).flatten(0, 2)
     per_pixel = weight.permute(0, 2, 3, 1).flatten(0, 2)
     summed = F.embedding_bag(index.reshape(-1, 16), pixels, mode="sum", per_sample_weights=per_pixel)
-    return torch.where(inside, summed.view(len(image), height, width, -1).permute(0, 3, 1, 2), image)
+    return torch.where(inside, summed.view(image.shape[0], height, width, -1).permute(0, 3, 1, 2), image)
 
 
 def laplacian_pyramid(image: Tensor, levels: int = 5) -> list[Tensor]:

@@ -89,7 +89,8 @@ class FastStyle(Translator):
         Args:
             image: contents.
             to: `b`.
-            style: number of the style, from 0; or weights of all styles, [styles] or [B, styles].
+            style: number of the style, from 0, also as integers [1] or [B]; or weights of all styles, [styles] or
+                [B, styles].
             blend: several numbers with weights, instead of `style`; their norm parameters are mixed.
 
         Raises:
@@ -123,6 +124,10 @@ class FastStyle(Translator):
 
     def _weights_of(self, style: object) -> Tensor:
         """Return the weights [1, styles] or [B, styles] of a style, on the CPU."""
+        if isinstance(style, Tensor) and style.dtype == torch.int64 and style.ndim == 1:
+            if not torch.compiler.is_exporting() and not bool(((style >= 0) & (style < self.styles)).all()):
+                raise I2IError(f"style: expected numbers from 0 to {self.styles - 1}, got {style.tolist()}")
+            return (style[:, None] == torch.arange(self.styles, device=style.device)).float().cpu()
         if isinstance(style, Tensor) and style.ndim in (1, 2) and style.shape[-1] == self.styles:
             return style.reshape(-1, self.styles).float().cpu()
         if not isinstance(style, int) or isinstance(style, bool) or not 0 <= style < self.styles:

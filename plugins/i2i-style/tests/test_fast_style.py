@@ -108,6 +108,7 @@ def test_blends_interpolate(loaded: Loaded) -> None:
     halfway = loaded.translate(image, blend={0: 1, 2: 1})
     assert torch.equal(halfway, loaded.translate(image, style=torch.tensor([0.5, 0, 0.5, 0])))
     both = loaded.translate(image, style=torch.eye(4)[[0, 2]])
+    assert torch.equal(loaded.translate(image, style=torch.tensor([0, 2])), both)
     torch.testing.assert_close(both, torch.stack([first[0], second[1]]))
 
 
@@ -117,6 +118,7 @@ def test_blends_interpolate(loaded: Loaded) -> None:
         (4, "style: expected a number from 0 to 3, got 4"),
         (True, "style: expected a number from 0 to 3, got True"),
         ("pink", "style: expected a number from 0 to 3, got 'pink'"),
+        (torch.tensor([1, 4]), "style: expected numbers from 0 to 3, got [1, 4]"),
         (
             torch.zeros(1, 3, 8, 8),
             "style: expected a number from 0 to 3, got a tensor [1, 3, 8, 8]",

@@ -203,7 +203,7 @@ class BigGANDeepGenerator(nn.Module):
         if c is None:
             raise ShapeError("BigGAN generates images of classes: set translator.conditional = true")
         y = torch.cat([z, self.embeddings(c)], 1)
-        x = self.gen_z(y).view(len(z), 4, 4, self.wide).permute(0, 3, 1, 2).contiguous()
+        x = self.gen_z(y).unflatten(1, (4, 4, self.wide)).permute(0, 3, 1, 2).contiguous()
         for layer in self.layers:
             x = layer(x, truncation, y)
         return torch.tanh(self.conv_to_rgb(F.relu(self.bn(x, truncation, y)))[:, : self.out_channels])
