@@ -325,16 +325,14 @@ class Loaded:
 
     def _placed(self, value: Any, like: Tensor, to: str) -> Any:
         """Bring one condition to the networks, images as [1, C, H, W], also those of a blend; keep other values."""
-        if isinstance(value, Mapping):
-            return [(self._placed(key, like, to), share) for key, share in value.items()]
-        if isinstance(value, list | tuple) and all(isinstance(item, tuple) and len(item) == 2 for item in value):
-            return [(self._placed(key, like, to), share) for key, share in value]
+        pairs = list(value.items()) if isinstance(value, Mapping) else value
+        if isinstance(pairs, list | tuple) and all(isinstance(item, tuple) and len(item) == 2 for item in pairs):
+            return [(self._placed(key, like, to), share) for key, share in pairs]
         if not isinstance(value, str) or Path(value).is_file():
             source = source_of(value, self.format_of(to))
             value = value if source is None else self._pad(self.resize(source.pages[0]).unsqueeze(0))
-        if not isinstance(value, Tensor):
-            return value
-        return value.to(like.device, value.dtype if value.dtype == torch.int64 else like.dtype)  # numbers of classes
+        numbers = isinstance(value, Tensor) and value.dtype == torch.int64  # of classes or styles
+        return value.to(like.device, torch.int64 if numbers else like.dtype) if isinstance(value, Tensor) else value
 
 
 def load(
