@@ -97,6 +97,8 @@ def translation_graph(loaded: Loaded, translator: Translator, to: str) -> Graph:
     # Style images have a size of their own; frames, hints and the like have the image's, which torch.export must know.
     sizes = [True, False] if len(sample) > 1 and sample[1].ndim == 4 and names[1] != "style" else [False]
     shapes = [_dynamic_shapes(loaded, sample, same_size) for same_size in sizes]
+    if loaded.constraints.fixed_size is not None and len(sample) > 1:
+        shapes.append((shapes[0][0], {}))  # networks of one size may look at the second image, too
     return Graph(ForwardPass(translator, names, to), (sample, other), shapes)
 
 

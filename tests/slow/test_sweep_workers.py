@@ -15,10 +15,11 @@ import psutil
 import pytest
 
 from i2i.engine import checkpoint
+from i2i.engine.run_lock import is_locked
 
 pytest.importorskip("optuna", reason="sweeps need the extra i2i[sweep]")
 pytestmark = pytest.mark.slow
-STEPS = 40
+STEPS = 300
 SETTINGS = {
     "data.size": "32",
     "train.steps": str(STEPS),
@@ -53,7 +54,7 @@ def test_the_trial_of_a_killed_worker_continues_with_the_next_start(tmp_path: Pa
     folder = tmp_path / "sweep"
     first = start(folder)
     until = time.monotonic() + 300
-    while len(begun := [path.parent for path in folder.glob("trial-*/log.jsonl")]) < 2:
+    while len(begun := [path for path in folder.glob("trial-*") if is_locked(path) and checkpoint.listed(path)]) < 2:
         assert time.monotonic() < until
         assert first.poll() is None, first.communicate()[0]
         time.sleep(0.02)

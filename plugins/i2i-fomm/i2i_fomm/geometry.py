@@ -79,6 +79,14 @@ class Antialias(nn.Module):
         return reduced[:, :, :: self.step, :: self.step]
 
 
+def inverse(matrix: Tensor) -> Tensor:
+    """Invert Jacobians [..., 2, 2]; by the formula of their determinant in exported files, as ONNX has no inverse."""
+    if not torch.compiler.is_exporting():
+        return torch.inverse(matrix)
+    a, b, c, d = matrix.flatten(-2).unbind(-1)
+    return torch.stack([d, -b, -c, a], -1).unflatten(-1, (2, 2)) / (a * d - b * c)[..., None, None]
+
+
 def check_scale(option: str, scale: float) -> None:
     """Refuse scales that are not 1 divided by an integer.
 

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from i2i.core.bounds import Count, Depth, Positive
 from i2i.errors import ShapeError
 from i2i.nn.layers.spectral import spectral_conv
-from i2i_fomm.geometry import Keypoints, antialias, check_scale, coordinate_grid, gaussian_heatmaps
+from i2i_fomm.geometry import Keypoints, antialias, check_scale, coordinate_grid, gaussian_heatmaps, inverse
 from i2i_fomm.layers import Block, Hourglass, ResidualBlock, widths
 
 Scale = Annotated[float, Gt(0)]
@@ -174,7 +174,7 @@ class DenseMotion(nn.Module):
         grid = coordinate_grid(height, width, driving.value)
         motion = grid - driving.value[:, :, None, None]
         if driving.jacobian is not None and source.jacobian is not None:
-            matrix = source.jacobian @ torch.inverse(driving.jacobian)
+            matrix = source.jacobian @ inverse(driving.jacobian)
             motion = (matrix[:, :, None, None] @ motion[..., None]).squeeze(-1)
         motion = motion + source.value[:, :, None, None]
         background = grid.expand(motion.shape[0], 1, -1, -1, -1)
