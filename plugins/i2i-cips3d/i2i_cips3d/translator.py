@@ -9,7 +9,8 @@ from typing import Annotated, Any, ClassVar
 import torch
 from annotated_types import Ge, Le
 from i2i_stylegan.outputs import IMAGE, StyleOutputs
-from i2i_stylegan.translators import PREVIEW_SEED, StyleGAN, finite
+from i2i_stylegan.style_translators import StyleGAN
+from i2i_stylegan.translators import PREVIEW_SEED, finite
 from torch import Tensor, nn
 
 import i2i
@@ -245,8 +246,7 @@ class CIPS3D(StyleGAN):
 
     def sample_from(self, latent: Tensor, truncation: Tensor, pose: Tensor) -> Tensor:  # type: ignore[override]  # views
         """Return images [B, C, H, W] in [-1, 1] of such inputs."""
-        average = self.generator.mapping.w_avg
-        ws = average + truncation * (self.generator.mapping(latent, None) - average)
+        ws = self.truncated(latent, truncation)
         return self.output_image(self.generator.render(ws, FRONT + pose * (math.pi / 180)).image)
 
     def preview(self, images: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:

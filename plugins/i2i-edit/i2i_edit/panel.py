@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from i2i_stylegan.translators import StyleGAN2
+from i2i_stylegan.style_translators import StyleGAN2
 from safetensors.torch import save
 from torch import Tensor
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def register_components(registry: Any) -> None:
     """Add the components by name and import path; each is imported when a recipe first names it."""
     registry.add(i2i.TRANSLATOR, "gan", "i2i_stylegan.translators:GAN")
-    registry.add(i2i.TRANSLATOR, "stylegan", "i2i_stylegan.translators:StyleGAN")
-    registry.add(i2i.TRANSLATOR, "stylegan2", "i2i_stylegan.translators:StyleGAN2")
+    registry.add(i2i.TRANSLATOR, "stylegan", "i2i_stylegan.style_translators:StyleGAN")
+    registry.add(i2i.TRANSLATOR, "stylegan2", "i2i_stylegan.style_translators:StyleGAN2")
     registry.add(i2i.LOSS, "lazy_r1", "i2i_stylegan.losses:LazyR1")
     registry.add(i2i.LOSS, "path_length", "i2i_stylegan.losses:PathLength")
     registry.add(i2i.LOSS, "wasserstein", "i2i_stylegan.losses:Wasserstein")

@@ -15,7 +15,8 @@ from i2i.data.images import to_image
 from i2i.errors import I2IError
 from i2i.use.serving import panel_values as values_of
 from i2i_stylegan.latents import images_of, mix, mutated
-from i2i_stylegan.translators import GAN, StyleGAN
+from i2i_stylegan.style_translators import StyleGAN
+from i2i_stylegan.translators import GAN
 
 MOST = 64
 """Images that one request may ask for."""

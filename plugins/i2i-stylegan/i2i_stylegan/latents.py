@@ -11,7 +11,8 @@ from torch import Tensor
 
 from i2i.errors import I2IError
 from i2i_stylegan.mapping import truncate
-from i2i_stylegan.translators import GAN, StyleGAN, finite
+from i2i_stylegan.style_translators import StyleGAN
+from i2i_stylegan.translators import GAN, finite
 
 BATCH = 8
 """Images that are generated together."""

@@ -14,7 +14,8 @@ from i2i.methods.outputs import detached, output
 from i2i.nn.functional.precision import to_like
 
 if TYPE_CHECKING:
-    from i2i_stylegan.translators import GAN, StyleGAN, StyleGAN2
+    from i2i_stylegan.style_translators import StyleGAN, StyleGAN2
+    from i2i_stylegan.translators import GAN
 
 AUXILIARY = ("classes", "categorical", "continuous")
 """Heads of discriminators that do not tell real from generated images."""

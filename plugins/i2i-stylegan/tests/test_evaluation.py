@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from i2i_stylegan.translators import StyleGAN2
+from i2i_stylegan.style_translators import StyleGAN2
 
 from i2i.cli import run as command
 from i2i.engine.run import Run

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from i2i_stylegan import layers
-from i2i_stylegan.translators import StyleGAN2
+from i2i_stylegan.style_translators import StyleGAN2
 from official_figures import Figures, relative_error, total
 from stylegan_parity import TOLERANCE, load
 from test_golden_stylegan2 import discriminator_options, generator_options
