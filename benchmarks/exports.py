@@ -21,7 +21,7 @@ from typing import Any
 
 import onnxruntime
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from i2i.core.plugins import Plugins
 from i2i.errors import I2IError
@@ -29,7 +29,7 @@ from i2i.methods.assembly import build
 from i2i.recipe.files import read as read_source
 from i2i.recipe.files import shipped
 from i2i.recipe.recipe import Recipe
-from i2i.use.export import Exported, export
+from i2i.use.export import Exported, export, switch_off_dropout
 from i2i.use.loaded import Loaded
 
 RECORD = Path(__file__).parents[1] / "docs" / "exports.json"
@@ -94,14 +94,6 @@ def small(name: str) -> Loaded:
     return Loaded(recipe, translator, 0)
 
 
-def without_dropout(translator: nn.Module) -> bool:
-    """Switch off dropout in translation; return whether there was any."""
-    drawing = [module for module in translator.modules() if getattr(module, "at_inference", False)]
-    for module in drawing:
-        module.__dict__["at_inference"] = False
-    return bool(drawing)
-
-
 def unseen(session: onnxruntime.InferenceSession, exported: Exported, model: Loaded) -> dict[str, Tensor]:
     """Return inputs of a batch and a size that the export has not used, where the file leaves them free."""
     multiple = exported.multiple
@@ -129,7 +121,7 @@ def compare(name: str, folder: Path) -> dict[str, Any]:
     model = small(name)
     translator: Any = model.translator
     to = translator.targets[-1] if translator.targets else "b"
-    dropout = without_dropout(model.translator)
+    dropout = switch_off_dropout(model.translator)
     try:
         exported = export(model, folder / "exported.onnx", to=to, without_dropout=dropout)
     except I2IError as error:

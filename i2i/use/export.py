@@ -71,6 +71,14 @@ class Exported:
         return {name: json.dumps(value) for name, value in asdict(self).items() if name != "path"}
 
 
+def switch_off_dropout(module: nn.Module) -> bool:
+    """Switch off dropout that is drawn in translation; return whether there was any."""
+    drawing = [layer for layer in module.modules() if getattr(layer, "at_inference", False)]
+    for layer in drawing:
+        layer.__dict__["at_inference"] = False
+    return bool(drawing)
+
+
 def export(
     loaded: Loaded,
     path: str | Path,
@@ -123,9 +131,7 @@ def export(
         else generation_graph(loaded, translator, noise == "input")
     )
     if without_dropout:
-        for module in graph.module.modules():
-            if getattr(module, "at_inference", False):
-                module.__dict__["at_inference"] = False
+        switch_off_dropout(graph.module)
     with torch.no_grad():
         _check_deterministic(graph.module, graph.samples[0])
         expected = [graph.module(*inputs) for inputs in graph.samples]
