@@ -148,9 +148,10 @@ def as_rate(rate: float | Fraction) -> Fraction:
 
 def _folder_frames(folder: Path, start: int, rate: Fraction) -> Iterator[Frame]:
     images = find_images(folder)
-    width, height = read_image(images[0]).size
+    first = read_image(images[0])
+    width, height = first.size
     for index, path in enumerate(images[start:], start):
-        image = read_image(path)
+        image = read_image(path) if index else first
         if image.size != (width, height):
             expected = f"expected {width} x {height} pixels like {images[0].name}"
             raise DataError(f"{path}: {expected}, got {image.width} x {image.height}")
