@@ -25,7 +25,6 @@ from PIL import Image
 
 import i2i
 from i2i.cli import run as run_command
-from i2i.core import plugins as loading
 from i2i.core.plugins import default_plugins
 from i2i.data.pixels import to_image
 from i2i.demo.portraits import Portraits
@@ -33,7 +32,7 @@ from i2i.recipe.files import read as read_source
 from i2i.recipe.files import shipped
 from i2i.recipe.recipe import Recipe
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("all_plugins")]
 ROOT = Path(__file__).parents[2]
 PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md", *sorted(ROOT.glob("plugins/*/README.md"))]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$|((?:^    .*\n)+)", re.MULTILINE | re.DOTALL)
@@ -106,16 +105,6 @@ READ = r"[\w./-]+\.(png|jpg|mp4|csv)|(photos|images|album|shards|IMAGES|testA|te
 
 def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def all_plugins() -> Iterator[None]:
-    """Load the installed plugins, which other tests do without."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("I2I_PLUGINS")
-        loading.default_plugins.cache_clear()
-        yield
-    loading.default_plugins.cache_clear()
 
 
 def commands(block: str) -> Iterator[str]:

@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import json
 import runpy
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from i2i.core import plugins as loading
 from i2i.recipe.files import shipped
 
+pytestmark = pytest.mark.usefixtures("all_plugins")
 ROOT = Path(__file__).parents[2]
 RECORD: dict[str, dict[str, Any]] = json.loads((ROOT / "docs" / "exports.json").read_text("utf-8"))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def all_plugins() -> Iterator[None]:
-    """Load the installed plugins, which other tests do without."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("I2I_PLUGINS")
-        loading.default_plugins.cache_clear()
-        yield
-    loading.default_plugins.cache_clear()
 
 
 def test_recorded_recipes_are_shipped() -> None:
