@@ -64,7 +64,6 @@ def overlap(first: Tensor, second: Tensor) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=False, reason="0.457 was measured after 1000 steps; see docs/methods/fomm.md")
 def test_reconstruction_is_three_times_better_than_copying(
     translator: FirstOrderMotion, capsys: pytest.CaptureFixture[str]
 ) -> None:
