@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -14,7 +15,8 @@ from i2i.core.spelling import did_you_mean
 if TYPE_CHECKING:
     from i2i.methods.translator import Translator
 
-BLEND = "STYLE=WEIGHT,STYLE=WEIGHT"
+BLEND = "STYLE=WEIGHT,STYLE=WEIGHT with weights >= 0, such as 0=0.7,3=0.3 or one.png=1,two.png=1"
+Key = TypeVar("Key", bound=Hashable)
 
 
 def conditions_of(
@@ -31,29 +33,43 @@ def conditions_of(
     """
     common = named_conditions(type(translator).translate, translator.conditions(), more)
     common |= {} if seed is None else {"seed": seed}
-    common |= {} if blend is None else {"blend": parts_of(blend)}
+    common |= {} if blend is None else {"blend": weights_by(style_of, blend, "--blend", BLEND)}
     if style is None:
         return {"": common}
     return {mark: {**common, "style": value} for mark, value in translator.parse_style(style).items()}
 
 
-def parts_of(blend: str) -> dict[Any, float]:
-    """Parse `0=0.7,3=0.3`: weights by style, which is a number or an image."""
-    found: dict[Any, float] = {}
-    for part in blend.split(","):
-        name, _, weight = part.rpartition("=")
+def weights_by(parse: Callable[[str], Key], text: str, option: str, expected: str) -> dict[Key, float]:
+    """Parse `0=0.7,3=0.3`: finite weights by key, of which one at least is above 0.
+
+    Args:
+        parse: converts the text of a key; raises ValueError for one that is not valid.
+        text: value of the option.
+        option: name of the option, for messages.
+        expected: what the option takes, for messages.
+    """
+    found: dict[Key, float] = {}
+    for part in text.split(","):
+        name, _, written = part.rpartition("=")
         try:
-            value = float(weight)
+            key, weight = parse(name.strip()), float(written)
         except ValueError:
-            value = float("nan")
-        if not name or not value >= 0:
-            message = f"expected {BLEND} with weights >= 0, such as 0=0.7,3=0.3 or one.png=1,two.png=1, got {blend!r}"
-            raise click.BadParameter(message, param_hint="--blend")
-        key = int(name) if name.isdecimal() else Path(name) if Path(name).is_file() else name
+            weight = math.nan
+        if not (math.isfinite(weight) and weight >= 0):
+            raise click.BadParameter(f"expected {expected}, got {text!r}", param_hint=option)
         if key in found:
-            raise click.BadParameter(f"{name} occurs twice", param_hint="--blend")
-        found[key] = value
+            raise click.BadParameter(f"{name.strip()} occurs twice", param_hint=option)
+        found[key] = weight
+    if not any(found.values()):
+        raise click.BadParameter(f"expected a weight above 0, got {text!r}", param_hint=option)
     return found
+
+
+def style_of(name: str) -> Any:
+    """Return a style's number, the path of an image, or a name that the method knows."""
+    if not name:
+        raise ValueError("empty")
+    return int(name) if name.isdecimal() else Path(name) if Path(name).is_file() else name
 
 
 def named_conditions(method: Callable[..., Any], names: list[str], more: tuple[str, ...]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from PIL import Image
 
 import i2i
 from i2i.cli import run
-from i2i.cli.conditions import parts_of
+from i2i.cli.conditions import BLEND, style_of, weights_by
 from i2i.data.images import to_image
 from i2i.demo.shapes import Shapes
 from i2i.engine.run import Run
@@ -99,7 +99,7 @@ def test_styles_of_numbers_and_images_are_blended(tmp_path: Path) -> None:
             "Error: Invalid value for --blend: expected STYLE=WEIGHT,STYLE=WEIGHT with weights >= 0, such as "
             "0=0.7,3=0.3 or one.png=1,two.png=1, got '0:1'",
         ),
-        (["--blend", "1=0,2=0"], "error: blend: expected a weight above 0, got none"),
+        (["--blend", "1=0,2=0"], "Error: Invalid value for --blend: expected a weight above 0, got '1=0,2=0'"),
     ],
 )
 def test_user_errors(capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: list[str], message: str) -> None:
@@ -109,18 +109,18 @@ def test_user_errors(capsys: pytest.CaptureFixture[str], tmp_path: Path, argumen
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("text", ["", "0", "0=", "=1", "0=-1", "0=nan", "0=1,,1=1", "0=x"])
+@pytest.mark.parametrize("text", ["", "0", "0=", "=1", "0=-1", "0=nan", "0=inf", "0=1,,1=1", "0=x"])
 def test_blends_that_are_none(text: str) -> None:
     from click import BadParameter
 
     with pytest.raises(BadParameter, match="expected STYLE=WEIGHT,STYLE=WEIGHT with weights >= 0"):
-        parts_of(text)
+        weights_by(style_of, text, "--blend", BLEND)
 
 
 def test_a_style_stands_in_a_blend_once() -> None:
     from click import BadParameter
 
     with pytest.raises(BadParameter) as caught:
-        parts_of("1=0.5,1=0.5")
+        weights_by(style_of, "1=0.5,1=0.5", "--blend", BLEND)
     assert caught.value.message == "1 occurs twice"
-    assert parts_of("1=0.5,one.png=0.5,pink=2") == {1: 0.5, Path("one.png"): 0.5, "pink": 2.0}
+    assert weights_by(style_of, "1=0.5,one.png=0.5,pink=2", "--blend", BLEND) == {1: 0.5, Path("one.png"): 0.5, "pink": 2.0}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, Literal
 
 import click
 
+from i2i.cli.conditions import weights_by
 from i2i.cli.sample import finite, numbers
 from i2i.errors import I2IError
 
@@ -18,6 +18,18 @@ TRUNCATION = click.option(
     "--truncation", type=float, default=1.0, show_default=True, callback=finite, help="1 for all variety."
 )
 CLASSES = click.option("--classes", metavar="N,N", help="Numbers of the classes, in turn by seed; all by default.")
+WEIGHTS = "SEED=WEIGHT,SEED=WEIGHT with weights >= 0, such as 3=0.7,8=0.3"
+
+
+def seed_of(text: str) -> int:
+    """Return the seed of an image, a whole number from 0 on.
+
+    Raises:
+        ValueError: the text is none.
+    """
+    if not re.fullmatch(r"\d{1,18}", text):
+        raise ValueError(text)
+    return int(text)
 
 
 def load(run: Path, device: str | None) -> Any:
@@ -26,24 +38,6 @@ def load(run: Path, device: str | None) -> Any:
     from i2i.use.loaded import load
 
     return load(run, usable(device))
-
-
-def weights(text: str, option: str) -> dict[int, float]:
-    """Parse `3=0.7,8=0.3`: weights by seed."""
-    found: dict[int, float] = {}
-    for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d{1,18})\s*=\s*(\d*\.?\d*(?:[eE]-?\d{1,3})?)\s*", part)
-        try:
-            weight = float(match[2]) if match else math.nan
-        except ValueError:
-            weight = math.nan
-        if match is None or not math.isfinite(weight) or int(match[1]) in found:
-            message = "expected SEED=WEIGHT,SEED=WEIGHT with different seeds and weights >= 0, such as 3=0.7,8=0.3"
-            raise click.BadParameter(f"{message}, got {text!r}", param_hint=option)
-        found[int(match[1])] = weight
-    if not any(found.values()):
-        raise click.BadParameter(f"expected a weight above 0, got {text!r}", param_hint=option)
-    return found
 
 
 @click.command()
@@ -182,8 +176,8 @@ def breed(
     \b
       i2i breed runs/stylegan2_small --parents 3=0.7,8=0.3 --mutation 0.2 --count 4
     """
-    by_parent = weights(parents, "--parents")
-    by_coarse = None if coarse is None else weights(coarse, "--coarse")
+    by_parent = weights_by(seed_of, parents, "--parents", WEIGHTS)
+    by_coarse = None if coarse is None else weights_by(seed_of, coarse, "--coarse", WEIGHTS)
     from i2i.cli.sample import tiled
     from i2i.data.images import to_image
     from i2i.data.writing import write_image
