@@ -270,10 +270,7 @@ class Loaded:
             )
         if size is None or size == "original":
             return
-        legal = (
-            isinstance(size, int) and size > 0 and (size >= min(self.recipe.image_size) or size >= self.smallest_size)
-        )
-        if not legal:
+        if not (isinstance(size, int) and (size >= min(self.recipe.image_size) or size >= self.smallest_size)):
             raise I2IError(f'expected a size of at least {self.smallest_size} pixels or "original", got {size!r}')
 
     def _translate(
@@ -331,8 +328,9 @@ class Loaded:
         if not isinstance(value, str) or Path(value).is_file():
             source = source_of(value, self.format_of(to))
             value = value if source is None else self._pad(self.resize(source.pages[0]).unsqueeze(0))
-        numbers = isinstance(value, Tensor) and value.dtype == torch.int64  # of classes or styles
-        return value.to(like.device, torch.int64 if numbers else like.dtype) if isinstance(value, Tensor) else value
+        if isinstance(value, Tensor):  # numbers of classes or styles stay int64
+            value = value.to(like.device, value.dtype if value.dtype == torch.int64 else like.dtype)
+        return value
 
 
 def load(
