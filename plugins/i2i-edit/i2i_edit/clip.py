@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from i2i.errors import CheckpointError, I2IError, OptionError
 from i2i.methods.weights.official_files import Report, network_in
+from i2i.nn.layers.sigmoid_gelu import SigmoidGELU
 from i2i.nn.weight_files import few
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -23,13 +24,6 @@ STD = (0.26862954, 0.26130258, 0.27577711)
 HEAD_WIDTH = 64
 """Width of an attention head of both networks."""
 VOCABULARY = "bpe_simple_vocab_16e6.txt.gz"
-
-
-class QuickGELU(nn.Module):
-    """The activation x · sigmoid(1.702 x)."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x * torch.sigmoid(1.702 * x)
 
 
 class ResidualAttentionBlock(nn.Module):
@@ -47,7 +41,7 @@ class ResidualAttentionBlock(nn.Module):
         self.attn = nn.MultiheadAttention(width, heads, batch_first=True)
         self.ln_1, self.ln_2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.mlp = nn.Sequential(
-            OrderedDict(c_fc=nn.Linear(width, 4 * width), gelu=QuickGELU(), c_proj=nn.Linear(4 * width, width))
+            OrderedDict(c_fc=nn.Linear(width, 4 * width), gelu=SigmoidGELU(), c_proj=nn.Linear(4 * width, width))
         )
 
     def forward(self, x: Tensor) -> Tensor:

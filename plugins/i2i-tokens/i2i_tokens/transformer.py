@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from i2i.core.bounds import Depth, Positive
 from i2i.errors import OptionError
+from i2i.nn.layers.sigmoid_gelu import SigmoidGELU
 
 Cache = list[tuple[Tensor, Tensor]]
 """Keys and values [B, heads, n, c] of each layer for the tokens so far."""
@@ -35,18 +36,13 @@ class _Attention(nn.Module):
         return self.proj(attended.transpose(1, 2).flatten(2)), (key, value)
 
 
-class _SigmoidGELU(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return x * torch.sigmoid(1.702 * x)
-
-
 class _Block(nn.Module):
     def __init__(self, channels: int, heads: int, attention_bias: bool, mlp_bias: bool, sigmoid_gelu: bool) -> None:
         super().__init__()
         self.ln1, self.ln2 = nn.LayerNorm(channels), nn.LayerNorm(channels)
         self.attn = _Attention(channels, heads, attention_bias)
         wide = 4 * channels
-        activation = _SigmoidGELU() if sigmoid_gelu else nn.GELU()
+        activation = SigmoidGELU() if sigmoid_gelu else nn.GELU()
         self.mlp = nn.Sequential(nn.Linear(channels, wide, mlp_bias), activation, nn.Linear(wide, channels, mlp_bias))
 
     def forward(self, x: Tensor, past: tuple[Tensor, Tensor] | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
