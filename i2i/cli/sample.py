@@ -26,11 +26,11 @@ def numbers(text: str, option: str) -> tuple[int, ...]:
     return tuple(found)
 
 
-def finite(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+def finite_option(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
     """Refuse NaN and infinities as the value of an option, before anything is loaded."""
-    if value is not None and not math.isfinite(value):
-        raise I2IError(f"{parameter.name}: expected a finite number, got {value}")
-    return value
+    from i2i.core.bounds import finite
+
+    return None if value is None else finite(str(parameter.name), value)
 
 
 @click.command()
@@ -39,7 +39,7 @@ def finite(context: click.Context, parameter: click.Parameter, value: float | No
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the first image; the next has +1."
 )
-@click.option("--truncation", type=float, callback=finite, help="1 for all variety, 0 for the average image.")
+@click.option("--truncation", type=float, callback=finite_option, help="1 for all variety, 0 for the average image.")
 @click.option("--classes", metavar="N,N", help="Numbers of the classes, in turn; all by default.")
 @click.option("--text", help="Words that describe the images, for methods that take a text.")
 @click.option("--yaw", metavar="DEGREES", help="Side of the camera; -20:20 for a clip, for methods that render views.")

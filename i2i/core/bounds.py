@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 from pydantic import Field
 
-from i2i.errors import OptionError
+from i2i.errors import I2IError, OptionError
 
 Positive = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
@@ -37,3 +38,18 @@ def square_side(size: ImageSize) -> int:
     if height != width:
         raise OptionError("image_size", f"expected square images, got {height} x {width}")
     return height
+
+
+def finite(name: str, value: float) -> float:
+    """Return a number.
+
+    Args:
+        name: name of the argument or option, for messages.
+        value: its value.
+
+    Raises:
+        I2IError: it is NaN or infinite.
+    """
+    if not (isinstance(value, int | float) and math.isfinite(value)):
+        raise I2IError(f"{name}: expected a finite number, got {value}")
+    return value

@@ -123,4 +123,8 @@ def test_a_style_stands_in_a_blend_once() -> None:
     with pytest.raises(BadParameter) as caught:
         weights_by(style_of, "1=0.5,1=0.5", "--blend", BLEND)
     assert caught.value.message == "1 occurs twice"
-    assert weights_by(style_of, "1=0.5,one.png=0.5,pink=2", "--blend", BLEND) == {1: 0.5, Path("one.png"): 0.5, "pink": 2.0}
+    assert weights_by(style_of, "1=0.5,one.png=0.5,pink=2", "--blend", BLEND) == {
+        1: 0.5,
+        Path("one.png"): 0.5,
+        "pink": 2.0,
+    }

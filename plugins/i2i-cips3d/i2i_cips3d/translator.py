@@ -10,11 +10,11 @@ import torch
 from annotated_types import Ge, Le
 from i2i_stylegan.outputs import IMAGE, StyleOutputs
 from i2i_stylegan.style_translators import StyleGAN
-from i2i_stylegan.translators import PREVIEW_SEED, finite
+from i2i_stylegan.translators import PREVIEW_SEED
 from torch import Tensor, nn
 
 import i2i
-from i2i.core.bounds import Count
+from i2i.core.bounds import Count, finite
 from i2i.core.contracts import Discriminator, Generator, Stream
 from i2i.core.factory import Factory
 from i2i.core.randomness import seed_of

@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 from i2i_stylegan.latents import style_translator
-from i2i_stylegan.translators import finite
 from PIL import Image
 from torch import Tensor
 
+from i2i.core.bounds import finite
 from i2i.data.images import to_image
 from i2i.errors import I2IError
 from i2i.use.loaded import Loaded, load

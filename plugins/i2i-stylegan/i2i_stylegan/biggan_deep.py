@@ -14,11 +14,11 @@ from annotated_types import Ge
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from i2i.core.bounds import ImageSize, square_side
+from i2i.core.bounds import ImageSize, finite, square_side
 from i2i.core.contracts import Imported
 from i2i.errors import CheckpointError, I2IError, OptionError, ShapeError
 from i2i.nn.weight_files import few, is_state, load_safetensors, load_weight_file
-from i2i_stylegan.translators import GAN, finite
+from i2i_stylegan.translators import GAN
 
 REDUCTION = 4
 """Ratio of a block's channels to those inside of it."""

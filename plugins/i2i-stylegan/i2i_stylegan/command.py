@@ -10,12 +10,12 @@ from typing import Any, Literal
 import click
 
 from i2i.cli.conditions import weights_by
-from i2i.cli.sample import finite, numbers
+from i2i.cli.sample import finite_option, numbers
 from i2i.errors import I2IError
 
 DEVICE = click.option("--device", help="Such as cpu, cuda:1 or mps; the machine's accelerator by default.")
 TRUNCATION = click.option(
-    "--truncation", type=float, default=1.0, show_default=True, callback=finite, help="1 for all variety."
+    "--truncation", type=float, default=1.0, show_default=True, callback=finite_option, help="1 for all variety."
 )
 CLASSES = click.option("--classes", metavar="N,N", help="Numbers of the classes, in turn by seed; all by default.")
 WEIGHTS = "SEED=WEIGHT,SEED=WEIGHT with weights >= 0, such as 3=0.7,8=0.3"
@@ -148,7 +148,7 @@ def interpolate(
     type=float,
     default=0.0,
     show_default=True,
-    callback=finite,
+    callback=finite_option,
     help="Standard deviation of random changes.",
 )
 @click.option("--count", type=click.IntRange(min=1), default=1, show_default=True, help="Children.")

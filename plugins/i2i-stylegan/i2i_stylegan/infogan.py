@@ -11,13 +11,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import i2i
+from i2i.core.bounds import finite
 from i2i.core.contracts import Discriminator, Generator, Stream
 from i2i.core.factory import Factory
 from i2i.core.randomness import seed_of
 from i2i.errors import I2IError, OptionError
 from i2i.methods.outputs import output
 from i2i_stylegan.outputs import IMAGE, GANOutputs, auxiliary
-from i2i_stylegan.translators import GAN, finite
+from i2i_stylegan.translators import GAN
 
 
 class InfoGANOutputs(GANOutputs):

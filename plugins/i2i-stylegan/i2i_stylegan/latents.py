@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from i2i.core.bounds import finite
 from i2i.errors import I2IError
 from i2i_stylegan.mapping import truncate
 from i2i_stylegan.style_translators import StyleGAN
-from i2i_stylegan.translators import GAN, finite
+from i2i_stylegan.translators import GAN
 
 BATCH = 8
 """Images that are generated together."""

@@ -12,6 +12,7 @@ from annotated_types import Ge, Le
 from torch import Tensor
 
 import i2i
+from i2i.core.bounds import finite
 from i2i.core.contracts import Discriminator, Generator, Phase, Stream
 from i2i.core.factory import Factory
 from i2i.core.randomness import seed_of
@@ -20,7 +21,7 @@ from i2i.methods.growth import GrowthStage
 from i2i_stylegan.layers import NoiseMode
 from i2i_stylegan.mapping import truncate
 from i2i_stylegan.outputs import StyleGAN2Outputs, StyleOutputs
-from i2i_stylegan.translators import GAN, finite
+from i2i_stylegan.translators import GAN
 
 Probability = Annotated[float, Ge(0), Le(1)]
 

@@ -229,14 +229,3 @@ class GAN(i2i.Translator):
         real = images[IMAGE]
         fake = self.sample(range(PREVIEW_SEED, PREVIEW_SEED + len(real)))
         return {"real": {IMAGE: real}, "generated": {IMAGE: fake}}
-
-
-def finite(name: str, value: float) -> float:
-    """Return a number.
-
-    Raises:
-        I2IError: it is NaN or infinite.
-    """
-    if not (isinstance(value, int | float) and abs(value) < float("inf")):
-        raise I2IError(f"{name}: expected a finite number, got {value}")
-    return value
