@@ -63,9 +63,8 @@ def recipe_folders() -> Path:
 
 @i2i.hookimpl
 def register_commands(cli: click.Group) -> None:
-    """Add `i2i mix`, `i2i interpolate`, `i2i breed`, `i2i export-rosinality` and `i2i export-generator`."""
+    """Add `i2i mix`, `i2i interpolate`, `i2i breed` and `i2i export-rosinality`."""
     from i2i_stylegan import command  # imported only on the command line
 
-    commands = (command.mix, command.interpolate, command.breed, command.export_rosinality, command.export_generator)
-    for one in commands:
+    for one in (command.mix, command.interpolate, command.breed, command.export_rosinality):
         cli.add_command(one)

@@ -217,23 +217,3 @@ def export_rosinality(run: Path, file: Path) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     click.echo(f"wrote {', '.join(content)} to {file}")
-
-
-@click.command("export-generator")
-@click.argument("run", type=click.Path(path_type=Path))
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--format", type=click.Choice(["onnx", "pt2"]), default="onnx", show_default=True, help="Of FILE.")
-def export_generator(run: Path, file: Path, format: Literal["onnx", "pt2"]) -> None:
-    """Export the generator of RUN into a FILE that runs without i2i, such as faces.onnx.
-
-    The same as `i2i export`, with FILE. Inputs: latent [B, z_dim], one-hot classes [B, n] where there are classes, and
-    truncation [1] for generators with styles. The file is compared with i2i before it is written.
-    """
-    import logging
-
-    from i2i_stylegan.export import export_generator as write
-
-    for name in ("onnxscript", "onnx_ir", "torch.onnx"):
-        logging.getLogger(name).setLevel(logging.ERROR)  # notes on single operations
-    error = write(load(run, "cpu"), file, format)
-    click.echo(f"{file}: differs from i2i by {error:.1e}")
