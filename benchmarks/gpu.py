@@ -60,6 +60,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "fp32": {},
     "TF32": {},
     "bf16": {"train.precision": "bf16"},
+    "bf16, weight copies": {"train.precision": "bf16", "train.weight_copies": True},
     "cuDNN benchmark": {"train.cudnn_benchmark": True},
     "channels last": {"train.channels_last": True},
     "graph, TF32": {"train.graph": True, "translator.pool": 0},
@@ -113,7 +114,7 @@ def all_rows(quick: bool, official: dict[str, str]) -> list[Row]:
         *(Row(f"exact resume, {recipe}", "resume", {"recipe": recipe}) for recipe in SMALL_RECIPES[:2]),
         Row("fp16 scaler over a resume, cyclegan_small", "resume", {"recipe": "cyclegan_small", "precision": "fp16"}),
         *(Row(f"CPU against device, {recipe}", "against_cpu", {"recipe": recipe}, 90) for recipe in SMALL_RECIPES),
-        *steps(("cuDNN benchmark", "channels last"), batches[:1], 60),
+        *steps(("bf16, weight copies", "cuDNN benchmark", "channels last"), batches[:1], 60),
         *steps(("fp32", "TF32", "bf16"), batches[1:], 60),
         *(
             Row(

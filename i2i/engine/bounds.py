@@ -95,6 +95,8 @@ def switches(bound: Bound, train: TrainOptions) -> list[str]:
             else ["train.graph=true (a captured step, where the method allows it: the same numbers)"]
         )
         found += [] if train.fuse else ["train.fuse=true (fewer operations: equal up to rounding)"]
+        if half and not (train.weight_copies or train.compile or train.graph):
+            found += ["train.weight_copies=true (casts weights together: the same numbers)"]
         batch = max(8, 2 * train.batch_size)
         found += [f"train.batch_size={batch} (another training: more images for the same launches)"]
     if bound != "launches":

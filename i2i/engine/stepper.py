@@ -20,6 +20,7 @@ from i2i.engine.graphs import StepGraphs
 from i2i.engine.launcher import PRECISIONS, check_environment, explain_environment
 from i2i.engine.private_accelerate import forget_precision
 from i2i.engine.switches import apply, resolve
+from i2i.engine.weight_copies import WeightCopies
 from i2i.errors import DataError, I2IError, OptionError
 from i2i.methods.assembly import build, make_optimizer
 from i2i.methods.compilation import begin_step, compile_networks
@@ -30,6 +31,7 @@ from i2i.nn.functional.fused import fuse_operations
 from i2i.nn.functional.optimizations import disable_optimizations
 from i2i.recipe.recipe import Recipe
 
+HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 FUSED = ("cpu", "cuda", "mps", "xpu")
 
 
@@ -118,6 +120,7 @@ class Stepper:
         }
         self.ema = EMA(self.translator, recipe.train.ema) if recipe.train.ema else None
         self.graphs = None
+        self.copies = self._weight_copies() if recipe.train.weight_copies else None
         if recipe.train.graph:
             self.graphs = StepGraphs(self.translator, self.optimizers, self.accelerator, recipe.train)
 
@@ -174,7 +177,8 @@ class Stepper:
         train = self.recipe.train
         terms: dict[str, Tensor] = {}
         share = len(batches) // len(phases) if train.batches == "per_phase" else 0
-        with disable_optimizations(train.reference), fuse_operations(train.fuse):
+        copied = self.copies.step() if self.copies is not None else nullcontext()
+        with disable_optimizations(train.reference), fuse_operations(train.fuse), copied:
             for index, phase in enumerate(phases):
                 own = batches[index * share : (index + 1) * share] if share else batches
                 for batch in own:
@@ -192,7 +196,8 @@ class Stepper:
         for index, batch in enumerate(batches):
             is_last = index == len(batches) - 1
             # DDP exchanges gradients in the backward pass of the last micro-batch only.
-            with nullcontext() if is_last else self.accelerator.no_sync(self.model):
+            copied = self.copies.in_place(phase) if self.copies is not None else nullcontext()
+            with nullcontext() if is_last else self.accelerator.no_sync(self.model), copied:
                 terms = cast("dict[str, Tensor]", self.model(batch, phase))
                 if not terms:
                     return {}  # all losses of the phase are skipped at this step
@@ -207,6 +212,8 @@ class Stepper:
         optimizer.step()
         optimizer.zero_grad()
         self._constrain_(phase)
+        if self.copies is not None:
+            self.copies.refresh(self.phase_parameters(phase))
         return sums
 
     @torch.no_grad()
@@ -254,6 +261,21 @@ class Stepper:
             if supported and "fused" in group and group["fused"] is None and not group.get("foreach"):
                 group["fused"] = not (group.get("differentiable") or self.recipe.train.reference) or None
         return optimizer
+
+    def _weight_copies(self) -> WeightCopies:
+        train = self.recipe.train
+        conflicts = {
+            "needs train.precision = bf16 or fp16": train.precision not in HALF,
+            f"cannot be combined with train.compile = {train.compile!r}": bool(train.compile),
+            "works in one process only, since processes exchange gradients of full precision": (
+                self.accelerator.num_processes > 1
+            ),
+        }
+        for reason in (reason for reason, holds in conflicts.items() if holds):
+            raise OptionError("train.weight_copies", reason)
+        copies = WeightCopies(self.translator, HALF[train.precision])
+        self.translator.weight_copies = copies  # whose `start_phase_` is then called
+        return copies
 
     def _to_device(self, streams: Mapping[str, Tensor]) -> dict[str, Tensor]:
         needed = self.translator.required_streams

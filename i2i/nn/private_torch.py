@@ -63,6 +63,11 @@ def copy_all_(targets: Sequence[Tensor], values: Sequence[Tensor]) -> None:
     torch._foreach_copy_(targets, values)  # type: ignore[arg-type]
 
 
+def set_parameter(module: nn.Module, name: str, value: nn.Parameter) -> None:
+    """Replace a parameter of a module; its other attributes are not searched for the name, as assigning one does."""
+    module._parameters[name] = value
+
+
 def reflection_pad_backward(gradient: Tensor, x: Tensor, padding: int) -> Tensor:
     """Return the gradient of `x` for that of `F.pad(x, 4 * (padding,), mode="reflect")`."""
     return cast(Tensor, torch.ops.aten.reflection_pad2d_backward(gradient, x, [padding] * 4))

@@ -31,6 +31,8 @@ def test_only_what_is_off_is_proposed() -> None:
         "train.compile=true",
     ]
     assert switches("memory", replace(TRAIN, precision="bf16", compile=True)) == []
+    half = [switch.partition(" ")[0] for switch in switches("launches", replace(TRAIN, precision="bf16"))]
+    assert half == ["train.graph=true", "train.weight_copies=true", "train.batch_size=8"]
     assert switches("launches", replace(TRAIN, graph=True, batch_size=16)) == [
         "train.batch_size=32 (another training: more images for the same launches)"
     ]

@@ -50,6 +50,7 @@ OURS = (
     "train.reference",
     "train.compile",
     "train.gradient_checkpointing",
+    "train.weight_copies",
     "train.fuse",
     "train.graph",
     "train.tf32",
