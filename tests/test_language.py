@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import click
@@ -60,6 +61,7 @@ WORDS = re.compile("|".join(rf"(?<![A-Za-z0-9])(?:{pattern})(?![A-Za-z0-9])" for
 EXCEPTIONS = re.compile("|".join(ALLOWED))
 
 
+@cache
 def sources() -> dict[str, list[Path]]:
     """Return the texts to look at, by part of the project."""
     parts = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -21,19 +22,26 @@ from i2i.use.clip_writer import ClipWriter
 from i2i.use.video import clip_info, read_frames
 
 
-@pytest.fixture
-def folder(tiny_settings: Mapping[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def filled(tiny_settings: Mapping[str, object], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a run, a clip, an animation and a folder of frames."""
+    folder = tmp_path_factory.mktemp("clips")
     recipe = Recipe.read("ugatit_small", tiny_settings)
-    Run(tmp_path / "run", recipe, Stepper(recipe), dataset=None).save()
+    Run(folder / "run", recipe, Stepper(recipe), dataset=None).save()
     pixels = np.random.default_rng(0).integers(0, 255, (5, 40, 48, 3), dtype=np.uint8)
-    (tmp_path / "frames").mkdir()
+    (folder / "frames").mkdir()
     for name in ("clip.mkv", "moving.gif"):
-        with ClipWriter(tmp_path / name, rate=20) as writer:
+        with ClipWriter(folder / name, rate=20) as writer:
             for index, frame in enumerate(pixels):
                 writer.write(frame)
-                Image.fromarray(frame).save(tmp_path / f"frames/{index}.png")
-    monkeypatch.chdir(tmp_path)
+                Image.fromarray(frame).save(folder / f"frames/{index}.png")
+    return folder
+
+
+@pytest.fixture
+def folder(filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of `filled`, as the working directory."""
+    monkeypatch.chdir(shutil.copytree(filled, tmp_path, dirs_exist_ok=True))
     return tmp_path
 
 

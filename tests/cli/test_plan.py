@@ -71,6 +71,7 @@ def test_switches_that_make_it_fit(capsys: Captured) -> None:
     assert out.splitlines()[-1] == "add: --set train.batch_size=1 --set train.accumulate=64"
 
 
+@pytest.mark.thorough
 def test_nothing_that_fits(capsys: Captured) -> None:
     assert run([*RECIPE, *ON, "--vram", "1MB"]) == 1
     last = capsys.readouterr().out.splitlines()[-1]

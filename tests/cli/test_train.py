@@ -41,7 +41,9 @@ def trained_once(tiny_settings: Mapping[str, object], tmp_path_factory: pytest.T
     """A run of two steps, for tests to copy."""
     folder = tmp_path_factory.mktemp("trained") / "run"
     settings = {**tiny_settings, "train.steps": 2, "train.sample_every": 1, "train.sample_count": 2}
-    assert run(["train", "ugatit_small", "--output", str(folder), *flags(settings)]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(measured, "DRAWN", 4)
+        assert run(["train", "ugatit_small", "--output", str(folder), *flags(settings)]) == 0
     return folder
 
 
@@ -88,9 +90,8 @@ def test_a_finished_run_says_how_to_train_on(trained: Path, capsys: pytest.Captu
 @pytest.mark.thorough
 @pytest.mark.parametrize("left", ["all but the end", "a half line"])
 def test_a_run_killed_after_its_last_step_gets_its_end(
-    left: str, trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    left: str, trained: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(measured, "DRAWN", 64)  # as when it was trained
     path = trained / "log.jsonl"
     *before, end = path.read_text().splitlines(keepends=True)
     path.write_text("".join(before) + (end[:30] if left == "a half line" else ""))

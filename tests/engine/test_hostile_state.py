@@ -78,6 +78,7 @@ def test_any_type_in_any_place_is_taken_or_refused(trained: Run) -> None:
     assert min(outcomes.values()) > 50
 
 
+@pytest.mark.thorough
 def test_what_translates_does_not_trust_it_either(trained: Run, tmp_path: Path) -> None:
     saved = checkpoint.find(trained.folder)
     state = {key: value for key, value in saved.state.items() if key != "own"}

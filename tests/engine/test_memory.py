@@ -84,6 +84,7 @@ def test_the_doctor_says_what_it_would_have_said(
     assert any("has not changed for" in finding for finding in stopped[0].findings) == ill
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("_short")
 def test_sums_within_a_window_are_the_same_bits(cheap: dict[str, Any], tmp_path: Path) -> None:
     settings = {**cheap, "train.steps": 5}
@@ -92,6 +93,7 @@ def test_sums_within_a_window_are_the_same_bits(cheap: dict[str, Any], tmp_path:
     assert whole.state() == stopped.state()
 
 
+@pytest.mark.thorough
 def test_the_best_is_the_same_when_a_stop_falls_between_checkpoints(cheap: dict[str, Any], tmp_path: Path) -> None:
     settings = {**cheap, "train.checkpoint_every": 3, "train.keep_best": "generator/l1"}
     states = []

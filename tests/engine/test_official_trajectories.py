@@ -508,12 +508,14 @@ def compare(losses: Losses, expected: Losses, tolerance: float) -> None:
 
 FUSED = [("pix2pix", "traj"), ("cut", "traj_fastcut"), ("munit", "traj")]
 """Trajectories that CI also takes with the operations of a GPU, which are fused and, on a CPU, not compiled."""
+LONG = [("ugatit", "traj_light"), ("nicegan", "traj"), ("munit", "traj")]
+"""Trajectories of a second and more, which CI takes after the quick suite."""
 DEVICES = [
     pytest.param(
         *one.values,
         device,
         id=f"{one.id}-{device}",
-        marks=[]
+        marks=[pytest.mark.thorough] * ((one.values[0].name, one.values[1]) in LONG)
         if device == "cpu"
         else pytest.mark.thorough
         if (one.values[0].name, one.values[1]) in FUSED

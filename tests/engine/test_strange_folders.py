@@ -91,6 +91,7 @@ def test_what_bears_the_name_of_a_part_goes(folder: Path) -> None:
     assert list((folder / "checkpoints").glob(".*")) == []
 
 
+@pytest.mark.thorough
 def test_a_checkpoint_under_another_steps_name_or_of_another_run_is_not_mixed_up(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

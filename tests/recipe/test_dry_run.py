@@ -39,7 +39,13 @@ def refused(recipe: Recipe) -> list[str]:
     return str(caught.value).splitlines()
 
 
-@pytest.mark.parametrize("name", ["ugatit_small", *METHODS])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.thorough] * (name in ("best_unpaired", "munit", "nicegan", "ugatit_tf")))
+        for name in ("ugatit_small", *METHODS)
+    ],
+)
 def test_the_recipe_of_every_method_passes(name: str) -> None:
     """That of U-GAT-IT is below."""
     dry_run(Recipe.read(RECIPES / f"{name}.toml"))
