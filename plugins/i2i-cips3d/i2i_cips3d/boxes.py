@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import colorsys
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +21,8 @@ _PREVIEW = 2**60  # drawings from here on are not used in training
 BACKGROUND = (0.15, 0.17, 0.22)
 SHADES = (0.6, 1.0, 0.85)
 """Brightness of faces across the axes x (left and right), y (above and below) and z (front and back)."""
+HUES = ((0.0, 0.15), (0.5, 0.67))
+"""Ranges of the hues of the tall and the low box where there are two colours."""
 FOV = 12.0
 OVERSAMPLING = 2
 
@@ -77,6 +80,7 @@ class DrawnBoxes(ImageDataset):
         count: number of samples in an epoch; the stream itself is endless.
         yaw_std: standard deviation of the yaw in radians.
         pitch_std: standard deviation of the pitch in radians.
+        colors: `any` for random colours, `two` for a tall box from red to yellow and a low one from cyan to blue.
         seed: seed of all drawings, >= 0.
     """
 
@@ -88,10 +92,11 @@ class DrawnBoxes(ImageDataset):
         count: Positive = 2000,
         yaw_std: Annotated[float, Ge(0)] = 0.3,
         pitch_std: Annotated[float, Ge(0)] = 0.1,
+        colors: Literal["any", "two"] = "any",
         seed: Annotated[int, Ge(0)] = 0,
     ) -> None:
         self.size, self.count, self.seed = size, count, seed
-        self.yaw_std, self.pitch_std = yaw_std, pitch_std
+        self.yaw_std, self.pitch_std, self.colors = yaw_std, pitch_std, colors
 
     @classmethod
     def declare_streams(cls, options: Mapping[str, Any]) -> dict[str, Stream]:
@@ -105,7 +110,10 @@ class DrawnBoxes(ImageDataset):
     def boxes(self, draws: np.random.Generator) -> list[Box]:
         """Draw the two boxes of a scene."""
         width, height, length = (float(value) for value in draws.uniform((0.016, 0.05, 0.03), (0.026, 0.075, 0.045)))
-        tall, low = (tuple(float(value) for value in draws.uniform(0.2, 1, 3)) for _ in range(2))
+        if self.colors == "any":
+            tall, low = (tuple(float(value) for value in draws.uniform(0.2, 1, 3)) for _ in range(2))
+        else:
+            tall, low = (colorsys.hsv_to_rgb(float(draws.uniform(*hues)), 0.8, 0.95) for hues in HUES)
         return [
             Box((-width, -0.07, 0.035), (width, height, 0.035 + 2 * width), tall),  # type: ignore[arg-type]
             Box((-length, -0.07, -0.075), (length, -0.01, -0.02), low),  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ from i2i.core.bounds import height_width
 from i2i.core.kinds import NORM
 from i2i.methods.growth import LATENT, Growing, blend, doublings, downsample, upsample
 from i2i.nn.layers.initialization import Initialization, initialize
-from i2i_twingan.blocks import DomainConv, DomainConvs, width
+from i2i_twingan.blocks import SLOPE, DomainConv, DomainConvs, width
 
 
 class Code(NamedTuple):
@@ -49,6 +49,7 @@ class TwinUnet(Growing, nn.Module):
         init: initialization of the convolutions' weights.
         condition: length of the condition vector that `decode` takes, set by the translator; 0 for none. It scales and
             shifts the features of each size by a linear layer, which starts at 0.
+        condition_hidden: length of a hidden layer between the condition and these linear layers; 0 for none.
         first_size: smallest size, set by the translator's first stage.
         image_size: largest size.
         in_channels: channels of the images of both domains.
@@ -66,6 +67,7 @@ class TwinUnet(Growing, nn.Module):
         skips: Annotated[int, Ge(0)] | None = None,
         init: Initialization = "normal",
         condition: Annotated[int, Ge(0)] = 0,
+        condition_hidden: Annotated[int, Ge(0)] = 0,
         first_size: int = LATENT,
         image_size: int = 256,
         in_channels: int = 3,
@@ -95,7 +97,11 @@ class TwinUnet(Growing, nn.Module):
         )
         initialize(self, init, norms=False)
         if condition:
-            self.modulation = nn.ModuleDict({str(s): nn.Linear(condition, 2 * w[s]) for s in sizes})
+            hidden = condition_hidden or condition
+            self.condition_features = (
+                nn.Sequential(nn.Linear(condition, hidden), nn.LeakyReLU(SLOPE)) if condition_hidden else nn.Identity()
+            )
+            self.modulation = nn.ModuleDict({str(s): nn.Linear(hidden, 2 * w[s]) for s in sizes})
             for linear in self.modulation.values():
                 nn.init.zeros_(linear.weight)  # type: ignore[arg-type]
                 nn.init.zeros_(linear.bias)  # type: ignore[arg-type]
@@ -123,10 +129,12 @@ class TwinUnet(Growing, nn.Module):
             condition: [B, n]; None for features as they are.
         """
 
+        features = None if condition is None else self.condition_features(condition)
+
         def conditioned(x: Tensor, size: int) -> Tensor:
-            if condition is None:
+            if features is None:
                 return x
-            scale, shift = self.modulation[str(size)](condition)[:, :, None, None].chunk(2, 1)
+            scale, shift = self.modulation[str(size)](features)[:, :, None, None].chunk(2, 1)
             return x * (1 + scale) + shift
 
         x, smaller = conditioned(self.base(code.latent, domain), LATENT), code.latent

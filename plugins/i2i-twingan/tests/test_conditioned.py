@@ -33,9 +33,10 @@ TINY: dict[str, Any] = {
 }
 
 
-def test_a_condition_starts_without_effect_and_gets_gradients() -> None:
+@pytest.mark.parametrize("hidden", [0, 8])
+def test_a_condition_starts_without_effect_and_gets_gradients(hidden: int) -> None:
     torch.manual_seed(0)
-    network = TwinUnet(16, 4, condition=3, image_size=16).eval()
+    network = TwinUnet(16, 4, condition=3, condition_hidden=hidden, image_size=16).eval()
     code = network.encode(torch.rand(2, 3, 16, 16), "a")
     condition = torch.randn(2, 3)
     torch.testing.assert_close(network.decode(code, "b", condition), network.decode(code, "b"))
