@@ -204,7 +204,7 @@ def _translate_shard(
             if not member.isfile():
                 continue
             if name.is_absolute() or ".." in name.parts:
-                click.echo(f"skipped {shard}: {member.name!r} leads out of the archive", err=True)
+                click.echo(f"skipped: {shard}: {member.name!r} leads out of the archive", err=True)
                 continue
             file = source.extractfile(member)
             content = file.read() if file is not None else b""
@@ -219,7 +219,7 @@ def _translate_shard(
                     ),
                 )
             except (DataError, ShapeError) as error:
-                click.echo(f"skipped {error}", err=True)
+                click.echo(f"skipped: {error}", err=True)
 
     try:
         with tarfile.open(shard, "r:") as source, tarfile.open(part, "w") as output:

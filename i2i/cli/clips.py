@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from i2i.cli.conditions import conditions_of
+from i2i.cli.jobs import is_image_file
 from i2i.data.clip_files import ANIMATIONS, READABLE, VIDEOS, is_clip
 from i2i.errors import I2IError
 
@@ -20,8 +21,10 @@ WRITABLE = frozenset(VIDEOS) | frozenset(ANIMATIONS)
 
 def concerns_clips(inputs: Sequence[Path], output: Path) -> bool:
     """Whether a call of `i2i translate` reads or writes clips."""
-    names_file = output.suffix.lower() in WRITABLE | READABLE
-    return names_file or any(is_clip(path) for path in inputs)
+    if any(is_clip(path) for path in inputs):
+        return True
+    is_still = len(inputs) == 1 and not inputs[0].is_dir() and is_image_file(output)  # .png and .webp may be both
+    return output.suffix.lower() in WRITABLE | READABLE and not is_still
 
 
 def translate_clips(
@@ -100,7 +103,9 @@ def _targets(inputs: Sequence[Path], output: Path) -> dict[Path, Path]:
         if len(inputs) != 1:
             raise I2IError(f"--output {output} is one file, but there are {len(inputs)} inputs; give a folder")
         if not (inputs[0].is_dir() or is_clip(inputs[0])):
-            raise I2IError(f"{inputs[0]} is one image, but --output {output} is a clip; give a folder for images")
+            raise I2IError(
+                f"{inputs[0]} is one image, but --output {output} is a clip; give a name such as {output.stem}.png"
+            )
         return {inputs[0]: output}
     single = [path for path in inputs if not is_clip(path)]
     if single:

@@ -27,6 +27,11 @@ class Job(NamedTuple):
         return self.target.with_name(f"{self.target.stem}{mark}.heatmap.png")
 
 
+def is_image_file(output: Path) -> bool:
+    """Whether `--output` names the file of one image and not a folder."""
+    return output.suffix.lower() in WRITABLE and not output.is_dir()
+
+
 def plan(
     inputs: Iterable[Path],
     output: Path,
@@ -38,24 +43,31 @@ def plan(
 
     Args:
         inputs: files and folders of images.
-        output: folder of the results.
+        output: folder of the results, or the file for the only image.
         marks: suffixes of the outputs that each image has.
         heatmaps: whether each output has a heat map.
         format: suffix of all outputs without the dot; None keeps that of each image.
 
     Raises:
-        I2IError: two inputs have the same output, or an output would overwrite an input.
+        I2IError: two inputs have the same output, an output would overwrite an input, or one file is named for several.
     """
     from i2i.data.images import find_images
 
-    jobs: list[Job] = []
+    inputs, jobs = list(inputs), list[Job]()
+    one = is_image_file(output)
+    if one and (len(inputs) != 1 or inputs[0].is_dir()):
+        several = f"there are {len(inputs)} inputs" if len(inputs) != 1 else f"{inputs[0]} is a folder"
+        raise I2IError(f"--output {output} is one file, but {several}; give a folder")
+    if one and format is not None:
+        raise I2IError(f"--format {format} is for folders; --output {output} says the format by its name")
     for path in inputs:
         if path.is_dir():
             jobs += [Job(found, output / _named(found.relative_to(path), format)) for found in find_images(path)]
         elif path.is_file():
-            jobs.append(Job(path, output / _named(Path(path.name), format)))
+            jobs.append(Job(path, output if one else output / _named(Path(path.name), format)))
         else:
-            raise I2IError(f"{path} does not exist; give images or folders of images")
+            remote = " on this machine" if ":" in path.parts[0] else ""
+            raise I2IError(f"{path} does not exist{remote}; give images or folders of images")
     sources = {job.source.resolve(): job.source for job in jobs}
     taken: dict[Path, Path] = {}
     names = [Job.marked, Job.heatmap] if heatmaps else [Job.marked]

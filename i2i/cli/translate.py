@@ -10,7 +10,7 @@ import click
 from i2i.cli.bulk import Work, concerns_shards, results_exist, translate_shards
 from i2i.cli.clips import concerns_clips, translate_clips
 from i2i.cli.conditions import BLEND, conditions_of
-from i2i.cli.jobs import WRITABLE, plan
+from i2i.cli.jobs import WRITABLE, is_image_file, plan
 from i2i.cli.translation import Session, batches
 from i2i.errors import I2IError
 
@@ -27,7 +27,7 @@ _FORMATS = sorted(suffix.removeprefix(".") for suffix in WRITABLE)
     type=click.Path(path_type=Path),
     default=Path("translated"),
     show_default=True,
-    help="Folder for the results, where names and subfolders of INPUT are kept; or a file for one clip.",
+    help="Folder for the results, where names and subfolders of INPUT are kept; or a file for one image or clip.",
 )
 @click.option(
     "--style",
@@ -135,7 +135,7 @@ def translate(
     """Translate images and clips with RUN, a run folder or one of its checkpoints.
 
     \b
-      i2i translate runs/my_recipe selfie.jpg --to b --output translated
+      i2i translate runs/my_recipe selfie.jpg --to b --output anime.png
       i2i translate runs/my_recipe album --to b --side-by-side --heatmap
       i2i translate runs/with_styles album --to b --style 5
       i2i translate runs/with_styles album --blend one.jpg=0.7,two.jpg=0.3 --with alpha=0.5
@@ -153,7 +153,10 @@ def translate(
         given = click.get_current_context().params
         translate_clips(**{**given, "size": _size(size), "device": usable(device)})
         return
-    if output.is_file():
+    is_one_file = is_image_file(output)
+    if is_one_file and skip_existing:
+        raise click.UsageError(f"--skip-existing is for folders; {output} is one file")
+    if output.is_file() and not is_one_file:
         raise click.BadParameter(f"{output} is a file; give a folder for images", param_hint="--output")
     shards = concerns_shards(inputs)
     if not shards:
@@ -167,7 +170,10 @@ def translate(
     from i2i.use.digest import digest_of
     from i2i.use.loaded import load
 
-    work = Work(output, True if shards and skip_existing is None else skip_existing)
+    if is_one_file:
+        work = Work(output.parent, skip=False)
+    else:
+        work = Work(output, True if shards and skip_existing is None else skip_existing)
     loaded = load(run, usable(work.device(device)), precision=precision, compile=compiled)
     conditions = conditions_of(loaded.translator, style, seed, blend, more)
     for condition in conditions.values():
@@ -192,12 +198,14 @@ def translate(
         session.translate(batch)
         work.count(finished := finished + len(batch))
     for line in session.skipped:
-        click.echo(f"skipped {line}", err=True)
+        click.echo(f"skipped: {line}", err=True)
     for line in session.remarks():
         click.echo(line, err=True)
     done = len(jobs) - len(session.skipped)
     if jobs and not done:
-        raise I2IError(f"none of the {len(jobs)} images could be translated")
+        raise I2IError(
+            "the image could not be translated" if len(jobs) == 1 else f"none of {len(jobs)} images could be translated"
+        )
     count = f", {len(session.skipped)} skipped" if session.skipped else ""
     click.echo(f"{done} translated to {domain} in {output}{count}{work.closed()}")
 

@@ -177,7 +177,7 @@ def test_folders_and_files_are_translated(trained: Path, tmp_path: Path, capsys:
     )
     said = capsys.readouterr()
     assert said.out == f"4 translated to b in {output}, 1 skipped\n"
-    assert "skipped " in said.err
+    assert "skipped: " in said.err
     assert "broken.png" in said.err
     names = sorted(str(path.relative_to(output)) for path in output.rglob("*.*"))
     assert names == [
@@ -211,9 +211,8 @@ def test_images_that_fail_are_named_and_the_others_are_translated(
     said = capsys.readouterr()
     assert said.out == f"3 translated to b in {output}, 3 skipped\n"
     lines = said.err.splitlines()
-    assert [line.partition(": ")[0] for line in lines] == [
-        f"skipped cannot translate {tmp_path / 'tiny' / name}.png" for name in ("1", "3", "5")
-    ]
+    for line, name in zip(lines, ("1", "3", "5"), strict=True):
+        assert line.startswith(f"skipped: cannot translate {tmp_path / 'tiny' / name}.png: ")
     assert lines[0].endswith("1.png: expected sides of at least 2 pixels, got 1 x 1")
     assert "out of memory: CUDA out of memory. Tried to allocate 2 GiB; try a smaller --size, --tile" in lines[1]
     for name in ("2", "4", "6"):
@@ -224,7 +223,30 @@ def test_images_that_fail_are_named_and_the_others_are_translated(
 def test_nothing_translated_is_an_error(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     single = str(image(tmp_path / "one.png", 1, 1))
     assert run(["translate", str(trained), single, "--output", str(tmp_path / "out"), "--size", "original"]) == 2
-    assert capsys.readouterr().err.endswith("error: none of the 1 images could be translated\n")
+    assert capsys.readouterr().err.endswith("error: the image could not be translated\n")
+
+
+def test_one_image_into_one_file(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    single = image(tmp_path / "one.png", 32, 32)
+    for name in ("out.jpg", "new/out.png", "out.webp"):
+        output = tmp_path / name
+        for _ in range(2):  # the second call replaces the file
+            assert run(["translate", str(trained), str(single), "--output", str(output)]) == 0
+        assert capsys.readouterr().out == f"1 translated to b in {output}\n" * 2
+        with Image.open(output) as made:
+            assert made.format == {"jpg": "JPEG", "png": "PNG", "webp": "WEBP"}[name.rpartition(".")[2]]
+    before = single.read_bytes()
+    for arguments, message in {
+        (str(single), "--output", str(single)): f"{single} would be overwritten; choose another --output",
+        (str(single), str(output), "--output", "x.jpg"): "--output x.jpg is one file, but there are 2 inputs",
+        (str(tmp_path), "--output", "x.jpg"): f"--output x.jpg is one file, but {tmp_path} is a folder; give a folder",
+        (str(single), "--output", "x.jpg", "--format", "png"): "--format png is for folders; --output x.jpg says",
+        (str(single), "--output", "x.jpg", "--skip-existing"): "--skip-existing is for folders; x.jpg is one file",
+    }.items():
+        assert run(["translate", str(trained), *arguments]) == 2
+        assert message in capsys.readouterr().err
+    assert single.read_bytes() == before
+    assert not Path("x.jpg").exists()
 
 
 def test_side_by_side(trained: Path, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def upscale(
         try:
             image = Image.fromarray(upscaler(np.array(read_image(path))))
         except DataError as error:
-            click.echo(f"skipped {error}", err=True)
+            click.echo(f"skipped: {error}", err=True)
             continue
         before = decode(path).pixels
         if isinstance(before, Image.Image) and "A" in before.getbands():
