@@ -48,6 +48,7 @@ class ClipWriter:
         pixel_aspect: width of a pixel divided by its height.
         container: FFmpeg's name of the container; from the suffix when None.
         codec: FFmpeg's name of the encoder; the container's usual one when None.
+        last: seconds that the last frame of an animation lasts; as long as the one before when None.
 
     Raises:
         I2IError: the suffix is unknown, or the package `av` is missing.
@@ -66,6 +67,7 @@ class ClipWriter:
         pixel_aspect: Fraction = Fraction(1),
         container: str | None = None,
         codec: str | None = None,
+        last: Fraction | None = None,
     ) -> None:
         self.path = Path(path)
         self.format = container or container_of(self.path)
@@ -74,6 +76,7 @@ class ClipWriter:
         # The encoders of animations count in the units of their formats.
         self.time_base = _UNITS.get(self.codec, time_base or Fraction(1, 90000))
         self.pixel_aspect = pixel_aspect
+        self.last = last
         self.frames = 0
         self.padded: tuple[int, int] | None = None
         self._size: tuple[int, int] | None = None
@@ -86,6 +89,8 @@ class ClipWriter:
         options = {"loop": "0"} if self.format in ("gif", "webp") else {"plays": "0"} if self.format == "apng" else {}
         if self.format in ("mp4", "mov"):
             options["movflags"] = "faststart"
+        if self.last is not None and self.format in ("gif", "apng"):  # which know no duration of a frame
+            options["final_delay"] = str(round(self.last * 100)) if self.format == "gif" else str(self.last)
         self._container = self._av.open(str(self._part), "w", format=self.format, container_options=options)
         return self
 
@@ -146,6 +151,8 @@ class ClipWriter:
         self._stream.pix_fmt = _PIXELS.get(self.codec, "bgra")
         context = self._stream.codec_context
         context.time_base = self.time_base
+        if self.codec == "libwebp":  # otherwise its last frame lasts 1 / rate
+            context.flags |= self._av.codec.context.Flags.frame_duration
         if self.pixel_aspect != 1:
             context.sample_aspect_ratio = self.pixel_aspect
         if self._stream.pix_fmt == "yuv420p":

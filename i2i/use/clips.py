@@ -214,11 +214,12 @@ def join_clip(files: list[Path], target: Path, source: Path, info: ClipInfo) -> 
         raise DataError(f"cannot read {source}: it has no frame")
     if target.suffix.lower() not in VIDEOS:
         frames = (frame for file in files for frame in read_frames(file))
-        with ClipWriter(target, info.rate) as writer:
+        with ClipWriter(target, info.rate, last=info.last) as writer:
             start = None
-            for frame in frames:
+            for number, frame in enumerate(frames, 1):
                 start = frame.time if start is None else start
-                writer.write(frame.pixels, frame.time - start, frame.duration or None)
+                duration = (number == info.frames and info.last) or frame.duration  # segments do not store the last one
+                writer.write(frame.pixels, frame.time - start, duration or None)
         dropped = [*(["audio"] if info.audio else []), *info.other]
         return [f"{kind} dropped: {target.suffix} holds none" for kind in dict.fromkeys(dropped)]
     av = import_av()

@@ -55,6 +55,7 @@ class ClipInfo:
         audio: codecs of the audio streams.
         other: kinds of further streams, such as subtitles.
         animation: whether the file is an animated image.
+        last: seconds that the last frame of an animation lasts; None where the file does not say.
     """
 
     width: int
@@ -66,6 +67,7 @@ class ClipInfo:
     audio: tuple[str, ...] = ()
     other: tuple[str, ...] = ()
     animation: bool = False
+    last: Fraction | None = None
 
 
 def clip_info(path: str | Path, rate: float = 25) -> ClipInfo:
@@ -88,7 +90,7 @@ def clip_info(path: str | Path, rate: float = 25) -> ClipInfo:
             durations = [_duration(frame) for frame in ImageSequence.Iterator(image)]
             length = sum(durations)
             average = len(durations) / length if length else Fraction(10)
-            return ClipInfo(*image.size, average, len(durations), Fraction(1, 1000), animation=True)
+            return ClipInfo(*image.size, average, len(durations), Fraction(1, 1000), animation=True, last=durations[-1])
     with open_video(path) as (container, stream):
         width, height = stream.width, stream.height
         try:

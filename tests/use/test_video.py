@@ -197,6 +197,11 @@ def test_animations_are_translated(model: Loaded, tmp_path: Path) -> None:
     write_all(tmp_path / "x.gif", drawn(5), rate=10)
     result = translate_clip(model, tmp_path / "x.gif", tmp_path / "y.webp")
     assert [frame.time for frame in read_frames(result.path)] == [Fraction(index, 10) for index in range(5)]
+    images, durations = [Image.fromarray(pixels) for pixels in drawn(4)], [50, 50, 120, 300]
+    images[0].save(tmp_path / "uneven.gif", save_all=True, append_images=images[1:], duration=durations, loop=0)
+    for suffix in ("gif", "webp", "apng"):
+        result = translate_clip(model, tmp_path / "uneven.gif", tmp_path / f"uneven_b.{suffix}")
+        assert [frame.duration * 1000 for frame in read_frames(result.path)] == durations
     make_clip(tmp_path / "x.mp4", STAMPS)
     result = translate_clip(model, tmp_path / "x.mp4", tmp_path / "y.gif")
     assert result.notes == ["audio dropped: .gif holds none"]
