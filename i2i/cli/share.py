@@ -30,6 +30,14 @@ def _card_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def _say_if_unmeasured(run: Path, figures: tuple[Path, ...], **_: Any) -> None:
+    from i2i.use.package import figures_of
+
+    if not figures and not figures_of(run):
+        measured = f"`i2i evaluate {run} --output {run / 'figures.html'}` before it, or --figures FILE, adds them"
+        click.echo(f"note: the model card holds no figures; {measured}", err=True)
+
+
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("archive", type=click.Path(path_type=Path, dir_okay=False))
@@ -48,6 +56,7 @@ def pack(run: Path, archive: Path, **card: Any) -> None:
         raise I2IError(f"expected a name that ends in .zip, got {archive}")
     with tempfile.TemporaryDirectory(prefix="i2i-") as folder:
         write(write_package(run, Path(folder) / "package", **card), archive)
+    _say_if_unmeasured(run, **card)
     click.echo(f"{archive}: {archive.stat().st_size / 1e6:.1f} MB; load it with i2i.load, or unpack it")
 
 
@@ -71,4 +80,5 @@ def push(run: Path, name: str, private: bool, **card: Any) -> None:
 
     with tempfile.TemporaryDirectory(prefix="i2i-") as folder:
         address = upload(write_package(run, Path(folder) / "package", **card), name, private)
+    _say_if_unmeasured(run, **card)
     click.echo(f"{address}; load it with hf://{name}")

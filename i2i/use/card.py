@@ -104,7 +104,7 @@ def _averaged(saved: Checkpoint) -> bool:
 
 def _figures(file: Path) -> list[dict[str, Any]]:
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))["figures"]
+        found = json.loads(file.read_text(encoding="utf-8"))["metrics"]
         return [dict(figure) for figure in found if figure.get("value") is not None]
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise DataError(f"cannot read {file}: expected figures of `i2i evaluate --output` ({error})") from error

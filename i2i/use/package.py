@@ -76,7 +76,7 @@ def write_package(
         drawn = original.recipe.data.name in DRAWN
         if sample is not None and (drawn or share_samples):
             (part / SAMPLES).write_bytes(sample.read_bytes())
-        found = [*figures, *sorted(_run_folder(run).glob("figures*.json"))]
+        found = [*figures, *figures_of(run)]
         write_card(part / CARD, original, saved, license, intended_use, found, (part / SAMPLES).exists(), drawn)
         os.replace(part, folder)
     return folder
@@ -134,6 +134,11 @@ def _same(one: Loaded, other: Loaded) -> bool:
 
 def _run_folder(run: Path) -> Path:
     return run.parent.parent if run.parent.name == "checkpoints" else run
+
+
+def figures_of(run: Path) -> list[Path]:
+    """Return the files of figures in a run folder."""
+    return sorted(_run_folder(run).glob("figures*.json"))
 
 
 def _samples(run: Path) -> Path | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import zipfile
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from i2i.cli import run as run_command
 from i2i.engine.run import Run
 from i2i.engine.stepper import Stepper
 from i2i.errors import CheckpointError, I2IError
+from i2i.evaluation.figures import Evaluation, Figure
 from i2i.recipe.recipe import Recipe
 from i2i.use.hub import upload
 from i2i.use.package import write_package
@@ -33,8 +33,10 @@ def run(tiny_settings: Mapping[str, object], tmp_path: Path) -> Path:
     Run(tmp_path / "run", recipe, stepper, dataset=None).save()
     (tmp_path / "run/samples").mkdir()
     Image.new("RGB", (8, 8)).save(tmp_path / "run/samples/step-0000000.png")
-    figure = {"name": "kid", "protocol": "clean-fid", "value": 0.0123, "n": 20, "step": 0}
-    (tmp_path / "run/figures.json").write_text(json.dumps({"figures": [figure]}))
+    measured = Evaluation(
+        [Figure("kid", "clean-fid", 0.0123, n=20, n_real=20, step=0), Figure("fid", "clean-fid", None)]
+    )
+    (tmp_path / "run/figures.json").write_text(measured.to_json())
     return tmp_path / "run"
 
 
