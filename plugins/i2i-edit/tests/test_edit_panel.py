@@ -224,6 +224,22 @@ def test_the_page_in_a_browser(panel: EditPanel, loaded: Loaded, browser: Any, t
         narrow.set_input_files("#open", str(tmp_path / "bright.safetensors"))
         settled(narrow, "generated")
         assert np.abs(np.subtract(pixels_of(narrow), edited)).max() <= 1
+
+        # An error disappears when the next action begins, not when its answer comes.
+        (tmp_path / "text.safetensors").write_text("no vector")
+        narrow.set_input_files("#open", str(tmp_path / "text.safetensors"))
+        narrow.wait_for_selector("#problem:has-text('expected an editing vector')")
+        held: list[Any] = []
+        narrow.route("**/render", lambda route: held.append(route))
+        narrow.evaluate("document.getElementById('status').textContent = ''")
+        with narrow.expect_request("**/render"):
+            narrow.click("#undo")
+        narrow.wait_for_selector("#problem", state="hidden")
+        while not held:
+            narrow.wait_for_timeout(20)
+        held.pop().continue_()
+        settled(narrow, "generated")
+        assert narrow.is_hidden("#problem")
         for page, name in ((wide, "wide"), (narrow, "narrow")):
             if folder := os.environ.get("I2I_SCREENSHOTS"):
                 page.screenshot(path=Path(folder) / f"edit-{name}.png", full_page=True)

@@ -32,12 +32,11 @@ export async function request(path, body, tries = 5) {
 // Call an action of the panel. Files, canvases and images in `values` must be PNG data URLs; see `dataURL`.
 // Returns the JSON object of the answer, or the address of the image that came.
 export async function action(name, values = {}) {
+  say("");  // what went wrong before does not concern this action
   try {
     const answer = await request(name, JSON.stringify(values));
     const isObject = answer.headers.get("Content-Type").startsWith("application/json");
-    const result = isObject ? await answer.json() : URL.createObjectURL(await answer.blob());
-    say("");
-    return result;
+    return isObject ? await answer.json() : URL.createObjectURL(await answer.blob());
   } catch (error) {
     say(error.status === 401 ? "this server needs a token; give it on the first page" : error.message);
     throw error;

@@ -109,9 +109,12 @@ const edit = latest(async (start, mask, final) => {
     element("status").textContent = `edited in ${((performance.now() - began) / 1000).toFixed(2)} s`;
     await show(answer, drawing);
     lists();
-  } catch (error) {
+  } catch {
     element("status").textContent = "";
-    if (final) await draw();
+    if (!final) return;
+    const problem = element("problem").textContent;
+    await draw();
+    say(problem);  // still concerns the image that is shown
   }
 });
 
