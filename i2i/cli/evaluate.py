@@ -135,6 +135,8 @@ def evaluate(
             raise I2IError(f"--weights {name}: expected a file, found nothing at {file}")
         if name != features and name not in KNOWN:
             check_name(name)
+    if not subject.exists():
+        raise I2IError(f"{subject} does not exist; give a run folder, or a folder of images and --real DIR")
     is_run = _is_run(subject)
     if not is_run and (against or real is None):
         problem = "--against is for runs" if against else "give --real DIR, real images of the target domain"

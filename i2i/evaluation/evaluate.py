@@ -124,6 +124,11 @@ class Evaluator:
         """Return whether a figure is to be computed."""
         return not self.options.metrics or name in self.options.metrics
 
+    @property
+    def uses_features(self) -> bool:
+        """Whether a figure of features is to be computed; those of pairs need none."""
+        return any(self.wants(name) for name in (*self.protocol.estimators, *self.set_metrics))
+
     def features(self, images: ImageSet, network: FeatureNetwork | None = None) -> Tensor:
         """Return the features [n, d] of a set, computed once and cached."""
         return features(network or self.network, images, workers=self.options.workers, use_cache=self.options.use_cache)
@@ -145,7 +150,7 @@ class Evaluator:
             target: ground truth of each generated image.
             labels: fields of all figures, such as `run` and `step`.
         """
-        result = Evaluation(notes=[*self.notes, *format_notes(generated, real)])
+        result = Evaluation(notes=[*(self.notes if self.uses_features else []), *format_notes(generated, real)])
         sets = {"generated": generated, "real": real, "source": source, "target": target}
         hashes = {name: images.sha256 for name, images in sets.items() if images is not None}
         for figure in (*self._set_figures(generated, real, source), *self._pair_figures(generated, source, target)):

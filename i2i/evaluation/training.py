@@ -179,11 +179,13 @@ def pair_metrics() -> list[str]:
 def shared_weights(evaluator: Evaluator, extractors: Any) -> list[str]:
     """Return a note if a run has trained against the network that it is measured with."""
     name = evaluator.network.name
-    if not any(str(source).startswith(f"{name},") for source in dict(extractors).values()):
+    if not evaluator.uses_features or not any(
+        str(source).startswith(f"{name},") for source in dict(extractors).values()
+    ):
         return []
     return [
         f"the run is trained against {name}, which also measures it: such figures favour it; measure with another "
-        f"network, such as mobilenetv2_100"
+        f"network, such as --features mobilenetv2_100"
     ]
 
 

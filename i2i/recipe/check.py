@@ -168,7 +168,8 @@ class Checker:
             else:
                 names = [*settable, *common]
                 known = f"Options: {', '.join(names)}" if names else "It has none"
-                hint = did_you_mean(key, names) or self._elsewhere(key, kinds)
+                is_typo = nearest(key, names, cutoff=0.7) is not None
+                hint = (not is_typo and self._elsewhere(key, kinds)) or did_you_mean(key, names)
                 self.report((*path, key), f"{of} has no option {key!r}.{hint} {known}")
         for key, option in settable.items():
             if option.required and key not in given and key not in suggested:

@@ -76,6 +76,9 @@ def _find(name: str, child: Path | None, folders: Sequence[Path]) -> Path:
     neighbors = [one.name for one in sorted(path.parent.glob("*.toml")) if one.name != child.name] if child else []
     if is_file:
         raise RecipeError([Problem(name, "", "extends itself, and no shipped recipe has that name")])
+    if is_folder and (path / "checkpoints").is_dir():
+        found = f"is a run folder, not a recipe; `i2i train --resume {name}` continues it, and its recipe is"
+        raise RecipeError([Problem(name, "", f"{found} {path / 'recipe.toml'}")])
     found = "is a folder, not a recipe" if is_folder else "no such recipe file, nor a recipe of that name"
     close = difflib.get_close_matches(Path(name).stem, known, n=1)
     near = f" Did you mean {close[0]!r}?" if close else did_you_mean(Path(name).name, neighbors)

@@ -71,6 +71,15 @@ def test_a_folder_is_measured_with_floor_and_ceiling(folders: Path, capsys: pyte
     assert "give --real DIR" in capsys.readouterr().err
 
 
+def test_what_is_measured_is_there(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["evaluate", str(folders / "none")]) == 2
+    assert "none does not exist; give a run folder, or a folder of images and --real DIR" in capsys.readouterr().err
+    pairs = ("--real", folders / "real", "--target", folders / "real")
+    for metric, notes in {"l1": 0, "kid": 1}.items():  # only figures of features depend on the network of the features
+        assert command("evaluate", folders / "fake", *pairs, "--metric", metric) == 0
+        assert capsys.readouterr().err.count("Inception's weights are not there") == notes
+
+
 def test_one_changed_byte_is_another_cache_entry(folders: Path, network: FeatureNetwork) -> None:
     images = from_folder(folders / "fake")
     found = features(network, images)

@@ -52,6 +52,10 @@ def test_the_lists_that_messages_end_with(said: Said) -> None:
     types = "'class_pairs', 'folders', 'label_pairs', 'masked_folders', 'paired' or 'single_image'"
     other = f"With type = {types} there is one."
     assert line.startswith(f"mine.toml:3: data.a: dataset 'shapes' has no option 'a'. {other} Options: size, ")
+    line, *_ = said("extends = 'ugatit_small'\n[data]\nroot = 'photos'\n")
+    assert line.startswith(
+        "mine.toml:3: data.root: dataset 'portraits' has no option 'root'. With type = 'class_pairs', "
+    )
     (line,) = said("extends = 'ugatit_small'\n[losses.cycle.inputs]\nprediction = 'cycel'\n")
     assert line.startswith(
         "mine.toml:3: losses.cycle.inputs.prediction: no output 'cycel'. Did you mean 'cycle'? "

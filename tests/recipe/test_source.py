@@ -142,6 +142,11 @@ def test_what_cannot_be_read_is_said(write: Write, tmp_path: Path) -> None:
     assert line == "mine.toml:1: expected UTF-8 text, got the byte 0xff; save the file as UTF-8"
     (tmp_path / "folder.toml").mkdir()
     assert refused(lambda: read("folder.toml")) == ["folder.toml: is a folder, not a recipe. Shipped recipes: none"]
+    (tmp_path / "folder.toml/checkpoints").mkdir()
+    assert refused(lambda: read("folder.toml")) == [
+        "folder.toml: is a run folder, not a recipe; `i2i train --resume folder.toml` continues it, and its recipe is "
+        "folder.toml/recipe.toml"
+    ]
     huge = write(f"a = {'9' * 5000}")
     assert refused(lambda: read(huge))[0].startswith("mine.toml: not TOML: Exceeds the limit")
 

@@ -223,7 +223,11 @@ def test_epochs_as_in_the_other_code() -> None:
         ),
         (
             "python train.py --dataroot x --model cycle_gan --batch 4",
-            r"has no flag --batch\. Did you mean 'batch_size'\?",
+            r"has no flag --batch\. Did you mean --batch_size\?",
+        ),
+        (
+            "python train.py --dataroot x --model cycle_gan --output x.toml",
+            r"has no flag --output; give --output of i2i in front of their command",
         ),
         ("python train.py --dataroot x --model cycle_gan --batch_size", "--batch_size: expected a value"),
         (

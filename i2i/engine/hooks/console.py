@@ -109,7 +109,8 @@ class Console:
         if not run.is_main:
             return
         if run.skipped:
-            say(f"{len(run.skipped)} images could not be read and were skipped; log.jsonl names them")
+            what = "1 image" if len(run.skipped) == 1 else f"{len(run.skipped)} images"
+            say(f"could not read {what}; log.jsonl names what was skipped")
         if run.ended_early and run.best is not None:
             say(
                 f"ended early at step {run.step}: {run.best.name} was not better in {run.best.stale} comparisons; the "

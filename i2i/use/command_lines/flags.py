@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from i2i.core.spelling import did_you_mean
+from i2i.core.spelling import nearest
 from i2i.errors import I2IError
 from i2i.recipe.writing import inline
 
+OWN = ("from", "images", "output")
+"""Options of `i2i import-command`, which stand before the other code's command."""
 TRUTH = {"yes": True, "true": True, "t": True, "y": True, "1": True}
 TRUTH |= {"no": False, "false": False, "f": False, "n": False, "0": False}
 
@@ -139,7 +141,10 @@ class Flags:
             if not word.startswith("--"):
                 raise I2IError(f"expected a flag of {code} such as --{next(iter(known))}, got {word!r}")
             if name not in known:
-                raise I2IError(f"{code} has no flag --{name}.{did_you_mean(name, known)}")
+                if name in OWN:
+                    raise I2IError(f"{code} has no flag --{name}; give --{name} of i2i in front of their command")
+                near = nearest(name, known)
+                raise I2IError(f"{code} has no flag --{name}.{f' Did you mean --{near}?' if near else ''}")
             flag = known[name]
             if flag.refused:
                 raise I2IError(f"--{name}: {flag.refused}")

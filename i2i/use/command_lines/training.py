@@ -54,7 +54,8 @@ def set_training(flags: Flags, result: Converted, images: int | None, fast: bool
         result.set("train.trackers", ["wandb"] if flags.take("use_wandb") else [], "--use_wandb")
     devices = [one for one in flags.take("gpu_ids").split(",") if one]
     if "gpu_ids" in flags:
-        result.notes.append("--gpu_ids: of `i2i train`, not of the recipe")
+        device = f"; --device cuda:{devices[0]} chooses one" if len(devices) == 1 and devices != ["-1"] else ""
+        result.notes.append(f"--gpu_ids: of `i2i train`, not of the recipe{device}")
     if devices == ["-1"]:
         result.arguments.append("--device cpu")
     elif len(devices) > 1:

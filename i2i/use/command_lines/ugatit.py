@@ -141,7 +141,7 @@ def _pytorch(flags: Flags, result: Converted) -> None:
             result.set(f"optimizers.{phase}.weight_decay", flags.take("weight_decay"), "--weight_decay")
     _constant(flags, result)
     if "device" in flags:
-        result.notes.append("--device: of `i2i train`, not of the recipe")
+        result.notes.append("--device: of `i2i train`, not of the recipe; the machine's accelerator by default")
         if flags.take("device") == "cpu":
             result.arguments.append("--device cpu")
 
