@@ -86,7 +86,8 @@ def resample(bins: Tensor, weights: Tensor, uniform: Tensor) -> Tensor:
     weights = weights + RESAMPLING_EPS
     share = weights / weights.sum(-1, keepdim=True)
     cumulated = F.pad(share.cumsum(-1), (1, 0))
-    index = torch.searchsorted(cumulated.contiguous(), uniform.contiguous())
+    # The number of smaller values, which is what torch.searchsorted returns; ONNX has no such operation.
+    index = (cumulated[..., None, :] < uniform[..., None]).sum(-1)
     below, above = (index - 1).clamp(min=0), index.clamp(max=weights.shape[-1])
     low, high = cumulated.gather(-1, below), cumulated.gather(-1, above)
     span = torch.where(high - low < RESAMPLING_EPS, 1.0, high - low)

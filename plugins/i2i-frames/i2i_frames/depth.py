@@ -102,7 +102,7 @@ class DepthAware(nn.Module):
         frames = torch.cat([first, last])
         log_depth = self.depth(frames)
         if inverse_depth is None:
-            inverse_depth = torch.cat((1e-6 + torch.exp(-log_depth)).chunk(2), 1)
+            inverse_depth = torch.cat(_halves(1e-6 + torch.exp(-log_depth)), 1)
         flows = self.flows(first, last)
         # As in DAIN, cells that no pixel reaches are filled in inference only.
         projected = [
@@ -114,7 +114,7 @@ class DepthAware(nn.Module):
         kernels = self.kernels(torch.cat([first, last], 1))
         warped = [
             adaptive_warping(context, flow, kernel)
-            for context, flow, kernel in zip(contexts.chunk(2), projected, kernels.split(16, 1), strict=True)
+            for context, flow, kernel in zip(_halves(contexts), projected, kernels.split(16, 1), strict=True)
         ]
         average = (warped[0][:, :3] + warped[1][:, :3]) / 2
         correction = self.rectify(torch.cat([average, *warped, *projected, kernels], 1))
@@ -169,3 +169,9 @@ class AdditiveUNet(nn.Module):
             x = F.relu(layer(x)) + skips.pop()
         y: Tensor = self.last(x)
         return y
+
+
+def _halves(both: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the first and the second half of a batch; chunks would fix the batch size in an exported file."""
+    first, second = both.unflatten(0, (2, -1)).unbind()
+    return first, second

@@ -119,9 +119,14 @@ def _filled(flow: Tensor, known: Tensor) -> Tensor:
             values, found = (part.flip(axis) if backwards else part for part in (flow, known))
             size = values.shape[axis]
             places = torch.arange(size, device=flow.device).view([-1 if a == axis else 1 for a in range(4)])
-            last = torch.where(found, places, torch.full_like(places, -1)).cummax(axis).values
-            nearest = torch.gather(values, axis, last.clamp_min(0).expand_as(values))
-            exists = (last >= 0).to(flow.dtype)
+            # The index of the last known pixel so far, without a cumulative maximum, which ONNX has not: the nth known
+            # pixel writes its index to entry n of a table, and each pixel reads the entry of its count. Entry 0, which
+            # the unknown pixels write to, is read where there is no known pixel yet, and not used.
+            count = found.long().cumsum(axis)
+            table = torch.cat([torch.zeros_like(count), torch.zeros_like(count.narrow(axis, 0, 1))], axis)
+            last = table.scatter(axis, count * found, places.expand_as(count)).gather(axis, count)
+            nearest = torch.gather(values, axis, last.expand_as(values))
+            exists = (count > 0).to(flow.dtype)
             nearest, exists = (part.flip(axis) if backwards else part for part in (nearest * exists, exists))
             total, number = total + nearest, number + exists
     return torch.where(known, flow, total / number.clamp_min(1))
@@ -157,10 +162,12 @@ def adaptive_warping(image: Tensor, flow: Tensor, kernel: Tensor) -> Tensor:
     index = first + (rows[..., :, None] * width + columns[..., None, :]).long()
     across, down = (torch.cat([1 - share, 1 - share, share, share], 1) for share in (right, lower))
     weight = kernel * (down[:, :, None] * across[:, None]).flatten(1, 2)
-    # A bag of sixteen pixels for each result: a weighted sum without a copy of the image for each of the sixteen.
     pixels = image.permute(0, 2, 3, 1).flatten(0, 2)
     per_pixel = weight.permute(0, 2, 3, 1).flatten(0, 2)
-    summed = F.embedding_bag(index.reshape(-1, 16), pixels, mode="sum", per_sample_weights=per_pixel)
+    if torch.compiler.is_exporting():  # ONNX has no bags
+        summed = (pixels[index.reshape(-1, 16)] * per_pixel[..., None]).sum(1)
+    else:  # a bag of sixteen pixels for each result: a weighted sum without sixteen copies of the image
+        summed = F.embedding_bag(index.reshape(-1, 16), pixels, mode="sum", per_sample_weights=per_pixel)
     return torch.where(inside, summed.view(image.shape[0], height, width, -1).permute(0, 3, 1, 2), image)
 
 
