@@ -144,10 +144,12 @@ def _inputs(loaded: Loaded, to: str, batch: int, size: tuple[int, int]) -> tuple
     if name is None:
         return (image,)
     stream = translator.streams.get(name)
-    if stream is not None and stream.role == "label":
+    # A data set may number its styles for one method, while another method takes images of them.
+    if stream is not None and stream.role == "label" and name in translator.required_streams:
         return image, torch.randint(max(2, stream.channels), (1,), generator=draws)
     if name != "style" or translator.requires_condition:
-        like = next((translator.streams[one] for one in (name, to) if one in translator.streams), Stream("image"))
+        streams = [translator.streams[one] for one in (name, to) if one in translator.streams]
+        like = next((stream for stream in streams if stream.role != "label"), Stream("image"))
         return image, torch.rand(1, like.channels, *size, generator=draws) * 2 - 1
     codes = getattr(translator, "style_channels", None) or getattr(translator, "styles", None)
     if codes is None:

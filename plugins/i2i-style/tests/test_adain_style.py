@@ -21,6 +21,7 @@ from i2i.methods.assembly import build, dry_run
 from i2i.methods.networks import image_constraints
 from i2i.recipe.recipe import Recipe
 from i2i.recipe.source import RecipeError
+from i2i.use.export_graphs import translation_graph
 from i2i.use.loaded import Loaded
 
 FEATURES = {"type": "timm", "model": "test_efficientnet", "weights": "untrained"}
@@ -68,6 +69,16 @@ def test_two_steps_train_the_decoder_only() -> None:
     assert moved == {"decoder"}
     assert still == []
     assert stepper.learning_rates()["generator"] == pytest.approx(2e-3 / (1 + 1e-3 * 1))
+
+
+def test_an_exported_file_takes_an_image_of_a_style(loaded: Loaded) -> None:
+    """The data set numbers its styles, too, for methods that know a style by its number."""
+    assert loaded.translator.streams["style"].role == "label"
+    graph = translation_graph(loaded, loaded.translator, "b")
+    assert graph.module.names == ("image", "style")
+    for image, style in graph.samples:
+        assert style.shape[:2] == (1, 3)
+        assert graph.module(image, style).shape == image.shape
 
 
 def test_the_target_has_the_statistics_of_the_style_and_no_graph() -> None:
