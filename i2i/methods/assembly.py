@@ -15,6 +15,7 @@ from i2i.core.factory import BuildError
 from i2i.core.kinds import METRIC
 from i2i.core.randomness import seed_of
 from i2i.core.spelling import did_you_mean
+from i2i.data.decoding import pixel_limit
 from i2i.data.measured import has_ground_truth
 from i2i.errors import I2IError, OptionError
 from i2i.methods.freezing import add_adapters, freeze
@@ -119,6 +120,10 @@ def dry_run(recipe: Recipe, streams: Mapping[str, Stream] | None = None) -> None
         # Networks whose shapes do not match make all losses fail with one message: only the first one is reported.
         problems.setdefault(message, recipe.source.problem(path, message))
 
+    for stream in (recipe.streams if streams is None else streams).values():
+        height, width = stream.size or (0, 0)
+        if height * width > (limit := pixel_limit()):
+            report(("data", "size"), f"{height} x {width} pixels are more than the limit of {limit} for an image")
     # On the reference path the shapes in messages are those of the method as it is published.
     with fake_tensors(), disable_optimizations():
         try:

@@ -51,6 +51,11 @@ def test_the_recipe_of_every_method_passes(name: str) -> None:
     dry_run(Recipe.read(RECIPES / f"{name}.toml"))
 
 
+def test_images_that_no_memory_holds_are_refused() -> None:
+    (line,) = refused(small("data.size=100000"))
+    assert line.endswith("data.size: 100000 x 100000 pixels are more than the limit of 89478485 for an image")
+
+
 @pytest.mark.thorough
 def test_a_cam_loss_without_attention_is_found_at_its_line(write: Write) -> None:
     text = """
