@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 import i2i
+from i2i.core.plugins import Plugins
 from i2i.data.pixels import PixelFormat
 from i2i.engine import checkpoint
 from i2i.engine.importing import write_run
@@ -27,6 +29,7 @@ from i2i.errors import CheckpointError, I2IError, ShapeError
 from i2i.methods.weights.ugatit import ugatit_pytorch
 from i2i.nn.functional.whole_image import whole_image
 from i2i.recipe.recipe import Recipe
+from i2i.recipe.source import RecipeError
 from i2i.use.padding import reflect_to
 
 
@@ -51,6 +54,24 @@ def write(recipe: Recipe, folder: Path) -> Path:
 def random_image(width: int, height: int) -> Image.Image:
     pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
     return Image.fromarray(pixels)
+
+
+def test_a_run_of_a_plugin_that_is_not_there(tmp_path: Path) -> None:
+    class Plugin:
+        @staticmethod
+        @i2i.hookimpl
+        def register_components(registry: Any) -> None:
+            registry.add(i2i.NORM, "frn", "torch.nn:InstanceNorm2d")
+
+    settings = {"data.size": 16, "translator.generator": {"channels": 4, "blocks": 1, "norm": "frn"}}
+    write(Recipe.read("cyclegan_small", settings, registry=Plugins({"frn": Plugin}).registry), tmp_path / "run")
+    with pytest.raises(RecipeError) as caught:
+        i2i.load(tmp_path / "run", device="cpu")
+    first, last = str(caught.value).splitlines()
+    assert "translator.generator.norm.type: unknown norm 'frn'. Registered: bn, " in first
+    assert last == (
+        f"{tmp_path / 'run'}: made with a component of a plugin that is not installed; `i2i plugins` lists those that are"
+    )
 
 
 def test_a_tensor_is_taken_as_it_is(run: Path) -> None:

@@ -31,6 +31,7 @@ from i2i.methods.networks import image_constraints
 from i2i.methods.translator import Translator
 from i2i.nn.layers.frozen import extractor_sources
 from i2i.recipe.recipe import Recipe
+from i2i.recipe.source import Problem, RecipeError
 from i2i.use.image_files import decoded_image, source_of, stored_pages
 from i2i.use.padding import cropped, reflect_to
 from i2i.use.sampling import sample
@@ -355,7 +356,13 @@ def load(
     """
     with local_files(path) as folder:
         saved = checkpoint.find(folder, needed=(checkpoint.WEIGHTS, checkpoint.AVERAGE, checkpoint.RECIPE))
-        recipe = Recipe.read(saved.folder / checkpoint.RECIPE)
+        try:
+            recipe = Recipe.read(saved.folder / checkpoint.RECIPE)
+        except RecipeError as error:
+            if any(problem.message.startswith("unknown ") for problem in error.problems):
+                missing = "made with a component of a plugin that is not installed; `i2i plugins` lists those that are"
+                raise RecipeError([*error.problems, Problem(str(path), "", missing)]) from error
+            raise
         found = full_weights(saved, averaged)
     weights = {name: value for name, value in found.items() if not name.startswith("losses.")}
     # Adapters are merged into the weights, so the networks are built without them.
