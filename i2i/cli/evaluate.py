@@ -128,6 +128,7 @@ def evaluate(
     """
     from i2i.evaluation.evaluate import Evaluator, Options
     from i2i.evaluation.weights import KNOWN, check_name
+    from i2i.use.hub import is_address
     from i2i.use.loaded import default_device
 
     for name, file in weights:
@@ -135,6 +136,11 @@ def evaluate(
             raise I2IError(f"--weights {name}: expected a file, found nothing at {file}")
         if name != features and name not in KNOWN:
             check_name(name)
+    if is_address(subject) or subject.is_file():
+        raise I2IError(
+            f"{subject} is no folder; translate images with it, and evaluate the results: i2i evaluate translated "
+            f"--real DIR --source DIR"
+        )
     if not subject.exists():
         raise I2IError(f"{subject} does not exist; give a run folder, or a folder of images and --real DIR")
     is_run = _is_run(subject)

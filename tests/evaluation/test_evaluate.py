@@ -74,6 +74,9 @@ def test_a_folder_is_measured_with_floor_and_ceiling(folders: Path, capsys: pyte
 def test_what_is_measured_is_there(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(["evaluate", str(folders / "none")]) == 2
     assert "none does not exist; give a run folder, or a folder of images and --real DIR" in capsys.readouterr().err
+    for package in ("hf://user/name", str(folders / "fake/0.png")):
+        assert run_command(["evaluate", package]) == 2
+        assert "is no folder; translate images with it, and evaluate the results" in capsys.readouterr().err
     pairs = ("--real", folders / "real", "--target", folders / "real")
     for metric, notes in {"l1": 0, "kid": 1}.items():  # only figures of features depend on the network of the features
         assert command("evaluate", folders / "fake", *pairs, "--metric", metric) == 0
