@@ -14,6 +14,13 @@ from i2i.errors import CheckpointError, I2IError
 _ADDRESS = re.compile(r"hf:[/\\]{1,2}(?P<name>[\w.-]+[/\\][\w.-]+)(?:@(?P<revision>[\w./-]+))?")
 _NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
+_FIXES = {
+    401: "; `hf auth login` logs in",
+    403: "; this account may not do so: `hf auth whoami` says which one it is",
+    404: "; there is no such model, or it is private and needs `hf auth login`",
+}
+"""What helps against HTTP status codes of a hub."""
+
 
 def is_address(path: str | Path) -> bool:
     """Whether a path is an address of a model on the hub."""
@@ -43,8 +50,7 @@ def download(address: str | Path, files: Sequence[str]) -> Path:
             name, revision=found["revision"], allow_patterns=list(files), endpoint=os.environ.get("HF_ENDPOINT")
         )
     except Exception as error:  # of several packages: of the hub, of its HTTP client, of the system
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise CheckpointError(f"hf://{name} cannot be downloaded: {reason}") from error
+        raise CheckpointError(f"hf://{name} cannot be downloaded: {_reason(error)}") from error
     missing = [file for file in files if not (Path(folder) / file).exists()]
     if missing:
         raise CheckpointError(f"hf://{name} is no model of i2i: it has no {missing[0]}")
@@ -71,9 +77,14 @@ def upload(package: Path, name: str, private: bool = False, token: str | None = 
         api.create_repo(name, private=private, exist_ok=True)
         commit = api.upload_folder(repo_id=name, folder_path=package, commit_message="Upload a model of i2i")
     except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise I2IError(f"cannot upload to {name}: {reason}") from error
+        raise I2IError(f"cannot upload to {name}: {_reason(error)}") from error
     return str(commit.commit_url)
+
+
+def _reason(error: Exception) -> str:
+    """Return the first line of an error, with the fix for those that a hub answers."""
+    text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return text + _FIXES.get(getattr(getattr(error, "response", None), "status_code", 0), "")
 
 
 def _import_hub() -> Any:

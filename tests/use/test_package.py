@@ -145,7 +145,9 @@ def test_push_and_load(
         "hf://user": "error: expected an address hf://user/name or hf://user/name@revision, got hf:",
     }.items():
         assert run_command(["translate", address, "photo.png"]) == 2
-        assert capsys.readouterr().err.startswith(message)
+        said = capsys.readouterr().err
+        assert said.startswith(message)
+        assert said.endswith("it is private and needs `hf auth login`\n") == ("none" in address)
     hub.repositories["user/other"] = {"weights.bin": b"x"}
     with pytest.raises(CheckpointError, match=r"hf://user/other is no model of i2i: it has no recipe\.toml"):
         i2i.load("hf://user/other")
