@@ -31,11 +31,10 @@ from i2i.methods.networks import image_constraints
 from i2i.methods.translator import Translator
 from i2i.nn.layers.frozen import extractor_sources
 from i2i.recipe.recipe import Recipe
-from i2i.recipe.source import Problem, RecipeError
 from i2i.use.image_files import decoded_image, source_of, stored_pages
 from i2i.use.padding import cropped, reflect_to
 from i2i.use.sampling import sample
-from i2i.use.shared_files import OMITTED, local_files
+from i2i.use.shared_files import OMITTED, local_files, recipe_in
 from i2i.use.tiling import translate_in_tiles
 
 Size = int | Literal["original"] | None
@@ -356,13 +355,7 @@ def load(
     """
     with local_files(path) as folder:
         saved = checkpoint.find(folder, needed=(checkpoint.WEIGHTS, checkpoint.AVERAGE, checkpoint.RECIPE))
-        try:
-            recipe = Recipe.read(saved.folder / checkpoint.RECIPE)
-        except RecipeError as error:
-            if any(problem.message.startswith("unknown ") for problem in error.problems):
-                missing = "made with a component of a plugin that is not installed; `i2i plugins` lists those that are"
-                raise RecipeError([*error.problems, Problem(str(path), "", missing)]) from error
-            raise
+        recipe = recipe_in(saved.folder, path)
         found = full_weights(saved, averaged)
     weights = {name: value for name, value in found.items() if not name.startswith("losses.")}
     # Adapters are merged into the weights, so the networks are built without them.

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from i2i.engine import checkpoint
 from i2i.errors import CheckpointError
+from i2i.recipe.recipe import Recipe
+from i2i.recipe.source import Problem, RecipeError
 from i2i.use.hub import download, is_address
 
 FILES = (checkpoint.RECIPE, checkpoint.STATE, checkpoint.WEIGHTS)
@@ -36,6 +38,25 @@ def local_files(path: str | Path) -> Iterator[Path]:
             yield folder
     else:
         yield Path(path)
+
+
+def recipe_in(folder: Path, model: str | Path) -> Recipe:
+    """Read the recipe of a checkpoint.
+
+    Args:
+        folder: folder of the checkpoint.
+        model: what the user named, for messages.
+
+    Raises:
+        RecipeError: the recipe is wrong, or names a component that is not installed.
+    """
+    try:
+        return Recipe.read(folder / checkpoint.RECIPE)
+    except RecipeError as error:
+        if not any(problem.message.startswith("unknown ") for problem in error.problems):
+            raise
+        missing = "made with a component of a plugin that is not installed; `i2i plugins` lists those that are"
+        raise RecipeError([*error.problems, Problem(str(model), "", missing)]) from error
 
 
 @contextmanager
