@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
+import socket
 from pathlib import Path
 from typing import Literal
 
@@ -87,6 +89,7 @@ def serve(
     from i2i.use.loaded import load
     from i2i.use.serving.requests import Limits
 
+    _check_free(host, port)  # before the runs are loaded, which takes seconds
     models = {}
     for run in runs:
         name = Path(run).resolve().name
@@ -99,13 +102,22 @@ def serve(
     server = uvicorn.Server(
         uvicorn.Config(app, host, port, log_level="warning", timeout_graceful_shutdown=30, server_header=False)
     )
-    socket = server.config.bind_socket()
+    bound = server.config.bind_socket()
     address = f"[{host}]" if ":" in host else host
-    url = f"http://{address}:{socket.getsockname()[1]}"
+    url = f"http://{address}:{bound.getsockname()[1]}"
     reach = "only this machine can reach it" if local else "any machine that reaches this one can use it"
     secret = "" if token or local else "; --token SECRET restricts it"
     click.echo(f"serving {', '.join(models)} at {url}/ and {url}/docs; {reach}{secret}")
-    server.run(sockets=[socket])
+    server.run(sockets=[bound])
+
+
+def _check_free(host: str, port: int) -> None:
+    try:
+        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError as error:
+        taken = "another program uses it; choose another --port, or 0 for a free one"
+        reason = taken if error.errno == errno.EADDRINUSE else error.strerror or error
+        raise I2IError(f"cannot serve at {host}, port {port}: {reason}") from error
 
 
 def _is_loopback(host: str) -> bool:

@@ -42,7 +42,7 @@ from i2i.engine.stall import DataWatch
 from i2i.engine.stepper import Stepper, make_accelerator
 from i2i.engine.warm_start import warm_start
 from i2i.errors import CheckpointError, DataError
-from i2i.methods.assembly import build, dry_run
+from i2i.methods.assembly import build, check_image_size, dry_run
 from i2i.methods.compilation import explain_compile_failure
 from i2i.methods.translator import Translator
 from i2i.recipe.recipe import Recipe
@@ -79,6 +79,7 @@ def train(
         TrainingError: training diverged (NaN or Inf), or memory is exhausted.
     """
     folder = Path(folder)
+    check_image_size(recipe)  # before the data set, which resizes an image
     # Missing data is the most frequent error and the fastest to detect, so the data set is created first.
     dataset = recipe.data(seed=recipe.train.seed)
     overlap = getattr(dataset, "overlap", lambda: None)()

@@ -100,6 +100,19 @@ def parameters_of(translator: Translator) -> dict[str, int]:
     return {name: sum(parameter.numel() for parameter in part) for name, part in translator.trainable.items()}
 
 
+def check_image_size(recipe: Recipe) -> None:
+    """Check that training images have no more pixels than an image that is read may have.
+
+    Raises:
+        RecipeError: they have more, which no memory would hold.
+    """
+    for stream in recipe.streams.values():
+        height, width = stream.size or (0, 0)
+        if height * width > (limit := pixel_limit()):
+            many = f"{height} x {width} pixels are more than the limit of {limit} for an image"
+            raise recipe.source.error([recipe.source.problem(("data", "size"), many)])
+
+
 def dry_run(recipe: Recipe, streams: Mapping[str, Stream] | None = None) -> None:
     """Compute every loss of one step, and build every optimizer, with fake tensors.
 
@@ -120,10 +133,7 @@ def dry_run(recipe: Recipe, streams: Mapping[str, Stream] | None = None) -> None
         # Networks whose shapes do not match make all losses fail with one message: only the first one is reported.
         problems.setdefault(message, recipe.source.problem(path, message))
 
-    for stream in (recipe.streams if streams is None else streams).values():
-        height, width = stream.size or (0, 0)
-        if height * width > (limit := pixel_limit()):
-            report(("data", "size"), f"{height} x {width} pixels are more than the limit of {limit} for an image")
+    check_image_size(recipe)
     # On the reference path the shapes in messages are those of the method as it is published.
     with fake_tensors(), disable_optimizations():
         try:

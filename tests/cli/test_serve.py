@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -47,3 +48,11 @@ def test_a_missing_extra_is_named(capsys: pytest.CaptureFixture[str], monkeypatc
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     assert run(["serve", "runs/none"]) == 2
     assert capsys.readouterr().err == "error: serve needs uvicorn; install i2i[serve]\n"
+
+
+def test_a_port_that_is_taken_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert run(["serve", "runs/none", "--port", str(port)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: cannot serve at 127.0.0.1, port {port}: another program uses it; choose another")
