@@ -25,7 +25,7 @@ from i2i.demo.label_map import CLASSES, label_map
 from i2i.demo.portraits import Portraits
 from i2i.recipe.recipe import Recipe
 
-COUNT = 64
+COUNT = 192
 PAIRS = 2**41
 """Number of the first character of `Portraits.pairs`."""
 
