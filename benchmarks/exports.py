@@ -39,9 +39,17 @@ DEPTHS = ("blocks", "residual_blocks")
 """Options that say how many blocks of one kind follow each other."""
 WIDTHS = ("channels", "max_channels", "mlp_channels", "channel_base", "channel_max", "features", "width")
 """Options that say how many channels or features networks have."""
-WHOLE = ("fomm_small", "fomm_vox", "fomm_vox_adv", "twingan_conditioned_small")
-"""Recipes that keep their widths: some of FOMM's follow from numbers that others do not know, and the few features of a
-narrow TwinGAN are all nearly 0 at some pixels, where its pixel norm would magnify any rounding."""
+WHOLE = (
+    "fomm_small",
+    "fomm_vox",
+    "fomm_vox_adv",
+    "stylegan1",
+    "stylegan2",
+    "stylegan2_ada",
+    "twingan_conditioned_small",
+)
+"""Recipes that keep their widths: some of FOMM's follow from numbers that others do not know; the norms of the others
+would divide by the few features of a narrow network, which are nearly 0 at some pixels, and magnify any rounding."""
 TOLERANCE = 1e-5
 """Largest error at an unseen size, unless i2i's own images differ more between float32 and float64."""
 
