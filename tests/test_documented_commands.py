@@ -219,6 +219,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / folder).mkdir(parents=True)
         for number in range(20):
             to_image(drawn[number][domain]).save(tmp_path / folder / f"{number:03}.png")
+    to_image(drawn[20]["a"]).save(tmp_path / "selfie.jpg")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     return tmp_path
