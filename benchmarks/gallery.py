@@ -31,7 +31,7 @@ STEPS = {
     "cyclegan_small": 900,
     "pix2pix_classes_small": 500,
     "super_resolution_small": 150,
-    "fomm_small": 300,
+    "fomm_small": 600,
     "fast_style_small": 600,
 }
 """Recipes of the gallery, and how long each trains."""
