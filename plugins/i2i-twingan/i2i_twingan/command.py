@@ -79,7 +79,7 @@ def search(
     rows, selected = neighbours(query_images, images, top)
     _write(output, rows, _grid(query_images, images, selected))
     for line in skipped:
-        click.echo(f"skipped {line}", err=True)
+        click.echo(f"skipped: {line}", err=True)
     if mean_cosine(images.vectors) > COLLAPSED:
         click.echo(f"warning: {run}'s latents hardly differ between images, so distances mean little", err=True)
     for line in _table(rows):

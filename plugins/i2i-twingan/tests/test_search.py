@@ -111,7 +111,7 @@ def test_the_command(
     out = tmp_path / "out"
     assert run_command(run, pairs["a"], "--among", pairs["b"], "--top", 2, "--output", out) == 0
     printed = capsys.readouterr()
-    assert "skipped cannot read" in printed.err
+    assert "skipped: cannot read" in printed.err
     assert "hardly differ" not in printed.err
     assert f"8 searched among 8: {out}/neighbours.csv" in printed.out
     assert printed.out.splitlines()[0].split() == ["query", "rank", "cosine", "image"]
