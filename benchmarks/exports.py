@@ -72,7 +72,8 @@ def narrow(table: dict[str, Any], path: str) -> dict[str, Any]:
         if isinstance(value, dict):
             found |= narrow(value, f"{path}.{key}")
         elif key in WIDTHS and isinstance(value, int) and value > 16:
-            found[f"{path}.{key}"] = max(8, value // 8)
+            least = table.get(key.replace("max_", ""), 8)  # a largest width is not below the first one, which stays
+            found[f"{path}.{key}"] = max(8, value // 8, least if least <= 16 else 8)
         elif key in DEPTHS and isinstance(value, int) and value > 2:
             found[f"{path}.{key}"] = 2
     return found
