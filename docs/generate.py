@@ -262,7 +262,6 @@ def exports() -> str:
             continue
         noted = [f"dropout {found['dropout']}"] * (found["dropout"] != "none")
         noted += [f"noise {found['noise']}"] * (found["noise"] != "none")
-        noted += [f"i2i in fp32 differs from fp64 by {found['rounding']:.0e}"] if "rounding" in found else []
         inputs = ", ".join(f"`{name}`" for name in found["inputs"])
         rows.append((f"`{name}`", inputs, found["sizes"], found["compared"], f"{found['error']:.0e}", ", ".join(noted)))
     text = table(("recipe", "inputs", "height and width", "compared", "error", "note"), rows)

@@ -87,7 +87,6 @@ RUNS = {
     "cut": "cut_small",
     "sincut": "sincut_small",
     "giraffe": "cyclegan_small",
-    "tiny": "ugatit_small",
 }
 """Small recipes of runs that pages name; others are runs of the recipe of that name."""
 NOT_YET = {
