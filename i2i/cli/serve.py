@@ -89,7 +89,7 @@ def serve(
     from i2i.use.loaded import load
     from i2i.use.serving.requests import Limits
 
-    _check_free(host, port)  # before the runs are loaded, which takes seconds
+    bound = _bound(host, port)  # before the runs are loaded, which takes seconds
     models = {}
     for run in runs:
         name = Path(run).resolve().name
@@ -102,7 +102,6 @@ def serve(
     server = uvicorn.Server(
         uvicorn.Config(app, host, port, log_level="warning", timeout_graceful_shutdown=30, server_header=False)
     )
-    bound = server.config.bind_socket()
     address = f"[{host}]" if ":" in host else host
     url = f"http://{address}:{bound.getsockname()[1]}"
     reach = "only this machine can reach it" if local else "any machine that reaches this one can use it"
@@ -111,13 +110,18 @@ def serve(
     server.run(sockets=[bound])
 
 
-def _check_free(host: str, port: int) -> None:
+def _bound(host: str, port: int) -> socket.socket:
+    """Return a socket at an address, on which nothing listens yet."""
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+        bound.bind((host, port))
     except OSError as error:
+        bound.close()
         taken = "another program uses it; choose another --port, or 0 for a free one"
         reason = taken if error.errno == errno.EADDRINUSE else error.strerror or error
         raise I2IError(f"cannot serve at {host}, port {port}: {reason}") from error
+    return bound
 
 
 def _is_loopback(host: str) -> bool:
