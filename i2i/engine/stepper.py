@@ -213,7 +213,7 @@ class Stepper:
         optimizer.zero_grad()
         self._constrain_(phase)
         if self.copies is not None:
-            self.copies.refresh(self.phase_parameters(phase))
+            self.copies.mark_changed(self.phase_parameters(phase))
         return sums
 
     @torch.no_grad()
@@ -264,15 +264,13 @@ class Stepper:
 
     def _weight_copies(self) -> WeightCopies:
         train = self.recipe.train
-        conflicts = {
-            "needs train.precision = bf16 or fp16": train.precision not in HALF,
-            f"cannot be combined with train.compile = {train.compile!r}": bool(train.compile),
-            "works in one process only, since processes exchange gradients of full precision": (
-                self.accelerator.num_processes > 1
-            ),
-        }
-        for reason in (reason for reason, holds in conflicts.items() if holds):
-            raise OptionError("train.weight_copies", reason)
+        if train.precision not in HALF:
+            raise OptionError("train.weight_copies", "needs train.precision = bf16 or fp16")
+        if train.compile:
+            raise OptionError("train.weight_copies", f"cannot be combined with train.compile = {train.compile!r}")
+        if self.accelerator.num_processes > 1:
+            only = "works in one process only, since processes exchange gradients of full precision"
+            raise OptionError("train.weight_copies", only)
         copies = WeightCopies(self.translator, HALF[train.precision])
         self.translator.weight_copies = copies  # whose `start_phase_` is then called
         return copies

@@ -63,6 +63,7 @@ class WeightCopies(nn.Module):
         named = [(module, name, p) for module in translator.modules() for name, p in module.named_parameters("", False)]
         self._places: tuple[tuple[nn.Module, str, nn.Parameter], ...] = tuple(named)
         self._copies: dict[nn.Parameter, Tensor] | None = None
+        self._changed: list[nn.Parameter] = []
         # A gradient that two phases give is summed in full precision: each phase has leaves of its own, which share
         # the copies' memory.
         self._leaves: dict[str, dict[nn.Parameter, nn.Parameter]] = {}
@@ -71,19 +72,16 @@ class WeightCopies(nn.Module):
     @contextmanager
     def step(self) -> Iterator[None]:
         """Context of one training step: the first one finds the weights, later ones begin with new copies of all."""
-        if self._copies is not None:
-            self.refresh(list(self._copies))
+        self._changed = list(self._copies or ())
         yield
         if self._copies is None:
             chosen = self._uses.in_products - self._uses.elsewhere
             self._places = tuple(place for place in self._places if id(place[2]) in chosen)
             self._copies = {p: p.detach().to(self.dtype) for _, _, p in self._places}
 
-    def refresh(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Cast parameters again, those that have copies, after they have changed."""
-        copies = self._copies or {}
-        if changed := [p for p in parameters if p in copies]:
-            copy_all_([copies[p] for p in changed], [p.detach() for p in changed])
+    def mark_changed(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Have parameters, those that have copies, cast again before the next phase."""
+        self._changed += [p for p in parameters if p in (self._copies or {})]
 
     @contextmanager
     def in_place(self, phase: str) -> Iterator[None]:
@@ -92,6 +90,9 @@ class WeightCopies(nn.Module):
             with self._uses:
                 yield
             return
+        if self._changed:
+            copy_all_([self._copies[p] for p in self._changed], [p.detach() for p in self._changed])
+            self._changed = []
         if phase not in self._leaves:
             self._leaves[phase] = {p: nn.Parameter(copy) for p, copy in self._copies.items()}
         self._current = self._leaves[phase]
