@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from i2i.cli.conditions import conditions_of
-from i2i.cli.jobs import is_image_file
+from i2i.cli.jobs import check_output, is_image_file
 from i2i.data.clip_files import ANIMATIONS, READABLE, VIDEOS, is_clip
 from i2i.errors import I2IError
 
@@ -98,10 +98,8 @@ def _targets(inputs: Sequence[Path], output: Path) -> dict[Path, Path]:
     for path in inputs:
         if not path.exists():
             raise I2IError(f"{path} does not exist; give images, clips or folders of images")
-    suffix = output.suffix.lower()
-    if suffix in WRITABLE | READABLE:
-        if len(inputs) != 1:
-            raise I2IError(f"--output {output} is one file, but there are {len(inputs)} inputs; give a folder")
+    check_output(inputs, output, WRITABLE, frames=True)
+    if output.suffix.lower() in WRITABLE:
         if not (inputs[0].is_dir() or is_clip(inputs[0])):
             raise I2IError(
                 f"{inputs[0]} is one image, but --output {output} is a clip; give a name such as {output.stem}.png"

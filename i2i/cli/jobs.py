@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence, Set
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
@@ -32,6 +33,32 @@ def is_image_file(output: Path) -> bool:
     return output.suffix.lower() in WRITABLE and not output.is_dir()
 
 
+def check_output(inputs: Sequence[Path], output: Path, formats: Set[str], frames: bool = False) -> None:
+    """Refuse an output file for several inputs, and the output of one file whose name ends in an unknown format.
+
+    Args:
+        inputs: files and folders.
+        output: file or folder of the results.
+        formats: suffixes of files that can be written, in lower case.
+        frames: whether a folder holds the frames of one clip.
+
+    Raises:
+        I2IError: the output is refused.
+    """
+    suffix = output.suffix.lower()
+    if output.is_dir():
+        return
+    if suffix in formats and (len(inputs) != 1 or (inputs[0].is_dir() and not frames)):
+        several = f"there are {len(inputs)} inputs" if len(inputs) != 1 else f"{inputs[0]} is a folder"
+        raise I2IError(f"--output {output} is one file, but {several}; give a folder")
+    names_format = re.fullmatch(r"\.[a-z][a-z0-9]{1,4}", suffix) and suffix not in formats
+    if names_format and len(inputs) == 1 and inputs[0].is_file():
+        raise I2IError(
+            f"--output {output}: files of the format {suffix} cannot be written, only {', '.join(sorted(formats))}; "
+            "for a folder of that name, create it first"
+        )
+
+
 def plan(
     inputs: Iterable[Path],
     output: Path,
@@ -55,9 +82,7 @@ def plan(
 
     inputs, jobs = list(inputs), list[Job]()
     one = is_image_file(output)
-    if one and (len(inputs) != 1 or inputs[0].is_dir()):
-        several = f"there are {len(inputs)} inputs" if len(inputs) != 1 else f"{inputs[0]} is a folder"
-        raise I2IError(f"--output {output} is one file, but {several}; give a folder")
+    check_output(inputs, output, WRITABLE)
     if one and format is not None:
         raise I2IError(f"--format {format} is for folders; --output {output} says the format by its name")
     for path in inputs:

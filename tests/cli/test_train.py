@@ -240,6 +240,7 @@ def test_one_image_into_one_file(trained: Path, tmp_path: Path, capsys: pytest.C
         (str(single), "--output", str(single)): f"{single} would be overwritten; choose another --output",
         (str(single), str(output), "--output", "x.jpg"): "--output x.jpg is one file, but there are 2 inputs",
         (str(tmp_path), "--output", "x.jpg"): f"--output x.jpg is one file, but {tmp_path} is a folder; give a folder",
+        (str(single), "--output", "x.xyz"): "--output x.xyz: files of the format .xyz cannot be written, only .bmp,",
         (str(single), "--output", "x.jpg", "--format", "png"): "--format png is for folders; --output x.jpg says",
         (str(single), "--output", "x.jpg", "--skip-existing"): "--skip-existing is for folders; x.jpg is one file",
     }.items():

@@ -87,17 +87,9 @@ RUNS = {
     "cut": "cut_small",
     "sincut": "sincut_small",
     "giraffe": "cyclegan_small",
+    "ugatit_light": "ugatit_small",
 }
 """Small recipes of runs that pages name; others are runs of the recipe of that name."""
-NOT_YET = {
-    "docs/generating.md": "has not been run to its end",
-    "docs/methods/cut.md": "trains with data that the reader adds",
-    "docs/methods/stargan2.md": "names domains that the run of this test does not have",
-    "docs/python.md": "loads a run whose training needs data",
-    "docs/recipes.md": "trains a recipe of the reader's with other data than this test gives it",
-    "plugins/i2i-style/README.md": "trains with data that the reader adds",
-}
-"""Pages that this test cannot run yet, and why; `I2I_PAGES=docs/python.md` names pages, `I2I_PAGES=all` takes all."""
 FAILS = ("broken.toml", "adalinn", "check ugatit --set data.size=64", "check drit --set data.size=208")
 """Commands whose error the page shows."""
 READ = r"[\w./-]+\.(png|jpg|mp4|csv)|(photos|images|album|shards|IMAGES|testA|testB|translated|horse2zebra)(/\w+)?"
@@ -196,6 +188,21 @@ def options_of(words: list[str]) -> list[str]:
     return [value for option, value in pairwise(words) if option == "--set"]
 
 
+def put_recipe(path: Path, first: str = "") -> None:
+    """Write a reader's own recipe with its data, unless there is one.
+
+    Args:
+        path: the file.
+        first: lines before its tables.
+    """
+    if path.exists():
+        return
+    path.write_text(f'{first}extends = "ugatit"\n[data]\na = "photos/selfie"\nb = "photos/anime"\n', "utf-8")
+    for folder in (Path("photos/selfie"), Path("photos/anime")):
+        if not folder.exists():
+            put_data(folder, path.stem, "a")
+
+
 def train(words: list[str]) -> list[str]:
     """Return the words of a training command, shortened, with its data provided."""
     folders = default_plugins().recipe_folders()
@@ -217,8 +224,8 @@ def train(words: list[str]) -> list[str]:
         provide_run(words[words.index("--resume") + 1])
         kept = [f"train.steps={step + 2}" for step in [i2i.load(words[words.index("--resume") + 1], device="cpu").step]]
         return [*words, *(word for setting in kept for word in ("--set", setting))]
-    if recipe.endswith(".toml") and not Path(recipe).exists():
-        Path(recipe).write_text('extends = "ugatit_small"\n', "utf-8")
+    if recipe.endswith(".toml"):
+        put_recipe(Path(recipe))
     settings = shorten(recipe, given, folders)
     return [*words, *(word for setting in settings for word in ("--set", setting))]
 
@@ -269,9 +276,8 @@ def run_line(line: str) -> bool:
     elif words[0] == "project":
         words += ["--steps", "2"]
     expected = 2 if any(part in line for part in FAILS) else 0
-    if words[0] == "check" and words[1].endswith(".toml") and not Path(words[1]).exists():
-        content = 'extends = "ugatit_small"\n' + ("nothing = 1\n" if expected else "")
-        Path(words[1]).write_text(content, "utf-8")
+    if words[0] == "check" and words[1].endswith(".toml"):
+        put_recipe(Path(words[1]), "nothing = 1\n" if expected else "")
     for setting in options_of(words) if words[0] in ("check", "plan") else []:
         key, _, value = setting.partition("=")
         if key in ("data.a", "data.b", "data.root") and not Path(value).exists():
@@ -281,10 +287,13 @@ def run_line(line: str) -> bool:
 
 
 def chosen() -> list[Path]:
-    """Return the pages to run; tutorials are run by tests/test_documented_commands.py."""
+    """Return the pages to run: all, or those of I2I_PAGES, with commas between them.
+
+    Tutorials are run by tests/test_documented_commands.py.
+    """
     pages = {name(page): page for page in PAGES if "tutorials" not in page.parts}
-    asked = os.environ.get("I2I_PAGES") or ",".join(pages.keys() - NOT_YET.keys())
-    return list(pages.values()) if asked == "all" else [pages[one] for one in sorted(asked.split(","))]
+    asked = os.environ.get("I2I_PAGES")
+    return [pages[one] for one in asked.split(",")] if asked else list(pages.values())
 
 
 @pytest.mark.parametrize("page", chosen(), ids=name)
