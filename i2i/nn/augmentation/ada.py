@@ -141,6 +141,7 @@ class ADA(nn.Module):
         """Draw the transformations of images [B, C, H, W], by name; where one is not applied it is the identity.
 
         Numbers come in the order of the official code: for each transformation its values, then whether it is applied.
+        Gray images have neither hue nor saturation.
         """
         count, p = len(image), float(self.probability.p)
         values: dict[str, Tensor] = {}
@@ -176,6 +177,8 @@ class ADA(nn.Module):
             "cutout": lambda: gated("cutout_size", torch.full((count, 1, 1, 1, 1), 0.5), 0),
         }
         for name in self.transformations:
+            if image.shape[1] == 1 and name in ("hue", "saturation"):
+                continue
             if name == "imgfilter":
                 for band in range(ada.BANDS):
                     gated(f"imgfilter_t{band}", 2 ** normal(), 1)

@@ -29,6 +29,8 @@ DISCRIMINATOR: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {
     256: ((1, 2, 4, 8, 8, 16, 16), (128, 64, 32, 16, 8, 4, 4)),
 }
 """Channels after each block, as multiples of `channels`, and the side after it."""
+OUTPUT_EPS = 1e-5
+"""Added to the variance by the generator's last batch norm, whatever the others add, as in the official code."""
 ATTENTION_SIDES_OF_32 = 16
 """The official table names this side for all blocks of the discriminator for 32 px."""
 
@@ -204,7 +206,7 @@ class BigGANGenerator(nn.Module):
         z_dim: numbers in a latent code.
         shared_dim: numbers in the embedding of a class.
         attention: sides of the features that get self-attention.
-        bn_eps: added to the variance by batch norms.
+        bn_eps: added to the variance by the batch norms of blocks.
         sn_eps: of the spectral norm.
         hierarchical: whether the code is cut; otherwise the linear layer gets all of it, and blocks the class only.
 
@@ -240,7 +242,7 @@ class BigGANGenerator(nn.Module):
             if 8 << index in attention:
                 stage.append(SelfAttention(outputs, sn_eps))
             self.blocks.append(nn.ModuleList(stage))
-        output = [AffineBatchNorm(widths[-1], bn_eps), nn.ReLU(), SNConv2d(widths[-1], out_channels, 3, eps=sn_eps)]
+        output = [AffineBatchNorm(widths[-1], OUTPUT_EPS), nn.ReLU(), SNConv2d(widths[-1], out_channels, 3, eps=sn_eps)]
         self.output_layer = nn.Sequential(*output)
 
     @classmethod

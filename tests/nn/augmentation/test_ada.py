@@ -16,14 +16,9 @@ from i2i.errors import ShapeError
 from i2i.nn.augmentation.ada import ADA, GROUPS, AdaptiveProbability
 from i2i.nn.functional import ada
 
-CASES = (
-    *("blit_p1.0", "geom_p1.0", "color_p1.0", "filter_p1.0", "noise_p1.0", "cutout_p1.0"),
-    *("bgc_p1.0", "bgc_p0.5", "bgcfnc_p1.0", "bgcfnc_p0.5"),
-)
 
-
-def figures(golden: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    path = golden / "stylegan2_ada" / "augment.safetensors"
+def figures(golden: Path, name: str = "augment") -> tuple[dict[str, Tensor], dict[str, Any]]:
+    path = golden / "stylegan2_ada" / f"{name}.safetensors"
     if not path.is_file():
         pytest.skip("the figures of stylegan2_ada are in the larger set alone (I2I_GOLDEN)")
     with safe_open(path, "pt") as file:
@@ -31,12 +26,22 @@ def figures(golden: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         return tensors, json.loads(file.metadata()["config"])
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_official_images_gradients_and_draws(golden: Path, case: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    tensors, config = figures(golden)
-    enabled, p = config["cases"][case]["enabled"], config["cases"][case]["p"]
-    augment = ADA(tuple(group for group in GROUPS if GROUPS[group][0] in enabled), p=p).double()  # type: ignore[arg-type]
+def augmentation(enabled: list[str], p: float) -> ADA:
+    """Augmentation of the groups of some transformations, without the others of these groups."""
+    augment = ADA(tuple(group for group in GROUPS if set(GROUPS[group]) & set(enabled)), p=p)  # type: ignore[arg-type]
+    augment.transformations = tuple(name for name in augment.transformations if name in enabled)
     assert set(augment.transformations) == set(enabled)
+    return augment.double()
+
+
+def test_official_images_gradients_and_draws(golden: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tensors, config = figures(golden)
+    for case, options in config["cases"].items():
+        with monkeypatch.context() as patch:
+            check_case(tensors, case, augmentation(options["enabled"], options["p"]), patch)
+
+
+def check_case(tensors: dict[str, Tensor], case: str, augment: ADA, monkeypatch: pytest.MonkeyPatch) -> None:
     start = f"{case}/value/"
     values = {key.removeprefix(start): v.double() for key, v in tensors.items() if key.startswith(start)}
     image = tensors["input"].double().requires_grad_()
@@ -64,6 +69,22 @@ def test_official_images_gradients_and_draws(golden: Path, case: str, monkeypatc
     assert drawn.keys() == values.keys()
     for name, value in values.items():
         assert torch.allclose(drawn[name].double(), value, rtol=0, atol=1e-6), name
+
+
+def test_official_percentiles(golden: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each transformation at a percentile of its distribution; the official code takes erfinv(2 q - 1) as deviation."""
+    tensors, config = figures(golden, "augment_percentile")
+    for key in tensors:
+        if key.startswith("percentile"):
+            percentile = torch.tensor(float(key.removeprefix("percentile").partition("/")[0]), dtype=torch.float64)
+            deviation = torch.erfinv(2 * percentile - 1)
+            monkeypatch.setattr(torch, "rand", lambda *shape, value=percentile, **_: value.expand(shape))
+            monkeypatch.setattr(torch, "randn", lambda *shape, value=deviation, **_: value.expand(shape))
+            augment = augmentation(config["enabled"], p=2)  # above every percentile
+            values = augment.draw(tensors["input"], torch.Generator())
+            values |= {name: torch.zeros_like(values[name]) for name in values if name == "rotate_theta_post"}
+            result, expected = augment.apply_draws(tensors["input"].double(), values), tensors[key]
+            assert float((result - expected).norm()) <= 1e-10 * float(expected.norm()), key
 
 
 def test_official_filters(golden: Path) -> None:

@@ -22,20 +22,29 @@ Golden = Callable[[str], Figures]
 
 
 def generator_options(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Official options in ours."""
-    synthesis = dict(kwargs.get("synthesis_kwargs", {}))
-    mapping = dict(kwargs.get("mapping_kwargs", {}))
-    options = {
+    """Official options in ours, without those of the mapping network that ours has not."""
+    mapping = kwargs.get("mapping_kwargs", {})
+    return {
         "out_channels": kwargs["img_channels"],
         "image_size": kwargs["img_resolution"],
         "num_classes": kwargs["c_dim"],
         "z_dim": kwargs["z_dim"],
         "w_dim": kwargs["w_dim"],
-        "mapping_layers": mapping.pop("num_layers", 8),
-        **synthesis,
+        "mapping_layers": mapping.get("num_layers", 8),
+        **({"w_avg_beta": mapping["w_avg_beta"]} if "w_avg_beta" in mapping else {}),
+        **kwargs.get("synthesis_kwargs", {}),
     }
-    assert not mapping, mapping
-    return options
+
+
+def mapping_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Official options of a mapping network in ours."""
+    return {{"lr_multiplier": "rate"}.get(name, name): value for name, value in options.items()}
+
+
+def layer_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Official options of a layer in ours."""
+    names = {"conv_clamp": "clamp", "resample_filter": "taps"}
+    return {names.get(name, name): value for name, value in options.items()}
 
 
 def discriminator_options(kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -47,6 +56,7 @@ def discriminator_options(kwargs: dict[str, Any]) -> dict[str, Any]:
         "num_classes": kwargs.pop("c_dim"),
         "mapping_layers": kwargs.pop("mapping_kwargs", {}).get("num_layers", 8),
         **kwargs.pop("epilogue_kwargs", {}),
+        **kwargs.pop("block_kwargs", {}),
     }
     return options | kwargs
 
@@ -60,11 +70,16 @@ def test_resampling(golden: Golden) -> None:
         x = figures.tensor("input").double().requires_grad_()
         kernel = figures.tensor(f"filter/{name}").double()
         padding = tuple(options.get("padding", (0, 0, 0, 0)))
+        flip = options.get("flip_filter", False)
         if operation.startswith("filter"):
-            y = resampling.smooth(x, kernel)
+            around = resampling.resize_padding(kernel)
+            added = [own + more for own, more in zip(around, padding, strict=True)]
+            y = resampling.upfirdn(x, kernel, padding=tuple(added), flip=flip)  # type: ignore[arg-type]
+            if not any(padding) and not flip:
+                assert torch.equal(y, resampling.smooth(x, kernel))
         else:
             resize = resampling.upsample if operation.startswith("up") else resampling.downsample
-            y = resize(x, kernel, padding, options.get("flip_filter", False))
+            y = resize(x, kernel, padding, flip)
         assert relative_error(y, figures[f"{case}/out64"]) <= TOLERANCE, case
         y.square().sum().backward()
         assert relative_error(x.grad, figures[f"{case}/grad64_of_sum_of_squares"]) <= TOLERANCE, case
@@ -86,7 +101,7 @@ def test_modulated_convolution(golden: Golden) -> None:
 @pytest.mark.parametrize("name", ["mapping", "mapping_cond"])
 def test_mapping(golden: Golden, name: str) -> None:
     figures = golden(f"stylegan2/{name}")
-    mapping = Mapping(**figures.config["kwargs"], w_avg_beta=figures.config["w_avg_beta"])
+    mapping = Mapping(**mapping_options(figures.config["kwargs"] | {"w_avg_beta": figures.config["w_avg_beta"]}))
     load(mapping, figures.tensors("param/"))
     mapping.double().eval()
     inputs = leaves(figures, "z", "c")
@@ -106,14 +121,12 @@ def test_mapping(golden: Golden, name: str) -> None:
 def test_layers(golden: Golden, name: str) -> None:
     figures = golden(f"stylegan2/{name}")
     inputs, outputs = figures.config["args"]
-    options = dict(figures.config["kwargs"])
-    if "conv_clamp" in options:
-        options["clamp"] = options.pop("conv_clamp")
+    options = layer_options(figures.config["kwargs"])
     layer = {"SynthesisLayer": SynthesisLayer, "ToRGBLayer": ToRGB}[figures.config["cls"]](inputs, outputs, **options)
     load(layer, figures.tensors("param/"))
     layer.double()
     given = leaves(figures, "x", "w")
-    noise = ("const",) if isinstance(layer, SynthesisLayer) else ()
+    noise = (figures.config["noise_mode"],) if isinstance(layer, SynthesisLayer) else ()
     check_component(layer, figures, given, {"": lambda: layer(given["x"], given["w"], *noise)})
 
 
@@ -143,24 +156,37 @@ def restore_average(generator: StyleGAN2Generator, z: torch.Tensor, c: torch.Ten
 @pytest.mark.parametrize("name", ["gen", "gen_cond", "gen_resnet_arch", "gen_orig_arch"])
 def test_generator(golden: Golden, name: str) -> None:
     figures = golden(f"stylegan2/{name}")
-    generator = StyleGAN2Generator(**generator_options(figures.config["kwargs"]))
+    kwargs = figures.config["kwargs"]
+    generator = StyleGAN2Generator(**generator_options(kwargs))
+    generator.mapping = Mapping(
+        kwargs["z_dim"],
+        kwargs["c_dim"],
+        kwargs["w_dim"],
+        generator.num_ws,
+        **mapping_options(kwargs.get("mapping_kwargs", {})),
+    )
     load(generator, figures.tensors("param/"))
     generator.double().eval()
     inputs = leaves(figures, "z", "c")
     z, c = inputs["z"], inputs["c"]
     restore_average(generator, z, c, figures)
     ws = generator.mapping(z, c)
-    mixed = torch.cat([ws[0:1, :3], ws[1:2, 3:]], 1)
     cases = {
         "ws": lambda: ws,
         "const": lambda: generator.synthesis(ws, "const"),
         "none": lambda: generator.synthesis(ws, "none"),
-        "mix3": lambda: generator.synthesis(mixed, "const"),
     }
+
+    def mixed(first: int) -> torch.Tensor:
+        return generator.synthesis(torch.cat([ws[0:1, :first], ws[1:2, first:]], 1), "const")
+
     for case in figures.part("out64/"):
         if case.startswith("psi"):
             psi = float(case.removeprefix("psi"))
             cases[case] = lambda psi=psi: generator(z, c, psi, noise="const")
+        elif case.startswith("mix"):
+            first = int(case.removeprefix("mix"))
+            cases[case] = lambda first=first: mixed(first)
     used = {name: value for name, value in inputs.items() if value.numel()}
     check_component(generator, figures, used, cases)
 
