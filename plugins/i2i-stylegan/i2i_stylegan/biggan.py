@@ -36,7 +36,7 @@ ATTENTION_SIDES_OF_32 = 16
 
 
 class _Spectral(nn.Module):
-    """A weight divided by its largest singular value, estimated by one power iteration for each forward pass.
+    """A weight divided by its largest singular value, estimated by power iterations in each forward pass.
 
     The vector `u0` is stored in training only. Gradients flow through the weight, not through the vectors.
     """
@@ -47,7 +47,7 @@ class _Spectral(nn.Module):
 
     def __init__(self, shape: tuple[int, ...], eps: float) -> None:
         super().__init__()
-        self.eps = eps
+        self.eps, self.iterations = eps, 1
         self.weight = nn.Parameter(torch.empty(shape))
         nn.init.orthogonal_(self.weight)
         self.register_buffer("u0", torch.randn(1, shape[0]))
@@ -57,14 +57,24 @@ class _Spectral(nn.Module):
         """Return the weight divided by its singular value."""
         matrix = self.weight.flatten(1)
         with torch.no_grad():
-            v = F.normalize(self.u0 @ matrix, eps=self.eps)
-            u = F.normalize(v @ matrix.t(), eps=self.eps)
+            u = self.u0
+            # In evaluation each iteration of the official code starts from the stored vector, so one is enough.
+            for _ in range(self.iterations if self.training else 1):
+                v = F.normalize(u @ matrix, eps=self.eps)
+                u = F.normalize(v @ matrix.t(), eps=self.eps)
         value = (v @ matrix.t() @ u.t()).squeeze()
         if self.training:
             with torch.no_grad():
                 self.u0.copy_(u)
                 self.sv0.copy_(value)
         return self.weight / value
+
+
+def set_iterations(network: nn.Module, iterations: int) -> None:
+    """Set how often each spectral norm of a network iterates in a forward pass of training."""
+    for module in network.modules():
+        if isinstance(module, _Spectral):
+            module.iterations = iterations
 
 
 class SNConv2d(_Spectral):
@@ -209,6 +219,7 @@ class BigGANGenerator(nn.Module):
         bn_eps: added to the variance by the batch norms of blocks.
         sn_eps: of the spectral norm.
         hierarchical: whether the code is cut; otherwise the linear layer gets all of it, and blocks the class only.
+        sn_iterations: power iterations of the spectral norm in each forward pass of training.
 
     Source: Brock et al., ICLR 2019, arXiv:1809.11096; ajbrock/BigGAN-PyTorch 9845943.
     """
@@ -225,6 +236,7 @@ class BigGANGenerator(nn.Module):
         bn_eps: float = 1e-5,
         sn_eps: float = 1e-6,
         hierarchical: bool = True,
+        sn_iterations: Annotated[int, Ge(1)] = 1,
     ) -> None:
         super().__init__()
         self.check(image_size, channels, attention)
@@ -244,6 +256,7 @@ class BigGANGenerator(nn.Module):
             self.blocks.append(nn.ModuleList(stage))
         output = [AffineBatchNorm(widths[-1], OUTPUT_EPS), nn.ReLU(), SNConv2d(widths[-1], out_channels, 3, eps=sn_eps)]
         self.output_layer = nn.Sequential(*output)
+        set_iterations(self, sn_iterations)
 
     @classmethod
     def check(cls, image_size: ImageSize, channels: int, attention: tuple[int, ...]) -> None:
@@ -302,6 +315,7 @@ class BigGANDiscriminator(nn.Module):
         channels: unit of the numbers of channels.
         attention: sides of the features that get self-attention.
         sn_eps: of the spectral norm.
+        sn_iterations: power iterations of the spectral norm in each forward pass of training.
 
     Source: Brock et al., ICLR 2019, arXiv:1809.11096; projection: Miyato and Koyama, ICLR 2018, arXiv:1802.05637.
     """
@@ -314,6 +328,7 @@ class BigGANDiscriminator(nn.Module):
         channels: Annotated[int, Ge(1)] = 96,
         attention: tuple[int, ...] = (64,),
         sn_eps: float = 1e-6,
+        sn_iterations: Annotated[int, Ge(1)] = 1,
     ) -> None:
         super().__init__()
         self.check(image_size, channels, attention)
@@ -329,6 +344,7 @@ class BigGANDiscriminator(nn.Module):
             self.blocks.append(nn.ModuleList(stage))
         self.linear = SNLinear(widths[-1], 1, eps=sn_eps)
         self.embed = SNEmbedding(num_classes, widths[-1], eps=sn_eps)
+        set_iterations(self, sn_iterations)
 
     @classmethod
     def check(cls, image_size: ImageSize, channels: int, attention: tuple[int, ...]) -> None:

@@ -31,11 +31,12 @@ def generator_options(kwargs: dict[str, Any]) -> dict[str, Any]:
         "num_classes": kwargs["n_classes"],
         "channels": kwargs["G_ch"],
         "z_dim": kwargs["dim_z"],
-        "shared_dim": kwargs["shared_dim"],
+        "shared_dim": kwargs["shared_dim"] or kwargs["dim_z"],
         "attention": tuple(int(side) for side in kwargs["G_attn"].split("_")),
         "bn_eps": kwargs["BN_eps"],
         "sn_eps": kwargs["SN_eps"],
         "hierarchical": kwargs["hier"],
+        "sn_iterations": kwargs["num_G_SV_itrs"],
     }
 
 
@@ -46,6 +47,7 @@ def discriminator_options(kwargs: dict[str, Any]) -> dict[str, Any]:
         "channels": kwargs["D_ch"],
         "attention": tuple(int(side) for side in kwargs["D_attn"].split("_")),
         "sn_eps": kwargs["SN_eps"],
+        "sn_iterations": kwargs.get("num_D_SV_itrs", 1),
     }
 
 
@@ -62,8 +64,9 @@ def test_networks(golden: Golden, name: str) -> None:
         inputs = "img"
     network.double().load_state_dict(double(source.tensors("param/")))
     network.train(name.endswith("train"))
-    x = source.tensor(f"input/{inputs}").double().requires_grad_()
-    c = F.one_hot(source.tensor("input/y"), kwargs["n_classes"]).double()
+    given = figures.tensors("input/") or figures
+    x = given[inputs].double().requires_grad_()  # type: ignore[union-attr]
+    c = F.one_hot(given["y"], kwargs["n_classes"]).double()  # type: ignore[arg-type]
     out = network(x, c) if name.startswith("gen") else network(x, c).logits["image"]
     assert relative_error(out, figures["out64"]) <= TOLERANCE
     if figures.part("buffer_after64/"):
