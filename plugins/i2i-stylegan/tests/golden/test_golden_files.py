@@ -51,18 +51,22 @@ def test_rosinality_generator(golden: Golden) -> None:
     w, w2 = (generator.mapping(inputs[name]) for name in ("z", "z2"))
     count = len([key for key in inputs if key.startswith("noise/")])
     maps = [inputs[f"noise/{index}"] for index in range(count)]
-    mixed = torch.cat([w[:, :2], w2[:, 2:]], 1)
     average = inputs["latent_avg"].reshape(-1)
     found = {
         "w": w[:, 0],
         "plain_buffers": generator.synthesis(w, "const"),
         "given_noise": generator.synthesis(w, maps),
-        "mix2": generator.synthesis(mixed, "const"),
-        "mix2_latents": mixed,
-        "trunc0.7": generator.synthesis(truncate(w, average, 0.7), "const"),
-        "trunc1.3_is_ignored": generator.synthesis(w, "const"),
-        "wplus": generator.synthesis(mixed + 0.1 * inputs["z"][:, None, : mixed.shape[2]], "const"),
     }
+    for case in figures.part("out64/"):
+        if case.startswith("trunc"):
+            psi = float(case.removeprefix("trunc").partition("_")[0])  # the official code ignores one of 1 or more
+            found[case] = generator.synthesis(truncate(w, average, psi) if psi < 1 else w, "const")
+        elif case.startswith("mix") and case.endswith("_latents"):
+            first = int(case.removeprefix("mix").removesuffix("_latents"))
+            found[case] = mixed = torch.cat([w[:, :first], w2[:, first:]], 1)
+            found[f"mix{first}"] = generator.synthesis(mixed, "const")
+            factor = float(figures.config["wplus"].rpartition("+ ")[2].partition("*")[0])
+            found["wplus"] = generator.synthesis(mixed + factor * inputs["z"][:, None], "const")
     errors = {case: relative_error(found[case], value) for case, value in figures.part("out64/").items()}
     assert not {case: error for case, error in errors.items() if not error <= TOLERANCE}
     total: Any = 0
