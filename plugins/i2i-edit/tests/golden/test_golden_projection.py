@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import torch
 from i2i_edit.projection import Options, learning_rate, noise_correlation, optimize, style_statistics
 from i2i_stylegan.stylegan2 import StyleGAN2Generator
@@ -20,8 +22,8 @@ def test_projection(golden) -> None:
         given["c_dim"],
         given["z_dim"],
         given["w_dim"],
-        given["mapping_kwargs"]["num_layers"],
-        **given["synthesis_kwargs"],
+        given.get("mapping_kwargs", {}).get("num_layers", 8),
+        **given.get("synthesis_kwargs", {}),
     )
     weights = {name: value for name, value in figures.tensors("param/").items() if "resample_filter" not in name}
     generator.load_state_dict(weights)
@@ -32,11 +34,16 @@ def test_projection(golden) -> None:
     assert relative_error(statistics.mean.view(1, 1, -1), figures["w_avg64"]) <= TOLERANCE
     assert relative_error(torch.tensor(statistics.deviation).double(), figures["w_std64"]) <= 1e-7
 
+    # The toy network stands in words in the file's configuration.
+    words = figures.config["feature"]
+    stride, padding, slope = (
+        float(part) for part in re.search(r"stride (\d+), padding (\d+)\).*slope (\S+)", words).groups()
+    )
     weight, target = figures.tensor("feature_weight").double(), figures.tensor("target").double()
 
     def features(image: torch.Tensor) -> torch.Tensor:
-        found = F.conv2d((image + 1) * 127.5, weight, stride=2, padding=2)
-        return F.leaky_relu(found, 0.1).flatten(1)
+        found = F.conv2d((image + 1) * 127.5, weight, stride=int(stride), padding=int(padding))
+        return F.leaky_relu(found, slope).flatten(1)
 
     wanted = features(target[None] / 127.5 - 1)
     draws = iter(value for _, value in sorted(figures.tensors("draw/").items()))
