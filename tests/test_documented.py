@@ -258,7 +258,15 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if fences(page, "python")], ids=name)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=[pytest.mark.thorough] * (name(page) == "docs/python.md"))
+        for page in PAGES
+        if fences(page, "python")
+    ],
+    ids=name,
+)
 def test_python_examples_run(page: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All examples of a page, one after another in one namespace; the plugin tutorial has a test of its own."""
     monkeypatch.chdir(workplace)

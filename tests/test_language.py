@@ -57,7 +57,7 @@ ALLOWED: dict[str, str] = {
 }
 """Texts in which a dropped word is right, each with its reason: titles of papers, names of files and data sets."""
 
-WORDS = re.compile("|".join(rf"(?<![A-Za-z0-9])(?:{pattern})(?![A-Za-z0-9])" for pattern in DROPPED), re.IGNORECASE)
+WORDS = re.compile(rf"(?<![A-Za-z0-9])(?:{'|'.join(DROPPED)})(?![A-Za-z0-9])", re.IGNORECASE)
 EXCEPTIONS = re.compile("|".join(ALLOWED))
 
 

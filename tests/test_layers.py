@@ -46,13 +46,18 @@ def part_of(file: Path) -> str:
 
 
 @cache
+def tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+@cache
 def imports(file: Path) -> list[tuple[int, str]]:
     """Line and module of every import of i2i: at the top, inside functions, and under TYPE_CHECKING."""
     return list(_imports(file))
 
 
 def _imports(file: Path) -> Iterator[tuple[int, str]]:
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree(file)):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names if alias.name.split(".")[0] == "i2i")
         elif isinstance(node, ast.ImportFrom):
@@ -129,7 +134,7 @@ def test_no_file_is_long() -> None:
 
 def test_every_file_says_in_one_sentence_what_it_is() -> None:
     for file in FILES:
-        text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))
+        text = ast.get_docstring(tree(file))
         assert text, f"{file} has no docstring"
         assert text.partition("\n\n")[0].rstrip().endswith((".", "?")), file
 

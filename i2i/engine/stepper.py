@@ -90,6 +90,8 @@ class Stepper:
     ) -> None:
         self.recipe = recipe
         self.accelerator = accelerator or make_accelerator(recipe.train.precision)
+        if recipe.train.weight_copies:
+            self._check_weight_copies()
         self.translator = translator or build(recipe)
         if recipe.train.precision == "fp64":
             self.translator.double()
@@ -120,7 +122,10 @@ class Stepper:
         }
         self.ema = EMA(self.translator, recipe.train.ema) if recipe.train.ema else None
         self.graphs = None
-        self.copies = self._weight_copies() if recipe.train.weight_copies else None
+        self.copies = None
+        if recipe.train.weight_copies:
+            self.copies = WeightCopies(self.translator, HALF[recipe.train.precision])
+            self.translator.weight_copies = self.copies  # whose `start_phase_` is then called
         if recipe.train.graph:
             self.graphs = StepGraphs(self.translator, self.optimizers, self.accelerator, recipe.train)
 
@@ -262,7 +267,7 @@ class Stepper:
                 group["fused"] = not (group.get("differentiable") or self.recipe.train.reference) or None
         return optimizer
 
-    def _weight_copies(self) -> WeightCopies:
+    def _check_weight_copies(self) -> None:
         train = self.recipe.train
         if train.precision not in HALF:
             raise OptionError("train.weight_copies", "needs train.precision = bf16 or fp16")
@@ -271,9 +276,6 @@ class Stepper:
         if self.accelerator.num_processes > 1:
             only = "works in one process only, since processes exchange gradients of full precision"
             raise OptionError("train.weight_copies", only)
-        copies = WeightCopies(self.translator, HALF[train.precision])
-        self.translator.weight_copies = copies  # whose `start_phase_` is then called
-        return copies
 
     def _to_device(self, streams: Mapping[str, Tensor]) -> dict[str, Tensor]:
         needed = self.translator.required_streams

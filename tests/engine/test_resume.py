@@ -61,7 +61,9 @@ class StopAfter:
             os.kill(os.getpid(), signal.SIGINT)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=[pytest.mark.thorough] * ("pool" in case)) for case in CASES]
+)
 def test_resume_is_exact(case: str, tiny: dict[str, object], cheap: dict[str, object], tmp_path: Path) -> None:
     name, settings = ("ugatit_small", tiny) if "pool" in case else ("pix2pix_small", cheap)
     recipe = Recipe.read(name, settings | CASES[case] | {"train.steps": 4})

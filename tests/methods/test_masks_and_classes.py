@@ -111,6 +111,7 @@ def test_masks_that_cannot_be_get_a_sentence(setting: dict[str, Any], message: s
         dry_run(Recipe.read("cyclegan_masked_small", {**CYCLIC, **setting}))
 
 
+@pytest.mark.thorough
 def test_the_background_stays_in_a_masked_recipe(tmp_path: Path) -> None:
     settings = {**CYCLIC, "train.steps": 4, "train.checkpoint_every": 2}
     whole = train(Recipe.read("cyclegan_masked_small", settings), tmp_path / "whole")

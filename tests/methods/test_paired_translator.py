@@ -128,6 +128,7 @@ def test_mixes(mix: dict[str, Any]) -> None:
         assert rows["heat map"]["a"].shape == (2, 3, 32, 32)
 
 
+@pytest.mark.thorough
 def test_cyclegan_with_ssim_and_r1() -> None:
     settings = {
         "translator.generator.channels": 4,

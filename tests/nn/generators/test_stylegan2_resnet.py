@@ -113,7 +113,7 @@ def test_sides_that_do_not_fit_are_refused() -> None:
         StyleGAN2Resnet.check(18, 2)
 
 
-@pytest.mark.parametrize("name", ["sincut", "sincut_small"])
+@pytest.mark.parametrize("name", [pytest.param("sincut", marks=pytest.mark.thorough), "sincut_small"])
 def test_recipes_take_steps_and_r1_rests_between(name: str, images: dict[str, str]) -> None:
     recipe = Recipe.read(name, {**NARROW, **images, "losses.r1.every": 2})
     dry_run(recipe)

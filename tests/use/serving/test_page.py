@@ -89,6 +89,7 @@ def test_images_are_translated(width: int, photo: Path, open_page: Callable[[int
     assert zipfile.ZipFile(tmp_path / "all.zip").namelist() == ["photo of a face.png"]
 
 
+@pytest.mark.thorough
 def test_styles_paste_and_errors(photo: Path, open_page: Callable[[int], Any], tmp_path: Path) -> None:
     page = open_page(1400)
     for name in ("portraits", "cyclegan"):

@@ -186,6 +186,7 @@ def test_panels_without_a_page_or_that_cannot_be_imported(
         panels_of(models, registry)
 
 
+@pytest.mark.thorough
 def test_a_panel_in_the_browser(
     browser: Any, models: dict[str, Loaded], start: Callable[..., Any], registry: Any
 ) -> None:
