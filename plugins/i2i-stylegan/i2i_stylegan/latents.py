@@ -266,16 +266,30 @@ class _Way:
         return image
 
 
-def closed_spline(keys: Tensor, places: Tensor) -> Tensor:
+def closed_spline(keys: Tensor, places: Tensor, wraps: int | None = None) -> Tensor:
     """Interpolate keys [K, ...] by the closed cubic spline that passes them at 0, 1, ...: [B, ...].
 
-    The second derivatives solve the cyclic system m[k-1] + 4 m[k] + m[k+1] = 6 (y[k-1] - 2 y[k] + y[k+1]).
+    The second derivatives m solve m[k-1] + 4 m[k] + m[k+1] = 6 (y[k-1] - 2 y[k] + y[k+1]), as a cycle by default.
+
+    Args:
+        keys: any shape after the first axis.
+        places: [B].
+        wraps: None for a spline that closes exactly; otherwise the keys are repeated so often on both sides of an open
+            spline, at whose second and last but one key the third derivative is continuous. NVlabs/stylegan3's
+            `gen_video.py` has 2, which differs in the fifth digit.
     """
-    count = len(keys)
     flat = keys.flatten(1).double().cpu()
+    if wraps is not None:
+        places = places + wraps * len(keys)
+        flat = flat.repeat(2 * wraps + 1, 1)
+    count = len(flat)
     eye = torch.eye(count, dtype=torch.float64)
     around = eye.roll(1, 0) + eye.roll(-1, 0)
-    curvature = torch.linalg.solve(around + 4 * eye, 6 * (around - 2 * eye) @ flat)
+    system, bends = around + 4 * eye, 6 * (around - 2 * eye) @ flat
+    if wraps is not None:
+        system[0], system[-1] = eye[0] - 2 * eye[1] + eye[2], eye[-1] - 2 * eye[-2] + eye[-3]
+        bends[0] = bends[-1] = 0
+    curvature = torch.linalg.solve(system, bends)
     start = places.floor().long() % count
     end = (start + 1) % count
     t = (places - places.floor())[:, None]

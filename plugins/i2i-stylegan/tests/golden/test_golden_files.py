@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from i2i_stylegan import importers
+from i2i_stylegan.latents import closed_spline
 from i2i_stylegan.losses import LazyR1, PathLength
 from i2i_stylegan.mapping import truncate
 from i2i_stylegan.stylegan2 import StyleGAN2Generator
@@ -171,3 +172,9 @@ def test_nvlabs_pickle(golden: Golden, tmp_path: Path) -> None:
         logits = loaded.translator.discriminators["image"](figures.tensor("G_ema_image"), c).logits["image"]
     if figures.config["D_init_kwargs"]:
         assert logits.shape == (len(z), 1)
+
+
+def test_interpolation(golden: Golden) -> None:
+    figures = golden("stylegan2_projector/interpolation")
+    found = closed_spline(figures.tensor("keyframe_ws"), figures.tensor("frame_position"), figures.config["wraps"])
+    assert relative_error(found, figures["ws64"]) <= TOLERANCE
