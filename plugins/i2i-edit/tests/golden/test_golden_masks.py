@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable
 
 import pytest
 import torch
-from i2i_edit.mask_editing import MaskEdit, edited_region, optimize_edit
+from i2i_edit.mask_editing import EditWeights, MaskEdit, edited_region, optimize_edit
 from i2i_edit.pixel_classifier import (
     PixelClassifier,
     PixelEnsemble,
@@ -29,9 +31,14 @@ def double(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.double() if value.is_floating_point() else value for name, value in tensors.items()}
 
 
-@pytest.mark.parametrize("name", ["pixel_classifier_5classes", "pixel_classifier_34classes"])
-def test_classifier(golden: Golden, name: str) -> None:
-    figures = golden(f"datasetgan/{name}")
+def test_classifiers(golden: Golden) -> None:
+    names = [path.stem for path in official_folder("datasetgan").glob("pixel_classifier_*.safetensors")]
+    assert names
+    for name in names:
+        check_classifier(golden(f"datasetgan/{name}"))
+
+
+def check_classifier(figures: Figures) -> None:
     network = PixelClassifier(figures.config["dim"], figures.config["classes"]).double()
     network.load_state_dict(double(figures.tensors("param/")))
     network.eval()
@@ -119,13 +126,17 @@ def toy(figures: Figures) -> tuple[MaskEdit, Tensor]:
     def perceptual(x: Tensor, y: Tensor) -> Tensor:
         return F.mse_loss(F.conv2d(x, kernel, padding=1), F.conv2d(y, kernel, padding=1))
 
-    region = edited_region(figures.tensor("roi") > 0)
+    (dilations,) = re.findall(r"(\d+) iterations", figures.config["dilation"])
+    region = edited_region(figures.tensor("roi") > 0, int(dilations))
     assert torch.equal(region, figures.tensor("dilated_roi") > 0)
     original = (render(start).image + 1) / 2
-    edit = MaskEdit(
-        render, ensemble, perceptual, original, target, region, lambda image: (image.flatten(1) @ e).view(start.shape)
-    )
-    return edit, start
+    official = {name: math.prod(map(float, str(value).split("*"))) for name, value in figures.config["weights"].items()}
+    weights = EditWeights(*(official[name] for name in ("rgb", "p", "mse", "encoder", "ce")))
+
+    def encoder(image: Tensor) -> Tensor:
+        return (image.flatten(1) @ e).view(start.shape)
+
+    return MaskEdit(render, ensemble, perceptual, original, target, region, encoder, weights), start
 
 
 def test_mask_edit(golden: Golden) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import torch
 from i2i_edit.clip import clip_from, enlarged
 from i2i_edit.projection import learning_rate
@@ -81,7 +83,9 @@ def test_optimizer(golden) -> None:
         return text_distance(network.encode_image(small), text, scale)[:, 0]
 
     count = len([key for key in figures if key.endswith("/loss64")])
-    steps = list(optimize_text(synthesis, distance, figures.tensor("optimizer/w0").double(), count))
+    words = figures.config["optimizer"]
+    rate, keep = (float(re.search(pattern, words)[1]) for pattern in (r"get_lr\([^,]+, ([\d.]+)\)", r"([\d.]+)\*sum"))
+    steps = list(optimize_text(synthesis, distance, figures.tensor("optimizer/w0").double(), count, rate, keep))
     for index, step in enumerate(steps):
         prefix = f"optimizer/step{index}/"
         assert relative_error(step.text[None], figures[f"{prefix}clip64"]) <= TOLERANCE
@@ -89,7 +93,7 @@ def test_optimizer(golden) -> None:
         assert relative_error(step.loss[None], figures[f"{prefix}loss64"]) <= TOLERANCE
     assert relative_error(steps[-1].ws, figures["optimizer/w_final64"]) <= TOLERANCE
     rates = figures.tensor("optimizer/lr_300")
-    found = torch.tensor([learning_rate(step / len(rates), 0.1) for step in range(len(rates))], dtype=torch.float64)
+    found = torch.tensor([learning_rate(step / len(rates), rate) for step in range(len(rates))], dtype=torch.float64)
     assert relative_error(found, rates) <= TOLERANCE
 
 
