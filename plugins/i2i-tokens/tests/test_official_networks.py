@@ -66,6 +66,7 @@ def test_discrete_vae(golden: Path, kind: str) -> None:
         options["hidden_dim"],
         options["num_layers"],
         options["num_resnet_blocks"],
+        options.get("channels", 3),
     )
     network.load_state_dict(figures.tensors("param/"))
     network.double()
