@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import islice
 from random import Random
 from typing import Annotated, Any
@@ -11,15 +12,16 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
+from i2i.core.bounds import Positive
 from i2i.core.contracts import Dataset, Stream
 from i2i.core.factory import Factory
 from i2i.core.kinds import DATASET
 from i2i.core.signature import declared_values
 from i2i.data.base import ImageDataset
 from i2i.data.files import ImageFiles
-from i2i.data.images import as_path, find_images
+from i2i.data.images import ImageFile, as_path, find_images
 from i2i.data.locations import Location, check_folder
-from i2i.data.pixels import size_of, to_tensor
+from i2i.data.pixels import PixelFormat, Pixels, size_of, to_tensor
 from i2i.data.sampler import epoch_order
 from i2i.data.transforms import Resample, SampleTransform
 from i2i.errors import DataError, OptionError
@@ -39,6 +41,7 @@ class ImageFolder(ImageDataset):
         resample: Pillow's filter for resizing.
         cache: MiB of memory for resized images; 0 for none.
         seed: of order and flips, >= 0.
+        channels: of the images: 3 for RGB, 1 for grey; files of these two are converted to each other.
 
     Raises:
         DataError: the folder, or that of a class, is missing or holds no image.
@@ -55,8 +58,10 @@ class ImageFolder(ImageDataset):
         resample: Resample = "lanczos",
         cache: Annotated[int, Ge(0)] = 1024,
         seed: int = 0,
+        channels: Positive = 3,
     ) -> None:
         self.classes, self.size, self.flip, self.resample, self.seed = classes, size, flip, resample, seed
+        self.channels = channels
         folder = as_path(root)
         assert folder is not None
         check_folder(folder)
@@ -66,7 +71,8 @@ class ImageFolder(ImageDataset):
         found = [find_images(one) for one in folders]
         self.folder, self.files = folder, [file for files in found for file in files]
         self.labels = [label for label, files in enumerate(found) for _ in files]
-        everything = ImageFiles([(file,) for files in found for file in files], str(folder))
+        read = partial(_read, PixelFormat(channels))
+        everything = ImageFiles([(file,) for files in found for file in files], str(folder), read)
         self.test = everything
         self.transform = SampleTransform.of(size, resize="short_side", flip=flip, resample=resample)
         self.train = everything.resized(self.transform, cache * 2**20)
@@ -74,7 +80,7 @@ class ImageFolder(ImageDataset):
     @classmethod
     def declare_streams(cls, options: Mapping[str, Any]) -> dict[str, Stream]:
         """Return the stream `image`, and `label` where there are classes."""
-        streams = {"image": Stream("image", 3, (options["size"], options["size"]))}
+        streams = {"image": Stream("image", options["channels"], (options["size"], options["size"]))}
         return streams | ({"label": Stream("label", len(options["classes"]))} if options["classes"] else {})
 
     def __len__(self) -> int:
@@ -82,7 +88,7 @@ class ImageFolder(ImageDataset):
         return len(self.train)
 
     def __getitem__(self, number: int) -> dict[str, object]:
-        """Sample `number` >= 0: `image` [3, size, size] in [-1, 1], and `label` where there are classes."""
+        """Sample `number` >= 0: `image` [channels, size, size] in [-1, 1], and `label` where there are classes."""
         skipped: list[str] = []
         epoch, index, (decoded,) = self.train.draw(number, self.seed, "image", skipped)
         draws = Random(f"{self.seed} image {epoch} {index}")
@@ -95,9 +101,13 @@ class ImageFolder(ImageDataset):
         return {"label": torch.tensor(self.labels[index])} if self.classes else {}
 
     def preview(self, count: int) -> dict[str, Tensor]:
-        """Return the first images [n, 3, size, size]."""
+        """Return the first images [n, channels, size, size]."""
         readable = islice(self.test.readable(range(len(self.test)), []), count)
         return {"image": torch.stack([to_tensor(self.transform.preview(image)) for _, (image,) in readable])}
+
+
+def _read(form: PixelFormat, files: Sequence[ImageFile]) -> tuple[Pixels, ...]:
+    return tuple(form.read(file) for file in files)
 
 
 class OneDomain:

@@ -131,6 +131,8 @@ def _networks(path: Path, recipe: str, given: State) -> Imported:
         weights[f"{GENERATOR}mapping.w_avg"] = average.reshape(-1).float()
     settings = {f"translator.generator.{name}": value for name, value in options.items()}
     settings |= {"data.size": side, "translator.stages": [{"size": side, "stable": 1}]}
+    if color != 3:
+        settings["data.channels"] = color
     if classes:
         settings |= {"translator.conditional": True, "data.classes": [f"class{index}" for index in range(classes)]}
     untrained: tuple[str, ...] = ("discriminators",)

@@ -342,6 +342,9 @@ def _imported(
     notes: list[str],
 ) -> Imported:
     settings = {**settings, "data.size": int(size)}
+    color = settings["translator.generator.out_channels"]
+    if color != 3:
+        settings["data.channels"] = color
     if classes:
         settings |= {"translator.conditional": True, "data.classes": [f"class{index}" for index in range(classes)]}
     state["losses.path_length.mean"] = torch.zeros([])

@@ -28,6 +28,9 @@ def test_a_folder(tmp_path: Path) -> None:
     assert sorted(int(sample["label"]) for sample in samples[:4]) == [0, 0, 1, 1]  # type: ignore[call-overload]
     assert data.preview(3)["image"].shape == (3, 3, 16, 16)
     assert set(ImageFolder(tmp_path, size=16).streams) == {"image"}
+    grey = ImageFolder(tmp_path, size=16, channels=1)
+    assert grey.streams["image"].channels == 1
+    assert grey[0]["image"].shape == grey.preview(1)["image"][0].shape == (1, 16, 16)  # type: ignore[attr-defined]
     with pytest.raises(I2IError, match="birds"):
         ImageFolder(tmp_path, ("birds",), size=16)
 

@@ -170,8 +170,12 @@ def test_nvlabs_pickle(golden: Golden, tmp_path: Path) -> None:
         image: Tensor = loaded.translator.generator(z, c, noise="const")
         assert relative_error(image, figures["G_ema_image"]) < 1e-5
         logits = loaded.translator.discriminators["image"](figures.tensor("G_ema_image"), c).logits["image"]
-    if figures.config["D_init_kwargs"]:
-        assert logits.shape == (len(z), 1)
+        assert relative_error(logits, figures["D_logits"]) < 1e-5
+    for network, ours in (("G_ema", loaded.translator.generator), ("D", loaded.translator.discriminators["image"])):
+        expected = {k: v for k, v in figures.tensors(f"{network}/").items() if not k.endswith("resample_filter")}
+        found = ours.state_dict()
+        assert expected.keys() == found.keys()
+        assert all(torch.equal(found[name], value) for name, value in expected.items())
 
 
 def test_interpolation(golden: Golden) -> None:

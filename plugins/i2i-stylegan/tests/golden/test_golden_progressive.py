@@ -30,7 +30,7 @@ Golden = Callable[[str], Figures]
 
 
 def networks(figures: Figures, style: bool) -> tuple[Any, Any]:
-    config = figures.config
+    config, color = figures.config, figures.tensor("images").shape[1]
     common: dict[str, Any] = {
         "image_size": config["resolution"],
         "num_classes": config["label_size"],
@@ -39,6 +39,7 @@ def networks(figures: Figures, style: bool) -> tuple[Any, Any]:
     }
     if style:
         generator: Any = StyleGANGenerator(
+            out_channels=color,
             z_dim=config["latent_size"],
             w_dim=config["dlatent_size"],
             mapping_layers=config["mapping_layers"],
@@ -46,8 +47,11 @@ def networks(figures: Figures, style: bool) -> tuple[Any, Any]:
             **common,
         )
     else:
-        generator = PGGANGenerator(z_dim=config["latent_size"], fused=config["fused_scale"], **common)
+        generator = PGGANGenerator(
+            out_channels=color, z_dim=config["latent_size"], fused=config["fused_scale"], **common
+        )
     discriminator = ProgressiveDiscriminator(
+        in_channels=color,
         blur=style,
         fused=style or config["fused_scale"],
         classes="projection" if style else "head",
@@ -141,9 +145,8 @@ def losses(
     of_discriminator = gan.discriminator(true["image"], detached["image"]) + penalty
     of_generator = gan.generator(false["image"])
     if c is not None:
-        labels = c.argmax(1)
-        of_generator = of_generator + F.cross_entropy(false["classes"], labels)
-        classes = (F.cross_entropy(heads["classes"], labels) for heads in (true, detached))
+        of_generator = of_generator + F.cross_entropy(false["classes"], c)
+        classes = (F.cross_entropy(heads["classes"], c) for heads in (true, detached))
         of_discriminator = of_discriminator + sum(classes)
     return of_generator, of_discriminator
 
