@@ -20,6 +20,8 @@ from i2i.nn.augmentation.diffaugment import DiffAugment
 from i2i.nn.discriminators.projected import Projected
 from i2i.nn.functional.adversarial import hinge
 
+ORDER = Path(__file__).parents[2] / "golden" / "projected_gan" / "state_dict_order_default_size.json"
+"""Official names and shapes in their order; a set of figures may hold them too."""
 UNTRAINED = FEATURE_EXTRACTOR("timm", weights="untrained")
 
 
@@ -123,8 +125,8 @@ class Case:
         )
         state = {key[6:]: value for key, value in self.tensors.items() if key.startswith("param/")}
         if lite:
-            order = json.loads((path.parent / "state_dict_order_default_size.json").read_text())
-            entries = [(entry["name"], entry["shape"]) if isinstance(entry, dict) else entry for entry in order]
+            names = path.parent / ORDER.name
+            entries = json.loads((names if names.is_file() else ORDER).read_text())
             state = {
                 name: numbered_weight(name, self.config["numbered_offset"] + index, tuple(shape))
                 for index, (name, shape) in enumerate(entries)
