@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -82,10 +83,12 @@ def test_ifnet(golden: Path) -> None:
     assert relative_error(teacher.flow, figures["out64/flow_teacher"]) <= 1e-10
     assert relative_error(teacher.image, figures["out64/merged_teacher"]) <= 1e-10
     assert relative_error(teacher.distillation, figures["out64/loss_distill"]) <= 1e-10
-    student, taught = laplacian_loss(found.image, truth, 3), laplacian_loss(teacher.image, truth, 3)
+    # Weight and levels stand in words in the file's configuration.
+    weight, levels = re.search(r"([\d.]+) \* distill.* (\d+) levels", figures.config["loss"]).groups()  # type: ignore[union-attr]
+    student, taught = (laplacian_loss(image, truth, int(levels)) for image in (found.image, teacher.image))
     assert relative_error(student, figures["loss64/l1"]) <= 1e-10
     assert relative_error(taught, figures["loss64/teacher"]) <= 1e-10
-    (student + taught + 0.01 * teacher.distillation).backward()
+    (student + taught + float(weight) * teacher.distillation).backward()
     parameters = dict(network.named_parameters())
     for key, value in figures.part("grad64/param/").items():
         assert relative_error(parameters[key].grad, value) <= 1e-9, key
