@@ -21,7 +21,6 @@ from typing import Any
 
 import onnxruntime
 import torch
-from i2i_frames.rife import FlowBlock
 from torch import Tensor
 
 from i2i.core.plugins import Plugins
@@ -36,12 +35,24 @@ from i2i.use.loaded import Loaded
 RECORD = Path(__file__).parents[1] / "docs" / "exports.json"
 DEPTHS = ("blocks", "residual_blocks")
 """Options that say how many blocks of one kind follow each other."""
-WIDTHS = ("channels", "max_channels", "mlp_channels", "channel_base", "channel_max", "features", "width")
+HALVING = ("fomm_keypoints",)
+"""Networks whose blocks halve the size, so that their number decides which sizes are legal."""
+WIDTHS = (
+    "channels",
+    "max_channels",
+    "motion_channels",
+    "motion_max_channels",
+    "mlp_channels",
+    "channel_base",
+    "channel_max",
+    "features",
+    "width",
+)
 """Options that say how many channels or features networks have."""
 WHOLE = (
     "fomm_small",
-    "fomm_vox",
-    "fomm_vox_adv",
+    "pggan",
+    "pggan_small",
     "stylegan1",
     "stylegan2",
     "stylegan2_ada",
@@ -49,6 +60,8 @@ WHOLE = (
 )
 """Recipes that keep their widths: some of FOMM's follow from numbers that others do not know; the norms of the others
 would divide by the few features of a narrow network, which are nearly 0 at some pixels, and magnify any rounding."""
+RGB = 0.5
+"""Root mean square of images from -1 to 1: photographs have about 0.5, a StyleGAN with random weights 1.2 to 1.7."""
 TOLERANCE = 1e-5
 """Largest error at an unseen size."""
 
@@ -73,7 +86,7 @@ def narrow(table: dict[str, Any], path: str) -> dict[str, Any]:
         elif key in WIDTHS and isinstance(value, int) and value > 16:
             least = table.get(key.replace("max_", ""), 8)  # a largest width is not below the first one, which stays
             found[f"{path}.{key}"] = max(8, value // 8, least if least <= 16 else 8)
-        elif key in DEPTHS and isinstance(value, int) and value > 2:
+        elif key in DEPTHS and isinstance(value, int) and value > 2 and table.get("type") not in HALVING:
             found[f"{path}.{key}"] = 2
     return found
 
@@ -99,15 +112,22 @@ def small(name: str) -> Loaded:
             if not settings:
                 raise
     translator.eval().requires_grad_(False)
+    translator.at_step_(recipe.train.steps)  # networks that grow have their largest size at the end
     if recipe.translator.name == "line_coloring":
         # Otherwise its YUV would be far outside of 0 to 255, and rounded coarsely.
         translator.generator.dc0.weight.mul_(0.01)
-    if recipe.translator.name == "frame_interpolation":
-        # Random flows of many pixels would magnify rounding; those of trained networks change slowly along an image.
-        for module in translator.modules():
-            if isinstance(module, FlowBlock):
-                module.lastconv.weight.mul_(0.01)
-    return Loaded(recipe, translator, 0)
+    if recipe.translator.name in ("stylegan", "stylegan2"):
+        # Else half of all values would lie far outside of -1 to 1, and be cut off after their rounding.
+        scale_rgb(translator.generator)
+    return Loaded(recipe, translator, recipe.train.steps)
+
+
+def scale_rgb(generator: Any) -> None:
+    """Scale the conversions to RGB of a StyleGAN so that its images have the mean square of photographs."""
+    image = generator(torch.randn(8, generator.z_dim), noise="const")
+    for name, layer in generator.synthesis.named_modules():
+        if name.endswith("torgb") or name.startswith("to_rgb."):
+            layer.weight.mul_(RGB / image.square().mean().sqrt())
 
 
 def unseen(session: onnxruntime.InferenceSession, exported: Exported, model: Loaded) -> dict[str, Tensor]:

@@ -23,17 +23,45 @@ def pixel_grid(like: Tensor) -> Tensor:
 def warp(image: Tensor, flow: Tensor) -> Tensor:
     """Return an image sampled at each pixel's place plus its flow; the border is replicated.
 
+    Without gradients, the nearest pixels and their weights follow from the flow alone, and not from the sum of place
+    and flow, which float32 rounds to 1e-5 pixels and float16 to a tenth of a pixel.
+
     Args:
         image: [B, C, H, W].
         flow: [B, 2, H, W].
 
     Source: hzwer/ECCV2022-RIFE 5d8adbd.
     """
-    # Products, since a tensor of numbers would fix the size in an exported file.
-    one = image.new_ones(())
-    size = torch.stack([one * (image.shape[3] - 1), one * (image.shape[2] - 1)]).view(1, 2, 1, 1)
-    places = 2 * (pixel_grid(image) + flow) / size - 1
-    return F.grid_sample(image, places.permute(0, 2, 3, 1), padding_mode="border", align_corners=True)
+    height, width = image.shape[2:]
+    if torch.is_grad_enabled():
+        one = image.new_ones(())  # products, since a tensor of numbers would wait for a transfer to the device
+        size = torch.stack([one * (width - 1), one * (height - 1)]).view(1, 2, 1, 1)
+        places = 2 * (pixel_grid(image) + flow) / size - 1
+        return F.grid_sample(image, places.permute(0, 2, 3, 1), padding_mode="border", align_corners=True)
+    sampled, pixels = torch.zeros_like(image), image.flatten(2)
+    columns, rows = (
+        _neighbors(*axis) for axis in zip(flow.unbind(1), pixel_grid(flow)[0], (width, height), strict=True)
+    )
+    for row, down in rows:
+        for column, across in columns:
+            index = (row * width + column).flatten(1)[:, None].expand(-1, image.shape[1], -1)
+            sampled = sampled + pixels.gather(2, index).view_as(image) * (down * across)[:, None].to(image.dtype)
+    return sampled
+
+
+def _neighbors(move: Tensor, place: Tensor, size: int) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Return the indices along one axis of the pixels before and after the places that a flow leads to, with weights.
+
+    Args:
+        move: the flow along this axis, [B, H, W].
+        place: the place of each pixel, [H, W].
+        size: number of pixels along this axis.
+    """
+    move = torch.where(move > -place, move, -place)  # not `clamp`, which keeps NaN
+    move = torch.where(move < size - 1 - place, move, size - 1 - place)
+    whole = move.floor()
+    before = place.long() + whole.long()
+    return (before, 1 - (move - whole)), ((before + 1).clamp(max=size - 1), move - whole)
 
 
 def splat(image: Tensor, flow: Tensor, metric: Tensor | None = None, mode: SplatMode = "softmax") -> Tensor:
@@ -147,19 +175,21 @@ def adaptive_warping(image: Tensor, flow: Tensor, kernel: Tensor) -> Tensor:
     Source: Bao et al., MEMC-Net, arXiv:1810.08768, equation 5; baowenbo/DAIN 7c727ac.
     """
     height, width = image.shape[2:]
-    place = pixel_grid(flow) + flow
-    x, y = place[:, :1], place[:, 1:]
+    grid = pixel_grid(flow)
+    x, y = (grid + flow).split(1, 1)
     moves = (flow[:, :1].abs() < width / 2) & (flow[:, 1:].abs() < height / 2)
     inside = moves & (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
     # A flow that is NaN or infinite is outside, and its pixel is copied below; indices must be valid nevertheless.
-    place = torch.where(inside, place, torch.zeros_like(place))
-    corner = place.detach().floor()
-    right, lower = (place - corner).split(1, 1)
+    flow = torch.where(inside, flow, torch.zeros_like(flow))
+    corner = flow.detach().floor()
+    # The share is that of the place, too, but less rounded.
+    right, lower = (flow - corner).split(1, 1)
     shift = torch.arange(-1, 3, device=image.device)
-    columns = (corner[:, 0, :, :, None] + shift).clamp(0, width - 1)
-    rows = (corner[:, 1, :, :, None] + shift).clamp(0, height - 1)
+    column, row = (grid.long() + corner.long()).unbind(1)  # float16 has no whole numbers beyond 2048
+    columns = (column[..., None] + shift).clamp(0, width - 1)
+    rows = (row[..., None] + shift).clamp(0, height - 1)
     first = torch.arange(image.shape[0], device=image.device).view(-1, 1, 1, 1, 1) * (height * width)
-    index = first + (rows[..., :, None] * width + columns[..., None, :]).long()
+    index = first + rows[..., :, None] * width + columns[..., None, :]
     across, down = (torch.cat([1 - share, 1 - share, share, share], 1) for share in (right, lower))
     weight = kernel * (down[:, :, None] * across[:, None]).flatten(1, 2)
     pixels = image.permute(0, 2, 3, 1).flatten(0, 2)

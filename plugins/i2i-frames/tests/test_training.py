@@ -96,6 +96,27 @@ def test_with_the_true_depth_the_nearer_sprite_is_shown(front: int) -> None:
     assert errors[1] > 5 * errors[0]
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_places_are_not_rounded_in_translation(dtype: torch.dtype) -> None:
+    """In float16, places in a row of 600 pixels would be rounded to half a pixel."""
+    torch.manual_seed(0)
+    image, flow = torch.rand(2, 3, 8, 600).to(dtype), (torch.randn(2, 2, 8, 600) * 2).to(dtype)
+    flow[0, :, 0] = 0
+    expected = warp(image.double(), flow.double().requires_grad_()).detach()
+    kernel = torch.zeros(2, 4, 4, 8, 600, dtype=dtype)
+    kernel[:, 1:3, 1:3] = 1
+    with torch.no_grad():
+        found, adapted = warp(image, flow), adaptive_warping(image, flow, kernel.flatten(1, 2))
+        broken = warp(image, torch.full_like(flow, torch.nan))
+    assert found.dtype == dtype
+    assert float((found - expected).abs().max()) < 4 * torch.finfo(dtype).eps
+    assert torch.equal(found[0, :, 0], image[0, :, 0])
+    assert broken.isfinite().all()  # valid pixels, as with gradients
+    moved = (adapted != image).any(1, keepdim=True)  # others lie outside, and are copied
+    assert moved.float().mean() > 0.5
+    assert float(((adapted - expected).abs() * moved).max()) < 4 * torch.finfo(dtype).eps
+
+
 def test_adaptive_warping_with_ones_inside_is_bilinear() -> None:
     torch.manual_seed(0)
     image, flow = torch.rand(2, 3, 9, 8, dtype=torch.double), torch.rand(2, 2, 9, 8, dtype=torch.double) * 0.9
