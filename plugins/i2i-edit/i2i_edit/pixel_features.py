@@ -80,7 +80,8 @@ def features_at(
             found.append(one[0][:, row * h // height, column * w // width].t())
             continue
         # With a clamped border, sampling at the centres of pixels is what bilinear interpolation computes.
-        x, y = (2 * column + 1) / width - 1, (2 * row + 1) / height - 1
+        wide = torch.promote_types(one.dtype, torch.float32)
+        x, y = ((2 * place + 1).to(wide) / side - 1 for place, side in ((column, width), (row, height)))
         grid = torch.stack([x, y], 1).to(one)[None, None]
         sampled = F.grid_sample(one, grid, mode="bilinear", padding_mode="border", align_corners=False)
         found.append(sampled[0, :, 0].t())

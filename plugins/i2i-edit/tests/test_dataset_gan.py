@@ -33,6 +33,9 @@ def test_features_of_some_pixels_are_those_of_all(translator: Any, mode: Any) ->
     pixels = torch.tensor([0, 15, 16, 100, 255])
     assert torch.allclose(features_at(features, (16, 16), pixels, mode), every[pixels], atol=1e-5)
     assert [one.shape[2] for one in features] == [4, 4, 8, 8, 16, 16]
+    wide = [one.double() for one in features]  # in float64 also where the factor is no power of two
+    every = upsampled(wide, (24, 48), mode)[0].flatten(1).t()
+    assert torch.allclose(features_at(wide, (24, 48), torch.arange(24 * 48), mode), every, rtol=0, atol=1e-12)
 
 
 def test_drawn_features_fit_into_memory(translator: Any) -> None:

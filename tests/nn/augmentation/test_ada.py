@@ -153,3 +153,10 @@ def test_images_that_a_group_cannot_take() -> None:
         ADA(("color",))(torch.rand(1, 5, 16, 16), draws)
     assert ADA(("color",), p=1)(torch.rand(2, 6, 16, 16), draws).shape == (2, 6, 16, 16)
     assert ADA(("color",), p=1)(torch.rand(2, 1, 16, 16), draws).shape == (2, 1, 16, 16)
+
+
+def test_gray_images_draw_neither_hue_nor_saturation() -> None:
+    image = torch.rand(2, 1, 8, 8)
+    drawn = ADA(("color", "cutout"), p=1).draw(image, torch.Generator().manual_seed(0))
+    assert drawn.keys() == {"brightness_b", "contrast_c", "lumaflip_i", "cutout_size", "cutout_center"}
+    assert ADA(("color",), p=1).draw(image.expand(-1, 3, -1, -1), torch.Generator()).keys() >= {"hue_theta"}

@@ -70,7 +70,7 @@ def test_projection(golden) -> None:
     found = torch.cat([ws for ws, _, _ in steps])
     assert relative_error(found, figures["w_per_step64"]) <= TOLERANCE
     for step, (rate, _) in enumerate(figures.config["schedule_lr_and_wnoise_factor"]):
-        assert abs(learning_rate(step / options.steps, options.rate) - rate) < 1e-12
+        assert abs(learning_rate(step / options.steps, options.rate, options.ramp_down, options.ramp_up) - rate) < 1e-12
 
 
 def test_noise_correlation(golden) -> None:
