@@ -86,7 +86,8 @@ def test_figures_of_pairs(official: Path, recipe: Any, tmp_path: Path) -> None:
     pytest.importorskip("lpips", reason="the extra i2i[evaluate] is not installed")
     figures = json.loads((official / "pair_figures.json").read_text())
     seed = json.loads((official / "seeds.json").read_text())["lpips_trunk_seed"]
-    files = [[official / "sets" / name / f"00{index}.png" for index in range(4)] for name in ("fake", "real")]
+    count = len(figures["lpips.alex"])
+    files = [[official / "sets" / name / f"{index:03d}.png" for index in range(count)] for name in ("fake", "real")]
     x, y = (torch.stack([to_tensor(read_image(file)) for file in part]) for part in files)
     for net in ("alex", "vgg", "squeeze"):
         path = tmp_path / f"{net}.safetensors"
