@@ -64,29 +64,31 @@ class AttributeNetwork(nn.Module):
         return dict(zip((*TAGS, *NUMBERS), values.unbind(1), strict=True))
 
 
-def drawn_attributes(numbers: range, seed: int = 0, size: int = 32) -> tuple[Tensor, Tensor]:
+def drawn_attributes(numbers: range, seed: int = 0, size: int = 32, poses: float = 1) -> tuple[Tensor, Tensor]:
     """Return anime drawings [n, 3, size, size] in [-1, 1] and the attributes [n, tags + numbers] of characters.
 
     Args:
         numbers: of the characters.
         seed: of all characters.
         size: side in pixels.
+        poses: factor of the spread of places and tilts, as of `portraits`.
     """
-    people = [Character.drawn_from([seed, number]) for number in numbers]
+    people = [Character.drawn_from([seed, number]).posed(poses) for number in numbers]
     images = torch.stack([to_tensor(anime(person, size)) for person in people]) * 2 - 1
     truth = np.array([list(attributes(person).values()) for person in people], np.float32)
     return images, torch.from_numpy(truth)
 
 
-def train_attribute_network(count: int = 2400, epochs: int = 16, seed: int = 0) -> AttributeNetwork:
+def train_attribute_network(count: int = 2400, epochs: int = 16, seed: int = 0, poses: float = 1) -> AttributeNetwork:
     """Train the network on drawings; about 40 s on two cores.
 
     Args:
         count: number of drawings.
         epochs: passes over them.
         seed: of characters, weights and order.
+        poses: factor of the spread of places and tilts, as of `portraits`.
     """
-    images, truth = drawn_attributes(range(1, 2 * count, 2), seed)
+    images, truth = drawn_attributes(range(1, 2 * count, 2), seed, poses=poses)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(seed, "attributes"))
         network = AttributeNetwork()

@@ -68,6 +68,11 @@ def hair_color(character: Character) -> str:
     return _nearest(character.hair, HAIR_COLORS)
 
 
+def eye_color(character: Character) -> str:
+    """Return the name of a character's eye colour: that of the nearest colour that eyes are drawn in."""
+    return _nearest(character.eyes, EYE_COLORS)
+
+
 def hue_of(color: Sequence[float]) -> float:
     """Return the hue of red, green and blue in [0, 1], in degrees: 0 for red, 120 for green, 240 for blue."""
     red, green, blue = (min(max(float(channel), 0.0), 1.0) for channel in color)
@@ -82,7 +87,7 @@ def caption_parts(character: Character) -> tuple[str, ...]:
     parts = [f"{hair_color(character)} hair", _style(character), "glasses" if character.glasses else "no glasses"]
     parts += ["beard"] if character.beard else []
     parts += {"smile": ["smile"], "open": ["open mouth"], "neutral": []}[character.mouth]
-    return (*parts, f"{_nearest(character.eyes, EYE_COLORS)} eyes", f"{background} background")
+    return (*parts, f"{eye_color(character)} eyes", f"{background} background")
 
 
 def caption(character: Character, seed: int | None = None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import colorsys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
@@ -21,6 +21,7 @@ SKINS = ("#fbdcc4", "#f2c5a0", "#e3ab80", "#c98d5f", "#a76b43", "#7e4c30", "#5a3
 NATURAL_HAIR = ("#1d1819", "#33221c", "#553522", "#7d4d2b", "#a2432a", "#c9772f", "#d9a94f", "#ecd9a4", "#a9a8ab")
 VIVID_HAIR = ("#e8759f", "#3f74d6", "#27a39b", "#8152c4", "#4d9a4a", "#cf2f42")
 EYES = ("#4a2c1b", "#6b4022", "#8a6a2c", "#4f8250", "#3a7fb8", "#6e8796", "#7a55b0")
+MIDDLE: Point = (0.0, -0.03)  # mean place of the heads
 SHIRTS = ("#f3f1ec", "#2f3440", "#c8473f", "#2f6fae", "#3c8a68", "#e3b23c", "#8a5aa5", "#d98aa0", "#7b8a94", "#e2793a")
 
 
@@ -128,6 +129,11 @@ class Character:
             hue=float(rng.uniform()),
             light=float(rng.choice([-1, 1]) * rng.uniform(0.35, 1.0)),
         )
+
+    def posed(self, factor: float) -> Self:
+        """The character with `factor` times the distance of its head from the mean place, and times its tilt."""
+        x, y = (middle + factor * (place - middle) for place, middle in zip(self.center, MIDDLE, strict=True))
+        return replace(self, center=(x, y), tilt=factor * self.tilt)
 
 
 # Right halves in the head's frame, from the crown down; the skull's top is at -0.55, the chin at 0.52.

@@ -40,6 +40,8 @@ class Portraits(ImageDataset):
         count: characters per domain, which are the samples of one epoch.
         seed: of all characters, >= 0.
         zoom: factor of the characters' size; from about 1.5 on the images show faces, with hair cut off at the sides.
+        poses: factor of the spread of the heads' places and tilts; with 1 a head is at most 0.07 of half the image
+            beside the middle, which is about one pixel of an image of 32 px.
     """
 
     paired: bool | None = False
@@ -50,11 +52,13 @@ class Portraits(ImageDataset):
         count: Annotated[int, Ge(1), Le(2**31)] = 1000,
         seed: Annotated[int, Ge(0)] = 0,
         zoom: Annotated[float, Ge(0.5), Le(3)] = 1,
+        poses: Annotated[float, Ge(0), Le(4)] = 1,
     ) -> None:
         self.size = size
         self.count = count
         self.seed = seed
         self.zoom = zoom
+        self.poses = poses
 
     def __len__(self) -> int:
         """Characters per domain: the samples of one epoch."""
@@ -98,7 +102,7 @@ class Portraits(ImageDataset):
     def character(self, number: int) -> Character:
         """The character with a number."""
         character = Character.drawn_from([self.seed, number])
-        return replace(character, scale=character.scale * self.zoom)
+        return replace(character.posed(self.poses), scale=character.scale * self.zoom)
 
     def _drawn(self, draw: Drawing, numbers: Sequence[int]) -> Tensor:
         sides = height_width(self.size)

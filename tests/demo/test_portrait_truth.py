@@ -10,8 +10,9 @@ import torch
 
 from i2i.demo.anime import anime
 from i2i.demo.attribute_network import AttributeNetwork, held_out_accuracy, train_attribute_network
-from i2i.demo.attributes import NUMBERS, TAGS, WORDS, attributes, caption, caption_parts, hue_of
+from i2i.demo.attributes import EYE_COLORS, NUMBERS, TAGS, WORDS, attributes, caption, caption_parts, hue_of
 from i2i.demo.character import Character
+from i2i.demo.eye_network import MAPS, EyeColorNetwork, held_out_eyes, train_eye_network
 from i2i.demo.label_map import CLASSES, label_map
 from i2i.demo.portrait_truth import CaptionedPortraits, PortraitLabels, caption_tokens
 from i2i.errors import I2IError
@@ -80,3 +81,21 @@ def test_the_attribute_network_is_right_on_held_out_drawings() -> None:
     accuracy = held_out_accuracy(train_attribute_network())
     assert min(accuracy[name] for name in ("glasses", "beard", "long_hair", "red_hair", "open_mouth")) > 0.9, accuracy
     assert min(accuracy[name] for name in NUMBERS) > 0.9, accuracy
+
+
+def test_eye_colours_are_those_of_the_pixels_under_the_attention() -> None:
+    network = EyeColorNetwork().eval()
+    gray = torch.zeros(1, 3, 32, 32)
+    changed = gray.clone()
+    changed[:, :, 5, 5] = 1
+    assert network.names(gray)[0] in EYE_COLORS.values()
+    for layer in network.attention.parameters():
+        torch.nn.init.zeros_(layer)  # all pixels have the same weight
+    expected = network.color((changed.mean((2, 3))).repeat(1, MAPS))
+    torch.testing.assert_close(network(changed), expected)
+    torch.testing.assert_close(network(changed.flip(2)), expected)
+
+
+@pytest.mark.slow
+def test_the_eye_network_is_right_on_held_out_drawings() -> None:
+    assert held_out_eyes(train_eye_network()) > 0.9

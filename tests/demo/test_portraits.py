@@ -7,6 +7,7 @@ import itertools
 import pytest
 import torch
 
+from i2i.demo.character import MIDDLE, Character
 from i2i.demo.portraits import _PAIRS, _PREVIEW, Portraits
 
 
@@ -115,3 +116,12 @@ def test_length_and_numbers_below_zero() -> None:
     assert len(portraits) == 7
     with pytest.raises(IndexError, match="portraits: samples are numbered from 0, got -1"):
         portraits[-1]
+
+
+def test_poses_spread_places_and_tilts_about_the_mean() -> None:
+    usual, still, spread = (Portraits(poses=poses).character(7) for poses in (1, 0, 2))
+    assert usual == Character.drawn_from([0, 7])
+    assert (still.center, still.tilt) == (MIDDLE, 0)
+    for axis in range(2):
+        assert spread.center[axis] - MIDDLE[axis] == pytest.approx(2 * (usual.center[axis] - MIDDLE[axis]))
+    assert spread.tilt == 2 * usual.tilt

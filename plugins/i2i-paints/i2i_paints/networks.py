@@ -17,8 +17,10 @@ from i2i.errors import OptionError, ShapeError
 
 EPS, MOMENTUM = 2e-5, 0.1
 """Chainer's batch norm: its decay is 0.9, the weight of the old statistics."""
-CENTERS, SCALES = (127.5, -512.0, 128.0, 128.0), (127.5, 512.0, 64.0, 64.0)
+CENTERS, SCALES = (127.5, 128.0, 128.0, 128.0), (127.5, 64.0, 64.0, 64.0)
 """What is subtracted from lines and hints, and what they are divided by, to bring them to a common range."""
+GIVEN = 2.0
+"""What is then added to lines where there is a hint."""
 
 
 def initialize_chainer(module: nn.Module) -> None:
@@ -46,8 +48,9 @@ class AlternatingUNet(nn.Module):
             colours from 0 to 255 come out.
         scale: the output of the last convolution is multiplied by it; 1 in the reference.
         common_range: whether lines and hints are brought to a common range before the first convolution: lines to
-            [-1, 1], hints to 0 where there is none. In the reference a blank hint is -512 and colours differ by
-            some tens, so that few steps learn where hints are and not which colour they have.
+            [-1, 1], plus 2 where there is a hint, and hints to [-2, 2], 0 where there is none. In the reference a blank
+            hint is -512 and colours differ by some tens, so that few steps learn where hints are and not which colour
+            they have.
     """
 
     multiple: ClassVar[int] = 16
@@ -90,7 +93,9 @@ class AlternatingUNet(nn.Module):
                 f"got {list(x.shape)}"
             )
         if self.common_range:
+            given = (x[:, 1:2] >= 0).to(x)
             x = (x - x.new_tensor(CENTERS).view(1, -1, 1, 1)) / x.new_tensor(SCALES).view(1, -1, 1, 1)
+            x = torch.cat([x[:, :1] + GIVEN * given, x[:, 1:] * given], 1)
         features = []
         for index in range(9):
             x = self._layer(x, f"c{index}", f"bnc{index}")

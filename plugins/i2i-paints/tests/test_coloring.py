@@ -57,8 +57,10 @@ def test_a_common_range_brings_lines_to_one_and_blank_hints_to_zero() -> None:
     brought.load_state_dict(plain.state_dict())
     line = torch.rand(1, 1, 16, 16) * 2 - 1
     hint = torch.tensor([256.0, 192.0, 64.0]).view(1, 3, 1, 1).repeat(1, 1, 16, 16)
-    for given, expected in ((None, (0, 0, 0)), (hint, (1.5, 1, -1))):
-        same = torch.cat([line, torch.tensor(expected).view(1, 3, 1, 1).expand(1, 3, 16, 16)], 1)
+    for given, expected in ((None, (0, 0, 0)), (hint, (2, 1, -1))):
+        same = torch.cat(
+            [line + (given is not None) * 2, torch.tensor(expected).view(1, 3, 1, 1).expand(1, 3, 16, 16)], 1
+        )
         assert torch.allclose(brought.run(network_input(line, given)), plain.run(same), atol=1e-5)
     with pytest.raises(OptionError, match="expected lines and hints, 4 channels, got 3"):
         AlternatingUNet(3, common_range=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
+from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from i2i import OptionError
@@ -10,6 +13,7 @@ from i2i.core.bounds import Positive
 from i2i.core.spelling import did_you_mean
 from i2i.demo.attribute_network import AttributeNetwork, train_attribute_network
 from i2i.demo.attributes import NUMBERS, TAGS
+from i2i.demo.eye_network import EYE_NUMBERS, EyeColorNetwork, train_eye_network
 
 
 class DrawnTags(nn.Module):
@@ -20,9 +24,11 @@ class DrawnTags(nn.Module):
 
     Args:
         taps: one name, which is not used: there is one result.
-        names: attributes, of `i2i.demo.attributes.TAGS` and `NUMBERS`.
+        names: attributes, of `i2i.demo.attributes.TAGS` and `NUMBERS`, and eye_red, eye_green and eye_blue, the colour
+            of the eyes, for which a second network is trained.
         drawings: number of drawings of its training.
         epochs: passes over them.
+        poses: factor of the spread of places and tilts in these drawings, as of the data set `portraits`.
     """
 
     def __init__(
@@ -31,17 +37,19 @@ class DrawnTags(nn.Module):
         names: tuple[str, ...] = ("hair_red", "hair_green", "hair_blue"),
         drawings: Positive = 1200,
         epochs: Positive = 10,
+        poses: Annotated[float, Ge(0), Le(4)] = 1,
     ) -> None:
         super().__init__()
         self.check(names)
-        self.names, self.drawings, self.epochs = names, drawings, epochs
+        self.names, self.drawings, self.epochs, self.poses = names, drawings, epochs, poses
         self.network = AttributeNetwork().eval().requires_grad_(False)
+        self.eyes = EyeColorNetwork().eval().requires_grad_(False) if set(names) & set(EYE_NUMBERS) else None
         self.num_features = (len(names),)
 
     @classmethod
     def check(cls, names: tuple[str, ...]) -> None:
         """Refuse no names, and unknown ones."""
-        known = (*TAGS, *NUMBERS)
+        known = (*TAGS, *NUMBERS, *EYE_NUMBERS)
         if wrong := [name for name in names if name not in known]:
             raise OptionError("names", f"no attribute {wrong[0]!r}.{did_you_mean(wrong[0], known)}")
         if not names:
@@ -54,8 +62,10 @@ class DrawnTags(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """Return attributes [B, n, 1, 1] of images [B, 3, H, W] in [-1, 1], with a gradient to the images."""
-        values = torch.cat(self.network(image), 1)
-        places = [(*TAGS, *NUMBERS).index(name) for name in self.names]
+        known, values = (*TAGS, *NUMBERS), torch.cat(self.network(image), 1)
+        if self.eyes is not None:
+            known, values = (*known, *EYE_NUMBERS), torch.cat([values, self.eyes(image)], 1)
+        places = [known.index(name) for name in self.names]
         return (values[:, places, None, None],)
 
     def train(self, mode: bool = True) -> DrawnTags:
@@ -64,5 +74,7 @@ class DrawnTags(nn.Module):
 
     def load_weights_(self) -> None:
         """Train the network on drawings."""
-        trained = train_attribute_network(self.drawings, self.epochs)
+        trained = train_attribute_network(self.drawings, self.epochs, poses=self.poses)
         self.network.load_state_dict(trained.state_dict())
+        if self.eyes is not None:
+            self.eyes.load_state_dict(train_eye_network(poses=self.poses).state_dict())
