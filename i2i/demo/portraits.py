@@ -40,8 +40,8 @@ class Portraits(ImageDataset):
         count: characters per domain, which are the samples of one epoch.
         seed: of all characters, >= 0.
         zoom: factor of the characters' size; from about 1.5 on the images show faces, with hair cut off at the sides.
-        poses: factor of the spread of the heads' places and tilts; with 1 a head is at most 0.07 of half the image
-            beside the middle, which is about one pixel of an image of 32 px.
+        poses: factor of the spread of the heads' places and tilts; with 1 a head is at most 0.07 of half the image left
+            or right of the middle, which is about one pixel of an image of 32 px.
     """
 
     paired: bool | None = False
