@@ -174,6 +174,15 @@ def test_dropout_in_translation_is_refused_or_removed(tmp_path: Path) -> None:
 
 
 @pytest.mark.thorough
+def test_one_size_is_exported_where_sizes_are_computed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = loaded("cyclegan_small", NETWORK)
+    monkeypatch.setattr(type(model.translator), "exported_at_one_size", True, raising=False)
+    exported = export(model, tmp_path / "x.pt2")
+    assert exported.size == model.recipe.image_size
+    assert model.constraints.fixed_size is None
+
+
+@pytest.mark.thorough
 def test_what_cannot_be_exported_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = loaded("cyclegan_small", NETWORK)
     with monkeypatch.context() as patch:

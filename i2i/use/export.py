@@ -109,7 +109,8 @@ def export(
 
     Raises:
         I2IError: the translation cannot be exported, or the exported one differs. A translator says so itself by an
-            attribute `not_exportable`, the reason.
+            attribute `not_exportable`, the reason. One that computes sizes from the image's, as no file can, sets
+            `exported_at_one_size`; its file takes the recipe's size alone.
 
     Example:
         >>> export(i2i.load("runs/quickstart"), "quickstart.onnx").error  # doctest: +SKIP
@@ -123,6 +124,9 @@ def export(
     translator = copy.deepcopy(loaded.translator).cpu().eval()
     if reason := getattr(translator, "not_exportable", ""):
         raise I2IError(f"export: {loaded.recipe.name} cannot be exported: {reason}")
+    if getattr(translator, "exported_at_one_size", False):
+        loaded = copy.copy(loaded)
+        loaded.constraints = loaded.constraints._replace(fixed_size=loaded.recipe.image_size)
     if next(translator.parameters()).dtype != torch.float32:
         raise I2IError('export: expected a translator in float32; load it with precision="fp32"')
     graph = (

@@ -142,11 +142,8 @@ class PaintsRefinement(LineColoring):
     Outputs = RefinementOutputs  # type: ignore[assignment]
     phases: Mapping[str, Phase] = {"generator": Phase(("refiner",))}
     generator_modules: ClassVar[tuple[str, ...]] = ("refiner",)
-    not_exportable: ClassVar[str] = (
-        "its first stage works at a size that is computed from the image's and averages areas, which exported files "
-        "can do for one size only"
-    )
-    """Why `i2i export` refuses such runs."""
+    exported_at_one_size: ClassVar[bool] = True
+    """The first stage's size follows from the image's, which an exported file cannot compute."""
 
     def __init__(
         self,
