@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain
 
 from i2i.data.cache import ImageCache, bytes_of
@@ -18,9 +19,12 @@ Read = Callable[[Sequence[ImageFile]], Images]
 """Reads the files of an item."""
 
 
-def read_rgb(files: Sequence[ImageFile]) -> Images:
-    """Read each file as an RGB image."""
-    return tuple(map(PixelFormat().read, files))
+def read_as(form: PixelFormat, files: Sequence[ImageFile]) -> Images:
+    """Read each file as an image of the same format."""
+    return tuple(map(form.read, files))
+
+
+READ_RGB = partial(read_as, PixelFormat())
 
 
 class ImageFiles:
@@ -39,7 +43,7 @@ class ImageFiles:
         self,
         items: Sequence[tuple[ImageFile, ...]],
         where: str,
-        read: Read = read_rgb,
+        read: Read = READ_RGB,
     ) -> None:
         self.items, self.where = list(items), where
         self.damaged: dict[ImageFile, str] = {}

@@ -64,6 +64,19 @@ class AttributeNetwork(nn.Module):
         return dict(zip((*TAGS, *NUMBERS), values.unbind(1), strict=True))
 
 
+def drawn_people(numbers: range, seed: int = 0, size: int = 32, poses: float = 1) -> tuple[list[Character], Tensor]:
+    """Return characters and their anime drawings [n, 3, size, size] in [-1, 1].
+
+    Args:
+        numbers: of the characters.
+        seed: of all characters.
+        size: side in pixels.
+        poses: factor of the spread of places and tilts, as of `portraits`.
+    """
+    people = [Character.drawn_from([seed, number]).posed(poses) for number in numbers]
+    return people, torch.stack([to_tensor(anime(person, size)) for person in people]) * 2 - 1
+
+
 def drawn_attributes(numbers: range, seed: int = 0, size: int = 32, poses: float = 1) -> tuple[Tensor, Tensor]:
     """Return anime drawings [n, 3, size, size] in [-1, 1] and the attributes [n, tags + numbers] of characters.
 
@@ -73,8 +86,7 @@ def drawn_attributes(numbers: range, seed: int = 0, size: int = 32, poses: float
         size: side in pixels.
         poses: factor of the spread of places and tilts, as of `portraits`.
     """
-    people = [Character.drawn_from([seed, number]).posed(poses) for number in numbers]
-    images = torch.stack([to_tensor(anime(person, size)) for person in people]) * 2 - 1
+    people, images = drawn_people(numbers, seed, size, poses)
     truth = np.array([list(attributes(person).values()) for person in people], np.float32)
     return images, torch.from_numpy(truth)
 

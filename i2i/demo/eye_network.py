@@ -7,16 +7,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from i2i.core.randomness import seed_of
-from i2i.data.pixels import to_tensor
-from i2i.demo.anime import anime
-from i2i.demo.attribute_network import HELD_OUT, NOISE
+from i2i.demo.attribute_network import HELD_OUT, NOISE, drawn_people
 from i2i.demo.attributes import EYE_COLORS, eye_color
-from i2i.demo.character import Character, rgb
+from i2i.demo.character import rgb
 
 MAPS = 4
 """Number of attention maps: the irises are a few pixels, with pupils and lights in them."""
-
-
 EYE_NUMBERS = ("eye_red", "eye_green", "eye_blue")
 """Names of the attributes that the network measures."""
 
@@ -79,8 +75,7 @@ def drawn_eyes(numbers: range, seed: int = 0, poses: float = 1) -> tuple[Tensor,
         seed: of all characters.
         poses: factor of the spread of places and tilts, as of `portraits`.
     """
-    people = [Character.drawn_from([seed, number]).posed(poses) for number in numbers]
-    images = torch.stack([to_tensor(anime(person, 32)) for person in people]) * 2 - 1
+    people, images = drawn_people(numbers, seed, poses=poses)
     return images, torch.tensor([person.eyes for person in people]), [eye_color(person) for person in people]
 
 

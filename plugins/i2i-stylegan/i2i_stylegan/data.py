@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from itertools import islice
 from random import Random
@@ -18,10 +18,10 @@ from i2i.core.factory import Factory
 from i2i.core.kinds import DATASET
 from i2i.core.signature import declared_values
 from i2i.data.base import ImageDataset
-from i2i.data.files import ImageFiles
-from i2i.data.images import ImageFile, as_path, find_images
+from i2i.data.files import ImageFiles, read_as
+from i2i.data.images import as_path, find_images
 from i2i.data.locations import Location, check_folder
-from i2i.data.pixels import PixelFormat, Pixels, size_of, to_tensor
+from i2i.data.pixels import PixelFormat, size_of, to_tensor
 from i2i.data.sampler import epoch_order
 from i2i.data.transforms import Resample, SampleTransform
 from i2i.errors import DataError, OptionError
@@ -71,7 +71,7 @@ class ImageFolder(ImageDataset):
         found = [find_images(one) for one in folders]
         self.folder, self.files = folder, [file for files in found for file in files]
         self.labels = [label for label, files in enumerate(found) for _ in files]
-        read = partial(_read, PixelFormat(channels))
+        read = partial(read_as, PixelFormat(channels))
         everything = ImageFiles([(file,) for files in found for file in files], str(folder), read)
         self.test = everything
         self.transform = SampleTransform.of(size, resize="short_side", flip=flip, resample=resample)
@@ -104,10 +104,6 @@ class ImageFolder(ImageDataset):
         """Return the first images [n, channels, size, size]."""
         readable = islice(self.test.readable(range(len(self.test)), []), count)
         return {"image": torch.stack([to_tensor(self.transform.preview(image)) for _, (image,) in readable])}
-
-
-def _read(form: PixelFormat, files: Sequence[ImageFile]) -> tuple[Pixels, ...]:
-    return tuple(form.read(file) for file in files)
 
 
 class OneDomain:
