@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Annotated, Literal
 
@@ -109,6 +111,17 @@ class SNEmbedding(_Spectral):
         return c @ self.normalized()
 
 
+class ClassEmbedding(nn.Embedding):
+    """Table of vectors without spectral norm, of which one-hot classes [B, n] select one."""
+
+    def __init__(self, classes: int, features: int) -> None:
+        super().__init__(classes, features)
+        nn.init.orthogonal_(self.weight)
+
+    def forward(self, c: Tensor) -> Tensor:
+        return c @ self.weight
+
+
 class _BatchNorm(nn.Module):
     """Batch norm without affine map; statistics of the batch in training, moving averages otherwise."""
 
@@ -131,15 +144,14 @@ class ConditionalBatchNorm(_BatchNorm):
 
     Args:
         features: channels C of the features [B, C, H, W].
-        condition: numbers in the condition.
+        linear: makes the layers from conditions to `features` numbers.
         eps: added to the variance.
-        spectral_eps: of the spectral norm.
     """
 
-    def __init__(self, features: int, condition: int, eps: float, spectral_eps: float) -> None:
+    def __init__(self, features: int, linear: Callable[[int], nn.Module], eps: float) -> None:
         super().__init__(features, eps)
-        self.gain = SNLinear(condition, features, bias=False, eps=spectral_eps)
-        self.bias = SNLinear(condition, features, bias=False, eps=spectral_eps)
+        self.gain = linear(features)
+        self.bias = linear(features)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         gain, bias = 1 + self.gain(y), self.bias(y)
@@ -189,13 +201,15 @@ class SelfAttention(nn.Module):
 class GeneratorBlock(nn.Module):
     """Two convolutions after conditional batch norms, with doubling, and a shortcut."""
 
-    def __init__(self, inputs: int, outputs: int, condition: int, eps: float, spectral_eps: float) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, linear: Callable[[int], nn.Module], eps: float, spectral_eps: float
+    ) -> None:
         super().__init__()
         self.conv1 = SNConv2d(inputs, outputs, 3, eps=spectral_eps)
         self.conv2 = SNConv2d(outputs, outputs, 3, eps=spectral_eps)
         self.conv_sc = SNConv2d(inputs, outputs, 1, eps=spectral_eps)
-        self.bn1 = ConditionalBatchNorm(inputs, condition, eps, spectral_eps)
-        self.bn2 = ConditionalBatchNorm(outputs, condition, eps, spectral_eps)
+        self.bn1 = ConditionalBatchNorm(inputs, linear, eps)
+        self.bn2 = ConditionalBatchNorm(outputs, linear, eps)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         h = F.interpolate(F.relu(self.bn1(x, y)), scale_factor=2)
@@ -204,7 +218,7 @@ class GeneratorBlock(nn.Module):
 
 
 class BigGANGenerator(nn.Module):
-    """BigGAN's generator: hierarchical latent codes and a shared embedding of the class.
+    """BigGAN's generator: hierarchical latent codes and an embedding of the class.
 
     A hierarchical code is cut into equal chunks, the first for the linear layer, one for each block.
 
@@ -214,7 +228,8 @@ class BigGANGenerator(nn.Module):
         num_classes: number of classes, at least 1.
         channels: unit of the numbers of channels.
         z_dim: numbers in a latent code.
-        shared_dim: numbers in the embedding of a class.
+        shared_dim: numbers in the embedding of a class, from which linear layers compute the scales and shifts of all
+            batch norms; 0 for an embedding in each batch norm instead, as in SAGAN, without hierarchical codes.
         attention: sides of the features that get self-attention.
         bn_eps: added to the variance by the batch norms of blocks.
         sn_eps: of the spectral norm.
@@ -231,7 +246,7 @@ class BigGANGenerator(nn.Module):
         num_classes: Annotated[int, Ge(1)] = 1000,
         channels: Annotated[int, Ge(1)] = 96,
         z_dim: Annotated[int, Ge(1)] = 120,
-        shared_dim: Annotated[int, Ge(1)] = 128,
+        shared_dim: Annotated[int, Ge(0)] = 128,
         attention: tuple[int, ...] = (64,),
         bn_eps: float = 1e-5,
         sn_eps: float = 1e-6,
@@ -239,18 +254,21 @@ class BigGANGenerator(nn.Module):
         sn_iterations: Annotated[int, Ge(1)] = 1,
     ) -> None:
         super().__init__()
-        self.check(image_size, channels, attention)
+        self.check(image_size, channels, attention, shared_dim, hierarchical)
         widths = [channels * factor for factor in GENERATOR[square_side(image_size)]]
         chunks = len(widths) if hierarchical else 1
         self.chunk = z_dim // chunks
         self.z_dim = self.chunk * chunks
-        condition = shared_dim + (self.chunk if hierarchical else 0)
-        self.shared = nn.Embedding(num_classes, shared_dim)
-        nn.init.orthogonal_(self.shared.weight)
+        linear: Callable[[int], nn.Module] = partial(ClassEmbedding, num_classes)
+        self.shared: nn.Module = nn.Identity()
+        if shared_dim:
+            self.shared = ClassEmbedding(num_classes, shared_dim)
+            condition = shared_dim + (self.chunk if hierarchical else 0)
+            linear = partial(SNLinear, condition, bias=False, eps=sn_eps)
         self.linear = SNLinear(self.chunk, widths[0] * 16, eps=sn_eps)
         self.blocks = nn.ModuleList()
         for index, (inputs, outputs) in enumerate(pairwise(widths)):
-            stage: list[nn.Module] = [GeneratorBlock(inputs, outputs, condition, bn_eps, sn_eps)]
+            stage: list[nn.Module] = [GeneratorBlock(inputs, outputs, linear, bn_eps, sn_eps)]
             if 8 << index in attention:
                 stage.append(SelfAttention(outputs, sn_eps))
             self.blocks.append(nn.ModuleList(stage))
@@ -259,8 +277,17 @@ class BigGANGenerator(nn.Module):
         set_iterations(self, sn_iterations)
 
     @classmethod
-    def check(cls, image_size: ImageSize, channels: int, attention: tuple[int, ...]) -> None:
-        """Refuse sizes that the method has no table for, and attention on fewer than 8 channels."""
+    def check(
+        cls,
+        image_size: ImageSize,
+        channels: int,
+        attention: tuple[int, ...],
+        shared_dim: int = 128,
+        hierarchical: bool = True,
+    ) -> None:
+        """Refuse sizes that the method has no table for, attention on fewer than 8 channels, and codes without use."""
+        if hierarchical and not shared_dim:
+            raise OptionError("shared_dim", "hierarchical codes need at least 1, got 0; or set hierarchical = false")
         side = square_side(image_size)
         if side not in GENERATOR:
             raise OptionError("image_size", f"expected one of {', '.join(map(str, GENERATOR))} px, got {side}")
@@ -273,7 +300,7 @@ class BigGANGenerator(nn.Module):
         if c is None:
             raise ShapeError("BigGAN generates images of classes: set translator.conditional = true")
         first, *chunks = z.split(self.chunk, 1)
-        embedded = c @ self.shared.weight
+        embedded = self.shared(c)
         conditions = [torch.cat([embedded, chunk], 1) for chunk in chunks] or [embedded] * len(self.blocks)
         x = self.linear(first).view(z.shape[0], -1, 4, 4)
         for stage, condition in zip(self.blocks, conditions, strict=True):
@@ -287,11 +314,12 @@ class BigGANGenerator(nn.Module):
 class DiscriminatorBlock(nn.Module):
     """Two convolutions, halving by averages, and a shortcut."""
 
-    def __init__(self, inputs: int, outputs: int, down: bool, first: bool, eps: float) -> None:
+    def __init__(self, inputs: int, outputs: int, down: bool, first: bool, wide: bool, eps: float) -> None:
         super().__init__()
         self.down, self.first = down, first
-        self.conv1 = SNConv2d(inputs, outputs, 3, eps=eps)
-        self.conv2 = SNConv2d(outputs, outputs, 3, eps=eps)
+        hidden = outputs if wide else inputs
+        self.conv1 = SNConv2d(inputs, hidden, 3, eps=eps)
+        self.conv2 = SNConv2d(hidden, outputs, 3, eps=eps)
         self.conv_sc = SNConv2d(inputs, outputs, 1, eps=eps) if inputs != outputs or down else None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -316,6 +344,8 @@ class BigGANDiscriminator(nn.Module):
         attention: sides of the features that get self-attention.
         sn_eps: of the spectral norm.
         sn_iterations: power iterations of the spectral norm in each forward pass of training.
+        wide: whether a block's first convolution has as many outputs as the second; otherwise as many as its inputs,
+            as in SN-GAN.
 
     Source: Brock et al., ICLR 2019, arXiv:1809.11096; projection: Miyato and Koyama, ICLR 2018, arXiv:1802.05637.
     """
@@ -329,6 +359,7 @@ class BigGANDiscriminator(nn.Module):
         attention: tuple[int, ...] = (64,),
         sn_eps: float = 1e-6,
         sn_iterations: Annotated[int, Ge(1)] = 1,
+        wide: bool = True,
     ) -> None:
         super().__init__()
         self.check(image_size, channels, attention)
@@ -338,7 +369,8 @@ class BigGANDiscriminator(nn.Module):
         self.blocks = nn.ModuleList()
         for index, size in enumerate(sides):
             down = size < (side if index == 0 else sides[index - 1])
-            stage: list[nn.Module] = [DiscriminatorBlock(widths[index], widths[index + 1], down, index == 0, sn_eps)]
+            block = DiscriminatorBlock(widths[index], widths[index + 1], down, index == 0, wide, sn_eps)
+            stage: list[nn.Module] = [block]
             if (ATTENTION_SIDES_OF_32 if side == 32 else size) in attention:
                 stage.append(SelfAttention(widths[index + 1], sn_eps))
             self.blocks.append(nn.ModuleList(stage))

@@ -123,12 +123,24 @@ class GANOutputs(i2i.GANOutputs):
 
     @output(reuse="phase")
     def _real_heads(self) -> dict[str, Tensor]:
+        if self.translator.joint_batches and self.trains("discriminators"):
+            return {key: logits[len(self.real[IMAGE]) :] for key, logits in self._joint_heads.items()}
         return self._logits(self.real[IMAGE], self.classes.get(IMAGE))
 
     @output(reuse="phase")
     def _fake_heads(self) -> dict[str, Tensor]:
-        fake = self.fake_for_discriminator if self.trains("discriminators") else self.fake
-        return self._logits(fake[IMAGE], self.fake_classes.get(IMAGE))
+        if not self.trains("discriminators"):
+            return self._logits(self.fake[IMAGE], self.fake_classes.get(IMAGE))
+        if self.translator.joint_batches:
+            return {key: logits[: len(self.real[IMAGE])] for key, logits in self._joint_heads.items()}
+        return self._logits(self.fake_for_discriminator[IMAGE], self.fake_classes.get(IMAGE))
+
+    @output(reuse="phase")
+    def _joint_heads(self) -> dict[str, Tensor]:
+        """Logits of generated images, as many as there are real ones, and then of these."""
+        images = torch.cat([self.fake_for_discriminator[IMAGE], self.real[IMAGE]])
+        classes = torch.cat([self.fake_classes[IMAGE], self.classes[IMAGE]]) if self.translator.conditional else None
+        return self._logits(images, classes)
 
     def _logits(self, image: Tensor, classes: Tensor | None) -> dict[str, Tensor]:
         """Return logits by `image/discriminator/head`."""

@@ -55,7 +55,7 @@ class StyleGAN(GAN):
         fresh_optimizers: bool = True,
         streams: Mapping[str, Stream] | None = None,
     ) -> None:
-        super().__init__(generator, discriminators, conditional, fake_labels, stages, fresh_optimizers, streams)
+        super().__init__(generator, discriminators, conditional, fake_labels, stages, fresh_optimizers, streams=streams)
         self.style_mixing = style_mixing
         for name in ("mapping", "synthesis"):
             if not hasattr(self.generator, name):

@@ -37,6 +37,8 @@ class GAN(i2i.Translator):
         stages: sizes and their numbers of steps, for generators and discriminators that grow; the last size is that of
             the data. None for networks of one size.
         fresh_optimizers: whether optimizers lose their state at the start of each stage.
+        joint_batches: whether discriminators are trained on generated and real images as one batch, in one pass:
+            spectral norm iterates once, and statistics of a batch are those of both.
         streams: specification of each stream of the data, by name.
 
     Source: Goodfellow et al., arXiv:1406.2661; Karras et al., PGGAN, ICLR 2018, arXiv:1710.10196, for the stages.
@@ -59,10 +61,12 @@ class GAN(i2i.Translator):
         fake_labels: Literal["data", "uniform"] = "data",
         stages: tuple[GrowthStage, ...] = (),
         fresh_optimizers: bool = True,
+        joint_batches: bool = False,
         streams: Mapping[str, Stream] | None = None,
     ) -> None:
         super().__init__(streams)
         self.check(discriminators)
+        self.joint_batches = joint_batches
         self.conditional, self.uniform_labels = conditional, fake_labels == "uniform"
         self.growth = Growth(stages) if stages else None
         self.fresh_optimizers = fresh_optimizers

@@ -31,7 +31,7 @@ def generator_options(kwargs: dict[str, Any]) -> dict[str, Any]:
         "num_classes": kwargs["n_classes"],
         "channels": kwargs["G_ch"],
         "z_dim": kwargs["dim_z"],
-        "shared_dim": kwargs["shared_dim"] or kwargs["dim_z"],
+        "shared_dim": (kwargs["shared_dim"] or kwargs["dim_z"]) if kwargs["G_shared"] else 0,
         "attention": tuple(int(side) for side in kwargs["G_attn"].split("_")),
         "bn_eps": kwargs["BN_eps"],
         "sn_eps": kwargs["SN_eps"],
@@ -48,6 +48,7 @@ def discriminator_options(kwargs: dict[str, Any]) -> dict[str, Any]:
         "attention": tuple(int(side) for side in kwargs["D_attn"].split("_")),
         "sn_eps": kwargs["SN_eps"],
         "sn_iterations": kwargs.get("num_D_SV_itrs", 1),
+        "wide": kwargs.get("D_wide", True),
     }
 
 
@@ -103,12 +104,15 @@ def test_trajectory(golden: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
         if k not in keep
     }
     settings |= {
+        "translator.joint_batches": not hyper["split_D"],
         "losses.orthogonal.strength": hyper["G_ortho"],
         "train.ema": {"decay": hyper["ema_decay"], "start": hyper["ema_start"], "buffers": "average"},
         "data": {"type": "one_domain", "of": [], "data": {"type": "shapes", "size": of_generator["resolution"]}},
         "optimizers.generator.lr": of_generator["G_lr"],
+        "optimizers.generator.betas": [of_generator.get("G_B1", 0.0), of_generator.get("G_B2", 0.999)],
         "optimizers.generator.eps": of_generator["adam_eps"],
         "optimizers.discriminator.lr": of_discriminator["D_lr"],
+        "optimizers.discriminator.betas": [of_discriminator.get("D_B1", 0.0), of_discriminator.get("D_B2", 0.999)],
         "optimizers.discriminator.eps": of_discriminator["adam_eps"],
     }
     from i2i.core.contracts import Stream
