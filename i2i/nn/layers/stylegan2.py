@@ -154,7 +154,8 @@ class MinibatchDeviation(nn.Module):
         largest = self.group if self.group is not None and self.group <= batch else batch
         group = next(size for size in range(largest, 0, -1) if batch % size == 0)
         groups = x.reshape(group, batch // group, self.channels, channels // self.channels, height, width)
-        deviation = (groups.var(0, unbiased=False) + DEVIATION_EPS).sqrt().mean((2, 3, 4))
+        variance = (groups - groups.mean(0)).square().mean(0)
+        deviation = (variance + DEVIATION_EPS).sqrt().mean((2, 3, 4))
         planes = deviation.repeat(group, 1).view(batch, self.channels, 1, 1).expand(-1, -1, height, width)
         return torch.cat([x, planes], 1)
 

@@ -183,19 +183,23 @@ def tag_direction(
     return torch.from_numpy(model.coef_[0]).view(latents.shape[1:]), float(model.intercept_[0])
 
 
-def sefa(weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+def sefa(weights: Sequence[Tensor], normalized: bool = True) -> tuple[Tensor, Tensor]:
     """Return the directions in w that change styles most: eigenvectors of the weights of the style layers.
 
     Args:
         weights: of the chosen layers, [C, w_dim] each.
+        normalized: whether each channel's weights are divided by their norm first, so that all channels count the same;
+            otherwise as in rosinality's closed-form factorization, whose singular values are the roots of ours.
 
     Returns:
         Unit vectors in rows [w_dim, w_dim] and their eigenvalues, the largest first.
 
-    Source: Shen and Zhou, CVPR 2021, arXiv:2007.06600; genforce/sefa 0d16060, which does not sort them.
+    Source: Shen and Zhou, CVPR 2021, arXiv:2007.06600; genforce/sefa 0d16060, which does not sort them;
+    rosinality/stylegan2-pytorch bef283a.
     """
     weight = torch.cat([value.detach().double().T for value in weights], 1)
-    weight = weight / weight.norm(dim=0, keepdim=True)
+    if normalized:
+        weight = weight / weight.norm(dim=0, keepdim=True)
     values, vectors = torch.linalg.eigh(weight @ weight.T)
     return vectors.T.flip(0), values.flip(0)
 

@@ -32,6 +32,7 @@ class Options(NamedTuple):
         noise_ramp: share of the steps after which there is none.
         regularize_noise: weight of the correlation of noise maps.
         space: `w` for one style vector for all layers, `w+` for one for each.
+        unbiased: divide noise maps by their unbiased standard deviation, as rosinality's projector does.
     """
 
     steps: int = 1000
@@ -42,6 +43,7 @@ class Options(NamedTuple):
     noise_ramp: float = 0.75
     regularize_noise: float = 1e5
     space: Literal["w", "w+"] = "w"
+    unbiased: bool = False
 
 
 def learning_rate(share: float, rate: float, ramp_down: float = 0.25, ramp_up: float = 0.05) -> float:
@@ -100,6 +102,18 @@ def noise_correlation(maps: Sequence[Tensor]) -> Tensor:
                 break
             noise = F.avg_pool2d(noise, 2)
     return total
+
+
+def normalize_noise(noise: Tensor, unbiased: bool = False) -> Tensor:
+    """Return noise maps [B, 1, S, S] with a mean of 0 and a standard deviation of 1, each by itself.
+
+    Args:
+        noise: the maps.
+        unbiased: whether the deviation is that of a sample, by one number less than there are.
+    """
+    centred = noise - noise.mean((1, 2, 3), keepdim=True)
+    variance = centred.square().sum((1, 2, 3), keepdim=True) / (noise[0].numel() - int(unbiased))
+    return centred * variance.rsqrt()
 
 
 def optimize(
@@ -161,6 +175,5 @@ def optimize(
         adam.step()
         with torch.no_grad():
             for noise in maps:
-                noise -= noise.mean((1, 2, 3), keepdim=True)
-                noise *= noise.square().mean((1, 2, 3), keepdim=True).rsqrt()
+                noise.copy_(normalize_noise(noise, options.unbiased))
         yield w.detach().expand(-1, layers, -1).clone(), [noise.detach() for noise in maps], distances.detach()

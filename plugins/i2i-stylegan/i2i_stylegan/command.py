@@ -202,11 +202,12 @@ def export_rosinality(run: Path, file: Path) -> None:
     import torch
 
     from i2i.engine import checkpoint
-    from i2i_stylegan.importers import to_rosinality
+    from i2i_stylegan.importers import check_rosinality, to_rosinality
 
     loaded = load(run, "cpu")
     saved = checkpoint.find(run)
     content = to_rosinality(saved.weights(averaged=True), loaded.recipe.image_size[0])
+    check_rosinality(loaded.translator.generator)
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
     try:

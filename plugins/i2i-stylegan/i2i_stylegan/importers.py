@@ -32,6 +32,13 @@ SYNTHESIS = {
     "resample_filter",
     "use_noise",
 }
+MAPPING = {
+    "num_layers": "mapping_layers",
+    "layer_features": "mapping_features",
+    "lr_multiplier": "mapping_rate",
+    "embed_features": "embed_features",
+}
+"""Our options of mapping networks by NVlabs' names."""
 IGNORED = {"fused_modconv_default", "channels_last", "freeze_layers", "activation", "block_kwargs"}
 
 
@@ -133,6 +140,18 @@ def to_rosinality(weights: State, side: int) -> dict[str, Any]:
             raise CheckpointError(f"{name}: expected skip and resnet networks without classes; differing: {differing}")
         result[name] = {theirs: _reshaped(theirs, state[ours]) for ours, theirs in names.items()} | constants
     return result | {"latent_avg": generator["mapping.w_avg"].clone()}
+
+
+def check_rosinality(generator: Any) -> None:
+    """Refuse a generator whose weights give other images with the options that rosinality's code has fixed.
+
+    Raises:
+        CheckpointError: another resampling filter, or another learning rate of the mapping network.
+    """
+    if not torch.equal(generator.synthesis.blocks[-1].resample_filter.cpu(), make_filter(FILTER)):
+        raise CheckpointError("resample_filter: rosinality's layout has [1, 3, 3, 1] only")
+    if generator.mapping.fc0.rate != 0.01:
+        raise CheckpointError(f"mapping_rate: rosinality's layout has 0.01 only, got {generator.mapping.fc0.rate:g}")
 
 
 def mapping_layers(official: State) -> int:
@@ -310,7 +329,8 @@ def _nvlabs_options(path: Path, record: Record, network: str) -> Options:
     given.pop("c_dim", None), given.pop("img_resolution", None)  # those of the data
     options["out_channels" if network == "generator" else "in_channels"] = given.pop("img_channels", 3)
     mapping = dict(given.pop("mapping_kwargs", {}))
-    options["mapping_layers"] = mapping.pop("num_layers", 8)
+    names = {name: one for name, one in MAPPING.items() if name in mapping}
+    options |= {"mapping_layers": 8} | {one: mapping.pop(name) for name, one in names.items()}
     if network == "generator":
         options["w_avg_beta"] = mapping.pop("w_avg_beta", 0.995)
     epilogue = dict(given.pop("epilogue_kwargs", {}))
@@ -320,9 +340,11 @@ def _nvlabs_options(path: Path, record: Record, network: str) -> Options:
         defaults |= {"mbstd_group_size": 4, "mbstd_num_channels": 1}
     rest = {**given.pop("synthesis_kwargs", {}), **given, **epilogue}
     rest |= dict(rest.pop("block_kwargs", {}))
-    known = SYNTHESIS | {"mbstd_group_size", "mbstd_num_channels"}
-    unknown = [name for name in rest if name not in known | IGNORED] + [f"mapping {name}" for name in mapping]
-    if unknown or rest.get("activation", "lrelu") != "lrelu":
+    known = SYNTHESIS | {"mbstd_group_size", "mbstd_num_channels", "cmap_dim"}
+    unknown = [name for name in rest if name not in known | IGNORED]
+    unknown += [f"mapping {name}" for name in mapping if name != "activation"]
+    activations = {one.get("activation", "lrelu") for one in (rest, mapping, epilogue)}
+    if unknown or activations != {"lrelu"}:
         raise CheckpointError(f"{path}: {network}: options that i2i does not know: {few(unknown or ['activation'])}")
     options |= defaults | {name: value for name, value in rest.items() if name in known}
     return {name: "none" if value is None else value for name, value in options.items()}

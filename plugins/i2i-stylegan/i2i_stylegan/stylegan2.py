@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
 import torch
-from annotated_types import Ge
+from annotated_types import Ge, Gt
 from torch import Tensor, nn
 
 from i2i.core.bounds import ImageSize, Positive, describe_size, square_side
@@ -253,6 +253,9 @@ class StyleGAN2Generator(nn.Module):
         w_avg_beta: decay of the moving average of w.
         demodulation: `weight` as in StyleGAN2-ADA, `scaled_weight` as in the port of rosinality.
         channels: numbers of channels at 4 px, 8 px and so on, in place of those of `channel_base` and `channel_max`.
+        mapping_features: width of the hidden layers of the mapping network; `w_dim` when None.
+        mapping_rate: factor of the learning rate of the mapping network.
+        embed_features: numbers in the embedding of a class; `w_dim` when None.
 
     Raises:
         OptionError: the size is not legal.
@@ -280,6 +283,9 @@ class StyleGAN2Generator(nn.Module):
         w_avg_beta: float = 0.995,
         demodulation: Demodulation = "weight",
         channels: tuple[Positive, ...] = (),
+        mapping_features: Positive | None = None,
+        mapping_rate: Annotated[float, Gt(0)] = 0.01,
+        embed_features: Positive | None = None,
     ) -> None:
         super().__init__()
         self.z_dim, self.w_dim, self.num_classes = z_dim, w_dim, num_classes
@@ -298,7 +304,17 @@ class StyleGAN2Generator(nn.Module):
             channels,
         )
         self.num_ws = self.synthesis.num_ws
-        self.mapping = Mapping(z_dim, num_classes, w_dim, self.num_ws, mapping_layers, w_avg_beta=w_avg_beta)
+        self.mapping = Mapping(
+            z_dim,
+            num_classes,
+            w_dim,
+            self.num_ws,
+            mapping_layers,
+            embed_features,
+            mapping_features,
+            mapping_rate,
+            w_avg_beta,
+        )
 
     @classmethod
     def check(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import torch
-from annotated_types import Ge
+from annotated_types import Ge, Gt
 from torch import Tensor, nn
 
 from i2i.core.bounds import ImageSize, Positive
@@ -137,6 +137,10 @@ class StyleGAN2Discriminator(nn.Module):
         mbstd_group_size: number of images of a group for the minibatch deviation; None for the whole batch.
         mbstd_num_channels: number of channels of the deviation; 0 for none.
         channels: numbers of channels at 4 px, 8 px and so on, in place of those of `channel_base` and `channel_max`.
+        mapping_features: width of the hidden layers of the mapping network; `cmap_dim` when None.
+        mapping_rate: factor of the learning rate of the mapping network.
+        embed_features: numbers in the embedding of a class; `cmap_dim` when None.
+        cmap_dim: numbers in a mapped class, on which features are projected; as many as channels at 4 px when None.
 
     Raises:
         OptionError: the size is not legal.
@@ -159,6 +163,10 @@ class StyleGAN2Discriminator(nn.Module):
         mbstd_group_size: Positive | None = 4,
         mbstd_num_channels: Annotated[int, Ge(0)] = 1,
         channels: tuple[Positive, ...] = (),
+        mapping_features: Positive | None = None,
+        mapping_rate: Annotated[float, Gt(0)] = 0.01,
+        embed_features: Positive | None = None,
+        cmap_dim: Positive | None = None,
     ) -> None:
         super().__init__()
         self.num_classes = num_classes
@@ -178,9 +186,10 @@ class StyleGAN2Discriminator(nn.Module):
             )
             self.add_module(f"b{resolution}", block)
         last = width[FIRST]
-        self.projection = last if num_classes else 0
+        self.projection = (cmap_dim or last) if num_classes else 0
         if num_classes:
-            self.mapping = Mapping(0, num_classes, last, None, mapping_layers, w_avg_beta=None)
+            hidden = (embed_features, mapping_features, mapping_rate)
+            self.mapping = Mapping(0, num_classes, self.projection, None, mapping_layers, *hidden, w_avg_beta=None)
         image_channels = in_channels if architecture == "skip" else 0
         self.b4 = Epilogue(last, self.projection or 1, image_channels, conv_clamp, mbstd_group_size, mbstd_num_channels)
 

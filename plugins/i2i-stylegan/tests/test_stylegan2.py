@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from i2i_stylegan import importers
-from i2i_stylegan.importers import rosinality, to_rosinality
+from i2i_stylegan.importers import check_rosinality, rosinality, to_rosinality
 from i2i_stylegan.layers import modulated_conv
 from i2i_stylegan.stylegan2 import StyleGAN2Generator
 from i2i_stylegan.stylegan2_discriminator import StyleGAN2Discriminator
@@ -18,7 +18,7 @@ import i2i
 from i2i.cli import run as command
 from i2i.core.contracts import Batch
 from i2i.engine.stepper import Stepper
-from i2i.errors import I2IError
+from i2i.errors import CheckpointError, I2IError
 from i2i.methods.assembly import build
 from i2i.recipe.recipe import Recipe
 from i2i.recipe.source import RecipeError
@@ -28,8 +28,9 @@ from i2i.use.sampling import sample
 @pytest.mark.parametrize("architecture", ["skip", "resnet", "orig"])
 def test_a_gradient_reaches_every_parameter(architecture: Any) -> None:
     sizes: dict[str, Any] = {"image_size": 16, "channel_base": 64, "channel_max": 8, "architecture": architecture}
-    generator = StyleGAN2Generator(num_classes=3, z_dim=6, w_dim=5, mapping_layers=2, **sizes)
-    discriminator = StyleGAN2Discriminator(num_classes=3, mapping_layers=2, **sizes)
+    sizes |= {"num_classes": 3, "mapping_layers": 2, "mapping_features": 7, "embed_features": 4}
+    generator = StyleGAN2Generator(z_dim=6, w_dim=5, **sizes)
+    discriminator = StyleGAN2Discriminator(cmap_dim=9, **sizes)
     c = torch.eye(3)[[0, 1, 2, 0]]
     image = generator(torch.randn(4, 6), c)
     assert image.shape == (4, 3, 16, 16)
@@ -124,6 +125,14 @@ def test_widths_that_follow_no_rule_go_to_rosinality_and_back(tmp_path: Path) ->
     assert all(imported.weights[name].equal(weights[name]) for name in kept)
     for given, rule in (({4: 50, 8: 25, 16: 12}, (200, 50)), ({4: 8, 8: 8, 16: 4}, (64, 8))):
         assert tuple(importers._widths("g", given).values()) == rule
+
+
+def test_options_that_rosinality_has_fixed_are_refused() -> None:
+    for name, value in (("resample_filter", [1, 2, 1]), ("mapping_rate", 0.1)):
+        settings = TINY | {f"translator.generator.{name}": value, "train.ema": "none"}
+        translator: Any = build(Recipe.read("stylegan2_small", settings))
+        with pytest.raises(CheckpointError, match=name):
+            check_rosinality(translator.generator)
 
 
 def test_a_lazy_phase_without_a_loss_is_omitted() -> None:

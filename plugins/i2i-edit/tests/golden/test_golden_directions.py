@@ -72,6 +72,15 @@ def test_sefa(golden) -> None:
         assert nearest.min() > 1 - 1e-4
 
 
+def test_closed_form_factorization(golden) -> None:
+    figures, generator = golden("stylegan2_rosinality/closed_form"), golden("stylegan2_rosinality/gen")
+    vectors, values = sefa([generator.tensor(f"param/{name}") for name in figures.config["layers"]], normalized=False)
+    assert relative_error(values.sqrt(), figures["singular64"]) <= TOLERANCE
+    expected = figures.tensor("eigvec64").T
+    signs = (vectors * expected).sum(1, keepdim=True).sign()
+    assert relative_error(vectors * signs, expected) <= TOLERANCE
+
+
 def test_ganspace(golden) -> None:
     figures = golden("ganspace/pca")
     components, mean, deviation = ganspace(figures.tensor("w"))

@@ -5,7 +5,14 @@ from __future__ import annotations
 import re
 
 import torch
-from i2i_edit.projection import Options, learning_rate, noise_correlation, optimize, style_statistics
+from i2i_edit.projection import (
+    Options,
+    learning_rate,
+    noise_correlation,
+    normalize_noise,
+    optimize,
+    style_statistics,
+)
 from i2i_stylegan.stylegan2 import StyleGAN2Generator
 from official_figures import relative_error
 from torch.nn import functional as F
@@ -77,3 +84,14 @@ def test_noise_correlation(golden) -> None:
     figures = golden("stylegan2_projector/projection")
     maps = [value[None, None].double() for value in figures.tensors("noise_reg/input/").values()]
     assert relative_error(noise_correlation(maps), figures["noise_reg/value64"]) <= TOLERANCE
+
+
+def test_parts_of_the_port_of_rosinality(golden) -> None:
+    figures = golden("stylegan2_rosinality/projector_parts")
+    maps = {name: value.double() for name, value in figures.tensors("noise/").items()}
+    assert relative_error(noise_correlation(list(maps.values())), figures["noise_regularize64"]) <= TOLERANCE
+    for name, value in maps.items():
+        assert relative_error(normalize_noise(value, unbiased=True), figures[f"normalized64/{name}"]) <= TOLERANCE
+    rates = figures.tensor("lr")
+    found = [learning_rate(step / len(rates), 0.1) for step in range(len(rates))]
+    assert relative_error(torch.tensor(found, dtype=torch.float64), rates) <= TOLERANCE

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from i2i_stylegan import resampling
+from i2i_stylegan import importers, resampling
 from i2i_stylegan.layers import SynthesisLayer, ToRGB, modulated_conv
 from i2i_stylegan.mapping import Mapping
 from i2i_stylegan.stylegan2 import StyleGAN2Generator
@@ -21,17 +21,20 @@ pytestmark = pytest.mark.golden
 Golden = Callable[[str], Figures]
 
 
+def options_of_mapping(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Official options of the mapping network inside a generator or discriminator in ours."""
+    return {importers.MAPPING.get(name, name): value for name, value in kwargs.get("mapping_kwargs", {}).items()}
+
+
 def generator_options(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Official options in ours, without those of the mapping network that ours has not."""
-    mapping = kwargs.get("mapping_kwargs", {})
+    """Official options in ours."""
     return {
         "out_channels": kwargs["img_channels"],
         "image_size": kwargs["img_resolution"],
         "num_classes": kwargs["c_dim"],
         "z_dim": kwargs["z_dim"],
         "w_dim": kwargs["w_dim"],
-        "mapping_layers": mapping.get("num_layers", 8),
-        **({"w_avg_beta": mapping["w_avg_beta"]} if "w_avg_beta" in mapping else {}),
+        **options_of_mapping(kwargs),
         **kwargs.get("synthesis_kwargs", {}),
     }
 
@@ -54,10 +57,12 @@ def discriminator_options(kwargs: dict[str, Any]) -> dict[str, Any]:
         "in_channels": kwargs.pop("img_channels"),
         "image_size": kwargs.pop("img_resolution"),
         "num_classes": kwargs.pop("c_dim"),
-        "mapping_layers": kwargs.pop("mapping_kwargs", {}).get("num_layers", 8),
+        **options_of_mapping(kwargs),
         **kwargs.pop("epilogue_kwargs", {}),
         **kwargs.pop("block_kwargs", {}),
     }
+    kwargs.pop("mapping_kwargs", None)
+    options.pop("freeze_layers", None)  # changes what is trained alone
     return options | kwargs
 
 
@@ -156,15 +161,7 @@ def restore_average(generator: StyleGAN2Generator, z: torch.Tensor, c: torch.Ten
 @pytest.mark.parametrize("name", ["gen", "gen_cond", "gen_resnet_arch", "gen_orig_arch"])
 def test_generator(golden: Golden, name: str) -> None:
     figures = golden(f"stylegan2/{name}")
-    kwargs = figures.config["kwargs"]
-    generator = StyleGAN2Generator(**generator_options(kwargs))
-    generator.mapping = Mapping(
-        kwargs["z_dim"],
-        kwargs["c_dim"],
-        kwargs["w_dim"],
-        generator.num_ws,
-        **mapping_options(kwargs.get("mapping_kwargs", {})),
-    )
+    generator = StyleGAN2Generator(**generator_options(figures.config["kwargs"]))
     load(generator, figures.tensors("param/"))
     generator.double().eval()
     inputs = leaves(figures, "z", "c")
