@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from i2i.core.contracts import Imported
 from i2i.errors import CheckpointError, OptionError
 from i2i.nn.weight_files import few, is_state, load_safetensors, load_weight_file
-from i2i_stylegan.importers import AVERAGED_CODES, DISCRIMINATOR, GENERATOR, _widths
+from i2i_stylegan.importers import AVERAGED_CODES, DISCRIMINATOR, GENERATOR, _widths, data_settings
 from i2i_stylegan.progressive import PGGANGenerator, ProgressiveDiscriminator
 from i2i_stylegan.stylegan1 import StyleGANGenerator
 
@@ -130,11 +130,7 @@ def _networks(path: Path, recipe: str, given: State) -> Imported:
             notes.append(f"the average style is not in the file; it is that of {AVERAGED_CODES} latent codes")
         weights[f"{GENERATOR}mapping.w_avg"] = average.reshape(-1).float()
     settings = {f"translator.generator.{name}": value for name, value in options.items()}
-    settings |= {"data.size": side, "translator.stages": [{"size": side, "stable": 1}]}
-    if color != 3:
-        settings["data.channels"] = color
-    if classes:
-        settings |= {"translator.conditional": True, "data.classes": [f"class{index}" for index in range(classes)]}
+    settings |= data_settings(side, color, classes) | {"translator.stages": [{"size": side, "stable": 1}]}
     untrained: tuple[str, ...] = ("discriminators",)
     if "D/FromRGB_lod0/weight" in given:
         fused = style or any(name.endswith("/Conv1_down/weight") for name in given)

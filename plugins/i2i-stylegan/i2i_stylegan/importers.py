@@ -354,6 +354,22 @@ def _prefixed(prefix: str, state: State) -> dict[str, Tensor]:
     return {prefix + name: value for name, value in state.items() if not name.endswith("resample_filter")}
 
 
+def data_settings(side: int, channels: int, classes: int = 0) -> Options:
+    """Return the settings of the data that imported networks were trained on; the names of classes are unknown.
+
+    Args:
+        side: height and width of the images in pixels.
+        channels: of the images.
+        classes: number of classes; 0 without.
+    """
+    settings: Options = {"data.size": side}
+    if channels != 3:
+        settings["data.channels"] = channels
+    if classes:
+        settings |= {"translator.conditional": True, "data.classes": [f"class{index}" for index in range(classes)]}
+    return settings
+
+
 def _imported(
     path: Path,
     settings: Options,
@@ -363,12 +379,7 @@ def _imported(
     untrained: tuple[str, ...],
     notes: list[str],
 ) -> Imported:
-    settings = {**settings, "data.size": int(size)}
-    color = settings["translator.generator.out_channels"]
-    if color != 3:
-        settings["data.channels"] = color
-    if classes:
-        settings |= {"translator.conditional": True, "data.classes": [f"class{index}" for index in range(classes)]}
+    settings = settings | data_settings(int(size), settings["translator.generator.out_channels"], classes)
     state["losses.path_length.mean"] = torch.zeros([])
     notes = [f"took {len(state) - 1} tensors", *notes, "optimizers start from scratch"]
     summary = f"StyleGAN2, {size} px, {classes} classes; recipe stylegan2"

@@ -14,7 +14,7 @@ from i2i.core.contracts import Imported
 from i2i.errors import CheckpointError, OptionError
 from i2i.nn.weight_files import few, is_state, load_weight_file
 from i2i_stylegan.growing_importers import _average
-from i2i_stylegan.importers import AVERAGED_CODES, GENERATOR, _widths
+from i2i_stylegan.importers import AVERAGED_CODES, GENERATOR, _widths, data_settings
 from i2i_stylegan.stylegan1 import StyleGANGenerator
 
 State = Mapping[str, Tensor]
@@ -71,7 +71,8 @@ def _converted(path: Path, official: State) -> Imported:
         "norm_eps": 1e-5,
         "blur_bias": True,
     }
-    generator = StyleGANGenerator(len(official["generator.to_rgb.0.conv.bias"]), side, side, **options)
+    color = len(official["generator.to_rgb.0.conv.bias"])
+    generator = StyleGANGenerator(color, side, side, **options)
     state = dict(generator.state_dict())
     for name, value in tensors(official, trained, layers).items():
         if state[name].shape != value.shape:
@@ -87,7 +88,7 @@ def _converted(path: Path, official: State) -> Imported:
         "optimizers start from scratch",
     ]
     settings = {f"translator.generator.{name}": value for name, value in options.items()}
-    settings |= {"data.size": side, "translator.stages": [{"size": side, "stable": 1}]}
+    settings |= data_settings(side, color) | {"translator.stages": [{"size": side, "stable": 1}]}
     weights = {GENERATOR + name: value for name, value in state.items()}
     summary = f"StyleGAN, {side} px; recipe stylegan1"
     return Imported("stylegan1", settings, weights, summary, 1, ("discriminators",), tuple(notes))

@@ -19,7 +19,7 @@ FUSED = 3
 """Number of the first block whose upsampling and convolution are one."""
 
 
-def checkpoint(trained: int) -> dict[str, Tensor]:
+def checkpoint(trained: int, color: int = 3) -> dict[str, Tensor]:
     """A state dict of four blocks, of which the noise of the first ones was trained."""
     draws = torch.Generator().manual_seed(1)
     state: dict[str, Tensor] = {}
@@ -45,12 +45,13 @@ def checkpoint(trained: int) -> dict[str, Tensor]:
             put(f"{name}.adain{part}.style.linear.bias", 2 * width)
             if block >= trained:
                 state[f"{name}.noise{part}.weight_orig"].zero_()
-        put(f"generator.to_rgb.{block}.conv.weight_orig", 3, width, 1, 1), put(f"generator.to_rgb.{block}.conv.bias", 3)
+        put(f"generator.to_rgb.{block}.conv.weight_orig", color, width, 1, 1)
+        put(f"generator.to_rgb.{block}.conv.bias", color)
     return state
 
 
 def official_image(state: dict[str, Tensor], z: Tensor, noise: list[Tensor], blocks: int) -> Tensor:
-    """Compute images [B, 3, S, S] for codes and one noise map for each block."""
+    """Compute images [B, C, S, S] for codes and one noise map for each block."""
     state = {name: value.double() for name, value in state.items()}
 
     def weight(name: str) -> Tensor:
@@ -88,9 +89,9 @@ def official_image(state: dict[str, Tensor], z: Tensor, noise: list[Tensor], blo
     return F.conv2d(x, weight(last), state[f"{last}.bias"])
 
 
-@pytest.mark.parametrize(("trained", "size"), [(3, 16), (4, 32)])
-def test_an_imported_generator_computes_the_same(trained: int, size: int, tmp_path: Path) -> None:
-    state = checkpoint(trained)
+@pytest.mark.parametrize(("trained", "size", "color"), [(3, 16, 1), (4, 32, 3)])
+def test_an_imported_generator_computes_the_same(trained: int, size: int, color: int, tmp_path: Path) -> None:
+    state = checkpoint(trained, color)
     content = {"g_running": state, "generator": {}, "g_optimizer": {"state": {}, "param_groups": []}}
     torch.save(content if trained == 3 else state, tmp_path / "train_step-4.model")
     arguments = ["import", "stylegan-rosinality", str(tmp_path / "train_step-4.model")]
@@ -101,7 +102,7 @@ def test_an_imported_generator_computes_the_same(trained: int, size: int, tmp_pa
     maps = generator.synthesis.epilogues
     noise = [maps[2 * block].noise_const for block in range(trained)]
     found = generator(z, noise="const")
-    assert found.shape == (2, 3, size, size)
+    assert found.shape == (2, color, size, size)
     torch.testing.assert_close(found, official_image(state, z, noise, trained), rtol=0, atol=1e-5)
 
 
