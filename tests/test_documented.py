@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import doctest
 import importlib.util
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -22,6 +23,7 @@ from i2i.builtin import COMPONENTS
 from i2i.core import hookspecs, kinds
 from i2i.core.plugins import Plugins
 from i2i.core.signature import options
+from i2i.recipe.files import shipped
 from i2i.recipe.tables import TABLES, TrainOptions
 
 ROOT = Path(__file__).parents[1]
@@ -284,3 +286,10 @@ def test_python_examples_run(page: Path, workplace: Path, monkeypatch: pytest.Mo
         code = compile(text, name(page), "exec")
         if runs and page.name not in PLUGIN_PAGES and not {"plugins", "tutorials"} & set(page.parts):
             exec(code, namespace)
+
+
+def test_recorded_exports_are_of_shipped_recipes() -> None:
+    """The page names those that are shipped and not recorded, so that none is left out without a word."""
+    recorded = set(json.loads((ROOT / "docs" / "exports.json").read_text("utf-8")))
+    assert recorded <= set(shipped([ROOT / "recipes", *ROOT.glob("plugins/*/*/recipes")]))
+    assert len(recorded) > 10

@@ -14,6 +14,7 @@ from i2i.cli import cli
 from i2i.cli import run as run_cli
 from i2i.cli.train import SHORTHANDS, settings
 from i2i.core.plugins import default_plugins
+from i2i.data import measured
 from i2i.engine import checkpoint
 from i2i.engine.trainer import train
 from i2i.recipe.recipe import Recipe, to_setting
@@ -88,7 +89,10 @@ def test_epochs_become_steps_and_a_resume_keeps_them(cheap: dict[str, Any], tmp_
     assert resumed.step == math.ceil(3 * len(run.dataset) / 5)
 
 
-def test_train_with_shorthands(cheap: dict[str, Any], tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_train_with_shorthands(
+    cheap: dict[str, Any], tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measured, "DRAWN", 4)
     given = [f"--set={to_setting(key, value)}" for key, value in cheap.items()]
     short = ["--steps", "1", "--lr", "5e-4", "--batch-size", "1", "--device", "cpu"]
     assert run_cli(["train", "Pix2Pix_Small", "--output", str(tmp_path / "run"), *given, *short]) == 0

@@ -16,7 +16,9 @@ from i2i.evaluation import pairwise, perceptual
 from i2i.evaluation.evaluate import Evaluator, Options
 from i2i.evaluation.image_sets import from_folder
 
-pytest.importorskip("torch_fidelity", reason="the extra i2i[evaluate] is not installed")
+# Imported by the tests alone: it takes seconds, and they need the larger set of figures.
+installed = importlib.util.find_spec("torch_fidelity") is not None
+pytestmark = pytest.mark.skipif(not installed, reason="the extra i2i[evaluate] is not installed")
 
 
 @pytest.fixture

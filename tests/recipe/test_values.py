@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import pytest
 from annotated_types import Ge, MinLen
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -137,6 +137,7 @@ plain = st.recursive(
 )
 
 
+@settings(max_examples=50)
 @given(plain)
 def test_a_value_written_on_one_line_is_the_same_value(value: Any) -> None:
     written = inline(value)

@@ -1,4 +1,4 @@
-"""A fixture of slow tests that need plugins."""
+"""Slow tests: their files are imported where they run alone, and a fixture loads the plugins that they need."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from i2i.core import plugins as loading
+
+
+def pytest_ignore_collect(config: pytest.Config) -> bool | None:
+    """Ignore these files, each of whose tests is slow, where slow tests are excluded."""
+    return True if "not slow" in config.option.markexpr else None
 
 
 @pytest.fixture(scope="module")

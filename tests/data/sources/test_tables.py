@@ -14,16 +14,17 @@ from i2i.data.sources.locate import Place, locate
 from i2i.data.sources.tree import SourcePath
 from i2i.errors import DataError
 
-library = pytest.importorskip("datasets", reason="needs i2i[datasets]")
 
-
-@pytest.fixture(autouse=True)
-def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The library, imported by the tests alone, as that takes seconds."""
+    library = pytest.importorskip("datasets", reason="needs i2i[datasets]")
     library.disable_progress_bars()
     monkeypatch.setattr(library.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    return library
 
 
-def table(root: Path, folders: dict[str, str]) -> Any:
+def table(library: Any, root: Path, folders: dict[str, str]) -> Any:
     """One column of images from each folder, which have equally many; or one with classes."""
     features = {column: library.Image() for column in folders}
     images = {
@@ -42,9 +43,12 @@ def read(path: Path) -> list[bytes]:
     return [file.read_bytes() for file in sorted(path.glob("[0-9]*.png"))]
 
 
-def test_splits_columns_and_classes_are_folders(root: Path, tmp_path: Path) -> None:
+def test_splits_columns_and_classes_are_folders(library: Any, root: Path, tmp_path: Path) -> None:
     pairs = library.DatasetDict(
-        {"train": table(root, {"x": "testA", "y": "testB"}), "test": table(root, {"x": "testB", "y": "testA"})}
+        {
+            "train": table(library, root, {"x": "testA", "y": "testB"}),
+            "test": table(library, root, {"x": "testB", "y": "testA"}),
+        }
     )
     pairs.save_to_disk(tmp_path / "saved")
     place = locate(tmp_path / "saved")
@@ -80,12 +84,12 @@ def test_splits_columns_and_classes_are_folders(root: Path, tmp_path: Path) -> N
     )
 
 
-def test_messages(root: Path, tmp_path: Path) -> None:
+def test_messages(library: Any, root: Path, tmp_path: Path) -> None:
     library.Dataset.from_dict({"text": ["a"]}).save_to_disk(tmp_path / "text")
     with pytest.raises(DataError, match=r"/text: expected a column of images, got text \(Value\('string'\)\)$"):
         locate(tmp_path / "text")
     whole = tmp_path / "x.parquet"
-    table(root, {"image": "trainA"}).to_parquet(whole)
+    table(library, root, {"image": "trainA"}).to_parquet(whole)
     (tmp_path / "cut.parquet").write_bytes(whole.read_bytes()[:-100])
     with pytest.raises(DataError, match=r"/cut\.parquet cannot be read by datasets: \S+"):
         locate(tmp_path / "cut.parquet")
@@ -98,8 +102,8 @@ def test_messages(root: Path, tmp_path: Path) -> None:
         next(place.files()).open()  # type: ignore[union-attr]
 
 
-def test_a_table_of_two_columns_is_a_root_of_domains_and_of_pairs(root: Path, tmp_path: Path) -> None:
-    splits = {"train": table(root, {"imageA": "testA", "imageB": "testB"})}
+def test_a_table_of_two_columns_is_a_root_of_domains_and_of_pairs(library: Any, root: Path, tmp_path: Path) -> None:
+    splits = {"train": table(library, root, {"imageA": "testA", "imageB": "testB"})}
     splits["test"] = splits["train"].select([1])
     library.DatasetDict(splits).save_to_disk(tmp_path / "saved")
     folders = Folders(root=tmp_path / "saved", size=8)
