@@ -52,6 +52,15 @@ def trained(trained_once: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(trained_once, tmp_path / "run"))
 
 
+@pytest.fixture
+def begun(cheap: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Path:
+    """A cheap run of one step, to continue."""
+    settings = {**cheap, "train.steps": 1, "train.sample_every": 1, "train.sample_count": 2}
+    assert run(["train", "pix2pix_small", "--output", str(tmp_path / "run"), *flags(settings)]) == 0
+    capfd.readouterr()
+    return tmp_path / "run"
+
+
 @pytest.mark.thorough
 def test_a_run_folder_holds_all_that_is_needed(trained: Path, capfd: pytest.CaptureFixture[str]) -> None:
     seen = sorted(path.name for path in trained.iterdir() if not path.name.startswith("."))
@@ -71,12 +80,12 @@ def test_a_run_folder_holds_all_that_is_needed(trained: Path, capfd: pytest.Capt
     assert events == ["started", "step", "step", "checkpoint", "finished"]
 
 
-def test_the_end_names_the_sample_grid_and_the_hidden_pairs(trained: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert run(["train", "--resume", str(trained), "--set=train.steps=3"]) == 0
+def test_the_end_names_the_sample_grid_and_the_hidden_pairs(begun: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["train", "--resume", str(begun), "--set=train.steps=2"]) == 0
     said = capfd.readouterr().err
-    assert f"resumes at step 2 of 3 on {said.split(' on ')[1].split(',')[0]}, fp32; run folder: {trained}" in said
+    assert f"resumes at step 1 of 2 on {said.split(' on ')[1].split(',')[0]}, fp32; run folder: {begun}" in said
     assert "4 held-out pairs, a to b (in brackets: identity baseline, output = input):" in said
-    assert f"done; sample grid: {trained}/samples/step-0000003.png" in said
+    assert f"done; sample grid: {begun}/samples/step-0000002.png" in said
 
 
 def test_a_finished_run_says_how_to_train_on(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -348,15 +357,15 @@ def test_heat_maps_never_meet(trained: Path, tmp_path: Path, capsys: pytest.Capt
 
 
 def test_a_checkpoint_without_its_run_is_not_trained_on(
-    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    begun: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(trained / "checkpoints")
-    assert run(["train", "--resume", "step-0000002", "--set=train.steps=3"]) == 0  # inside its run, by a short path
-    checkpoint.listed(trained)[2].rename(tmp_path / "lone")
-    assert run(["train", "--resume", str(tmp_path / "lone"), "--set=train.steps=4"]) == 2
+    monkeypatch.chdir(begun / "checkpoints")
+    assert run(["train", "--resume", "step-0000001", "--set=train.steps=2"]) == 0  # inside its run, by a short path
+    checkpoint.listed(begun)[1].rename(tmp_path / "lone")
+    assert run(["train", "--resume", str(tmp_path / "lone"), "--set=train.steps=3"]) == 2
     assert (
         "lone is a checkpoint outside its run; training continues in the run that it came from"
-        in capsys.readouterr().err
+        in capfd.readouterr().err
     )
 
 
