@@ -64,7 +64,9 @@ class AttributeNetwork(nn.Module):
         return dict(zip((*TAGS, *NUMBERS), values.unbind(1), strict=True))
 
 
-def drawn_people(numbers: range, seed: int = 0, size: int = 32, poses: float = 1) -> tuple[list[Character], Tensor]:
+def drawn_people(
+    numbers: range, seed: int = 0, size: int = 32, poses: float = 1, zoom: float = 1
+) -> tuple[list[Character], Tensor]:
     """Return characters and their anime drawings [n, 3, size, size] in [-1, 1].
 
     Args:
@@ -72,12 +74,15 @@ def drawn_people(numbers: range, seed: int = 0, size: int = 32, poses: float = 1
         seed: of all characters.
         size: side in pixels.
         poses: factor of the spread of places and tilts, as of `portraits`.
+        zoom: factor of the size, as of `portraits`.
     """
-    people = [Character.drawn_from([seed, number]).posed(poses) for number in numbers]
+    people = [Character.drawn_from([seed, number]).posed(poses, zoom) for number in numbers]
     return people, torch.stack([to_tensor(anime(person, size)) for person in people]) * 2 - 1
 
 
-def drawn_attributes(numbers: range, seed: int = 0, size: int = 32, poses: float = 1) -> tuple[Tensor, Tensor]:
+def drawn_attributes(
+    numbers: range, seed: int = 0, size: int = 32, poses: float = 1, zoom: float = 1
+) -> tuple[Tensor, Tensor]:
     """Return anime drawings [n, 3, size, size] in [-1, 1] and the attributes [n, tags + numbers] of characters.
 
     Args:
@@ -85,13 +90,16 @@ def drawn_attributes(numbers: range, seed: int = 0, size: int = 32, poses: float
         seed: of all characters.
         size: side in pixels.
         poses: factor of the spread of places and tilts, as of `portraits`.
+        zoom: factor of the size, as of `portraits`.
     """
-    people, images = drawn_people(numbers, seed, size, poses)
+    people, images = drawn_people(numbers, seed, size, poses, zoom)
     truth = np.array([list(attributes(person).values()) for person in people], np.float32)
     return images, torch.from_numpy(truth)
 
 
-def train_attribute_network(count: int = 2400, epochs: int = 16, seed: int = 0, poses: float = 1) -> AttributeNetwork:
+def train_attribute_network(
+    count: int = 2400, epochs: int = 16, seed: int = 0, poses: float = 1, zoom: float = 1
+) -> AttributeNetwork:
     """Train the network on drawings; about 40 s on two cores.
 
     Args:
@@ -99,8 +107,9 @@ def train_attribute_network(count: int = 2400, epochs: int = 16, seed: int = 0, 
         epochs: passes over them.
         seed: of characters, weights and order.
         poses: factor of the spread of places and tilts, as of `portraits`.
+        zoom: factor of the size, as of `portraits`.
     """
-    images, truth = drawn_attributes(range(1, 2 * count, 2), seed, poses=poses)
+    images, truth = drawn_attributes(range(1, 2 * count, 2), seed, poses=poses, zoom=zoom)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(seed, "attributes"))
         network = AttributeNetwork()
@@ -128,14 +137,20 @@ def train_attribute_network(count: int = 2400, epochs: int = 16, seed: int = 0, 
     return network.eval().requires_grad_(False)
 
 
-def held_out_accuracy(network: AttributeNetwork, count: int = 500, seed: int = 0) -> dict[str, float]:
+def held_out_accuracy(network: AttributeNetwork, count: int = 500, seed: int = 0, zoom: float = 1) -> dict[str, float]:
     """Return how well a network measures drawings that it was not trained on, by attribute.
+
+    Args:
+        network: what is tested.
+        count: number of drawings.
+        seed: of their characters.
+        zoom: factor of their size, as in training.
 
     Returns:
         For a tag the mean of the shares of those with it and of those without it that are found; for a number the
         correlation with the true values.
     """
-    images, truth = drawn_attributes(range(HELD_OUT, HELD_OUT + count), seed)
+    images, truth = drawn_attributes(range(HELD_OUT, HELD_OUT + count), seed, zoom=zoom)
     result = {}
     for (name, found), true in zip(network.measure(images).items(), truth.unbind(1), strict=True):
         if name in TAGS:

@@ -130,10 +130,10 @@ class Character:
             light=float(rng.choice([-1, 1]) * rng.uniform(0.35, 1.0)),
         )
 
-    def posed(self, factor: float) -> Self:
-        """The character with `factor` times the distance of its head from the mean place, and times its tilt."""
+    def posed(self, factor: float, zoom: float = 1) -> Self:
+        """The character `zoom` times as large, with `factor` times its tilt and its distance from the mean place."""
         x, y = (middle + factor * (place - middle) for place, middle in zip(self.center, MIDDLE, strict=True))
-        return replace(self, center=(x, y), tilt=factor * self.tilt)
+        return replace(self, center=(x, y), tilt=factor * self.tilt, scale=zoom * self.scale)
 
 
 # Right halves in the head's frame, from the crown down; the skull's top is at -0.55, the chin at 0.52.

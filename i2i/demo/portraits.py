@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
@@ -101,8 +100,7 @@ class Portraits(ImageDataset):
 
     def character(self, number: int) -> Character:
         """The character with a number."""
-        character = Character.drawn_from([self.seed, number])
-        return replace(character.posed(self.poses), scale=character.scale * self.zoom)
+        return Character.drawn_from([self.seed, number]).posed(self.poses, self.zoom)
 
     def _drawn(self, draw: Drawing, numbers: Sequence[int]) -> Tensor:
         sides = height_width(self.size)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar
 
 import torch
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -19,6 +19,7 @@ from i2i.data.sampler import epoch_order
 from i2i.data.transforms import Resample
 from i2i.demo.anime import anime
 from i2i.demo.attributes import TAGS, attributes
+from i2i.demo.canvas import DrawnSize
 from i2i.demo.portraits import Portraits
 from i2i.errors import DataError, I2IError, OptionError
 from i2i_stylegan.data import ImageFolder
@@ -35,6 +36,8 @@ class AttributeGAN(GAN):
     Args:
         generator: factory of the generator, of latent codes and attributes.
         discriminators: factories of the discriminators, by name; one has a head `classes`.
+        exclusive: groups of attributes of which an image has exactly one, such as colours of hair, for samples whose
+            attributes are drawn: one of each group, and each other attribute half of the time.
         streams: specification of each stream of the data, by name.
 
     Source: Jin et al., arXiv:1708.05509.
@@ -47,9 +50,13 @@ class AttributeGAN(GAN):
         self,
         generator: Factory[Generator],
         discriminators: dict[str, Factory[Discriminator]],
+        exclusive: tuple[tuple[str, ...], ...] = (),
         streams: Mapping[str, Stream] | None = None,
     ) -> None:
         super().__init__(generator, discriminators, conditional=True, streams=streams)
+        if unknown := [name for group in exclusive for name in group if name not in self.names]:
+            raise OptionError("exclusive", f"the data has no attribute {unknown[0]!r}: {', '.join(self.names)}")
+        self.exclusive = [[self.names.index(name) for name in group] for group in exclusive if group]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -74,7 +81,11 @@ class AttributeGAN(GAN):
         z, _ = super().latents(seeds)
         if classes is None:
             draws = [torch.Generator().manual_seed(seed_of(seed, "attributes")) for seed in seeds]
-            return z, torch.stack([torch.rand(self.num_classes, generator=one) < 0.5 for one in draws]).to(z)
+            numbers = torch.stack([torch.rand(self.num_classes, generator=one) for one in draws])
+            c = (numbers < 0.5).to(z)
+            for group in self.exclusive:
+                c[:, group] = F.one_hot(numbers[:, group].argmax(1), len(group)).to(z)
+            return z, c
         chosen = list(classes)
         if wrong := [number for number in chosen if not 0 <= number < self.num_classes]:
             raise I2IError(f"classes: expected numbers of attributes from 0 to {self.num_classes - 1}, got {wrong[0]}")
@@ -109,8 +120,16 @@ class AttributeClassifier(nn.Module):
     The discriminator minimizes those of real images, and of generated ones for the attributes that they were made for;
     the generator minimizes the latter.
 
+    Args:
+        generated: whether the discriminator learns from generated images too, as in the paper. Without, it learns what
+            an attribute is from real images only, so that the two networks cannot agree on another sign for it.
+
     Source: Jin et al., arXiv:1708.05509, equations 2 and 4.
     """
+
+    def __init__(self, generated: bool = True) -> None:
+        super().__init__()
+        self.generated = generated
 
     def discriminator(
         self, real_class_logits: Tensor, fake_class_logits: Tensor, real_labels: Tensor, fake_labels: Tensor
@@ -123,7 +142,8 @@ class AttributeClassifier(nn.Module):
             real_labels: zeros and ones [B, A, 1, 1].
             fake_labels: zeros and ones [B, A, 1, 1].
         """
-        return self.of(real_class_logits, real_labels) + self.of(fake_class_logits, fake_labels)
+        loss = self.of(real_class_logits, real_labels)
+        return loss + self.of(fake_class_logits, fake_labels) if self.generated else loss
 
     def generator(self, fake_class_logits: Tensor, fake_labels: Tensor) -> Tensor:
         return self.of(fake_class_logits, fake_labels)
@@ -216,6 +236,9 @@ class TaggedPortraits(Portraits):
         size: height and width of the images in pixels; one number for a square.
         count: characters, which are the samples of one epoch.
         seed: of all characters, >= 0.
+        zoom: factor of the characters' size, as of `portraits`.
+        poses: factor of the spread of the heads' places and tilts, as of `portraits`.
+        cache: whether drawings are kept in memory, as drawing takes a third of the time of small trainings.
 
     Example:
         >>> TaggedPortraits(size=16)[0]["attributes"].shape
@@ -224,6 +247,18 @@ class TaggedPortraits(Portraits):
 
     domains: tuple[str, ...] = (IMAGE,)
     paired: bool | None = None
+
+    def __init__(
+        self,
+        size: DrawnSize = 64,
+        count: Annotated[int, Ge(1), Le(2**31)] = 1000,
+        seed: Annotated[int, Ge(0)] = 0,
+        zoom: Annotated[float, Ge(0.5), Le(3)] = 1,
+        poses: Annotated[float, Ge(0), Le(4)] = 1,
+        cache: bool = False,
+    ) -> None:
+        super().__init__(size, count, seed, zoom, poses)
+        self.kept: dict[int, dict[str, Tensor]] | None = {} if cache else None
 
     @classmethod
     def declare_streams(cls, options: Mapping[str, Any]) -> dict[str, Stream]:
@@ -234,6 +269,13 @@ class TaggedPortraits(Portraits):
         """Sample `number` >= 0: `image` [3, size, size] in [-1, 1] and `attributes`, zeros and ones."""
         epoch, place = divmod(number, self.count)
         chosen = 2 * int(epoch_order(self.seed, IMAGE, epoch, self.count)[place]) + 1
+        if self.kept is None:
+            return self._tagged(chosen)
+        if chosen not in self.kept:
+            self.kept[chosen] = self._tagged(chosen)
+        return dict(self.kept[chosen])
+
+    def _tagged(self, chosen: int) -> dict[str, Tensor]:
         truth = attributes(self.character(chosen))
         return {
             "image": self._drawn(anime, [chosen])[0],

@@ -140,9 +140,7 @@ def interpolate(
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--parents", required=True, metavar="SEED=WEIGHT,...", help="Seeds with weights, such as 3=0.7,8=0.3.")
-@click.option(
-    "--coarse", metavar="SEED=WEIGHT,...", help="Other weights for the coarse layers, 8 px and below: pose and shape."
-)
+@click.option("--coarse", metavar="SEED=WEIGHT,...", help="Other weights for the coarse layers: pose and shape.")
 @click.option(
     "--mutation",
     type=float,

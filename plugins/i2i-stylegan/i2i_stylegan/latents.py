@@ -135,8 +135,13 @@ def interpolate(
 
 
 def coarse_layers(loaded: Any) -> range:
-    """Return the numbers of the layers of 8 px and below, which determine pose and shape."""
-    return range(min(4, style_translator(loaded).generator.num_ws))
+    """Return the numbers of the layers of at most 8 px and a quarter of the image, which determine pose and shape.
+
+    These are the layers 0 to 3 of images of 32 px and more, and 0 and 1 of smaller ones: an object in an image of 16 px
+    is as large as a pixel of the layers of 4 px, so that its colour is a matter of those of 8 px.
+    """
+    # Each size from 4 px on has two layers.
+    return range(min(4, max(2, style_translator(loaded).generator.num_ws - 4)))
 
 
 @torch.inference_mode()

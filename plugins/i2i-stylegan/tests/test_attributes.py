@@ -45,15 +45,19 @@ def test_the_loss_is_a_sum_over_attributes() -> None:
     loss = AttributeClassifier()
     torch.testing.assert_close(loss.generator(logits, labels), expected)
     torch.testing.assert_close(loss.discriminator(logits, logits, labels, labels), 2 * expected)
+    torch.testing.assert_close(AttributeClassifier(False).discriminator(logits, -logits, labels, labels), expected)
 
 
 def test_attributes_of_samples() -> None:
     small = {f"translator.{part}.channels": 4 for part in ("generator", "discriminators.image")}
     translator: Any = build(Recipe.read("makegirlsmoe_small", small), training=False).eval()
     assert translator.names[0] == "glasses"
-    _, drawn = translator.latents([1, 2])
-    assert set(drawn.flatten().tolist()) == {0.0, 1.0}
-    assert not torch.equal(drawn[0], drawn[1])
+    _, drawn = translator.latents(range(32))
+    hair = [index for index, name in enumerate(translator.names) if name.endswith("_hair") and name != "long_hair"]
+    assert (drawn[:, hair].sum(1) == 1).all()
+    assert all(set(column.tolist()) == {0.0, 1.0} for column in drawn.T)
+    with pytest.raises(OptionError, match="the data has no attribute 'hat'"):
+        build(Recipe.read("makegirlsmoe_small", {**small, "translator.exclusive": [["hat"]]}), training=False)
     with torch.no_grad():
         named = translator.sample([1], attributes="glasses, red_hair")
         assert torch.equal(named, translator.sample([1], classes=(0, translator.names.index("red_hair"))))

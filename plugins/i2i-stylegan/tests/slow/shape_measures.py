@@ -39,6 +39,11 @@ class ShapeNetwork(nn.Module):
         values[:, 0] = values[:, 0].sigmoid()
         return dict(zip(SHAPE + COLOR, values.unbind(1), strict=True))
 
+    @torch.no_grad()
+    def features(self, image: Tensor) -> Tensor:
+        """Return the last hidden features [B, 96]."""
+        return torch.cat([self.layers[:-1](part) for part in image.split(64)])
+
     def classes(self, image: Tensor) -> Tensor:
         """Return the class [B] of images: 0 for a red square, 1 for a blue circle, -1 for anything else."""
         found = self.measure(image)
