@@ -52,11 +52,11 @@ def test_attributes_of_samples() -> None:
     small = {f"translator.{part}.channels": 4 for part in ("generator", "discriminators.image")}
     translator: Any = build(Recipe.read("makegirlsmoe_small", small), training=False).eval()
     assert translator.names[0] == "glasses"
-    _, drawn = translator.latents(range(32))
+    _, drawn = translator.latents(range(128))
     hair = [index for index, name in enumerate(translator.names) if name.endswith("_hair") and name != "long_hair"]
     assert (drawn[:, hair].sum(1) == 1).all()
     assert all(set(column.tolist()) == {0.0, 1.0} for column in drawn.T)
-    with pytest.raises(OptionError, match="the data has no attribute 'hat'"):
+    with pytest.raises(I2IError, match="the data has no attribute 'hat'"):
         build(Recipe.read("makegirlsmoe_small", {**small, "translator.exclusive": [["hat"]]}), training=False)
     with torch.no_grad():
         named = translator.sample([1], attributes="glasses, red_hair")
