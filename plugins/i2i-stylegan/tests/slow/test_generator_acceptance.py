@@ -188,32 +188,28 @@ def swapped(loaded: Any, network: ShapeNetwork) -> dict[str, tuple[float, float]
     return {part: (share(part, SHAPE), share(part, COLOR)) for part in ("coarse", "fine")}
 
 
-RED: dict[str, Any] = {"data.of": ["a"], "data.data.color_a": "red", "train.steps": 2000}
+RED: dict[str, Any] = {"data.of": ["b"], "data.data.color_b": "red", "train.steps": 2000}
 
 
 def test_truncation(trained: Trained, network: ShapeNetwork) -> None:
-    """Truncation trades recall for precision, on red squares at all places and of all sizes.
+    """Truncation trades recall for precision, on red circles at all places and of all sizes.
 
-    The mean of their styles shows another red square, as the truncation trick assumes; that of objects of two forms and
-    all hues shows a grey object between the forms, which the data has not.
+    The mean of their styles shows another red circle, as the truncation trick assumes; that of objects of two forms and
+    all hues shows a greyer object, which the data has not. Features are those of the network that measures shapes.
+    Of 1024 images, distances to neighbours are too large to tell truncation 0.4 from 1.
     """
     loaded = i2i.load(trained("stylegan2_shapes16", RED, "stylegan2_red16"), device="cpu")
-    evaluator = Evaluator(Options(metrics=("precision", "recall"), use_cache=False, device="cpu"))
-    real = Shapes(16).pairs(4 * COUNT)["a"]
-    held_out = from_arrays(to_pixels(real), "held-out")
+    real = network.features(Shapes(16, color_b="red").pairs(16 * COUNT)["b"])
     found = {}
     for truncation in (1.0, 0.7, 0.4):
-        images = loaded.sample(4 * COUNT, truncation=truncation)
-        found[truncation] = manifold(network.features(images), network.features(real), k=3)
+        found[truncation] = manifold(network.features(loaded.sample(16 * COUNT, truncation=truncation)), real)
         figures = {"precision": found[truncation].precision, "recall": found[truncation].recall}
-        others = evaluator.evaluate(from_arrays(to_pixels(images), "samples"), held_out).figures
-        named = {f"{one.name.split()[0]} by {evaluator.network.name}": one.value for one in others}
-        report(f"StyleGAN2 of red squares, truncation {truncation:g}", {**figures, **named})
+        report(f"StyleGAN2 of red circles, truncation {truncation:g}", figures)
     assert found[0.4].precision > found[1.0].precision
     assert found[0.4].recall < found[1.0].recall
 
 
-FEW: dict[str, Any] = {"data.data.count": 32, "train.steps": 1000, "train.sample_every": 0}
+FEW: dict[str, Any] = {"data.data.count": 32, "train.steps": 2500, "train.sample_every": 0}
 AUGMENTED: dict[str, Any] = {
     "type": "augmented",
     "augmentation": {"type": "ada", "kimg": 4},
@@ -226,7 +222,7 @@ ADA: dict[str, dict[str, Any]] = {
     "without_ada": FEW,
     "with_ada": {**FEW, "translator.discriminators.image": AUGMENTED},
 }
-"""`stylegan2_shapes16` on 64 images, each of which is shown 250 times; p reaches 1 after 250 steps at the earliest."""
+"""`stylegan2_shapes16` on 64 images, each of which is shown 625 times; p reaches 1 after 250 steps at the earliest."""
 
 
 def test_ada_lowers_the_gap_of_the_discriminator(trained: Trained) -> None:
