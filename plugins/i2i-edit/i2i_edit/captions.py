@@ -176,8 +176,8 @@ class CaptionEncoder(nn.Module):
         self.words = loaded.translator.streams["text"].names
 
     def embed_image(self, image: Tensor) -> Tensor:
-        """Return embeddings [B, D] of images [B, 3, H, W] in [-1, 1]."""
-        return self.translator.encoder.embed_image(image)
+        """Return embeddings [B, D] of images [B, 3, H, W] in [-1, 1], to which generated ones are clamped."""
+        return self.translator.encoder.embed_image(image.clamp(-1, 1))
 
     def embed_text(self, texts: Sequence[str]) -> Tensor:
         """Return embeddings [n, D] of captions."""

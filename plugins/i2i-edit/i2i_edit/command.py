@@ -30,6 +30,7 @@ TEXT_ENCODER = click.option(
     metavar="RUN|NAME",
     help="A run of caption_encoder, or a component such as clip, whose options are --with.",
 )
+RGB = click.option("--rgb", is_flag=True, help="Global directions also change the styles of conversions to RGB.")
 WITH = click.option("--with", "more", multiple=True, metavar="NAME=VALUE", help="Option of the text encoder or tagger.")
 NEUTRAL = click.option("--neutral", multiple=True, help="Text that says nothing of the change; may be repeated.")
 
@@ -101,9 +102,11 @@ def open_encoder(run: Path | None, device: str | None) -> Any:
     help="StyleCLIP's optimizer, for this image alone, or its global direction, which fits any image.",
 )
 @click.option("--text-steps", type=click.IntRange(min=1), default=300, show_default=True, help="Of the optimizer.")
+@click.option("--text-layers", metavar="N-N", help="Layers that the optimizer changes, 0 for the coarsest.")
 @click.option("--keep", type=click.FloatRange(min=0), default=0.008, show_default=True, help="Larger: less change.")
 @click.option("--text-strength", type=float, default=4.0, show_default=True, help="Of the global direction.")
 @click.option("--beta", type=click.FloatRange(min=0), default=0.1, show_default=True, help="Larger: fewer channels.")
+@RGB
 @NEUTRAL
 @WITH
 @STEPS
@@ -131,9 +134,11 @@ def edit(
     text_encoder: str | None,
     text_method: Literal["optimizer", "direction"],
     text_steps: int,
+    text_layers: str | None,
     keep: float,
     text_strength: float,
     beta: float,
+    rgb: bool,
     neutral: tuple[str, ...],
     more: tuple[str, ...],
     steps: int,
@@ -165,6 +170,7 @@ def edit(
         raise click.UsageError("expected either IMAGE or --seed")
     if text is not None and not text.strip():
         raise click.BadParameter("expected words such as red hair, got an empty text", param_hint="--text")
+    chosen_layers = None if text_layers is None else numbers(text_layers, "--text-layers")
     named = [named_strength(one, "=", "--direction") for one in directions]
     files = [named_strength(one, ":", "--vector", 1.0) for one in vectors]
     mapped = [named_strength(one, ":", "--mapper", 1.0) for one in mappers]
@@ -196,9 +202,9 @@ def edit(
     )
     changes += [mapper.change(latent.ws) * strength for mapper, strength in maps]
     if text is not None and text_method == "optimizer":
-        changes.append(TextEditor(editor, embed).edit(latent, text, text_steps, keep))
+        changes.append(TextEditor(editor, embed).edit(latent, text, text_steps, keep, layers=chosen_layers))
     elif text is not None:
-        changes.append(TextEditor(editor, embed).direction(text, neutral, beta) * text_strength)
+        changes.append(TextEditor(editor, embed).direction(text, neutral, beta, rgb=rgb) * text_strength)
     change = combined(changes)
     if masks is not None:
         from i2i_edit.mask_changes import masked_change
@@ -305,6 +311,7 @@ def project(
 @click.option("--text", help="What images should show, for the method text.")
 @TEXT_ENCODER
 @click.option("--beta", type=click.FloatRange(min=0), default=0.1, show_default=True, help="Larger: fewer channels.")
+@RGB
 @NEUTRAL
 @WITH
 @click.option("--output", type=click.Path(path_type=Path, file_okay=False), help="Folder; RUN/directions by default.")
@@ -323,6 +330,7 @@ def directions(
     text: str | None,
     text_encoder: str | None,
     beta: float,
+    rgb: bool,
     neutral: tuple[str, ...],
     more: tuple[str, ...],
     output: Path | None,
@@ -377,7 +385,7 @@ def directions(
     elif method == "tags":
         found = finding.tag_directions(editor, scores, chosen_layers)
     else:
-        found = [TextEditor(editor, embed).direction(str(text), neutral, beta)]
+        found = [TextEditor(editor, embed).direction(str(text), neutral, beta, rgb=rgb)]
     for vector in found:
         path = folder / f"{_file_name(vector.name)}.safetensors"
         save_vector(vector, path)

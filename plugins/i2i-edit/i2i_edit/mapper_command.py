@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
 from i2i_edit.command import DEVICE, RUN, TEXT_ENCODER, WITH
 from i2i_edit.command import text_encoder as open_text_encoder
+
+LEVELS: tuple[Literal["coarse", "medium", "fine"], ...] = ("coarse", "medium", "fine")
 
 
 @click.command("text-mapper")
@@ -20,6 +23,13 @@ from i2i_edit.command import text_encoder as open_text_encoder
     "--lr", type=click.FloatRange(min=0, min_open=True), default=0.5, show_default=True, help="Learning rate."
 )
 @click.option("--keep", type=click.FloatRange(min=0), default=0.8, show_default=True, help="Larger: less change.")
+@click.option(
+    "--level",
+    "levels",
+    multiple=True,
+    type=click.Choice(LEVELS),
+    help="Layers that are changed, in three groups: four vectors each, fine the rest; repeatable; all by default.",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of weights and images.")
 @WITH
 @click.option(
@@ -34,6 +44,7 @@ def text_mapper(
     batch_size: int,
     lr: float,
     keep: float,
+    levels: tuple[Literal["coarse", "medium", "fine"], ...],
     seed: int,
     more: tuple[str, ...],
     output: Path,
@@ -58,6 +69,9 @@ def text_mapper(
         if step % 100 == 0:
             click.echo(f"step {step}: loss {loss:.4f}", err=True)
 
-    mapper = train_mapper(editor, text, embed, steps, batch_size, rate=lr, keep=keep, seed=seed, progress=progress)
+    levels = levels or LEVELS
+    mapper = train_mapper(
+        editor, text, embed, steps, batch_size, rate=lr, keep=keep, levels=levels, seed=seed, progress=progress
+    )
     save_mapper(mapper, output)
     click.echo(f"mapper in {output}")

@@ -83,6 +83,7 @@ def optimize_text(
     keep: float = 0.008,
     identity: Callable[[Tensor], Tensor] | None = None,
     identity_weight: float = 0.005,
+    layers: Sequence[int] | None = None,
 ) -> Iterator[Step]:
     """Optimize style vectors so that images come near to a text.
 
@@ -95,11 +96,16 @@ def optimize_text(
         keep: weight of the squared distance from the start; 0 to generate freely.
         identity: distances [B] of images from the start's face.
         identity_weight: its weight.
+        layers: numbers of the style vectors that change; all, as in the official code, when None.
 
     Source: Patashnik et al., StyleCLIP, ICCV 2021, arXiv:2103.17249, section 4; orpatashnik/StyleCLIP f87a47f.
     """
     start = start.detach()
     ws = start.clone().requires_grad_()
+    changes = torch.ones_like(ws[:1, :, :1])
+    if layers is not None:
+        changes = torch.zeros_like(changes)
+        changes[:, list(layers)] = 1
     adam = torch.optim.Adam([ws], lr=rate)
     for step in range(steps):
         adam.param_groups[0]["lr"] = learning_rate(step / steps, rate)
@@ -109,7 +115,8 @@ def optimize_text(
             loss = text + keep * change
             if identity is not None:
                 loss = loss + identity_weight * identity(image)
-        (ws.grad,) = torch.autograd.grad(loss.sum(), (ws,))
+        (gradient,) = torch.autograd.grad(loss.sum(), (ws,))
+        ws.grad = gradient * changes
         adam.step()
         yield Step(ws.detach().clone(), text.detach(), change.detach(), loss.detach())
 

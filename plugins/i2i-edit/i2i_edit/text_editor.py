@@ -11,6 +11,7 @@ from torch import Tensor
 from i2i.errors import I2IError
 from i2i_edit import style_space
 from i2i_edit.editor import Editor, Latent
+from i2i_edit.finding import layer_rows
 from i2i_edit.text import (
     channel_relevance,
     embedding_of,
@@ -45,6 +46,7 @@ class TextEditor:
         rate: float = 0.1,
         identity: Callable[[Tensor], Tensor] | None = None,
         identity_weight: float = 0.005,
+        layers: Sequence[int] | None = None,
     ) -> EditVector:
         """Find a change of one image by a text: StyleCLIP's optimizer.
 
@@ -56,9 +58,10 @@ class TextEditor:
             rate: largest learning rate.
             identity: features of aligned faces; see `Editor.project`.
             identity_weight: its weight.
+            layers: numbers of the style vectors that change; all when None. Those of high resolutions change colours.
 
         Raises:
-            I2IError: the text is empty, or has words that the encoder does not know.
+            I2IError: the text is empty, has words that the encoder does not know, or the generator has no such layer.
         """
         wanted = embedding_of(self.encoder, (text,))[None]
         scale = float(getattr(self.encoder, "scale", 1.0))
@@ -78,23 +81,26 @@ class TextEditor:
                 return identity_distance(image, reference, identity)
 
         ws = latent.ws
-        for step in optimize_text(synthesis, distance, latent.ws, steps, rate, keep, face, identity_weight):
+        options = (steps, rate, keep, face, identity_weight, layer_rows(self.editor, layers))
+        for step in optimize_text(synthesis, distance, latent.ws, *options):
             ws = step.ws
         change = (ws - latent.ws)[0] if len(ws) == 1 else ws - latent.ws
         return EditVector(text, self.editor.hash, change, {}, "text optimizer")
 
     @torch.no_grad()
-    def relevance(self, samples: int = 100, seed: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
+    def relevance(self, samples: int = 100, seed: int = 0, rgb: bool = False) -> tuple[Tensor, dict[str, Tensor]]:
         """Return how each channel of the styles changes embeddings, and the channels' standard deviations by layer.
 
         Args:
             samples: number of images that each channel is changed in.
             seed: of the first image.
+            rgb: whether the channels of conversions to RGB count, which the official code omits. They change colours
+                (Wu et al., StyleSpace, CVPR 2021, arXiv:2011.12799), in small generators often they alone.
 
         Source: Patashnik et al., StyleCLIP, ICCV 2021, arXiv:2103.17249, section 6: 100 images, 5 deviations.
         """
         synthesis = self.editor.generator.synthesis
-        layers = [one for one in style_space.layers(synthesis) if not one.is_rgb]
+        layers = [one for one in style_space.layers(synthesis) if rgb or not one.is_rgb]
         many = style_space.styles_of(synthesis, self.editor.translator.styles(range(seed, seed + 1000)))
         deviations = {one.name: style_space.deviation_of(many[one.name]) for one in layers}
         means = {one.name: many[one.name].mean(0) for one in layers}
@@ -118,6 +124,7 @@ class TextEditor:
         beta: float = 0.1,
         relevance: tuple[Tensor, dict[str, Tensor]] | None = None,
         samples: int = 100,
+        rgb: bool = False,
     ) -> EditVector:
         """Find a change of any image by a text: StyleCLIP's global direction. Strength 1 is its official alpha of 1.
 
@@ -127,13 +134,14 @@ class TextEditor:
             beta: channels below this relevance do not change.
             relevance: of the channels; computed when None.
             samples: images for it.
+            rgb: see `relevance`, for which it is an option.
 
         Raises:
             I2IError: no channel is as relevant as `beta`.
         """
         neutral = tuple(neutral) or tuple(getattr(self.encoder, "neutral", ("a photo",)))
         change = text_change(embedding_of(self.encoder, (text,)), embedding_of(self.encoder, neutral))
-        found, deviations = relevance or self.relevance(samples)
+        found, deviations = relevance or self.relevance(samples, rgb=rgb)
         styles, count = global_direction(found, change, deviations, beta)
         if not count:
             most = float((found @ change).abs().max())

@@ -11,6 +11,7 @@ import torch
 from timm.optim import Lookahead
 from torch import Tensor
 
+from i2i.errors import I2IError
 from i2i_edit.editor import Editor
 from i2i_edit.generator_files import GeneratorFile, check_suffix
 from i2i_edit.text import Mapper, embedding_of, identity_distance, text_distance
@@ -78,8 +79,16 @@ def train_mapper(
         seed: of weights and codes.
         progress: called after each step with its number and the loss.
 
+    Raises:
+        I2IError: the text is empty, or the generator has no layers of these levels.
+
     Source: Patashnik et al., StyleCLIP, ICCV 2021, arXiv:2103.17249, section 5; orpatashnik/StyleCLIP f87a47f.
     """
+    there = [
+        level for level, start in zip(Mapper.LEVELS, Mapper.STARTS, strict=True) if start < editor.generator.num_ws
+    ]
+    if not set(there) & set(levels):
+        raise I2IError(f"levels: this generator has {' and '.join(there)} layers, got {' and '.join(levels) or 'none'}")
     wanted, scale = embedding_of(encoder, (text,))[None], float(getattr(encoder, "scale", 1.0))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

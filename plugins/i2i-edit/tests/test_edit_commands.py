@@ -81,10 +81,28 @@ def test_project_with_an_encoder(run_folder: Path, encoder: Path, tmp_path: Path
 
 def test_a_mapper_is_trained_for_a_text(run_folder: Path, captions: Path, tmp_path: Path) -> None:
     mapper = tmp_path / "mapper.safetensors"
-    text = ["--text", "red hair", "--text-encoder", str(captions), "--steps", "2", "--output", str(mapper)]
+    text = [
+        "--text",
+        "red hair",
+        "--text-encoder",
+        str(captions),
+        "--steps",
+        "2",
+        "--level",
+        "medium",
+        "--output",
+        str(mapper),
+    ]
     assert command(["text-mapper", str(run_folder), *text]) == 0
     out = tmp_path / "out.png"
     assert command(["edit", str(run_folder), "--seed", "1", "--mapper", f"{mapper}:1", "--output", str(out)]) == 0
+
+
+def test_a_global_direction_changes_conversions_to_rgb(run_folder: Path, captions: Path, tmp_path: Path) -> None:
+    text = ["--text", "red hair", "--neutral", "blue hair", "--text-encoder", str(captions), "--rgb", "--beta", "0.01"]
+    assert command(["directions", str(run_folder), "--method", "text", *text, "--output", str(tmp_path)]) == 0
+    (path,) = tmp_path.glob("*.safetensors")
+    assert "b16.torgb" in load_vector(path).styles
 
 
 def test_the_caption_encoder_is_a_run_of_its_own(captions: Path, run_folder: Path) -> None:

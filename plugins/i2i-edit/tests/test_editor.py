@@ -173,10 +173,20 @@ def test_the_three_ways_of_text_make_images_redder(editor: Editor, tmp_path: Pat
         return float(image[:, 0].mean() - image[:, 1:].mean())
 
     assert redness(texts.edit(latent, "red", steps=20, keep=0.0)) > redness(None)
+    fine = texts.edit(latent, "red", steps=2, layers=[4, 5]).ws
+    assert fine is not None
+    assert not fine[:4].any()
+    assert fine[4:].all()
     relevance = texts.relevance(4)
     assert redness(texts.direction("red", beta=0.05, relevance=relevance) * 5) > redness(None)
+    assert not any(name.endswith("torgb") for name in relevance[1])
+    colors = texts.direction("red", beta=0.05, relevance=texts.relevance(2, rgb=True))
+    assert "b8.torgb" in colors.styles
+    assert redness(colors * 5) > redness(None)
     with pytest.raises(I2IError, match="beta: no channel of the styles is as relevant as 2"):
         texts.direction("red", beta=2.0, relevance=relevance)
+    with pytest.raises(I2IError, match="levels: this generator has coarse and medium layers, got fine"):
+        train_mapper(editor, "red", encoder, steps=1, levels=("fine",))
     mapper = train_mapper(editor, "red", encoder, steps=12, keep=0.0)
     assert redness(mapper.change(latent.ws)) > redness(None)
     save_mapper(mapper, tmp_path / "red.safetensors")
