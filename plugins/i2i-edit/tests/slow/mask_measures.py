@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from i2i.demo.attribute_network import AttributeNetwork
 from i2i.demo.label_map import CLASSES, COLORS, label_map
 
-LABELLED, STEPS, RATE = 16, 100, 0.1
+LABELLED, STEPS, RATE = 16, 50, 0.3
 """Number of labelled drawings; steps and learning rate of edits."""
 
 

@@ -30,8 +30,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 from fitted_portraits import ATTRIBUTES, character_of, fitted, measuring_network
 
 pytestmark = pytest.mark.slow
-NAMES, STRENGTH = ("glasses", "long_hair"), 2
+NAMES, STRENGTH = ("glasses", "long_hair"), 2.5
 """Attributes, and strength of their directions, which was chosen on the seeds from 5000 on."""
+CAPTIONS = {"data.count": 4000, "train.steps": 1600, "translator.noise": 0.2, "train.workers": 0}
+"""Settings of the encoder of texts and images: trained twice as long as the recipe, with noise that hides details."""
+OTHER_HAIR = tuple(f"{name} hair" for name in ("black", "brown", "blond", "blue", "green"))
+"""Texts from which the global direction to red hair starts."""
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +57,7 @@ def network(folder: Path) -> AttributeNetwork:
 def captions(folder: Path) -> CaptionEncoder:
     run = folder / "caption_encoder"
     if not (run / "checkpoints").is_dir():
-        i2i.train(i2i.Recipe.read("caption_encoder", {"train.workers": 0}), run)
+        i2i.train(i2i.Recipe.read("caption_encoder", CAPTIONS), run)
     return CaptionEncoder(run)
 
 
@@ -76,7 +80,7 @@ def test_generated_attributes_are_those_of_the_codes(editor: Editor, network: At
     seeds = range(1000, 1300)
     known = [attributes(character_of(code)) for code in editor.translator.latents(seeds)[0]]
     measured = network.measure(editor.generate(editor.translator.styles(seeds)))
-    for name, least in {"long_hair": 0.9, "glasses": 0.75}.items():
+    for name, least in {"long_hair": 0.9, "glasses": 0.9}.items():
         right = float(((measured[name] > 0.5) == (torch.tensor([one[name] for one in known]) > 0.5)).float().mean())
         report("generator", **{name: right})
         assert right > least
@@ -135,20 +139,7 @@ def is_red(measured: dict[str, Tensor]) -> Tensor:
     return ((hues < 25) | (hues > 335)) & (colors.amax(1) - colors.amin(1) > 0.25)
 
 
-def missed(way: str, reason: str) -> object:
-    """Way whose figures are below the thresholds."""
-    mark = pytest.mark.xfail(reason=f"{reason}; see docs/editing.md", raises=AssertionError, strict=True)
-    return pytest.param(way, marks=mark)
-
-
-@pytest.mark.parametrize(
-    "way",
-    [
-        missed("optimizer", "glasses change"),
-        missed("mapper", "half become red, and glasses change"),
-        missed("direction", "half become red"),
-    ],
-)
+@pytest.mark.parametrize("way", ["optimizer", "mapper", "direction"])
 def test_red_hair_becomes_red(editor: Editor, network: AttributeNetwork, captions: CaptionEncoder, way: str) -> None:
     # The settings were chosen on the seeds from 8000 on.
     ws = editor.translator.styles(range(16000, 16060))
@@ -157,13 +148,14 @@ def test_red_hair_becomes_red(editor: Editor, network: AttributeNetwork, caption
     before = {name: value[~is_red(before)] for name, value in before.items()}
     text, texts = "red hair", TextEditor(editor, captions)
     if way == "optimizer":
-        image = editor.generate(ws + texts.edit(Latent(ws), text, 60, keep=0.005).ws)
+        image = editor.generate(ws + texts.edit(Latent(ws), text, 60, keep=0.002, rate=0.3, layers=range(4, 8)).ws)
     elif way == "direction":
-        vector = texts.direction(text, beta=0.2, relevance=texts.relevance(12))
+        vector = texts.direction(text, OTHER_HAIR, beta=0.2, relevance=texts.relevance(12, rgb=True))
         report("direction", channels=vector.notes["channels"])
         image = editor.generate(ws, vector * 5)
     else:
-        mapper = train_mapper(editor, text, captions, steps=300, batch_size=8, rate=2.0, keep=0.002, seed=10**6)
+        options = {"steps": 300, "batch_size": 8, "rate": 5.0, "keep": 0.002, "levels": ("medium",), "seed": 10**6}
+        mapper = train_mapper(editor, text, captions, **options)
         with torch.no_grad():
             image = editor.generate(ws + SHARE * mapper.network(ws))
     after = network.measure(image)
