@@ -14,6 +14,8 @@ from i2i.data.pixels import to_tensor
 from i2i.demo.anime import anime
 from i2i.demo.attributes import NUMBERS, TAGS, attributes
 from i2i.demo.character import Character
+from i2i.demo.photo import photo
+from i2i.demo.portraits import Drawing
 
 MIRRORED = ("x", "tilt")
 """Numbers that change their sign when a drawing is mirrored."""
@@ -65,9 +67,14 @@ class AttributeNetwork(nn.Module):
 
 
 def drawn_people(
-    numbers: range, seed: int = 0, size: int = 32, poses: float = 1, zoom: float = 1
+    numbers: range,
+    seed: int = 0,
+    size: int = 32,
+    poses: float = 1,
+    zoom: float = 1,
+    drawing: Drawing = anime,
 ) -> tuple[list[Character], Tensor]:
-    """Return characters and their anime drawings [n, 3, size, size] in [-1, 1].
+    """Return characters and their drawings [n, 3, size, size] in [-1, 1].
 
     Args:
         numbers: of the characters.
@@ -75,15 +82,21 @@ def drawn_people(
         size: side in pixels.
         poses: factor of the spread of places and tilts, as of `portraits`.
         zoom: factor of the size, as of `portraits`.
+        drawing: `anime` or `photo`.
     """
     people = [Character.drawn_from([seed, number]).posed(poses, zoom) for number in numbers]
-    return people, torch.stack([to_tensor(anime(person, size)) for person in people]) * 2 - 1
+    return people, torch.stack([to_tensor(drawing(person, size)) for person in people]) * 2 - 1
 
 
 def drawn_attributes(
-    numbers: range, seed: int = 0, size: int = 32, poses: float = 1, zoom: float = 1
+    numbers: range,
+    seed: int = 0,
+    size: int = 32,
+    poses: float = 1,
+    zoom: float = 1,
+    drawing: Drawing = anime,
 ) -> tuple[Tensor, Tensor]:
-    """Return anime drawings [n, 3, size, size] in [-1, 1] and the attributes [n, tags + numbers] of characters.
+    """Return drawings [n, 3, size, size] in [-1, 1] and the attributes [n, tags + numbers] of characters.
 
     Args:
         numbers: of the characters.
@@ -91,14 +104,20 @@ def drawn_attributes(
         size: side in pixels.
         poses: factor of the spread of places and tilts, as of `portraits`.
         zoom: factor of the size, as of `portraits`.
+        drawing: `anime` or `photo`.
     """
-    people, images = drawn_people(numbers, seed, size, poses, zoom)
+    people, images = drawn_people(numbers, seed, size, poses, zoom, drawing)
     truth = np.array([list(attributes(person).values()) for person in people], np.float32)
     return images, torch.from_numpy(truth)
 
 
 def train_attribute_network(
-    count: int = 2400, epochs: int = 16, seed: int = 0, poses: float = 1, zoom: float = 1
+    count: int = 2400,
+    epochs: int = 16,
+    seed: int = 0,
+    poses: float = 1,
+    zoom: float = 1,
+    photos: bool = False,
 ) -> AttributeNetwork:
     """Train the network on drawings; about 40 s on two cores.
 
@@ -108,8 +127,16 @@ def train_attribute_network(
         seed: of characters, weights and order.
         poses: factor of the spread of places and tilts, as of `portraits`.
         zoom: factor of the size, as of `portraits`.
+        photos: whether half of the drawings are photos, so that it measures both domains of `portraits`.
     """
-    images, truth = drawn_attributes(range(1, 2 * count, 2), seed, poses=poses, zoom=zoom)
+    if photos:
+        parts = [
+            drawn_attributes(range(first, count, 2), seed, poses=poses, zoom=zoom, drawing=drawing)
+            for first, drawing in enumerate((photo, anime))
+        ]
+        images, truth = (torch.cat(values) for values in zip(*parts, strict=True))
+    else:
+        images, truth = drawn_attributes(range(1, 2 * count, 2), seed, poses=poses, zoom=zoom)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(seed, "attributes"))
         network = AttributeNetwork()

@@ -15,12 +15,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @contextmanager
-def only_plugin(patch: pytest.MonkeyPatch, name: str) -> Iterator[None]:
-    """Load the plugin `i2i-NAME` and no other one, also where it is not installed."""
+def only_plugin(patch: pytest.MonkeyPatch, *names: str) -> Iterator[None]:
+    """Load the plugins `i2i-NAME` and no other ones, also where they are not installed."""
     from i2i.core import plugins
 
-    patch.setenv("I2I_PLUGINS", name)
-    patch.setattr(plugins, "entry_points", lambda group: [EntryPoint(name, f"i2i_{name}", group)])
+    patch.setenv("I2I_PLUGINS", ",".join(names))
+    patch.setattr(plugins, "entry_points", lambda group: [EntryPoint(name, f"i2i_{name}", group) for name in names])
     plugins.default_plugins.cache_clear()
     yield
     plugins.default_plugins.cache_clear()

@@ -40,6 +40,18 @@ class ConditionedOutputs(TwinOutputs):
         }
 
     @output(reuse="step")
+    def kept(self) -> dict[str, Tensor]:
+        """Features [B, n] of the translations' inputs, without a graph, which their translations should keep."""
+        return {
+            domain: self.translator.kept_of(self.real[other(domain)]).detach() for domain in self.translator.conditioned
+        }
+
+    @output(reuse="step")
+    def fake_kept(self) -> dict[str, Tensor]:
+        """The same features [B, n] of the translations, with a gradient to them."""
+        return {domain: self.translator.kept_of(self.fake[domain]) for domain in self.translator.conditioned}
+
+    @output(reuse="step")
     def fake(self) -> dict[str, Tensor]:
         """Translations of each domain's image, with the features of the image of the other one."""
         decode = self.translator.generator.decode
@@ -68,6 +80,8 @@ class TwinConditioned(Twin):
         extractor: a feature extractor of one tap, whose features are averaged over the pixels.
         tap: its layer whose features are used.
         conditioned: domains whose images are generated with a condition.
+        kept: a feature extractor of what translations keep of their inputs, such as the pose, for images of both
+            domains; None for none. The outputs `kept` and `fake_kept` need it.
         reconstruction_gan_size: smallest size at which the output `reconstruction_logits` exists.
         fresh_optimizers: whether optimizers lose their state at the start of each stage, as in PGGAN.
         streams: specifications of the data's streams.
@@ -86,6 +100,7 @@ class TwinConditioned(Twin):
         extractor: Factory[FeatureExtractor] = FEATURE_EXTRACTOR("drawn_tags"),
         tap: str = "tags",
         conditioned: tuple[str, ...] = ("b",),
+        kept: Factory[FeatureExtractor] | None = None,
         reconstruction_gan_size: Annotated[int, Ge(1)] = 64,
         fresh_optimizers: bool = True,
         streams: Mapping[str, Stream] | None = None,
@@ -103,6 +118,7 @@ class TwinConditioned(Twin):
         )
         self.extractor: Any = features.eval().requires_grad_(False)
         self.conditioned = conditioned
+        self.kept: Any = None if kept is None else kept((tap,)).eval().requires_grad_(False)
 
     @property
     def inference_modules(self) -> tuple[str, ...]:
@@ -115,9 +131,13 @@ class TwinConditioned(Twin):
 
     def condition_of(self, image: Tensor, unit_range: bool = False) -> Tensor:
         """Return the features [B, n] of images [B, C, S, S] in [-1, 1], or in [0, 1]."""
-        (features,) = self.extractor(2 * image - 1 if unit_range else image)
-        condition: Tensor = features.mean((2, 3))
-        return condition
+        return _mean_features(self.extractor, 2 * image - 1 if unit_range else image)
+
+    def kept_of(self, image: Tensor) -> Tensor:
+        """Return the features [B, n] that translations keep, of images [B, C, S, S] in [0, 1]."""
+        if self.kept is None:
+            raise OptionError("kept", "the outputs kept and fake_kept need the feature extractor translator.kept")
+        return _mean_features(self.kept, 2 * image - 1)
 
     @property
     def requires_condition(self) -> bool:
@@ -153,3 +173,9 @@ class TwinConditioned(Twin):
             rows["input"][other(to)], rows["reference"][other(to)] = image, reference
             rows["translation"][other(to)] = self.translate(image, to, reference).image
         return rows
+
+
+def _mean_features(extractor: FeatureExtractor, image: Tensor) -> Tensor:
+    """Return an extractor's features of one tap [B, n], averaged over the pixels."""
+    (features,) = extractor(image)
+    return features.mean((2, 3))

@@ -29,6 +29,7 @@ class DrawnTags(nn.Module):
         drawings: number of drawings of its training.
         epochs: passes over them.
         poses: factor of the spread of places and tilts in these drawings, as of the data set `portraits`.
+        photos: whether half of the drawings are photos of `portraits`, so that photos are measured, too.
     """
 
     def __init__(
@@ -38,10 +39,11 @@ class DrawnTags(nn.Module):
         drawings: Positive = 1200,
         epochs: Positive = 10,
         poses: Annotated[float, Ge(0), Le(4)] = 1,
+        photos: bool = False,
     ) -> None:
         super().__init__()
         self.check(names)
-        self.names, self.drawings, self.epochs, self.poses = names, drawings, epochs, poses
+        self.names, self.drawings, self.epochs, self.poses, self.photos = names, drawings, epochs, poses, photos
         self.network = AttributeNetwork().eval().requires_grad_(False)
         self.eyes = EyeColorNetwork().eval().requires_grad_(False) if set(names) & set(EYE_NUMBERS) else None
         self.num_features = (len(names),)
@@ -74,7 +76,7 @@ class DrawnTags(nn.Module):
 
     def load_weights_(self) -> None:
         """Train the network on drawings."""
-        trained = train_attribute_network(self.drawings, self.epochs, poses=self.poses)
+        trained = train_attribute_network(self.drawings, self.epochs, poses=self.poses, photos=self.photos)
         self.network.load_state_dict(trained.state_dict())
         if self.eyes is not None:
             self.eyes.load_state_dict(train_eye_network(poses=self.poses).state_dict())

@@ -13,8 +13,9 @@ from PIL import Image
 
 import i2i
 from i2i import cli
+from i2i.core.contracts import Batch
 from i2i.demo.attributes import NUMBERS, TAGS
-from i2i.methods.assembly import dry_run
+from i2i.methods import assembly
 from i2i.recipe.recipe import Recipe
 from i2i.recipe.source import RecipeError
 
@@ -22,9 +23,11 @@ TINY: dict[str, Any] = {
     "translator.generator.channels": 16,
     "translator.generator.max_channels": 4,
     "translator.discriminators.image.channels": 16,
-    "translator.discriminators.image.max_channels": 4,
     "translator.extractor.drawings": 64,
     "translator.extractor.epochs": 1,
+    "translator.extractor.names": ["hair_red", "hair_green", "hair_blue"],
+    "translator.kept.drawings": 64,
+    "translator.kept.epochs": 1,
     "data.count": 8,
     "train.steps": 2,
     "train.batch_size": 2,
@@ -84,8 +87,23 @@ def test_a_run_follows_its_reference(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "reference" in capsys.readouterr().err
 
 
+def test_translations_keep_features_of_their_inputs() -> None:
+    translator: Any = assembly.build(Recipe.read("twingan_conditioned_small", TINY))
+    streams = {domain: torch.rand(2, 3, 32, 32) * 2 - 1 for domain in "ab"}
+    outputs: Any = translator.start_phase(Batch(streams), "generator")
+    assert translator.kept is not translator.extractor
+    (measured,) = translator.kept(streams["a"])
+    torch.testing.assert_close(outputs.kept["b"], measured[:, :, 0, 0])
+    assert not outputs.kept["b"].requires_grad
+    outputs.fake_kept["b"].sum().backward()
+    assert all(weight.grad is None for weight in translator.kept.parameters())
+    assert any(weight.grad is not None for weight in translator.generator.parameters())
+
+
 def test_mistakes_are_refused() -> None:
     with pytest.raises(RecipeError, match="no attribute 'hair_rot'"):
         Recipe.read("twingan_conditioned_small", {"translator.extractor.names": ["hair_rot"]})
+    with pytest.raises(i2i.I2IError, match=r"translator\.kept"):
+        assembly.dry_run(Recipe.read("twingan_conditioned_small", TINY | {"translator.kept": "none"}))
     with pytest.raises(i2i.I2IError, match="expected one or both of a and b"):
-        dry_run(Recipe.read("twingan_conditioned_small", TINY | {"translator.conditioned": ["c"]}))
+        assembly.dry_run(Recipe.read("twingan_conditioned_small", TINY | {"translator.conditioned": ["c"]}))
