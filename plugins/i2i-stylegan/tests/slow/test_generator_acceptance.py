@@ -212,7 +212,7 @@ def test_truncation(trained: Trained, network: ShapeNetwork) -> None:
 FEW: dict[str, Any] = {"data.data.count": 32, "train.steps": 2500, "train.sample_every": 0}
 AUGMENTED: dict[str, Any] = {
     "type": "augmented",
-    "augmentation": {"type": "ada", "kimg": 4},
+    "augmentation": {"type": "ada", "kimg": 4, "target": 0.3},  # with 0.6, p is 0.02 after as many steps
     "discriminator": {
         "type": "stylegan2_ada",
         **{"channel_base": 256, "channel_max": 32, "num_fp16_res": 0, "conv_clamp": "none", "mbstd_group_size": 4},
