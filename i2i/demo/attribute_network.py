@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -88,27 +89,9 @@ def drawn_people(
     return people, torch.stack([to_tensor(drawing(person, size)) for person in people]) * 2 - 1
 
 
-def drawn_attributes(
-    numbers: range,
-    seed: int = 0,
-    size: int = 32,
-    poses: float = 1,
-    zoom: float = 1,
-    drawing: Drawing = anime,
-) -> tuple[Tensor, Tensor]:
-    """Return drawings [n, 3, size, size] in [-1, 1] and the attributes [n, tags + numbers] of characters.
-
-    Args:
-        numbers: of the characters.
-        seed: of all characters.
-        size: side in pixels.
-        poses: factor of the spread of places and tilts, as of `portraits`.
-        zoom: factor of the size, as of `portraits`.
-        drawing: `anime` or `photo`.
-    """
-    people, images = drawn_people(numbers, seed, size, poses, zoom, drawing)
-    truth = np.array([list(attributes(person).values()) for person in people], np.float32)
-    return images, torch.from_numpy(truth)
+def attributes_of(people: Sequence[Character]) -> Tensor:
+    """Return the attributes [n, tags + numbers] of characters."""
+    return torch.from_numpy(np.array([list(attributes(person).values()) for person in people], np.float32))
 
 
 def train_attribute_network(
@@ -129,14 +112,11 @@ def train_attribute_network(
         zoom: factor of the size, as of `portraits`.
         photos: whether half of the drawings are photos, so that it measures both domains of `portraits`.
     """
-    if photos:
-        parts = [
-            drawn_attributes(range(first, count, 2), seed, poses=poses, zoom=zoom, drawing=drawing)
-            for first, drawing in enumerate((photo, anime))
-        ]
-        images, truth = (torch.cat(values) for values in zip(*parts, strict=True))
-    else:
-        images, truth = drawn_attributes(range(1, 2 * count, 2), seed, poses=poses, zoom=zoom)
+    drawings = (
+        ((range(0, count, 2), photo), (range(1, count, 2), anime)) if photos else ((range(1, 2 * count, 2), anime),)
+    )
+    parts = [drawn_people(numbers, seed, poses=poses, zoom=zoom, drawing=drawing) for numbers, drawing in drawings]
+    truth, images = torch.cat([attributes_of(people) for people, _ in parts]), torch.cat([drawn for _, drawn in parts])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(seed, "attributes"))
         network = AttributeNetwork()
@@ -177,7 +157,8 @@ def held_out_accuracy(network: AttributeNetwork, count: int = 500, seed: int = 0
         For a tag the mean of the shares of those with it and of those without it that are found; for a number the
         correlation with the true values.
     """
-    images, truth = drawn_attributes(range(HELD_OUT, HELD_OUT + count), seed, zoom=zoom)
+    people, images = drawn_people(range(HELD_OUT, HELD_OUT + count), seed, zoom=zoom)
+    truth = attributes_of(people)
     result = {}
     for (name, found), true in zip(network.measure(images).items(), truth.unbind(1), strict=True):
         if name in TAGS:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from i2i.core.randomness import seed_of
 from i2i.demo.attribute_network import HELD_OUT, NOISE, drawn_people
 from i2i.demo.attributes import EYE_COLORS, eye_color
-from i2i.demo.character import Character, rgb
+from i2i.demo.character import rgb
 from i2i.demo.label_map import CLASSES, label_map
 
 MAPS = 4
@@ -77,18 +77,6 @@ class EyeColorNetwork(nn.Module):
         return [names[int(nearest)] for nearest in torch.cdist(self.measure(image), known).argmin(1)]
 
 
-def drawn_eyes(numbers: range, seed: int = 0, poses: float = 1) -> tuple[list[Character], Tensor, Tensor]:
-    """Return characters, their anime drawings [n, 3, 32, 32] in [-1, 1], and their eyes' colours [n, 3].
-
-    Args:
-        numbers: of the characters.
-        seed: of all characters.
-        poses: factor of the spread of places and tilts, as of `portraits`.
-    """
-    people, images = drawn_people(numbers, seed, poses=poses)
-    return people, images, torch.tensor([person.eyes for person in people])
-
-
 def train_eye_network(count: int = 1600, epochs: int = 10, seed: int = 0, poses: float = 1) -> EyeColorNetwork:
     """Train the network on drawings; about a minute on one core.
 
@@ -100,7 +88,8 @@ def train_eye_network(count: int = 1600, epochs: int = 10, seed: int = 0, poses:
         seed: of characters, weights and order.
         poses: factor of the spread of places and tilts, as of `portraits`.
     """
-    people, images, colors = drawn_eyes(range(1, 2 * count, 2), seed, poses)
+    people, images = drawn_people(range(1, 2 * count, 2), seed, poses=poses)
+    colors = torch.tensor([person.eyes for person in people])
     eyes = torch.from_numpy(np.stack([label_map(person, 32) == CLASSES.index("eyes") for person in people]))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(seed, "eyes"))
@@ -114,13 +103,12 @@ def train_eye_network(count: int = 1600, epochs: int = 10, seed: int = 0, poses:
             chosen = torch.randint(count, (32,))
             mirror = torch.rand(32, 1, 1) < 0.5
             image = torch.where(mirror[:, None], images[chosen].flip(3), images[chosen])
-            inside = torch.where(mirror, eyes[chosen].flip(2), eyes[chosen]).flatten(1)
+            inside = torch.where(mirror, eyes[chosen].flip(2), eyes[chosen])
+            # Where the eyes are must not follow from colours, or generated faces would have that of the eyes.
             tint = 0.5 * torch.randn(32, 3, 1, 1) * (torch.rand(32, 1, 1, 1) < 0.5)
-            image = (
-                image + tint * ~inside.view(32, 1, 32, 32) + NOISE * torch.rand(32, 1, 1, 1) * torch.randn_like(image)
-            )
+            image = image + tint * ~inside[:, None] + NOISE * torch.rand(32, 1, 1, 1) * torch.randn_like(image)
             weights = network.weights(image)
-            share = (weights * inside[:, None]).sum(2).clamp(min=1e-3)
+            share = (weights * inside.flatten(1)[:, None]).sum(2).clamp(min=1e-3)
             loss = F.smooth_l1_loss(network.colors(image, weights), colors[chosen], beta=0.5) - 0.3 * share.log().mean()
             optimizer.zero_grad()
             torch.autograd.backward(loss)
@@ -131,5 +119,5 @@ def train_eye_network(count: int = 1600, epochs: int = 10, seed: int = 0, poses:
 
 def held_out_eyes(network: EyeColorNetwork, count: int = 500, seed: int = 0) -> float:
     """Return the share of drawings that a network was not trained on whose eye colour it names right."""
-    people, images, _ = drawn_eyes(range(HELD_OUT, HELD_OUT + count), seed)
+    people, images = drawn_people(range(HELD_OUT, HELD_OUT + count), seed)
     return sum(found == eye_color(one) for found, one in zip(network.names(images), people, strict=True)) / count
