@@ -120,7 +120,7 @@ class _Block(nn.Module):
 
 
 class _Attention(nn.Module):
-    """Self-attention; see `i2i_stylegan.biggan.SelfAttention`."""
+    """Self-attention; see `i2i_stylegan.biggan_layers.SelfAttention`."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
